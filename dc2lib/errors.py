@@ -1,0 +1,5 @@
+"""Errors that a user can act on."""
+
+
+class DataError(ValueError):
+    """Input that cannot be used; the message names where it is, what was expected and what to do."""
