@@ -1,0 +1,315 @@
+"""One cell type's histone marks around its genes, with what the labels are made from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from dc2lib.errors import DataError
+
+SPLITS = ("train", "valid", "test")
+MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
+SOURCES = ("roadmap", "simulated")
+N_BINS = 100
+COUNT_LIMIT = np.iinfo(np.uint16).max
+CELL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, eq=False)
+class HistoneDataset:
+    """Histone-mark read counts of one cell type.
+
+    Build it with :meth:`from_arrays`, which checks everything; the constructor takes what it is
+    given.
+
+    Attributes
+    ----------
+    counts : uint16 array (gene, bin, mark)
+        Reads per 100-bp bin, bins along the genome (not along the gene), as released.
+        Read-only; may be memory-mapped.
+    gene_id : str array (gene,)
+        Ensembl gene ids.
+    cell : str
+        Cell type, such as ``"E012"`` (Roadmap's epigenome id).
+    split : str array (gene,)
+        ``"train"``, ``"valid"`` or ``"test"``.
+    marks : tuple of str
+        Names of the last axis of `counts`.
+    source : str
+        ``"roadmap"`` (measured) or ``"simulated"``.
+    released_label : int8 array (gene,) or None
+        The 0/1 label that came with the counts.
+    rpkm : float64 array (gene,) or None
+        Expression, in reads per kilobase and million reads.
+    rpkm_text : str array (gene,) or None
+        The same numbers, character by character as in their file.
+    rpkm_median_text : str or None
+        Median of the cell's whole RPKM column (all genes, whether in the dataset or not), in the
+        notation of the file.
+    """
+
+    counts: np.ndarray
+    gene_id: np.ndarray
+    cell: str
+    split: np.ndarray
+    marks: tuple[str, ...]
+    source: str
+    released_label: np.ndarray | None = None
+    rpkm: np.ndarray | None = None
+    rpkm_text: np.ndarray | None = None
+    rpkm_median_text: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.gene_id)
+
+    def __repr__(self) -> str:
+        genes, bins, marks = self.counts.shape
+        return (
+            f"HistoneDataset({self.cell}, {self.source}: {genes:,} genes x {bins} bins"
+            f" x {marks} marks)"
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the content: equal datasets, equal fingerprints."""
+        digest = hashlib.sha256()
+        names = (self.cell, self.source, *self.marks, str(self.rpkm_median_text))
+        digest.update("\0".join(names).encode())
+        for name in PER_GENE:
+            values = getattr(self, name)
+            digest.update(f"\0{name}\0".encode())
+            if values is not None:
+                digest.update(content_bytes(values))
+        return digest.hexdigest()
+
+    def take(self, split: str) -> HistoneDataset:
+        """The genes of one split; views of the same memory where the split is contiguous.
+
+        Raises
+        ------
+        DataError
+            If `split` is not one of train, valid, test.
+        """
+        if split not in SPLITS:
+            raise DataError(f"Unknown split {split!r}: use one of {', '.join(SPLITS)}.")
+        return self.select(_as_slice(np.flatnonzero(self.split == split)))
+
+    def select(self, genes: np.ndarray | slice) -> HistoneDataset:
+        """The genes given by an index array, a mask or a slice, in that order."""
+        chosen = {
+            name: getattr(self, name)[genes]
+            for name in PER_GENE
+            if getattr(self, name) is not None
+        }
+        return replace(self, **chosen)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        counts: np.ndarray,
+        gene_id: Sequence[str] | np.ndarray,
+        cell: str,
+        split: Sequence[str] | np.ndarray,
+        *,
+        marks: Sequence[str] = MARKS,
+        source: str = "roadmap",
+        released_label: Sequence[int] | np.ndarray | None = None,
+        rpkm: Sequence[float] | np.ndarray | None = None,
+        rpkm_text: Sequence[str] | np.ndarray | None = None,
+        rpkm_median_text: str | None = None,
+    ) -> Self:
+        """A checked dataset from your own arrays.
+
+        Parameters
+        ----------
+        counts : integer array (gene, bin, mark)
+            Whole numbers from 0 to 65,535.
+        gene_id, split, released_label, rpkm, rpkm_text : sequences (gene,)
+            `rpkm` is read from `rpkm_text` where only the text is given.
+        rpkm_median_text : str, optional
+            Default: the median over the genes given here (see :func:`median_text`).
+
+        Raises
+        ------
+        DataError
+            If shapes disagree, a gene comes twice, or a value is impossible.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> mine = HistoneDataset.from_arrays(
+        ...     np.zeros((2, 100, 5), dtype=int), ["ENSG00000000003", "ENSG00000000005"],
+        ...     "mine", ["train", "test"], rpkm_text=["23.265", "0.872"])
+        >>> mine
+        HistoneDataset(mine, roadmap: 2 genes x 100 bins x 5 marks)
+        """
+        check_cell_name(cell)
+        marks = tuple(str(mark) for mark in marks)
+        if source not in SOURCES:
+            raise DataError(f"{cell}: unknown source {source!r}; use one of {', '.join(SOURCES)}.")
+        counts = _checked_counts(np.asarray(counts), marks, cell)
+        n_genes = len(counts)
+        gene_id = _per_gene(gene_id, "gene_id", n_genes, cell, str)
+        _check_unique(gene_id, cell)
+        split = _per_gene(split, "split", n_genes, cell, str)
+        unknown = set(split.tolist()) - set(SPLITS)
+        if unknown:
+            raise DataError(
+                f"{cell}: split holds {min(unknown)!r}; use {', '.join(SPLITS)} only."
+            )
+        if released_label is not None:
+            released_label = _checked_label(released_label, n_genes, cell)
+        if rpkm_text is not None:
+            rpkm_text = _per_gene(rpkm_text, "rpkm_text", n_genes, cell, str)
+            rpkm = numbers(rpkm_text, f"{cell}: rpkm_text") if rpkm is None else rpkm
+        if rpkm is not None:
+            rpkm = _per_gene(rpkm, "rpkm", n_genes, cell, np.float64)
+        if rpkm_median_text is None and n_genes and rpkm is not None and np.isfinite(rpkm).all():
+            rpkm_median_text = median_text(rpkm, rpkm_text)
+        return cls(
+            counts=_read_only(counts),
+            gene_id=_read_only(gene_id),
+            cell=cell,
+            split=_read_only(split),
+            marks=marks,
+            source=source,
+            released_label=_read_only(released_label),
+            rpkm=_read_only(rpkm),
+            rpkm_text=_read_only(rpkm_text),
+            rpkm_median_text=rpkm_median_text,
+        )
+
+
+PER_GENE = ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text")
+
+
+def content_bytes(values: np.ndarray) -> bytes | memoryview:
+    """What a digest of `values` is taken over; the same whatever the width of a text type."""
+    if values.dtype.kind == "U":
+        return "\0".join(values.tolist()).encode()
+    return memoryview(np.ascontiguousarray(values)).cast("B") if values.size else b""
+
+
+def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
+    """Median of an expression column, in the notation of its file.
+
+    With an odd number of values it is the text of one of them; with an even number it is the mean
+    of the two in the middle, with the decimals of the file, or one more where they are needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> median_text(np.array([2.5, 10.575, 3.329]), np.array(["2.500", "10.575", "3.329"]))
+    '3.329'
+    """
+    rpkm = np.asarray(rpkm, dtype=np.float64)
+    order = np.argsort(rpkm, kind="stable")
+    low, high = order[(len(order) - 1) // 2], order[len(order) // 2]
+    texts = [f"{value:.3f}" for value in rpkm[[low, high]]]
+    if rpkm_text is not None:
+        texts = [str(rpkm_text[low]), str(rpkm_text[high])]
+    if rpkm[low] == rpkm[high]:
+        return texts[0]
+    middle = (rpkm[low] + rpkm[high]) / 2
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    short, long = f"{middle:.{decimals}f}", f"{middle:.{decimals + 1}f}"
+    return short if float(short) == float(long) else long
+
+
+def numbers(text: np.ndarray, where: str) -> np.ndarray:
+    """Texts as float64; an empty text becomes NaN.
+
+    Raises
+    ------
+    DataError
+        If a text is no number; the message starts with `where`.
+    """
+    try:
+        return np.where(text == "", "nan", text).astype(np.float64)
+    except ValueError:
+        wrong = next(value for value in text.tolist() if not _is_number(value))
+        raise DataError(f"{where}: {wrong!r} is not a number.") from None
+
+
+def check_cell_name(cell: str) -> None:
+    """Raise DataError unless `cell` can name a folder of the store."""
+    if not isinstance(cell, str) or not CELL_NAME.fullmatch(cell):
+        raise DataError(
+            f"{cell!r} cannot name a cell type: use letters, digits, '_', '-' and '.',"
+            " beginning with a letter or digit, 64 characters at most."
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _as_slice(index: np.ndarray) -> np.ndarray | slice:
+    if len(index) and index[-1] - index[0] + 1 == len(index):
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index
+
+
+def _read_only(values: np.ndarray | None) -> np.ndarray | None:
+    if values is None:
+        return None
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _per_gene(values: object, name: str, n_genes: int, cell: str, dtype: type) -> np.ndarray:
+    array = np.asarray(values, dtype=dtype)
+    if array.shape != (n_genes,):
+        raise DataError(
+            f"{cell}: {name} has shape {array.shape}, expected ({n_genes},), one entry a gene."
+        )
+    return array
+
+
+def _check_unique(gene_id: np.ndarray, cell: str) -> None:
+    ids, times = np.unique(gene_id, return_counts=True)
+    if len(ids) == len(gene_id):
+        return
+    raise DataError(
+        f"{cell}: gene {ids[times > 1][0]} comes {times.max()} times; give each gene once."
+    )
+
+
+def _checked_label(values: Sequence[int] | np.ndarray, n_genes: int, cell: str) -> np.ndarray:
+    label = _per_gene(values, "released_label", n_genes, cell, np.float64)
+    if not np.isin(label, (0, 1)).all():
+        raise DataError(f"{cell}: released_label may hold 0 and 1 only.")
+    return label.astype(np.int8)
+
+
+def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str) -> np.ndarray:
+    if counts.ndim != 3 or counts.shape[2] != len(marks) or counts.shape[1] == 0:
+        raise DataError(
+            f"{cell}: counts have shape {counts.shape}, expected (gene, bin, mark)"
+            f" with the {len(marks)} marks {', '.join(marks)} last."
+        )
+    if counts.dtype == np.uint16:
+        return counts
+    if counts.dtype.kind not in "uif":
+        raise DataError(f"{cell}: counts are {counts.dtype}, expected whole numbers.")
+    if counts.size == 0:
+        return counts.astype(np.uint16)
+    if counts.dtype.kind == "f" and not (counts == np.floor(counts)).all():
+        raise DataError(f"{cell}: counts must be whole numbers, and some are not.")
+    if counts.min() < 0 or counts.max() > COUNT_LIMIT:
+        raise DataError(
+            f"{cell}: counts run from {counts.min()} to {counts.max()},"
+            f" expected 0 to {COUNT_LIMIT:,} reads a bin."
+        )
+    return counts.astype(np.uint16)
