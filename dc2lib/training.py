@@ -1,0 +1,351 @@
+"""Fit one model to one set of genes: recipes, early stopping, checkpoints, resuming.
+
+The same seed on the same machine gives the same model, whether or not the fit was interrupted:
+order and dropout of every epoch are drawn from the seed and the number of the epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from dc2lib.errors import DataError
+from dc2lib.scoring import auroc, positive_score
+
+TRANSFORMS = ("raw", "log1p")
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes
+    ----------
+    transform
+        ``"raw"`` counts as in the paper, or ``"log1p"`` of the counts.
+    optimizer, learning_rate, weight_decay
+        ``"sgd"`` (no momentum) or ``"adam"`` (decoupled weight decay).
+    schedule
+        ``"cosine"`` to zero over all steps, or ``"constant"``.
+    epochs, batch_size
+        At most so many passes over the training genes, in batches of so many genes.
+    patience
+        Stop after so many epochs without a better validation AUROC.
+    """
+
+    transform: str = "raw"
+    optimizer: str = "sgd"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    epochs: int = 100
+    batch_size: int = 32
+    patience: int = 15
+
+    def __post_init__(self) -> None:
+        for value, known in (
+            (self.transform, TRANSFORMS),
+            (self.optimizer, OPTIMIZERS),
+            (self.schedule, SCHEDULES),
+        ):
+            if value not in known:
+                raise ValueError(f"unknown {value!r} in the recipe: expected one of {known}")
+        if min(self.epochs, self.batch_size, self.patience) < 1:
+            raise ValueError("epochs, batch_size and patience must be at least 1")
+
+
+PAPER = Recipe()
+TUNED = Recipe(transform="log1p", optimizer="adam", epochs=20, patience=8)
+RECIPES = {"paper": PAPER, "tuned": TUNED}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted model (weights of the best epoch) with its history.
+
+    ``history`` has a row an epoch: ``epoch``, ``loss`` (mean training cross-entropy),
+    ``valid_loss``, ``valid_auroc``, ``learning_rate``.
+    """
+
+    model: nn.Module
+    history: pd.DataFrame
+    best_epoch: int
+    recipe: Recipe
+    seed: int
+
+    @property
+    def valid_auroc(self) -> float:
+        """Validation AUROC (probability scoring) of the best epoch."""
+        return float(self.history.set_index("epoch").loc[self.best_epoch, "valid_auroc"])
+
+
+def default_device(device: str | torch.device | None = None) -> torch.device:
+    """The device named, else CUDA if present, else the CPU."""
+    if device is not None:
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def signal_tensor(
+    counts: np.ndarray, transform: str = "raw", device: torch.device | None = None
+) -> Tensor:
+    """Signals float32 ``(gene, mark, bin)`` from counts ``(gene, bin, mark)``."""
+    if transform not in TRANSFORMS:
+        raise ValueError(f"unknown transform {transform!r}: expected one of {TRANSFORMS}")
+    signal = torch.from_numpy(np.asarray(counts, dtype=np.float32)).to(device)
+    if transform == "log1p":
+        signal = signal.log1p_()
+    return signal.transpose(1, 2)
+
+
+def fit(
+    model: nn.Module,
+    counts: np.ndarray,
+    labels: np.ndarray,
+    valid_counts: np.ndarray,
+    valid_labels: np.ndarray,
+    *,
+    recipe: Recipe = PAPER,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    checkpoint: Path | str | None = None,
+    progress: bool = False,
+) -> FitResult:
+    """Train a model and keep the epoch with the best validation AUROC.
+
+    Parameters
+    ----------
+    model
+        Takes float32 ``(gene, mark, bin)``, returns logits ``(gene, 2)``; trained in place.
+    counts, valid_counts
+        uint16 ``(gene, bin, mark)``; may be memory-mapped, only batches are copied.
+    labels, valid_labels
+        0 or 1, ``(gene,)``.
+    recipe
+        The paper's by default: SGD, raw counts, batches of 32, learning rate 1e-3 with a cosine
+        schedule, 100 epochs, patience 15.
+    seed
+        Decides the order of the genes and the dropout.
+    checkpoint
+        A file that is written after every epoch; if it exists the fit goes on from it.
+    progress
+        Show a bar with the validation AUROC.
+
+    Raises
+    ------
+    DataError
+        If shapes differ, a label is not 0 or 1, or a set has only one class, or the checkpoint
+        belongs to other settings.
+    FloatingPointError
+        If the loss is not finite (the learning rate is too large for the transform).
+    """
+    labels = _checked(counts, labels, "training")
+    valid_labels = _checked(valid_counts, valid_labels, "validation")
+    place = default_device(device)
+    model.to(place)
+    optimizer = _optimizer(model, recipe)
+    state = _TrainingState(model, optimizer, recipe, seed, checkpoint)
+    targets = torch.from_numpy(labels.astype(np.int64)).to(place)
+    epochs = range(state.epochs_done, recipe.epochs)
+    with tqdm(epochs, disable=not progress, initial=state.epochs_done, total=recipe.epochs) as bar:
+        for epoch in bar:
+            if state.stopped:
+                break
+            loss = _train_epoch(model, optimizer, counts, targets, recipe, seed, epoch, place)
+            row = {"epoch": epoch, "loss": loss, **_validate(model, valid_counts, valid_labels,
+                                                             recipe, place)}
+            row["learning_rate"] = optimizer.param_groups[0]["lr"]
+            state.finish_epoch(row)
+            bar.set_postfix(valid_auroc=f"{row['valid_auroc']:.4f}")
+    model.load_state_dict(state.best_weights)
+    model.eval()
+    return FitResult(model, pd.DataFrame(state.rows), state.best_epoch, recipe, seed)
+
+
+def predict_logits(
+    model: nn.Module,
+    counts: np.ndarray,
+    *,
+    transform: str,
+    device: str | torch.device | None = None,
+    batch_size: int = 512,
+) -> np.ndarray:
+    """Logits float32 ``(gene, 2)`` of counts ``(gene, bin, mark)``, without dropout."""
+    place = default_device(device)
+    was_training = model.training
+    model.to(place).eval()
+    with torch.inference_mode():
+        logits = [
+            model(signal_tensor(counts[start : start + batch_size], transform, place)).cpu().numpy()
+            for start in range(0, len(counts), batch_size)
+        ]
+    model.train(was_training)
+    return np.concatenate(logits) if logits else np.empty((0, 2), np.float32)
+
+
+def _checked(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    if counts.ndim != 3 or len(counts) != len(labels):
+        raise DataError(
+            f"the {name} counts have shape {counts.shape} and the labels {labels.shape}: expected "
+            "(gene, bin, mark) and (gene,)"
+        )
+    values = set(np.unique(labels).tolist())
+    if values != {0, 1}:
+        raise DataError(
+            f"the {name} labels hold the values {sorted(values)}: expected both 0 and 1; choose "
+            "more genes or another label rule"
+        )
+    return labels
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "adam":
+        return torch.optim.AdamW(model.parameters(), **settings)
+    return torch.optim.SGD(model.parameters(), **settings)
+
+
+def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """Indices of the batches of one epoch: every index once, in an order drawn from the seed."""
+    order = np.random.default_rng((seed, epoch)).permutation(n)
+    for start in range(0, n, batch_size):
+        yield np.sort(order[start : start + batch_size])
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    counts: np.ndarray,
+    targets: Tensor,
+    recipe: Recipe,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    model.train()
+    steps = -(-len(counts) // recipe.batch_size)
+    total = 0.0
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item())
+        for step, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
+            _set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
+            optimizer.zero_grad()
+            logits = model(signal_tensor(counts[index], recipe.transform, device))
+            loss = nn.functional.cross_entropy(logits, targets[index])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(index)
+    mean = float(total) / len(counts)
+    if not np.isfinite(mean):
+        raise FloatingPointError(
+            f"the training loss of epoch {epoch} is {mean}: lower the learning rate "
+            f"({recipe.learning_rate}) or use transform='log1p'"
+        )
+    return mean
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, done: float) -> None:
+    factor = 1.0 if recipe.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * factor
+
+
+def _validate(
+    model: nn.Module,
+    counts: np.ndarray,
+    labels: np.ndarray,
+    recipe: Recipe,
+    device: torch.device,
+) -> dict[str, float]:
+    logits = predict_logits(model, counts, transform=recipe.transform, device=device)
+    loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels).long())
+    return {"valid_loss": loss.item(), "valid_auroc": auroc(labels, positive_score(logits))}
+
+
+class _TrainingState:
+    """Best weights and history so far, kept in the checkpoint file after every epoch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        recipe: Recipe,
+        seed: int,
+        checkpoint: Path | str | None,
+    ) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.patience = recipe.patience
+        self.settings = {"recipe": asdict(recipe), "seed": seed}
+        self.path = None if checkpoint is None else Path(checkpoint)
+        self.rows: list[dict[str, float]] = []
+        self.best_epoch = -1
+        self.best_weights = _copy(model)
+        if self.path is not None and self.path.exists():
+            self._restore(self.path)
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.rows)
+
+    @property
+    def stopped(self) -> bool:
+        return self.epochs_done - 1 - max(self.best_epoch, 0) >= self.patience
+
+    def finish_epoch(self, row: dict[str, float]) -> None:
+        best = max((r["valid_auroc"] for r in self.rows), default=-np.inf)
+        self.rows.append(row)
+        if row["valid_auroc"] > best:
+            self.best_epoch, self.best_weights = int(row["epoch"]), _copy(self.model)
+        if self.path is not None:
+            self._save(self.path)
+
+    def _save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        torch.save(
+            {
+                "settings": self.settings,
+                "rows": self.rows,
+                "best_epoch": self.best_epoch,
+                "best_weights": self.best_weights,
+                "weights": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+            temporary,
+        )
+        os.replace(temporary, path)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            saved = torch.load(path, weights_only=True)
+            settings = saved["settings"]
+        except Exception as error:
+            raise DataError(
+                f"{path} is not a readable checkpoint ({error}): delete it to train from the start"
+            ) from error
+        if settings != self.settings:
+            raise DataError(
+                f"{path} belongs to {settings}, not to {self.settings}: name another checkpoint or "
+                "delete it"
+            )
+        self.model.load_state_dict(saved["weights"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.rows, self.best_epoch = saved["rows"], saved["best_epoch"]
+        self.best_weights = saved["best_weights"]
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

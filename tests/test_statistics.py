@@ -1,0 +1,144 @@
+"""Intervals cover what they should, tests reject when they should."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dc2lib import scoring, statistics
+from dc2lib.statistics import Interval
+
+TRUE_AUROC = stats.norm.cdf(1 / np.sqrt(2))
+
+
+def binormal(seed, n=300, second_noise=1.0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    signal = labels + rng.normal(size=n)
+    return labels, signal, signal + second_noise * rng.normal(size=n)
+
+
+def test_bootstrap_estimate_is_the_auroc():
+    labels, scores, _ = binormal(0)
+    interval = statistics.bootstrap_auroc(labels, scores, n_resamples=200)
+    assert interval.estimate == pytest.approx(scoring.auroc(labels, scores))
+    assert interval.low < interval.estimate < interval.high and interval.n == 300
+
+
+def test_weighted_auroc_is_the_auroc_of_the_repeated_genes():
+    labels, scores, _ = binormal(1, n=60)
+    scores = np.round(scores, 1)
+    weights = np.random.default_rng(0).integers(0, 4, (5, 60))
+    expected = [scoring.auroc(np.repeat(labels, w), np.repeat(scores, w)) for w in weights]
+    np.testing.assert_allclose(
+        statistics._weighted_auroc(labels, scores, weights), expected, rtol=1e-12
+    )
+
+
+def test_bootstrap_interval_covers_the_truth():
+    inside = 0
+    for seed in range(200):
+        labels, scores, _ = binormal(seed)
+        inside += TRUE_AUROC in statistics.bootstrap_auroc(
+            labels, scores, n_resamples=300, seed=seed
+        )
+    # binomial(200, 0.95): outside [181, 199] happens once in some thousand runs
+    assert 181 <= inside <= 199
+
+
+def test_paired_interval_and_delong_agree_and_see_the_worse_score():
+    labels, scores, noisy = binormal(3, n=2000)
+    bootstrap = statistics.paired_auroc_difference(labels, scores, noisy, n_resamples=2000)
+    interval, pvalue = statistics.delong(labels, scores, noisy)
+    assert interval.estimate == pytest.approx(bootstrap.estimate)
+    assert interval.low == pytest.approx(bootstrap.low, abs=0.003)
+    assert interval.high == pytest.approx(bootstrap.high, abs=0.003)
+    assert bootstrap.low > 0 and pvalue < 1e-6
+
+
+def test_delong_variance_against_the_definition():
+    labels = np.array([1, 1, 1, 0, 0, 0])
+    first = np.array([3.0, 2.0, 0.5, 1.0, 0.0, -1.0])
+    second = np.array([0.0, 2.0, 1.0, 1.5, 0.5, -1.0])
+
+    def kernel(scores):
+        return (scores[:3, None] > scores[None, 3:]) + 0.5 * (scores[:3, None] == scores[None, 3:])
+
+    gap = kernel(first) - kernel(second)
+    variance = gap.mean(1).var(ddof=1) / 3 + gap.mean(0).var(ddof=1) / 3
+    interval, _ = statistics.delong(labels, first, second)
+    assert interval.estimate == pytest.approx(gap.mean())
+    assert (interval.high - interval.low) / 2 / stats.norm.ppf(0.975) == pytest.approx(
+        np.sqrt(variance)
+    )
+
+
+def test_delong_false_positive_rate():
+    pvalues = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 2, 200)
+        shared = labels + rng.normal(size=200)
+        first, second = (shared + rng.normal(size=200) for _ in range(2))
+        pvalues.append(statistics.delong(labels, first, second)[1])
+    assert 3 <= np.sum(np.array(pvalues) < 0.05) <= 28
+
+
+def test_identical_scores_differ_by_nothing():
+    labels, scores, _ = binormal(4)
+    interval = statistics.paired_auroc_difference(labels, scores, scores, n_resamples=100)
+    assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
+    assert statistics.delong(labels, scores, scores)[1] == 1.0
+
+
+def test_fits_add_their_spread_to_the_interval():
+    labels, scores, noisy = binormal(5)
+    alone = statistics.bootstrap_auroc(labels, scores)
+    both = statistics.bootstrap_auroc(labels, np.stack([scores, noisy]))
+    assert both.estimate == pytest.approx(
+        (scoring.auroc(labels, scores) + scoring.auroc(labels, noisy)) / 2
+    )
+    assert both.high - both.low > alone.high - alone.low
+
+
+def test_proportion_is_wilson_by_hand():
+    z = stats.norm.ppf(0.975)
+    centre = (0.2 + z**2 / 100) / (1 + z**2 / 50)
+    half = z * np.sqrt(0.2 * 0.8 / 50 + z**2 / 4 / 50**2) / (1 + z**2 / 50)
+    interval = statistics.proportion(10, 50)
+    assert interval.low == pytest.approx(centre - half)
+    assert interval.high == pytest.approx(centre + half)
+
+
+def test_equivalence_needs_a_narrow_interval_within_the_margin():
+    rng = np.random.default_rng(0)
+    narrow = rng.normal(0.001, 0.004, 40)
+    assert statistics.equivalence_test(narrow).equivalent
+    assert not statistics.equivalence_test(narrow + 0.02).equivalent
+    assert not statistics.equivalence_test(rng.normal(0.0, 0.1, 40)).equivalent
+    assert statistics.equivalence_test(Interval(0.002, -0.002, 0.006, 5000)).equivalent
+    assert not statistics.equivalence_test(Interval(0.002, -0.02, 0.024, 50)).equivalent
+
+
+def test_equivalence_pvalue_is_the_larger_one_sided_test():
+    values = np.array([0.004, -0.002, 0.003, 0.001, 0.006])
+    expected = max(
+        stats.ttest_1samp(values, -0.01, alternative="greater").pvalue,
+        stats.ttest_1samp(values, 0.01, alternative="less").pvalue,
+    )
+    assert statistics.equivalence_test(values).pvalue == pytest.approx(expected)
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(
+        statistics.holm(np.array([0.04, 0.01, 0.03])), [0.06, 0.03, 0.06]
+    )
+    assert statistics.holm(np.array([0.5, 0.9])).max() <= 1
+
+
+def test_impossible_requests_are_refused():
+    with pytest.raises(ValueError, match="margin"):
+        statistics.equivalence_test(np.zeros(3), margin=0)
+    with pytest.raises(ValueError, match="two units"):
+        statistics.equivalence_test(np.zeros(1))
+    with pytest.raises(ValueError, match="both 0 and 1"):
+        statistics.bootstrap_auroc(np.zeros(5), np.arange(5.0))
