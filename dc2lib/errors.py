@@ -2,4 +2,4 @@
 
 
 class DataError(ValueError):
-    """Input that cannot be used; the message names where it is, what was expected and what to do."""
+    """Input that cannot be used; the message names where it is, what to expect and what to do."""
