@@ -2,6 +2,77 @@
 
 from __future__ import annotations
 
-from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
+from collections.abc import Sequence
 
-__all__ = ["MARKS", "SPLITS", "HistoneDataset"]
+from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
+from dc2lib.datasets.released import read_csv_folder
+from dc2lib.datasets.rpkm import check_cell, read_rpkm
+from dc2lib.datasets.store import data_home, list_cells, open_cell, write_cell
+from dc2lib.errors import DataError
+
+__all__ = [
+    "MARKS",
+    "SPLITS",
+    "HistoneDataset",
+    "data_home",
+    "list_cells",
+    "load_cells",
+    "open_cell",
+    "read_csv_folder",
+    "read_rpkm",
+    "resolve_source",
+    "write_cell",
+]
+
+
+def resolve_source(data: str = "auto") -> str:
+    """Where cell types come from: ``"roadmap"`` or ``"simulated"``.
+
+    Parameters
+    ----------
+    data : {"auto", "roadmap", "simulated"}
+        ``"auto"`` means roadmap if the store holds a cell type, else simulated.
+    """
+    if data in ("roadmap", "simulated"):
+        return data
+    if data != "auto":
+        raise DataError(f"Unknown data source {data!r}: use auto, roadmap or simulated.")
+    return "roadmap" if list_cells() else "simulated"
+
+
+def load_cells(
+    data: str = "auto",
+    cells: Sequence[str] | str | None = None,
+    n_cells: int = 8,
+    n_genes: int = 4000,
+    seed: int = 0,
+) -> dict[str, HistoneDataset]:
+    """The cell types that a chapter works on, by name.
+
+    Parameters
+    ----------
+    data : {"auto", "roadmap", "simulated"}
+    cells : sequence of str, or str with names separated by spaces, optional
+        Default: all that are stored, or all that are simulated.
+    n_cells, n_genes, seed : int
+        Size and seed of the simulation; unused for stored cell types.
+
+    Raises
+    ------
+    DataError
+        If a name does not exist (the nearest is suggested), or the store is empty.
+    """
+    wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
+    if resolve_source(data) == "roadmap":
+        if not list_cells():
+            raise DataError(
+                f"The store {data_home()} holds no cell type. Fill it with `make data`, or use"
+                " data='simulated'."
+            )
+        return {cell: open_cell(cell) for cell in wanted or list_cells()}
+    from dc2lib.datasets.simulated import simulate
+
+    simulated = simulate(n_cells=n_cells, n_genes=n_genes, seed=seed).datasets
+    for cell in wanted:
+        check_cell(cell, list(simulated), "the simulation")
+    return {cell: simulated[cell] for cell in wanted or simulated}

@@ -1,0 +1,295 @@
+"""The released CSV layout: one file a split, one row a gene and bin, no header.
+
+A row holds gene, bin (1 to 100), one count a mark, and the gene's label; the 100 rows of a gene
+follow each other in bin order. The gene is its full Ensembl id or that id's last six digits.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneDataset
+from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
+from dc2lib.errors import DataError
+
+SPLIT_LIMIT = 256 * 2**20
+HUMAN_PREFIX = "ENSG00000"
+SHORT_ID = re.compile(r"\d{6}")
+FULL_ID = re.compile(r"ENS[A-Z]*G\d{11}")
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """One parsed file: `counts` uint16 (gene, bin, mark), `gene_id` and `label` (gene,)."""
+
+    counts: np.ndarray
+    gene_id: np.ndarray
+    label: np.ndarray
+
+
+def read_csv_folder(
+    folder: str | Path,
+    cell: str | None = None,
+    rpkm: RpkmTable | str | Path | None = None,
+    marks: Sequence[str] = MARKS,
+) -> HistoneDataset:
+    """A cell type of your own, from three CSV files in the released layout.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``.
+    cell : str, optional
+        Name of the cell type; default the folder's name.
+    rpkm : RpkmTable or path, optional
+        Expression table with a column named `cell`; without it no labels can be made.
+    marks : sequence of str
+        Names of the count columns.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or wrong; the message names the file, line and gene.
+    """
+    folder = Path(folder)
+    cell = cell or folder.resolve().name
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give one that holds {', '.join(_names())}.")
+    inner = folder / "classification"
+    inner = inner if inner.is_dir() else folder
+    tables = {}
+    for split in SPLITS:
+        path = inner / f"{split}.csv"
+        if not path.is_file():
+            raise DataError(f"{path} is missing; a cell type needs {', '.join(_names())}.")
+        check_size(path.stat().st_size, str(path))
+        tables[split] = read_split(path.read_bytes(), str(path), marks)
+    if isinstance(rpkm, (str, Path)):
+        rpkm = read_rpkm(rpkm)
+    return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks)[0]
+
+
+def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTable:
+    """Parse and check the bytes of one split's CSV file.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    name : str
+        What messages call it.
+    marks : sequence of str
+        Names of the count columns.
+
+    Raises
+    ------
+    DataError
+        Names the file, the line or gene, and what was expected.
+    """
+    if not data.strip():
+        raise DataError(
+            f"{name} is empty; expected {N_BINS} rows a gene. Get the file again; if it is empty"
+            " upstream too, leave this cell type out."
+        )
+    try:
+        table = _parse(data, marks)
+    except pa.ArrowInvalid as error:
+        raise DataError(_first_wrong_line(data, name, marks) or f"{name}: {error}") from None
+    bins = table.column("bin").to_numpy()
+    label = table.column("label").to_numpy()
+    if bins.min() < 1 or bins.max() > N_BINS or label.max() > 1:
+        raise DataError(_first_wrong_line(data, name, marks) or f"{name}: impossible bin or label")
+    gene = table.column("gene").dictionary_encode().combine_chunks()
+    code = gene.indices.to_numpy()
+    ids = gene.dictionary.to_pylist()
+    _check_blocks(code, bins, ids, name)
+    code, label = code.reshape(-1, N_BINS)[:, 0], label.reshape(-1, N_BINS)
+    _check_one_label(label, code, ids, name)
+    counts = np.empty((len(bins), len(marks)), dtype=np.uint16)
+    for column, mark in enumerate(marks):
+        counts[:, column] = table.column(mark).to_numpy()
+    full = np.array([_full_id(short, name) for short in ids])
+    return SplitTable(
+        counts=counts.reshape(-1, N_BINS, len(marks)),
+        gene_id=full[code],
+        label=label[:, 0].astype(np.int8),
+    )
+
+
+def assemble(
+    cell: str,
+    tables: Mapping[str, SplitTable],
+    where: str,
+    *,
+    rpkm: RpkmTable | None = None,
+    marks: Sequence[str] = MARKS,
+) -> tuple[HistoneDataset, list[str]]:
+    """One dataset out of the three splits, and the genes that came twice.
+
+    A gene that comes again with the same counts and the same label is kept once, where it came
+    first (the gene list that DeepChrome used names seven genes twice).
+
+    Raises
+    ------
+    DataError
+        If a split is missing, a gene comes again with other counts or another label, or the
+        expression table lacks the cell or a gene.
+    """
+    absent = [split for split in SPLITS if split not in tables]
+    if absent:
+        raise DataError(
+            f"{cell}: {' and '.join(f'{split}.csv' for split in absent)} missing in {where};"
+            f" a cell type needs {', '.join(_names())}. Get the archive or folder again."
+        )
+    counts = np.concatenate([tables[split].counts for split in SPLITS])
+    gene_id = np.concatenate([tables[split].gene_id for split in SPLITS])
+    label = np.concatenate([tables[split].label for split in SPLITS])
+    split = np.repeat(SPLITS, [len(tables[split].gene_id) for split in SPLITS])
+    keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
+    if repeated:
+        counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
+    expression = {} if rpkm is None else rpkm.join(cell, gene_id)
+    dataset = HistoneDataset.from_arrays(
+        counts, gene_id, cell, split, marks=marks, released_label=label, **expression
+    )
+    return dataset, repeated
+
+
+def check_size(size: int, name: str) -> None:
+    """Raise DataError if a split's file is larger than any real one could be."""
+    if size > SPLIT_LIMIT:
+        raise DataError(
+            f"{name} holds {size / 2**20:,.0f} MiB, more than the {SPLIT_LIMIT / 2**20:,.0f} MiB"
+            " that a split may have; this is not a file in the released layout."
+        )
+
+
+def _names() -> list[str]:
+    return [f"{split}.csv" for split in SPLITS]
+
+
+def _parse(data: bytes, marks: Sequence[str]) -> pa.Table:
+    types = {"gene": pa.string(), "bin": pa.uint16()}
+    types |= dict.fromkeys(marks, pa.uint16()) | {"label": pa.uint8()}
+    return csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(column_names=list(types)),
+        parse_options=csv.ParseOptions(quote_char=False),
+        convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
+    )
+
+
+def _check_blocks(code: np.ndarray, bins: np.ndarray, ids: list[str], name: str) -> None:
+    if len(bins) % N_BINS == 0:
+        in_order = (bins.reshape(-1, N_BINS) == np.arange(1, N_BINS + 1)).all()
+        blocks = code.reshape(-1, N_BINS)
+        if in_order and (blocks == blocks[:, :1]).all():
+            return
+    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
+    for start, stop in zip(starts, np.r_[starts[1:], len(code)], strict=True):
+        problem = _block_problem(bins[start:stop])
+        if problem:
+            raise DataError(
+                f"{name}, line {start + 1}: gene {ids[code[start]]} {problem};"
+                f" expected bins 1 to {N_BINS}, each once and in order. Get the file again."
+            )
+
+
+def _block_problem(bins: np.ndarray) -> str | None:
+    blocks = max(1, round(len(bins) / N_BINS))
+    wanted = np.tile(np.arange(1, N_BINS + 1), blocks)
+    if np.array_equal(bins, wanted):
+        return None
+    times = np.bincount(bins, minlength=N_BINS + 1)[1:]
+    if (times > blocks).any():
+        return f"has bin {np.flatnonzero(times > blocks)[0] + 1} repeated"
+    if (times < blocks).any():
+        missing = np.flatnonzero(times < blocks)[0] + 1
+        return f"has {len(bins)} bins, bin {missing} is missing"
+    return "has its bins out of order"
+
+
+def _check_one_label(label: np.ndarray, code: np.ndarray, ids: list[str], name: str) -> None:
+    torn = np.flatnonzero((label != label[:, :1]).any(axis=1))
+    if len(torn):
+        line = torn[0] * N_BINS + 1
+        raise DataError(
+            f"{name}, line {line}: gene {ids[code[torn[0]]]} has two labels, 0 and 1;"
+            " expected the same label in all its rows. Get the file again."
+        )
+
+
+def _full_id(gene: str, name: str) -> str:
+    if SHORT_ID.fullmatch(gene):
+        return HUMAN_PREFIX + gene
+    if FULL_ID.fullmatch(gene):
+        return gene
+    raise DataError(
+        f"{name}: {gene!r} is no gene; expected an Ensembl gene id such as ENSG00000000003,"
+        " or its last six digits."
+    )
+
+
+def _first_of_each(
+    counts: np.ndarray, gene_id: np.ndarray, label: np.ndarray, where: str
+) -> tuple[np.ndarray, list[str]]:
+    _, first, inverse = np.unique(gene_id, return_index=True, return_inverse=True)
+    original = first[inverse]
+    again = np.flatnonzero(original != np.arange(len(gene_id)))
+    for later in again:
+        earlier = original[later]
+        same = (counts[later] == counts[earlier]).all() and label[later] == label[earlier]
+        if not same:
+            raise DataError(
+                f"{where}: gene {gene_id[later]} comes twice, with different counts or labels;"
+                " remove one of the two."
+            )
+    return np.sort(first), gene_id[again].tolist()
+
+
+def _first_wrong_line(data: bytes, name: str, marks: Sequence[str]) -> str | None:
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        if not line.strip():
+            continue
+        problem = _line_problem(line.decode("utf-8", "replace").strip().split(","), marks)
+        if problem:
+            return f"{name}, line {number}: {problem}"
+    return None
+
+
+def _line_problem(fields: list[str], marks: Sequence[str]) -> str | None:
+    columns = ("gene", "bin", *marks, "label")
+    if len(fields) != len(columns):
+        return f"{len(fields)} columns, expected {len(columns)}: {', '.join(columns)}."
+    if fields[1:-1] == list(columns[1:-1]):
+        return "a header; the released layout has none, remove it."
+    _, position, *counts, label = fields
+    if not position.isdigit() or not 1 <= int(position) <= N_BINS:
+        return f"bin {position!r}, expected a whole number from 1 to {N_BINS}."
+    for mark, count in zip(marks, counts, strict=True):
+        problem = _count_problem(count)
+        if problem:
+            return f"{mark} count {count!r} {problem}; expected 0 to {COUNT_LIMIT:,} reads."
+    if label not in ("0", "1"):
+        return f"label {label!r}, expected 0 or 1."
+    return None
+
+
+def _count_problem(count: str) -> str | None:
+    try:
+        value = float(count)
+    except ValueError:
+        return "is not a number"
+    if value < 0:
+        return "is negative"
+    if value > COUNT_LIMIT:
+        return "is too large"
+    return None if count.strip().isdigit() else "is not a whole number"
