@@ -1,0 +1,66 @@
+# Every target is explained by `make help`.
+PROFILE ?= quick
+DATA ?= auto
+CELLS ?=
+MIRROR ?=
+NAME ?=
+PARAMS ?=
+PORT ?= 8000
+JOBS ?=
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+
+PY := .venv/bin/python
+export JUPYTER_PREFER_ENV_PATH := 1
+BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
+
+.DEFAULT_GOAL := help
+.PHONY: help book test chapter notebooks data bench serve check lint lock env clean distclean
+
+help:  ## say what the targets and variables do
+	@echo 'make TARGET [VARIABLE=value ...]'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
+		|| sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1: \2/p' Makefile
+	@echo 'variables'
+	@echo '  PROFILE=smoke|quick|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
+	@echo '  DC2LIB_DATA=where the store lies  PYTHON=python 3.11 or newer, to create .venv'
+
+book: env  ## execute the chapters that changed, build _build/html/index.html
+	@$(PY) -m tools.build $(BUILD_OPTIONS)
+
+test: env  ## run every test
+	@$(PY) -m pytest
+
+chapter: env  ## one chapter with its own parameters: NAME=data PARAMS="-p seed 1"
+	@$(PY) -m tools.build $(BUILD_OPTIONS) --chapter '$(NAME)' $(PARAMS)
+
+notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
+	@$(PY) -m tools.notebooks
+
+data: env  ## fetch the Roadmap cell types into the store: [CELLS="E003 E123"] [MIRROR=folder or URL]
+	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)")
+
+bench: env  ## measure speed
+	@$(PY) -m tools.bench
+
+serve: env  ## show the built book at http://localhost:8000 (PORT=)
+	@test -f _build/html/index.html || { echo 'no book built yet: make book'; exit 1; }
+	@$(PY) -m http.server $(PORT) --bind localhost --directory _build/html
+
+check: env  ## open every built page in headless Chromium, at desktop and phone width
+	@$(PY) tests/book/check_pages.py _build/html
+
+lint: env  ## check style of library, tools, tests and chapters
+	@$(PY) -m ruff check .
+
+lock: env  ## write requirements.lock from the environment after changing pyproject.toml
+	@$(PY) -m tools.lock
+
+env:
+	@$(PYTHON) tools/environment.py
+
+clean:  ## remove everything built; the environment and the data stay
+	rm -rf _build
+
+distclean: clean  ## remove the environment too
+	rm -rf .venv dc2lib.egg-info

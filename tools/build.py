@@ -1,0 +1,365 @@
+"""Build the book: execute the chapters that changed, check them, merge their results, make HTML."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools import stage
+from tools.chapter import Job
+from tools.chapters import (
+    Chapter,
+    chosen_parameters,
+    find_chapters,
+    read_profile,
+    run_order,
+    typed_override,
+)
+from tools.dependencies import chapter_hash
+from tools.errors import BuildError
+from tools.validation import problems
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT_EXECUTIONS = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the reader asked for: a profile, a data source, and parameters of one chapter."""
+
+    profile: str = "quick"
+    data: str = "auto"
+    chapter: str | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One chapter of this build: what it will be executed with, and where the result lies."""
+
+    chapter: Chapter
+    parameters: dict[str, Any]
+    context: dict[str, Any]
+    needs: list[str]
+    key: str
+    folder: Path
+
+    @property
+    def target(self) -> Path:
+        """Folder of the finished execution."""
+        return self.folder / self.key[:16]
+
+
+def data_state(data: str) -> tuple[str, dict[str, str]]:
+    """Return the data source that is used, and the fingerprint of each kind of data."""
+    from dc2lib.datasets import resolve_source, store
+
+    source = resolve_source(data)
+    cells = store.fingerprint() if source == "roadmap" else "simulated"
+    fingerprints = {"cells": cells}
+    try:
+        from dc2lib.datasets import mnist
+    except ImportError:
+        return source, fingerprints
+    return source, {**fingerprints, "mnist": mnist.fingerprint()}
+
+
+def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:
+    """Return the chapters to execute, in an order in which each follows what it reads.
+
+    Raises
+    ------
+    BuildError
+        If a page, profile, chapter or parameter does not exist.
+    """
+    chapters = find_chapters(root)
+    settings = read_profile(root, request.profile)
+    _refuse_unknown_chapters(settings, request, chapters)
+    wanted = [request.chapter] if request.chapter else list(chapters)
+    plans: dict[str, Plan] = {}
+    for name, needs in run_order(chapters).items():
+        chapter = chapters[name]
+        written = request.overrides if name == request.chapter else {}
+        overrides = {key: typed_override(chapter, key, text) for key, text in written.items()}
+        parameters = chosen_parameters(chapter, request.profile, settings, source, overrides)
+        used = sorted({*chapter.data, *(["cells"] if "data" in chapter.parameters else [])})
+        fingerprint = ", ".join(f"{kind} {prints[kind]}" for kind in used if kind in prints)
+        context = {
+            "profile": parameters.get("profile", request.profile),
+            "data_source": parameters.get("data"),
+            "fingerprint": fingerprint or None,
+        }
+        inputs = {need: plans[need].key for need in needs}
+        key = chapter_hash(chapter, parameters, fingerprint, inputs, root)
+        folder = root / "_build" / "executed" / name
+        plans[name] = Plan(chapter, parameters, context, needs, key, folder)
+    required = {name for name in wanted} | {need for name in wanted for need in plans[name].needs}
+    return [plan for name, plan in plans.items() if name in required]
+
+
+def run_plans(plans: list[Plan], jobs: int) -> list[str]:
+    """Execute the chapters that have no valid result yet, side by side; return those that failed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After the running chapters were stopped; finished chapters stay.
+    """
+    state = _Run(total=len(plans), jobs=jobs)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            _drain(plans, state, pool)
+        except KeyboardInterrupt:
+            state.stop()
+            raise
+    return state.failed
+
+
+def current_results(plan: Plan) -> list[dict[str, Any]]:
+    """Return the recorded results of an executed chapter."""
+    lines = (plan.target / "results.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def write_results(plans: list[Plan], path: Path) -> int:
+    """Merge the recorded results of this build's chapters into one file; return their number."""
+    rows = [row for plan in plans for row in current_results(plan)]
+    partial = path.with_suffix(".part")
+    partial.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    os.replace(partial, path)
+    return len(rows)
+
+
+def is_valid(plan: Plan) -> bool:
+    """Return whether the result of a chapter exists and may be shown."""
+    if not (plan.target / "executed.ipynb").exists():
+        return False
+    return not problems(plan.target, plan.parameters, plan.key)
+
+
+@dataclass
+class _Run:
+    """The state of one build: what is done, what failed, which processes run."""
+
+    total: int
+    jobs: int
+    finished: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    stopping: bool = False
+
+    def say(self, name: str, text: str) -> None:
+        done = len(self.finished) + len(self.failed)
+        print(f"[{done:2d}/{self.total}] {name:<22} {text}", flush=True)
+
+    def stop(self) -> None:
+        self.stopping = True
+        for process in list(self.processes.values()):
+            process.terminate()
+        deadline = time.monotonic() + 10
+        for process in list(self.processes.values()):
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _drain(plans: list[Plan], state: _Run, pool: ThreadPoolExecutor) -> None:
+    waiting = list(plans)
+    running: dict[Future[str | None], Plan] = {}
+    by_name = {plan.chapter.name: plan for plan in plans}
+    while waiting or running:
+        for plan in [p for p in waiting if _is_settled(p, state)]:
+            waiting.remove(plan)
+            if is_valid(plan):
+                state.finished.add(plan.chapter.name)
+                os.utime(plan.target)
+                state.say(plan.chapter.name, "cached")
+                continue
+            unusable = [need for need in plan.needs if need in state.failed]
+            if unusable:
+                state.failed.append(plan.chapter.name)
+                state.say(plan.chapter.name, f"NOT RUN: it reads {', '.join(unusable)}")
+                continue
+            running[pool.submit(_run_one, plan, by_name, state)] = plan
+        if not running:
+            continue
+        done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in done:
+            plan = running.pop(future)
+            _settle(plan, future.result(), state)
+
+
+def _is_settled(plan: Plan, state: _Run) -> bool:
+    return all(need in state.finished or need in state.failed for need in plan.needs)
+
+
+def _settle(plan: Plan, error: str | None, state: _Run) -> None:
+    name = plan.chapter.name
+    if error is None:
+        state.finished.add(name)
+        run = json.loads((plan.target / "run.json").read_text())
+        state.say(name, f"done in {time.time() - run['started']:.1f} s")
+        _forget_old(plan.folder)
+        return
+    state.failed.append(name)
+    state.say(name, "FAILED")
+    print("\n".join(f"    {line}" for line in error.strip().splitlines()), flush=True)
+
+
+def _run_one(plan: Plan, plans: Mapping[str, Plan], state: _Run) -> str | None:
+    """Execute one chapter in a process of its own; return what went wrong."""
+    if state.stopping:
+        return "stopped"
+    name = plan.chapter.name
+    state.say(name, "start")
+    inputs = [row for need in plan.needs for row in current_results(plans[need])]
+    threads = 1 if state.jobs > 1 else _cores()
+    job = Job(
+        name=name,
+        source=str(plan.chapter.source),
+        parameters=plan.parameters,
+        key=plan.key,
+        folder=str(plan.folder),
+        context=plan.context,
+        inputs=inputs if plan.needs else None,
+        threads=threads,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.chapter"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    state.processes[name] = process
+    _, error = process.communicate(job.dumps())
+    del state.processes[name]
+    return None if process.returncode == 0 else error or f"exit code {process.returncode}"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _forget_old(folder: Path) -> None:
+    kept = sorted((p for p in folder.glob("[0-9a-f]*")), key=lambda p: -p.stat().st_mtime)
+    for old in kept[KEPT_EXECUTIONS:]:
+        shutil.rmtree(old)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a killed build left half-written."""
+    for partial in (root / "_build" / "executed").glob("*/.*.part"):
+        if not _alive(int(partial.name.split(".")[-2])):
+            shutil.rmtree(partial)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _refuse_unknown_chapters(
+    settings: Mapping[str, Any], request: Request, chapters: Mapping[str, Chapter]
+) -> None:
+    if request.chapter is not None and request.chapter not in chapters:
+        raise BuildError(f"no chapter {request.chapter!r}; there are {', '.join(chapters)}")
+    unknown = set(settings) - set(chapters) - {"common"}
+    if unknown:
+        raise BuildError(
+            f"book/profiles/{request.profile}.yml sets parameters of "
+            f"{', '.join(sorted(unknown))}, which _toc.yml does not list as chapters"
+        )
+
+
+def _request(arguments: list[str]) -> tuple[Request, int]:
+    parser = argparse.ArgumentParser(prog="python -m tools.build", description=__doc__)
+    parser.add_argument("--profile", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--data", default="auto", choices=("auto", "roadmap", "simulated"))
+    parser.add_argument("--jobs", type=int, default=_cores(), help="chapters side by side")
+    parser.add_argument("--chapter", help="execute this chapter alone and make a page of it")
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        dest="parameters",
+        metavar=("NAME", "VALUE"),
+        help="a parameter of the chapter",
+    )
+    options = parser.parse_args(arguments)
+    if options.parameters and options.chapter is None:
+        parser.error("-p needs --chapter: parameters belong to one chapter")
+    if options.chapter == "":
+        parser.error("which chapter? make chapter NAME=data")
+    if options.jobs < 1:
+        parser.error("--jobs must be at least 1")
+    overrides = dict(options.parameters)
+    return Request(options.profile, options.data, options.chapter, overrides), options.jobs
+
+
+def build(root: Path, request: Request, jobs: int) -> int:
+    """Build the book, or one chapter of it; return the exit code."""
+    _sweep(root)
+    source, fingerprints = data_state(request.data)
+    plans = plan_build(root, request, source, fingerprints)
+    print(f"{len(plans)} chapters, profile {request.profile}, data {source}", flush=True)
+    failed = run_plans(plans, jobs)
+    if failed:
+        print(f"{len(failed)} chapters failed: {', '.join(failed)}; the book was not rebuilt")
+        return 1
+    if request.chapter:
+        return _chapter_page(root, next(p for p in plans if p.chapter.name == request.chapter))
+    number = write_results(plans, root / "_build" / "results.json")
+    print(f"{number} results in {root / '_build' / 'results.json'}", flush=True)
+    executed = {plan.chapter.name: plan.target for plan in plans}
+    page = stage.build_book(root, executed)
+    print(f"the book is at {page}")
+    return 0
+
+
+def _chapter_page(root: Path, plan: Plan) -> int:
+    print(f"executed notebook: {plan.target / 'executed.ipynb'}", flush=True)
+    page = stage.build_page(root, plan.chapter.name, plan.target)
+    print(f"page: {page}")
+    return 0
+
+
+def main() -> int:
+    """Build what the command line asks for."""
+    request, jobs = _request(sys.argv[1:])
+    try:
+        return build(ROOT, request, jobs)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        again = shlex.join([Path(sys.executable).name, "-m", "tools.build", *sys.argv[1:]])
+        print(f"\nstopped; finished chapters are kept, go on with: {again}", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

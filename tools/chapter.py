@@ -1,0 +1,225 @@
+"""Execute one chapter with papermill into a folder that appears only when it is whole.
+
+Run as ``python -m tools.chapter`` with a job as JSON on standard input, so that chapters can run
+side by side; the error text goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from tools.chapters import Chapter, line_of_cell, read_chapter
+from tools.errors import BuildError
+from tools.validation import problems
+
+TRACEBACK_LINES = 25
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of one chapter.
+
+    Parameters
+    ----------
+    name, source
+        The chapter and its Markdown file.
+    parameters
+        To inject.
+    key
+        Hash of all that the outputs depend on; the result lies in ``folder`` / key.
+    folder
+        Where this chapter's executions are kept.
+    context
+        Profile, data source and fingerprint, for the recorded results.
+    inputs
+        Recorded results of other chapters, if it reads any.
+    threads
+        That numerical libraries may use.
+    """
+
+    name: str
+    source: str
+    parameters: dict[str, Any]
+    key: str
+    folder: str
+    context: dict[str, Any]
+    inputs: list[dict[str, Any]] | None = None
+    threads: int = 1
+
+    @property
+    def target(self) -> Path:
+        """Folder of the finished execution."""
+        return Path(self.folder) / self.key[:16]
+
+    def dumps(self) -> str:
+        """Return the job as JSON."""
+        return json.dumps(asdict(self))
+
+
+def execute(job: Job) -> Path:
+    """Execute a chapter, check it, and return the folder of the result.
+
+    Raises
+    ------
+    BuildError
+        If a cell fails or the executed chapter may not be shown; nothing is left behind.
+    """
+    target = job.target
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial.mkdir(parents=True)
+    try:
+        _execute_into(job, partial)
+        _publish(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _execute_into(job: Job, folder: Path) -> None:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    chapter = read_chapter(job.name, Path(job.source))
+    started = time.time()
+    run = {**_run(chapter, job), "started": started}
+    (folder / "run.json").write_text(json.dumps(run, indent=1))
+    if job.inputs is not None:
+        (folder / "inputs.json").write_text(json.dumps(job.inputs))
+    (folder / "results.jsonl").touch()
+    work = folder / "data"
+    work.mkdir()
+    os.environ.update(_environment(folder, job.threads))
+    source = folder / "source.ipynb"
+    executed = folder / "executed.ipynb"
+    nbformat.write(chapter.notebook, source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            papermill.execute_notebook(
+                source,
+                executed,
+                parameters=job.parameters,
+                kernel_name="python3",
+                cwd=work,
+                progress_bar=False,
+            )
+    except DeadKernelError as error:
+        raise BuildError(
+            f"{chapter.source}: the kernel died; most often the machine ran out of memory"
+        ) from error
+    except PapermillExecutionError as error:
+        raise BuildError(_failed_cell(chapter, executed, error)) from error
+    _stamp(executed, chapter, {**run, "duration": time.time() - started})
+    source.unlink()
+    shutil.rmtree(folder / "ipython", ignore_errors=True)
+    if not any(work.iterdir()):
+        work.rmdir()
+    found = problems(folder, job.parameters, job.key)
+    if found:
+        raise BuildError("\n".join([f"{chapter.source}: may not be shown", *found]))
+
+
+def _run(chapter: Chapter, job: Job) -> dict[str, Any]:
+    parameters = {**chapter.parameters, **job.parameters}
+    seeds = {name: value for name, value in parameters.items() if name.startswith("seed")}
+    return {
+        "chapter": job.name,
+        **job.context,
+        "parameters": parameters,
+        "seeds": seeds,
+        "hash": job.key,
+    }
+
+
+def _environment(folder: Path, threads: int) -> Mapping[str, str]:
+    return {
+        "DC2LIB_RESULTS": str(folder / "results.jsonl"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+    }
+
+
+def _stamp(path: Path, chapter: Chapter, run: Mapping[str, Any]) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    about = notebook.metadata.papermill
+    about.input_path = f"book/{chapter.source.name}"
+    about.output_path = f"{chapter.name}.ipynb"
+    notebook.metadata["dc2lib_run"] = dict(run)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-input")
+    nbformat.write(notebook, path)
+
+
+def _failed_cell(chapter: Chapter, executed: Path, error: Any) -> str:
+    """Say which cell failed and where it stands in the source, with the end of its traceback."""
+    index = _source_index(executed, error.cell_index)
+    cell = chapter.notebook.cells[index]
+    number = sum(c.cell_type == "code" for c in chapter.notebook.cells[: index + 1])
+    line = line_of_cell(chapter, index)
+    ending = "\n".join(error.traceback).splitlines()[-TRACEBACK_LINES:]
+    return "\n".join(
+        [
+            f"{chapter.source}:{line}: code cell {number} raised {error.ename}: {error.evalue}",
+            f"  the cell begins: {(cell.source.splitlines() or [''])[0]}",
+            *(re.sub(r"\x1b\[[0-9;]*m", "", text) for text in ending),
+        ]
+    )
+
+
+def _source_index(executed: Path, index: int) -> int:
+    """Turn the index of an executed cell into that of the source: papermill adds one cell."""
+    tags = [c.metadata.get("tags", []) for c in nbformat.read(executed, as_version=4).cells]
+    own = [cell for cell in tags if "papermill-error-cell-tag" not in cell]
+    return index - sum("injected-parameters" in cell for cell in own[:index])
+
+
+def _publish(partial: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(partial, target)
+
+
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Execute the job on standard input."""
+    signal.signal(signal.SIGTERM, _stop)
+    job = Job(**json.load(sys.stdin))
+    try:
+        execute(job)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The pages that ``_toc.yml`` lists: which are chapters, and what each chapter declares."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import yaml
+
+from tools.errors import BuildError
+
+COMMON = "common"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One MyST Markdown notebook of the book."""
+
+    name: str
+    source: Path
+    text: str
+    notebook: nbformat.NotebookNode
+    parameters: dict[str, Any] = field(default_factory=dict)
+    depends: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> list[str]:
+        """Source of the code cells."""
+        return [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
+
+
+def page_names(toc: Path) -> list[str]:
+    """Return the pages of a table of contents in reading order, the root first."""
+    contents = yaml.safe_load(toc.read_text())
+    names = [contents["root"]]
+    queue = [*contents.get("parts", []), *contents.get("chapters", [])]
+    while queue:
+        entry = queue.pop(0)
+        if "file" in entry:
+            names.append(entry["file"])
+        queue = [*entry.get("chapters", []), *entry.get("sections", []), *queue]
+    return names
+
+
+def page_sources(root: Path) -> dict[str, Path]:
+    """Return name and Markdown file of each page.
+
+    Raises
+    ------
+    BuildError
+        If a listed page has no file.
+    """
+    names = page_names(root / "_toc.yml")
+    sources = {name: root / "book" / f"{name}.md" for name in names}
+    missing = [str(path.relative_to(root)) for path in sources.values() if not path.exists()]
+    if missing:
+        raise BuildError(f"_toc.yml lists pages that do not exist: {', '.join(missing)}")
+    return sources
+
+
+def is_chapter(source: Path) -> bool:
+    """Return whether a page is a notebook (its header names a kernel) and not prose."""
+    return "kernelspec" in _front_matter(source)
+
+
+def find_chapters(root: Path) -> dict[str, Chapter]:
+    """Return the chapters of the book in reading order."""
+    return {
+        name: read_chapter(name, source)
+        for name, source in page_sources(root).items()
+        if is_chapter(source)
+    }
+
+
+def read_chapter(name: str, source: Path) -> Chapter:
+    """Read one chapter and what its header and its ``parameters`` cell declare."""
+    text = source.read_text()
+    notebook = jupytext.reads(text, fmt="md:myst")
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{name}-{number:03d}"
+    declared = notebook.metadata.get("dc2lib", {})
+    return Chapter(
+        name=name,
+        source=source,
+        text=text,
+        notebook=notebook,
+        parameters=_declared_parameters(notebook, source),
+        depends=_words(declared.get("depends", ())),
+        data=_words(declared.get("data", ())),
+    )
+
+
+def read_profile(root: Path, profile: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters that a profile sets, by chapter; ``common`` holds those of all."""
+    folder = root / "book" / "profiles"
+    path = folder / f"{profile}.yml"
+    if not path.exists():
+        known = sorted(file.stem for file in folder.glob("*.yml"))
+        raise BuildError(f"no profile {profile!r}; there are {', '.join(known)}")
+    return {name: values or {} for name, values in (yaml.safe_load(path.read_text()) or {}).items()}
+
+
+def chosen_parameters(
+    chapter: Chapter,
+    profile: str,
+    settings: Mapping[str, Mapping[str, Any]],
+    source: str,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the parameters to inject into a chapter: only those that it declares.
+
+    Raises
+    ------
+    BuildError
+        If the profile's section of the chapter, or an override, names an undeclared parameter.
+    """
+    common = {"profile": profile, "data": source, **settings.get(COMMON, {})}
+    chosen = {name: value for name, value in common.items() if name in chapter.parameters}
+    own = settings.get(chapter.name, {})
+    _refuse_unknown(chapter, own, f"book/profiles/{profile}.yml")
+    _refuse_unknown(chapter, overrides or {}, "the command line")
+    return {**chosen, **own, **(overrides or {})}
+
+
+def typed_override(chapter: Chapter, name: str, text: str) -> Any:
+    """Return a parameter written on the command line in the type of its default."""
+    _refuse_unknown(chapter, [name], "the command line")
+    default = chapter.parameters[name]
+    if isinstance(default, str):
+        return text
+    value = yaml.safe_load(text)
+    if isinstance(default, float) and isinstance(value, str | int) and not isinstance(value, bool):
+        value = _number(text)
+    if default is not None and not isinstance(value, type(default)):
+        raise BuildError(
+            f"parameter {name} of {chapter.name}: {text!r} is not a {type(default).__name__} "
+            f"like its default {default!r}"
+        )
+    return value
+
+
+def run_order(chapters: Mapping[str, Chapter]) -> dict[str, list[str]]:
+    """Return each chapter and the chapters that it depends on, in an order that can be run.
+
+    ``all`` means every chapter that does not itself depend on ``all``.
+
+    Raises
+    ------
+    BuildError
+        If a chapter depends on an unknown chapter, or chapters depend on each other in a circle.
+    """
+    needs = {name: _needed(chapter, chapters) for name, chapter in chapters.items()}
+    ordered: dict[str, list[str]] = {}
+    while len(ordered) < len(needs):
+        ready = [n for n in needs if n not in ordered and all(d in ordered for d in needs[n])]
+        if not ready:
+            circle = sorted(set(needs) - set(ordered))
+            raise BuildError(f"chapters depend on each other in a circle: {', '.join(circle)}")
+        ordered |= {name: needs[name] for name in ready}
+    return ordered
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of bytes, text, or anything JSON can hold."""
+    if isinstance(content, str):
+        content = content.encode()
+    if not isinstance(content, bytes):
+        content = json.dumps(content, sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def line_of_cell(chapter: Chapter, index: int) -> int:
+    """Return the line of the source file where a cell's code begins."""
+    code = chapter.notebook.cells[index].source
+    before = [cell.source for cell in chapter.notebook.cells[:index]]
+    start = 0
+    for earlier in before:
+        found = chapter.text.find(earlier, start)
+        start = found + len(earlier) if found >= 0 else start
+    found = chapter.text.find(code, start)
+    return chapter.text.count("\n", 0, max(found, 0)) + 1
+
+
+def _front_matter(source: Path) -> dict[str, Any]:
+    text = source.read_text()
+    if not text.startswith("---\n"):
+        return {}
+    return yaml.safe_load(text[4:].split("\n---", 1)[0]) or {}
+
+
+def _words(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _declared_parameters(notebook: nbformat.NotebookNode, source: Path) -> dict[str, Any]:
+    tagged = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    ]
+    if len(tagged) != 1:
+        raise BuildError(f"{source}: {len(tagged)} code cells are tagged `parameters`, expected 1")
+    parameters = {}
+    for statement in ast.parse(tagged[0].source).body:
+        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
+            continue
+        try:
+            parameters[statement.targets[0].id] = ast.literal_eval(statement.value)
+        except ValueError as error:
+            raise BuildError(
+                f"{source}: the default of parameter {statement.targets[0].id} must be a literal"
+            ) from error
+    return parameters
+
+
+def _refuse_unknown(chapter: Chapter, names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name in chapter.parameters:
+            continue
+        near = difflib.get_close_matches(name, chapter.parameters, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise BuildError(
+            f"{where}: chapter {chapter.name} has no parameter {name!r}{hint}; "
+            f"it has {', '.join(chapter.parameters)}"
+        )
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _needed(chapter: Chapter, chapters: Mapping[str, Chapter]) -> list[str]:
+    needed: list[str] = []
+    for name in chapter.depends:
+        if name == "all":
+            needed += [n for n, other in chapters.items() if "all" not in other.depends]
+        elif name in chapters:
+            needed.append(name)
+        else:
+            raise BuildError(f"{chapter.source}: depends on {name!r}, which is no chapter")
+    return [n for n in dict.fromkeys(needed) if n != chapter.name]

@@ -1,0 +1,134 @@
+"""What a chapter's result depends on, as one content hash."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.chapters import Chapter, digest
+
+FORMAT = 1
+LIBRARY = "dc2lib"
+
+
+def chapter_hash(
+    chapter: Chapter,
+    parameters: Mapping[str, Any],
+    fingerprint: str,
+    inputs: Mapping[str, str],
+    root: Path,
+) -> str:
+    """Return the hash of all that a chapter's outputs depend on.
+
+    Parameters
+    ----------
+    chapter
+        Its source counts byte by byte.
+    parameters
+        Those that are injected.
+    fingerprint
+        Of the data that it reads; empty where it reads none.
+    inputs
+        Hash of each chapter whose results it reads.
+    root
+        Repository with the library's sources and the lock file.
+    """
+    files = library_files(chapter.code, root)
+    return digest(
+        {
+            "format": FORMAT,
+            "python": list(sys.version_info[:2]),
+            "name": chapter.name,
+            "source": digest(chapter.text),
+            "parameters": dict(parameters),
+            "lock": digest((root / "requirements.lock").read_bytes()),
+            "library": {str(file.relative_to(root)): digest(file.read_bytes()) for file in files},
+            "data": fingerprint,
+            "inputs": dict(inputs),
+        }
+    )
+
+
+def library_files(code: Iterable[str], root: Path) -> list[Path]:
+    """Return the library's files that code cells import, directly or not, with package data."""
+    modules = _modules(root / LIBRARY)
+    queue = [name for cell in code for name in _imported(_python(cell), "", modules)]
+    seen: set[str] = set()
+    while queue:
+        name = queue.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        queue += _parents(name)
+        queue += _imported(modules[name].read_text(), name, modules)
+    files = {modules[name] for name in seen}
+    for name in seen:
+        if modules[name].name == "__init__.py":
+            files |= _package_data(modules[name].parent)
+    return sorted(files)
+
+
+def _modules(package: Path) -> dict[str, Path]:
+    found = {}
+    for file in package.rglob("*.py"):
+        parts = [package.name, *file.relative_to(package).with_suffix("").parts]
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = file
+    return found
+
+
+def _package_data(folder: Path) -> set[Path]:
+    """Files beside a package's modules and in its folders that are not packages themselves."""
+    files: set[Path] = set()
+    for entry in folder.iterdir():
+        if entry.name.startswith((".", "__pycache__")):
+            continue
+        if entry.is_file() and entry.suffix not in {".py", ".pyc"}:
+            files.add(entry)
+        elif entry.is_dir() and not (entry / "__init__.py").exists():
+            files |= _package_data(entry)
+    return files
+
+
+def _python(cell: str) -> str:
+    """Blank the lines of a cell that are IPython's, not Python's."""
+    lines = cell.splitlines()
+    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def _imported(source: str, module: str, modules: Mapping[str, Path]) -> list[str]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return list(modules)
+    named: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, module, modules)
+            named += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            if any(alias.name == "*" for alias in node.names):
+                named.append(base)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named.append(node.value)
+    return [name for name in named if name in modules]
+
+
+def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    is_package = module in modules and modules[module].name == "__init__.py"
+    up = node.level - 1 if is_package else node.level
+    base = parts[: len(parts) - up] if up else parts
+    return ".".join([*base, *([node.module] if node.module else [])])

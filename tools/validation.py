@@ -1,0 +1,128 @@
+"""Refuse executed chapters that are broken, incomplete or stale."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+FIGURE_MIME = "application/vnd.dc2lib.figure+json"
+TABLE_MIME = "application/vnd.dc2lib.table+json"
+PROVENANCE_MIME = "application/vnd.dc2lib.provenance+json"
+ALARMS = ("Traceback (most recent call last)", "Warning:", "Error:")
+
+
+def problems(folder: Path, parameters: Mapping[str, Any], key: str) -> list[str]:
+    """Return what is wrong with an executed chapter, naming the cells; empty if it may be shown.
+
+    Parameters
+    ----------
+    folder
+        Holds ``executed.ipynb``, ``results.jsonl`` and ``figures/``.
+    parameters
+        Those that were to be injected.
+    key
+        Hash that the chapter must have been executed under.
+    """
+    notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
+    return [
+        *_stale(notebook, parameters, key),
+        *_unexecuted(notebook),
+        *_alarming(notebook),
+        *_incomplete_shows(notebook, folder / "figures"),
+        *_glued_twice(notebook),
+        *_without_provenance(notebook, key),
+    ]
+
+
+def outputs(notebook: nbformat.NotebookNode) -> Iterator[tuple[int, nbformat.NotebookNode]]:
+    """Yield each output with the number of its cell, counted from 1 over the code cells."""
+    for number, cell in enumerate(_code_cells(notebook), start=1):
+        for output in cell.get("outputs", []):
+            yield number, output
+
+
+def _code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _stale(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any], key: str) -> list[str]:
+    found = []
+    injected = notebook.metadata.get("papermill", {}).get("parameters", {})
+    if json.dumps(injected, sort_keys=True) != json.dumps(dict(parameters), sort_keys=True):
+        found.append(f"its injected parameters are {injected}, not the requested {parameters}")
+    if notebook.metadata.get("dc2lib_run", {}).get("hash") != key:
+        found.append(f"it was not executed under the current hash {key[:12]}")
+    return found
+
+
+def _unexecuted(notebook: nbformat.NotebookNode) -> list[str]:
+    return [
+        f"code cell {number} was not executed"
+        for number, cell in enumerate(_code_cells(notebook), start=1)
+        if cell.source.strip() and cell.execution_count is None
+    ]
+
+
+def _alarming(notebook: nbformat.NotebookNode) -> list[str]:
+    found = []
+    for number, output in outputs(notebook):
+        if output.output_type == "error":
+            found.append(f"code cell {number} raised {output.ename}: {output.evalue}")
+        text = output.text if output.get("name") == "stderr" else ""
+        if any(alarm in text for alarm in ALARMS):
+            found.append(f"code cell {number} wrote to stderr: {text.strip().splitlines()[-1]}")
+    return found
+
+
+def _incomplete_shows(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
+    found = []
+    names: Counter[str] = Counter()
+    for number, output in outputs(notebook):
+        data = output.get("data", {})
+        shown = data.get(FIGURE_MIME) or data.get(TABLE_MIME)
+        if "image/png" in data and FIGURE_MIME not in data:
+            found.append(f"code cell {number} shows an image without show_figure, so without alt")
+        if shown is None:
+            continue
+        names[shown["name"]] += 1
+        endings = ("png", "svg", "csv") if FIGURE_MIME in data else ("csv",)
+        files = [folder / f"{shown['name']}.{ending}" for ending in endings]
+        found += [
+            f"code cell {number} announced {file.name}, which is missing or empty"
+            for file in files
+            if not file.exists() or not file.stat().st_size
+        ]
+        if FIGURE_MIME in data and not data.get("image/png"):
+            found.append(f"code cell {number} announced figure {shown['name']} without an image")
+    found += [f"the name {name} is shown {n} times" for name, n in names.items() if n > 1]
+    return found
+
+
+def _glued_twice(notebook: nbformat.NotebookNode) -> list[str]:
+    names: dict[str, list[int]] = {}
+    for number, output in outputs(notebook):
+        glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        if glued is not None:
+            names.setdefault(glued, []).append(number)
+    return [
+        f"{name!r} is glued more than once, in code cells {', '.join(map(str, cells))}; "
+        "give record() another tag or glue="
+        for name, cells in names.items()
+        if len(cells) > 1
+    ]
+
+
+def _without_provenance(notebook: nbformat.NotebookNode, key: str) -> list[str]:
+    lines = [
+        output.data[PROVENANCE_MIME]
+        for _, output in outputs(notebook)
+        if PROVENANCE_MIME in output.get("data", {})
+    ]
+    if not lines:
+        return ["it shows no provenance; its last code cell must call provenance()"]
+    return [] if lines[-1]["hash"] == key else ["its provenance line names another hash"]
