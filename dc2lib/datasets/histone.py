@@ -103,9 +103,7 @@ class HistoneDataset:
     def select(self, genes: np.ndarray | slice) -> HistoneDataset:
         """The genes given by an index array, a mask or a slice, in that order."""
         chosen = {
-            name: getattr(self, name)[genes]
-            for name in PER_GENE
-            if getattr(self, name) is not None
+            name: getattr(self, name)[genes] for name in PER_GENE if getattr(self, name) is not None
         }
         return replace(self, **chosen)
 
@@ -160,9 +158,7 @@ class HistoneDataset:
         split = _per_gene(split, "split", n_genes, cell, str)
         unknown = set(split.tolist()) - set(SPLITS)
         if unknown:
-            raise DataError(
-                f"{cell}: split holds {min(unknown)!r}; use {', '.join(SPLITS)} only."
-            )
+            raise DataError(f"{cell}: split holds {min(unknown)!r}; use {', '.join(SPLITS)} only.")
         if released_label is not None:
             released_label = _checked_label(released_label, n_genes, cell)
         if rpkm_text is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -159,6 +160,10 @@ def check_cell(cell: str, known: list[str], where: str) -> None:
 
 def suggestion(cell: str, known: list[str]) -> str:
     """A sentence with the names nearest to `cell`, or with all of them where few are known."""
+    number = re.fullmatch(r"E?(\d{1,3})", cell.upper())
+    padded = f"E{int(number[1]):03d}" if number else ""
+    if padded in known:
+        return f" Did you mean {padded}?"
     nearest = difflib.get_close_matches(cell.upper(), known, n=3, cutoff=0.5)
     if nearest:
         return f" Did you mean {' or '.join(nearest)}?"

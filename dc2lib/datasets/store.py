@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
-import psutil
 
 import dc2lib
 from dc2lib.datasets.histone import PER_GENE, HistoneDataset, check_cell_name
@@ -227,8 +226,20 @@ def sweep(folder: Path) -> None:
     host = socket.gethostname()
     for left in folder.glob(f".tmp-{host}-*"):
         owner = left.name.removeprefix(f".tmp-{host}-").partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and not _runs(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _size(dataset: HistoneDataset, name: str) -> int:

@@ -1,0 +1,132 @@
+"""Fill the store: ``python -m dc2lib.datasets``, which ``make data`` calls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dc2lib.datasets import mnist, released, roadmap, rpkm, store
+from dc2lib.datasets.fetch import fetch, mirror_holds
+from dc2lib.datasets.histone import SPLITS
+from dc2lib.errors import DataError
+from dc2lib.labels import RULES, label
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fill the store as the command line says; 0 if all went well, 1 if something is missing."""
+    options = _parser().parse_args(arguments)
+    home = Path(options.home).expanduser() if options.home else store.data_home()
+    problems: list[str] = []
+    if not options.list:
+        _attempt(problems, lambda: _fill(options, home, problems))
+        if options.mnist or mirror_holds(mnist.FILES[0], options.mirror):
+            _attempt(problems, lambda: _fetch_digits(options, home))
+    _print_table(home, problems)
+    if problems:
+        print(f"\n{len(problems)} problem(s):", file=sys.stderr)
+        print("\n".join(f"- {problem}" for problem in problems), file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dc2lib.datasets",
+        description="Download Roadmap's cell types and expression, and store them for the book.",
+    )
+    add = parser.add_argument
+    add("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
+    add("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
+    add("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
+    add("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
+    add("--rpkm", metavar="FILE", help="expression table for --csv (default: Roadmap's)")
+    add("--mnist", action="store_true", help="download the MNIST digits too")
+    add("--refetch", action="store_true", help="download again, even what is there")
+    add("--list", action="store_true", help="show what is stored and stop")
+    add("--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+def _attempt(problems: list[str], action) -> None:
+    try:
+        action()
+    except DataError as error:
+        problems.append(str(error))
+
+
+def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
+    common = {"mirror": options.mirror, "progress": not options.quiet, "refetch": options.refetch}
+    own = options.csv and not options.cells
+    if own and options.rpkm:
+        table = rpkm.read_rpkm(options.rpkm)
+    else:
+        table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, **common))
+    for folder in options.csv or ():
+        expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
+        _attempt(problems, lambda f=folder, e=expression: _store_folder(f, e, home))
+    if own:
+        return
+    cells = _names(options.cells)
+    for cell in cells or ():
+        rpkm.check_cell(cell, table.cells, "Roadmap's RPKM table")
+    if cells and all(store.is_current(cell, home) for cell in cells):
+        print(f"Already stored: {', '.join(cells)}")
+        return
+    archive = fetch(roadmap.ARCHIVE, home, in_place=True, any_source=False, **common)
+    result = roadmap.Ingestion()
+    try:
+        roadmap.ingest_archive(
+            archive, table, home, cells, progress=not options.quiet, say=_say, result=result
+        )
+    finally:
+        problems.extend(result.failed.values())
+        if result.present:
+            print(f"Already stored: {', '.join(result.present)}")
+
+
+def _names(cells: Sequence[str] | None) -> list[str] | None:
+    return None if cells is None else " ".join(cells).replace(",", " ").split()
+
+
+def _say(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line)
+
+
+def _store_folder(folder: str, table: rpkm.RpkmTable, home: Path) -> None:
+    dataset = released.read_csv_folder(folder, rpkm=table)
+    origin = {"folder": str(Path(folder).resolve()), "rpkm_table": table.name}
+    store.write_cell(dataset, home, origin)
+    print(f"{dataset.cell}: {len(dataset):,} genes stored")
+
+
+def _fetch_digits(options: argparse.Namespace, home: Path) -> None:
+    mnist.fetch_mnist(
+        home, mirror=options.mirror, progress=not options.quiet, refetch=options.refetch
+    )
+    print("MNIST: 70,000 digits stored")
+
+
+def _print_table(home: Path, problems: list[str]) -> None:
+    cells = store.list_cells(home)
+    print(f"\nStore: {home}")
+    if not cells:
+        print("No cell type is stored.")
+        return
+    head = f"{'cell':<8}{'genes':>8}" + "".join(f"{split:>8}" for split in SPLITS)
+    print(head + "".join(f"{rule:>15}" for rule in RULES) + "   (shares of positive genes)")
+    for cell in cells:
+        _attempt(problems, lambda cell=cell: print(_row(cell, home)))
+
+
+def _row(cell: str, home: Path) -> str:
+    dataset = store.open_cell(cell, home)
+    sizes = [int((dataset.split == split).sum()) for split in SPLITS]
+    shares = "".join(f"{label(dataset, rule).mean():>15.3f}" for rule in RULES)
+    return f"{cell:<8}{len(dataset):>8,}" + "".join(f"{size:>8,}" for size in sizes) + shares
+
+
+if __name__ == "__main__":
+    sys.exit(main())

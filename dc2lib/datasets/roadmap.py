@@ -1,0 +1,268 @@
+"""The released archive of 56 Roadmap cell types, read as a stream into the store.
+
+The archive is untrusted: nothing is extracted to a path that it names, and its members are read
+within bounds on their size and number.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Self
+
+import numpy as np
+from tqdm import tqdm
+
+from dc2lib.datasets.fetch import RemoteFile, digest, is_html
+from dc2lib.datasets.histone import SPLITS, HistoneDataset
+from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
+from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, suggestion
+from dc2lib.datasets.store import (
+    cells_folder,
+    explain_full_disk,
+    is_current,
+    temporary_folder,
+    write_cell,
+)
+from dc2lib.errors import DataError
+
+ARCHIVE = RemoteFile(
+    "data.tar.gz", "https://zenodo.org/records/2652278/files/data.tar.gz", "roadmap"
+)
+RPKM = RemoteFile(FILE_NAME, URL, "roadmap")
+MEMBER = re.compile(r"(?:.*/)?(?P<cell>[A-Za-z0-9][\w.-]{0,63})/classification/(?P<split>\w+)\.csv")
+MEMBER_LIMIT = 100_000
+ARCHIVE_LIMIT = 64 * 2**30
+EXTENDED_HEADER_LIMIT = 2**20
+EXTENDED_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+BLOCK = 2**20
+IN_MEMORY = 3
+
+
+@dataclass
+class Ingestion:
+    """What became of an archive: names of cells, why the others failed, genes that came twice."""
+
+    stored: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    repeated: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> set[str]:
+        """Cells whose further members need not be read."""
+        return {*self.stored, *self.present, *self.failed}
+
+
+def ingest_archive(
+    path: str | Path,
+    rpkm: RpkmTable,
+    home: str | Path | None = None,
+    cells: Sequence[str] | None = None,
+    *,
+    progress: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+    result: Ingestion | None = None,
+) -> Ingestion:
+    """Store the cell types of an archive; those already stored are skipped.
+
+    A cell type that is wrong is noted in `failed`, and the others are stored all the same.
+    The peak of memory does not depend on the number of cell types.
+
+    Parameters
+    ----------
+    path : path
+        Gzipped tar with members ``.../<cell>/classification/{train,valid,test}.csv``.
+    rpkm : RpkmTable
+        Expression to join; a cell type without a column there fails.
+    home : path, optional
+        Default :func:`dc2lib.datasets.store.data_home`.
+    cells : sequence of str, optional
+        Only these; default all in the archive.
+    say : function
+        Gets one line a cell type.
+    result : Ingestion, optional
+        Filled as the work goes on, so that it is there after an error too.
+
+    Raises
+    ------
+    DataError
+        If the archive itself cannot be read to its end; what was complete before is stored.
+    """
+    path = Path(path)
+    wanted = None if cells is None else set(cells)
+    result = Ingestion() if result is None else result
+    origin = {"archive": path.name, "archive_sha256": digest(path), "rpkm_table": rpkm.name}
+    seen: set[str] = set()
+    pending: dict[str, dict[str, SplitTable]] = {}
+    folder = cells_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder, "ingest") as spill, explain_full_disk(folder):
+        for member in split_members(path, progress=progress):
+            cell = member.cell
+            asked = wanted is None or cell in wanted
+            if asked and cell not in seen and is_current(cell, home):
+                result.present.append(cell)
+            seen.add(cell)
+            if asked and cell not in result.settled:
+                with _noted(cell, result, say):
+                    splits = pending.setdefault(cell, {})
+                    _take(member, splits, path, spill if len(pending) > IN_MEMORY else None)
+                    if len(splits) == len(SPLITS):
+                        dataset, repeated = assemble(cell, splits, path.name, rpkm=rpkm)
+                        write_cell(dataset, home, origin | {"repeated_genes": repeated})
+                        result.stored.append(cell)
+                        result.repeated |= {cell: repeated} if repeated else {}
+                        say(_line(dataset, repeated))
+            if cell in result.settled:
+                pending.pop(cell, None)
+            if wanted is not None and wanted <= result.settled:
+                return result
+    for cell, splits in pending.items():
+        with _noted(cell, result, say):
+            assemble(cell, splits, path.name)
+    for cell in sorted((wanted or set()) - seen):
+        with _noted(cell, result, say):
+            raise DataError(f"{path} does not hold {cell}.{suggestion(cell, sorted(seen))}")
+    if not seen:
+        raise DataError(
+            f"{path} holds no <cell>/classification/<split>.csv; this is another archive."
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class SplitMember:
+    """One split's CSV inside an archive: where it lies, its open stream, its size in bytes."""
+
+    cell: str
+    split: str
+    name: str
+    stream: IO[bytes]
+    size: int
+
+
+def split_members(path: str | Path, *, progress: bool = False) -> Iterator[SplitMember]:
+    """Walk through the splits of an archive; each must be read before the next is asked for.
+
+    Raises
+    ------
+    DataError
+        If the file is no gzipped tar, is truncated, or passes the bounds.
+    """
+    path = Path(path)
+    _check_gzip(path)
+    try:
+        with (
+            open(path, "rb") as raw,
+            tqdm(
+                total=path.stat().st_size,
+                unit="B",
+                unit_scale=True,
+                desc=f"reading {path.name}",
+                disable=None if progress else True,
+            ) as bar,
+            gzip.GzipFile(fileobj=raw) as packed,
+            tarfile.open(
+                fileobj=_Bounded(packed, path), mode="r|", bufsize=BLOCK, tarinfo=_BoundedTarInfo
+            ) as archive,
+        ):
+            for number, member in enumerate(archive, start=1):
+                if number > MEMBER_LIMIT:
+                    raise DataError(f"{path} holds more than {MEMBER_LIMIT:,} members.")
+                bar.update(raw.tell() - bar.n)
+                match = MEMBER.fullmatch(member.name)
+                if not match or not member.isreg() or match["split"] not in SPLITS:
+                    continue
+                stream = archive.extractfile(member)
+                yield SplitMember(match["cell"], match["split"], member.name, stream, member.size)
+            while packed.read(BLOCK):
+                pass
+            bar.update(raw.tell() - bar.n)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} is truncated or corrupt ({error}); get it again with"
+            " `python -m dc2lib.datasets --refetch`. Cell types read before that are stored."
+        ) from None
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    """A member's header, refused before its size can fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in EXTENDED_HEADERS and info.size > EXTENDED_HEADER_LIMIT:
+            raise DataError(f"The archive has a header of {info.size:,} bytes; it is refused.")
+        return info
+
+
+class _Bounded:
+    """A stream that refuses to unpack without end."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self.stream, self.path, self.done = stream, path, 0
+
+    def read(self, size: int) -> bytes:
+        block = self.stream.read(size)
+        self.done += len(block)
+        if self.done > ARCHIVE_LIMIT:
+            raise DataError(f"{self.path} unpacks to more than {ARCHIVE_LIMIT / 2**30:.0f} GiB.")
+        return block
+
+
+def _check_gzip(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path} is missing; download it with `make data`.")
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if is_html(start):
+        raise DataError(
+            f"{path} is an HTML page, not an archive; get it again with"
+            " `python -m dc2lib.datasets --refetch`, or from a mirror."
+        )
+    if not start.startswith(b"\x1f\x8b"):
+        raise DataError(f"{path} is no gzip file; expected a .tar.gz archive.")
+
+
+def _take(
+    member: SplitMember, splits: dict[str, SplitTable], path: Path, spill: Path | None
+) -> None:
+    name = f"{path.name}: {member.name}"
+    if member.split in splits:
+        raise DataError(f"{name}: the archive holds this split twice; expected once.")
+    check_size(member.size, name)
+    table = read_split(member.stream.read(), name)
+    splits[member.split] = table if spill is None else _spilled(table, spill, member)
+
+
+def _spilled(table: SplitTable, folder: Path, member: SplitMember) -> SplitTable:
+    path = folder / f"{member.cell}-{member.split}.npy"
+    np.save(path, table.counts)
+    return replace(table, counts=np.load(path, mmap_mode="r"))
+
+
+@contextmanager
+def _noted(cell: str, result: Ingestion, say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        result.failed[cell] = str(error)
+        say(f"{cell}: NOT stored: {error}")
+
+
+def _line(dataset: HistoneDataset, repeated: list[str]) -> str:
+    twice = f" ({len(repeated)} listed twice, kept once)" if repeated else ""
+    return f"{dataset.cell}: {len(dataset):,} genes stored{twice}"
