@@ -52,6 +52,8 @@ class HistoneDataset:
     rpkm_median_text : str or None
         Median of the cell's whole RPKM column (all genes, whether in the dataset or not), in the
         notation of the file.
+    strand : str array (gene,) or None
+        ``"+"``, ``"-"``, or ``"."`` where unknown. The released files do not hold it.
     """
 
     counts: np.ndarray
@@ -64,6 +66,7 @@ class HistoneDataset:
     rpkm: np.ndarray | None = None
     rpkm_text: np.ndarray | None = None
     rpkm_median_text: str | None = None
+    strand: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.gene_id)
@@ -107,6 +110,23 @@ class HistoneDataset:
         }
         return replace(self, **chosen)
 
+    def gene_oriented(self) -> np.ndarray:
+        """Counts (gene, bin, mark) with the bins of minus-strand genes reversed: upstream first.
+
+        Raises
+        ------
+        DataError
+            If the strands are not known.
+        """
+        if self.strand is None:
+            raise DataError(
+                f"{self.cell}: the strands of the genes are not known, so bins cannot be turned"
+                " along the gene; give strand to HistoneDataset.from_arrays, or keep the genome's"
+                " orientation."
+            )
+        minus = (self.strand == "-")[:, None, None]
+        return np.where(minus, self.counts[:, ::-1], self.counts)
+
     @classmethod
     def from_arrays(
         cls,
@@ -121,6 +141,7 @@ class HistoneDataset:
         rpkm: Sequence[float] | np.ndarray | None = None,
         rpkm_text: Sequence[str] | np.ndarray | None = None,
         rpkm_median_text: str | None = None,
+        strand: Sequence[str] | np.ndarray | None = None,
     ) -> Self:
         """A checked dataset from your own arrays.
 
@@ -132,6 +153,7 @@ class HistoneDataset:
             `rpkm` is read from `rpkm_text` where only the text is given.
         rpkm_median_text : str, optional
             Default: the median over the genes given here (see :func:`median_text`).
+        strand : sequence of "+", "-" or "." (gene,), optional
 
         Raises
         ------
@@ -168,6 +190,8 @@ class HistoneDataset:
             rpkm = _per_gene(rpkm, "rpkm", n_genes, cell, np.float64)
         if rpkm_median_text is None and n_genes and rpkm is not None and np.isfinite(rpkm).all():
             rpkm_median_text = median_text(rpkm, rpkm_text)
+        if strand is not None:
+            strand = _checked_strand(strand, n_genes, cell)
         return cls(
             counts=_read_only(counts),
             gene_id=_read_only(gene_id),
@@ -179,10 +203,11 @@ class HistoneDataset:
             rpkm=_read_only(rpkm),
             rpkm_text=_read_only(rpkm_text),
             rpkm_median_text=rpkm_median_text,
+            strand=_read_only(strand),
         )
 
 
-PER_GENE = ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text")
+PER_GENE = ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text", "strand")
 
 
 def content_bytes(values: np.ndarray) -> bytes | memoryview:
@@ -287,6 +312,14 @@ def _checked_label(values: Sequence[int] | np.ndarray, n_genes: int, cell: str) 
     if not np.isin(label, (0, 1)).all():
         raise DataError(f"{cell}: released_label may hold 0 and 1 only.")
     return label.astype(np.int8)
+
+
+def _checked_strand(values: Sequence[str] | np.ndarray, n_genes: int, cell: str) -> np.ndarray:
+    strand = _per_gene(values, "strand", n_genes, cell, str)
+    unknown = set(strand.tolist()) - {"+", "-", "."}
+    if unknown:
+        raise DataError(f"{cell}: strand holds {min(unknown)!r}; use '+', '-' or '.' only.")
+    return strand
 
 
 def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str) -> np.ndarray:

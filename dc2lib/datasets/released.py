@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneDataset
+from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
 from dc2lib.errors import DataError
 
@@ -158,7 +159,14 @@ def assemble(
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
     expression = {} if rpkm is None else rpkm.join(cell, gene_id)
     dataset = HistoneDataset.from_arrays(
-        counts, gene_id, cell, split, marks=marks, released_label=label, **expression
+        counts,
+        gene_id,
+        cell,
+        split,
+        marks=marks,
+        released_label=label,
+        strand=gene_strand(gene_id),
+        **expression,
     )
     return dataset, repeated
 

