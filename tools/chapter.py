@@ -129,7 +129,9 @@ def _execute_into(job: Job, folder: Path) -> None:
         ) from error
     except PapermillExecutionError as error:
         raise BuildError(_failed_cell(chapter, executed, error)) from error
-    _stamp(executed, chapter, {**run, "duration": time.time() - started})
+    run["duration"] = time.time() - started
+    (folder / "run.json").write_text(json.dumps(run, indent=1))
+    _stamp(executed, chapter, run)
     source.unlink()
     shutil.rmtree(folder / "ipython", ignore_errors=True)
     if not any(work.iterdir()):

@@ -60,8 +60,8 @@ def record(
     n
         How many observations (genes, cells, seeds) the value rests on.
     glue
-        Name for prose (``{glue:text}`name:.3f` ``); by default the key and the tag values joined
-        by ``_``.
+        Name for prose, used by the role ``glue:text`` with a format, as in ``name:.3f``; by default
+        the key and the tag values joined by ``_``.
     allow_nan
         Accept a NaN; it is stored as null.
     **tags

@@ -45,8 +45,9 @@ def show_figure(
 ) -> None:
     """Show a figure with alternative text; write it as SVG and its data as CSV.
 
-    In the built book the figure is numbered, is referred to as ``{numref}`fig-<name>` ``, and has
-    links to its SVG and CSV files below it.  Its caption ends with the data source and profile.
+    In the built book the figure is numbered, prose refers to it by the role ``numref`` and the
+    label ``fig-<name>``, and its SVG and CSV files are linked below it.  Its caption ends with the
+    data source and profile.
 
     Parameters
     ----------
@@ -111,7 +112,8 @@ def show_table(
 ) -> None:
     """Show a small table with a numbered caption and a link to its CSV file.
 
-    It is referred to as ``{numref}`tab-<name>` ``.  The caption ends with data source and profile.
+    Prose refers to it by the role ``numref`` and the label ``tab-<name>``.  The caption ends with
+    the data source and profile.
 
     Parameters
     ----------

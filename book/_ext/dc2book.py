@@ -1,0 +1,232 @@
+"""The book's own Sphinx extension: figures and tables of chapters, status, and theme repairs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import pkgutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.fileutil import copy_asset
+
+FIGURE_MIME = "application/vnd.dc2lib.figure+json"
+TABLE_MIME = "application/vnd.dc2lib.table+json"
+MODULES_MARK = "<!-- modules of dc2lib -->"
+MATHJAX = "mathjax/tex-svg.js"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    app.add_directive("chapter-status", ChapterStatus)
+    app.connect("config-inited", repair_theme_options, priority=900)
+    app.connect("source-read", write_shows)
+    app.connect("source-read", list_modules)
+    app.connect("autodoc-process-docstring", escape_bars, priority=900)
+    app.connect("doctree-read", report_execution)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", repair_links, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def repair_theme_options(app: Sphinx, config: Config) -> None:
+    """Serve MathJax from the book, one search bar, and a theme mode the theme knows."""
+    config.mathjax_path = MATHJAX
+    config.html_theme_options["navbar_persistent"] = []
+    config.html_context["default_mode"] = "auto"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy the one MathJax file that the pages load out of sphinx-mathjax-offline."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if error is not None or spec is None or spec.origin is None:
+        return
+    source = Path(spec.origin).parent / "static" / MATHJAX
+    copy_asset(str(source), str(Path(app.outdir) / "_static" / "mathjax"))
+
+
+def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Turn what show_figure and show_table left in a notebook into numbered directives."""
+    if not str(app.env.doc2path(docname)).endswith(".ipynb"):
+        return
+    notebook = json.loads(source[0])
+    for output in _display_outputs(notebook):
+        data = output["data"]
+        if FIGURE_MIME in data:
+            output["data"] = {"text/markdown": figure_markdown(docname, data[FIGURE_MIME])}
+        elif TABLE_MIME in data:
+            output["data"] = {"text/markdown": table_markdown(docname, data[TABLE_MIME])}
+        else:
+            output["data"] = {k: v for k, v in data.items() if "vnd.dc2lib" not in k}
+    source[0] = json.dumps(notebook)
+
+
+def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
+    """Return the MyST directive of one figure, with links to its files in the legend."""
+    path = f"figures/{docname}/{shown['name']}"
+    return "\n".join(
+        [
+            f"```{{figure}} {path}.png",
+            f":name: fig-{shown['name']}",
+            f":alt: {shown['alt']}",
+            "",
+            shown["caption"],
+            "",
+            f"{{download}}`Figure as SVG <{path}.svg>` · {{download}}`data as CSV <{path}.csv>`",
+            "```",
+        ]
+    )
+
+
+def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
+    """Return the MyST directive of one table and the link to its file."""
+    path = f"figures/{docname}/{shown['name']}"
+    rule = ["---:" if numeric else ":---" for numeric in shown["numeric"]]
+    rows = [shown["header"], rule, *shown["rows"]]
+    escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(
+        [
+            f"```{{table}} {shown['caption']}",
+            f":name: tab-{shown['name']}",
+            "",
+            *(f"| {' | '.join(row)} |" for row in escaped),
+            "```",
+            "",
+            f"{{download}}`Table as CSV <{path}.csv>`",
+        ]
+    )
+
+
+def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Write one section a module of dc2lib where a page holds the mark for it."""
+    if MODULES_MARK in source[0]:
+        sections = [module_markdown(name) for name in public_modules("dc2lib")]
+        source[0] = source[0].replace(MODULES_MARK, "\n\n".join(sections))
+
+
+def public_modules(package: str) -> list[str]:
+    """Return the modules of a package in the order of their names, private ones left out."""
+    root = importlib.import_module(package)
+    walked = pkgutil.walk_packages(root.__path__, f"{package}.")
+    names = [package, *(module.name for module in walked)]
+    return sorted(n for n in names if not any(p.startswith("_") for p in n.split(".")))
+
+
+def module_markdown(name: str) -> str:
+    """Return the section of one module; what its package exports is documented there only."""
+    module = importlib.import_module(name)
+    parent = importlib.import_module(name.rpartition(".")[0] or name)
+    exported = set(getattr(parent, "__all__", ())) if parent is not module else set()
+    excluded = [entry for entry in exported if hasattr(module, entry)]
+    lines = [f"## {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :members:"]
+    if excluded:
+        lines.append(f"   :exclude-members: {', '.join(sorted(excluded))}")
+    return "\n".join([*lines, "```"])
+
+
+def escape_bars(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Keep the bars of ``|x|`` in docstrings from being read as substitutions."""
+    for number, line in enumerate(lines):
+        if "|" in line and "``" not in line and not line.lstrip().startswith((">>>", "...")):
+            lines[number] = line.replace("|", "\\|")
+
+
+def report_execution(app: Sphinx, doctree: nodes.document) -> None:
+    """Tell myst-nb when papermill executed a chapter and how long it took."""
+    from myst_nb.sphinx_ import NbMetadataCollector
+
+    runs = {run["chapter"]: run for run in _runs(app)}
+    run = runs.get(app.env.docname)
+    if run is None:
+        return
+    executed = {
+        "mtime": run["started"] + run["duration"],
+        "runtime": run["duration"],
+        "method": "papermill",
+        "succeeded": True,
+        "error": None,
+        "traceback": None,
+    }
+    NbMetadataCollector.set_exec_data(app.env, app.env.docname, executed)
+
+
+class ChapterStatus(SphinxDirective):
+    """A table of what each chapter was executed with."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        head = "| chapter | profile | data source | seeds | hash | executed |"
+        lines = [head, "|" + ":---|" * 6]
+        for run in _runs(self.env.app):
+            seeds = ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items())
+            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"]))
+            cells = [
+                f"{{doc}}`{run['chapter']}`",
+                run["profile"],
+                run["data_source"] or "–",
+                seeds or "–",
+                f"`{run['hash'][:12]}`",
+                when,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def drop_thebe(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Leave out sphinx-thebe's scripts: the book has no live code, and they clash when doubled."""
+    context["script_files"] = [
+        script for script in context.get("script_files", []) if "thebe" not in _script_text(script)
+    ]
+
+
+def repair_links(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Point edit and Binder links at the chapter's Markdown, Colab at the published notebook."""
+    branch = app.config.html_theme_options.get("repository_branch", "main")
+    book = app.config.html_theme_options.get("path_to_docs", "book")
+    for button in _buttons(context.get("header_buttons", [])):
+        url = button.get("url", "")
+        if "/github/" in url and "colab" in url:
+            url = url.replace(
+                f"/blob/{branch}/{book}/{pagename}.", f"/blob/gh-pages/_sources/{pagename}."
+            )
+        elif "/edit/" in url or "urlpath=" in url:
+            url = url.replace(f"{pagename}.ipynb", f"{pagename}.md")
+        button["url"] = url
+
+
+def _display_outputs(notebook: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if "data" in output:
+                yield output
+
+
+def _buttons(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        yield from _buttons(entry.get("buttons", []))
+        if entry.get("url"):
+            yield entry
+
+
+def _script_text(script: Any) -> str:
+    attributes = getattr(script, "attributes", {})
+    return f"{getattr(script, 'filename', script)} {attributes.get('body', '')}"
+
+
+def _runs(app: Sphinx) -> list[dict[str, Any]]:
+    path = Path(app.srcdir) / "build.json"
+    return json.loads(path.read_text()) if path.exists() else []

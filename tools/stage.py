@@ -1,0 +1,206 @@
+"""Gather executed chapters, prose and configuration into one tree, and make HTML of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.chapters import digest, page_sources
+from tools.errors import BuildError
+
+STAMP = ".staged"
+SUPPORT = ("_ext", "_static", "references.bib")
+STATUS_KEYS = ("chapter", "profile", "data_source", "hash", "started", "duration", "seeds")
+
+
+def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
+    """Make the whole book with warnings as errors; do nothing if nothing staged has changed.
+
+    Parameters
+    ----------
+    root
+        Repository.
+    executed
+        Folder of the execution of each chapter.
+
+    Returns
+    -------
+    Path
+        The built index page.
+
+    Raises
+    ------
+    BuildError
+        With Sphinx's warnings and errors; an earlier book stays as it was.
+    """
+    files = staged_files(root, executed)
+    tree = tree_digest(files, root)
+    html = root / "_build" / "html"
+    page = html / "index.html"
+    if page.exists() and _read(html / STAMP) == tree:
+        print("pages unchanged", flush=True)
+        return page
+    stage = root / "_build" / "stage"
+    _write_tree(stage, files)
+    built = _sphinx(root, stage, root / "_build" / "sphinx", strict=True)
+    (built / STAMP).write_text(tree)
+    _swap(built, html)
+    return page
+
+
+def build_page(root: Path, name: str, executed: Path) -> Path:
+    """Make a page of one executed chapter, with its notebook, in a folder of its own."""
+    folder = root / "_build" / "chapters" / f"{name}-{executed.name[:8]}"
+    stage = folder / "stage"
+    files = {
+        **_chapter_files(name, executed),
+        **_support_files(root),
+        "_config.yml": _yaml(_config(root)),
+        "_toc.yml": _yaml({"format": "jb-book", "root": name}),
+        "build.json": _status({name: executed}),
+    }
+    _write_tree(stage, files)
+    built = _sphinx(root, stage, folder / "sphinx", strict=False)
+    _swap(built, folder / "html")
+    shutil.copy(executed / "executed.ipynb", folder / f"{name}.ipynb")
+    shutil.rmtree(stage)
+    shutil.rmtree(folder / "sphinx")
+    return folder / "html" / f"{name}.html"
+
+
+def staged_files(root: Path, executed: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return what the book is built from: path in the staged tree, and content."""
+    files: dict[str, bytes] = {}
+    for name, source in page_sources(root).items():
+        if name in executed:
+            files |= _chapter_files(name, executed[name])
+        else:
+            files[f"{name}.md"] = source.read_bytes()
+    return {
+        **files,
+        **_support_files(root),
+        "_config.yml": _yaml(_config(root)),
+        "_toc.yml": (root / "_toc.yml").read_bytes(),
+        "results.json": _read(root / "_build" / "results.json").encode(),
+        "build.json": _status(executed),
+    }
+
+
+def tree_digest(files: Mapping[str, bytes], root: Path) -> str:
+    """Return one hash over the staged files and what the pages are made with."""
+    library = {str(f.relative_to(root)): f.read_bytes() for f in (root / "dc2lib").rglob("*.py")}
+    lock = {"requirements.lock": (root / "requirements.lock").read_bytes()}
+    everything = {**files, **library, **lock}
+    return digest({name: digest(content) for name, content in everything.items()})
+
+
+def repository_url(configured: str, environment: Mapping[str, str]) -> str:
+    """Return the address that edit, Binder and Colab links point at; empty for no links.
+
+    ``_config.yml`` is the place to set it; on GitHub Actions the running repository is taken.
+    """
+    if configured:
+        return configured.rstrip("/")
+    running = environment.get("GITHUB_REPOSITORY", "")
+    return f"https://github.com/{running}" if running else ""
+
+
+def _chapter_files(name: str, executed: Path) -> dict[str, bytes]:
+    files = {f"{name}.ipynb": (executed / "executed.ipynb").read_bytes()}
+    for shown in sorted((executed / "figures").glob("[!.]*")):
+        files[f"figures/{name}/{shown.name}"] = shown.read_bytes()
+    return files
+
+
+def _support_files(root: Path) -> dict[str, bytes]:
+    book = root / "book"
+    files: dict[str, bytes] = {}
+    for entry in SUPPORT:
+        path = book / entry
+        members = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for member in members:
+            if member.is_file() and "__pycache__" not in member.parts:
+                files[str(member.relative_to(book))] = member.read_bytes()
+    return files
+
+
+def _config(root: Path) -> dict[str, Any]:
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    url = repository_url(config["repository"].get("url") or "", os.environ)
+    if url:
+        config["repository"]["url"] = url
+        return config
+    del config["repository"]
+    del config["launch_buttons"]
+    config["html"] = {k: v for k, v in config["html"].items() if not k.startswith("use_")}
+    config["html"]["use_multitoc_numbering"] = True
+    return config
+
+
+def _status(executed: Mapping[str, Path]) -> bytes:
+    runs = [json.loads((folder / "run.json").read_text()) for folder in executed.values()]
+    return json.dumps([{key: run.get(key) for key in STATUS_KEYS} for run in runs]).encode()
+
+
+def _yaml(content: Mapping[str, Any]) -> bytes:
+    return yaml.safe_dump(dict(content), sort_keys=False).encode()
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _write_tree(folder: Path, files: Mapping[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _sphinx(root: Path, stage: Path, output: Path, strict: bool) -> Path:
+    """Run jupyter-book over a staged tree; return the folder of the pages."""
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    print("making pages", flush=True)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--all"]
+    command += ["-W", "--keep-going"] if strict else []
+    ended = subprocess.run(
+        [*command, "--path-output", str(output), str(stage)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    log = output.with_suffix(".log")
+    log.write_text(ended.stdout)
+    if ended.returncode:
+        raise BuildError(f"the pages have problems (log: {log})\n{_complaints(log)}")
+    return output / "_build" / "html"
+
+
+def _complaints(log: Path) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
+    lines = text.splitlines()
+    marked = [line for line in lines if re.search(r"WARNING|ERROR|Error|Exception", line)]
+    return "\n".join(marked[:40] or lines[-30:])
+
+
+def _swap(new: Path, old: Path) -> None:
+    discarded = old.with_name(f".{old.name}.old")
+    shutil.rmtree(discarded, ignore_errors=True)
+    if old.exists():
+        os.replace(old, discarded)
+    os.replace(new, old)
+    shutil.rmtree(discarded, ignore_errors=True)
