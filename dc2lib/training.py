@@ -154,7 +154,7 @@ def fit(
     valid_labels = _checked(valid_counts, valid_labels, "validation")
     place = default_device(device)
     model.to(place)
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model, recipe)
     state = _TrainingState(model, optimizer, recipe, seed, checkpoint)
     targets = torch.from_numpy(labels.astype(np.int64)).to(place)
     epochs = range(state.epochs_done, recipe.epochs)
@@ -210,7 +210,8 @@ def _checked(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
     return labels
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer over the model's parameters."""
     settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
     if recipe.optimizer == "adam":
         return torch.optim.AdamW(model.parameters(), **settings)
@@ -241,7 +242,7 @@ def _train_epoch(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item())
         for step, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
-            _set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
+            set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
             optimizer.zero_grad()
             logits = model(signal_tensor(counts[index], recipe.transform, device))
             loss = nn.functional.cross_entropy(logits, targets[index])
@@ -257,10 +258,15 @@ def _train_epoch(
     return mean
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, done: float) -> None:
-    factor = 1.0 if recipe.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2
+def learning_rate_factor(recipe: Recipe, done: float) -> float:
+    """Share of the learning rate when the share ``done`` of all steps is done."""
+    return 1.0 if recipe.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, done: float) -> None:
+    """Set the rate that the schedule gives when the share ``done`` of all steps is done."""
     for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * factor
+        group["lr"] = recipe.learning_rate * learning_rate_factor(recipe, done)
 
 
 def _validate(

@@ -1,0 +1,81 @@
+"""Training many linear models at once equals training them one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dc2lib import linear, models, training
+from dc2lib.datasets import HistoneDataset
+from dc2lib.errors import DataError
+from dc2lib.labels import label
+
+RECIPE = training.Recipe(learning_rate=0.05, epochs=4, patience=4)
+
+
+def planted(cell, n=180, seed=0):
+    rng = np.random.default_rng(seed)
+    rpkm = np.round(rng.lognormal(1, 1.5, n), 3)
+    counts = rng.poisson(1 + np.log1p(rpkm)[:, None, None] * [0, 1, 0, 1, 0], (n, 100, 5))
+    return HistoneDataset.from_arrays(
+        counts,
+        [f"G{i:05d}" for i in range(n)],
+        cell,
+        np.repeat(["train", "valid", "test"], [n - 80, 40, 40]),
+        source="simulated",
+        rpkm_text=[f"{value:.3f}" for value in rpkm],
+    )
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [RECIPE, replace(RECIPE, optimizer="adam", transform="log1p"), replace(RECIPE, patience=1)],
+)
+def test_batched_fits_equal_single_fits(recipe):
+    datasets = [planted("A"), planted("B", seed=1), planted("C", n=150, seed=2)]
+    together = linear.fit_linear(datasets, recipe=recipe, seeds=(3, 4))
+    for number, dataset in enumerate(datasets):
+        train, valid = dataset.take("train"), dataset.take("valid")
+        for restart, seed in enumerate((3, 4)):
+            alone = training.fit(
+                models.build("linear", seed=seed), train.counts, label(train), valid.counts,
+                label(valid), recipe=recipe, seed=seed, device="cpu",
+            )
+            assert together.best_epoch[number, restart] == alone.best_epoch
+            np.testing.assert_allclose(
+                together.weight[number, restart], alone.model.output.weight.detach(), atol=2e-5
+            )
+            np.testing.assert_allclose(
+                together.logits(number, valid.counts)[restart],
+                training.predict_logits(alone.model, valid.counts, transform=recipe.transform),
+                atol=1e-4,
+            )
+
+
+def test_best_restart_is_the_one_with_the_best_validation_auroc():
+    fits = linear.fit_linear([planted("A"), planted("B", seed=1)], recipe=RECIPE)
+    assert fits.weight.shape == (2, 5, 2, 5)
+    for number, best in enumerate(fits.best_restart):
+        assert fits.valid_auroc[number, best] == fits.valid_auroc[number].max()
+
+
+def test_the_planted_marks_are_found():
+    recipe = replace(RECIPE, transform="log1p", optimizer="adam", learning_rate=0.3, epochs=20)
+    fits = linear.fit_linear([planted("A", n=600)], recipe=recipe, seeds=(0,))
+    effect = fits.weight[0, 0, 1] - fits.weight[0, 0, 0]
+    assert set(np.argsort(effect)[-2:]) == {1, 3}
+
+
+def test_mark_means_by_hand():
+    counts = np.array([[[0, 1], [2, 5]]], dtype=np.uint16)
+    np.testing.assert_allclose(linear.mark_means(counts), [[1, 3]])
+    np.testing.assert_allclose(
+        linear.mark_means(counts, "log1p"), [[np.log(3) / 2, np.log(12) / 2]], rtol=1e-6
+    )
+
+
+def test_what_cannot_be_trained_is_refused():
+    with pytest.raises(DataError, match="at least one"):
+        linear.fit_linear([])
+    with pytest.raises(ValueError, match="raw or log1p"):
+        linear.mark_means(np.zeros((1, 2, 3)), "sqrt")
