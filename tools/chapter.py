@@ -173,6 +173,7 @@ def _stamp(path: Path, chapter: Chapter, run: Mapping[str, Any]) -> None:
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters of this build"}
     nbformat.write(notebook, path)
 
 
