@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.datasets.released import read_csv_folder
@@ -21,6 +22,7 @@ __all__ = [
     "read_csv_folder",
     "read_rpkm",
     "resolve_source",
+    "store_of",
     "write_cell",
 ]
 
@@ -38,6 +40,36 @@ def resolve_source(data: str = "auto") -> str:
     if data != "auto":
         raise DataError(f"Unknown data source {data!r}: use auto, roadmap or simulated.")
     return "roadmap" if list_cells() else "simulated"
+
+
+def store_of(
+    data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: int = 0
+) -> Path:
+    """Home folder of the store that holds a chapter's cell types, for `open_cell` and `Fit`.
+
+    Simulated cell types are made where they are missing and kept beside the measured ones.
+
+    Parameters
+    ----------
+    data : {"auto", "roadmap", "simulated"}
+    n_cells, n_genes, seed : int
+        Size and seed of the simulation; unused for stored cell types.
+
+    Raises
+    ------
+    DataError
+        If the store is empty and ``data`` is ``"roadmap"``.
+    """
+    if resolve_source(data) == "simulated":
+        from dc2lib.datasets.simulated.stored import stored_simulation
+
+        return stored_simulation(n_cells, n_genes, seed)
+    if not list_cells():
+        raise DataError(
+            f"The store {data_home()} holds no cell type. Fill it with `make data`, or use"
+            " data='simulated'."
+        )
+    return data_home()
 
 
 def load_cells(
@@ -63,16 +95,10 @@ def load_cells(
         If a name does not exist (the nearest is suggested), or the store is empty.
     """
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
+    home = store_of(data, n_cells, n_genes, seed)
     if resolve_source(data) == "roadmap":
-        if not list_cells():
-            raise DataError(
-                f"The store {data_home()} holds no cell type. Fill it with `make data`, or use"
-                " data='simulated'."
-            )
         return {cell: open_cell(cell) for cell in wanted or list_cells()}
-    from dc2lib.datasets.simulated import simulate
-
-    simulated = simulate(n_cells=n_cells, n_genes=n_genes, seed=seed).datasets
+    known = [f"S{number + 1:03d}" for number in range(n_cells)]
     for cell in wanted:
-        check_cell(cell, list(simulated), "the simulation")
-    return {cell: simulated[cell] for cell in wanted or simulated}
+        check_cell(cell, known, "the simulation")
+    return {cell: open_cell(cell, home) for cell in wanted or known}

@@ -1,0 +1,47 @@
+"""Simulated cell types kept in a store of their own, so that chapters and workers share them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+
+from dc2lib.datasets.simulated.study import iter_cells, simulate
+from dc2lib.datasets.store import data_home, list_cells, write_cell
+
+
+def stored_simulation(
+    n_cells: int = 8, n_genes: int = 4000, seed: int = 0, **parameters: bool | float | int | str
+) -> Path:
+    """Store (home folder) that holds the cell types of `simulate`, made where they are missing.
+
+    Parameters
+    ----------
+    n_cells, n_genes, seed
+        As for `simulate`.
+    parameters
+        Further parameters of `simulate`; plain values only, since they name the folder.
+
+    Returns
+    -------
+    Path
+        For `dc2lib.datasets.open_cell(cell, home)`. The folder's name is a hash of the parameters
+        and of the simulator's code, so a changed simulator never serves old cells.
+    """
+    bound = inspect.signature(simulate).bind(n_cells, n_genes, seed, **parameters)
+    settings = json.dumps([bound.arguments, _code_digest()], sort_keys=True)
+    name = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    home = data_home() / "simulated" / name
+    stored = set(list_cells(home))
+    if len(stored) < n_cells:
+        for dataset, _ in iter_cells(*bound.args, **bound.kwargs):
+            if dataset.cell not in stored:
+                write_cell(dataset, home)
+    return home
+
+
+def _code_digest() -> str:
+    folder = Path(__file__).parent
+    files = sorted([*folder.glob("*.py"), folder / "figures.json"])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
