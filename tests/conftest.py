@@ -1,0 +1,5 @@
+"""One thread for every test: small products on a busy machine are faster alone."""
+
+import torch
+
+torch.set_num_threads(1)
