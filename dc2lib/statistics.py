@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 MARGIN = 0.01
+RESAMPLE_BLOCK = 50
 
 
 @dataclass(frozen=True)
@@ -212,24 +213,40 @@ def _resampled_aurocs(
 
 
 def _gene_weights(labels: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each gene is drawn, ``(resample, gene)``; every resample holds both classes."""
+    """How often each gene is drawn, ``(gene, resample)``; every resample holds both classes."""
     if set(np.unique(labels).tolist()) != {0, 1}:
         raise ValueError(f"labels hold {np.unique(labels).tolist()}: expected both 0 and 1")
     n = len(labels)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float32)
-    positives = weights[:, labels == 1].sum(1)
-    degenerate = (positives == 0) | (positives == n)
-    return weights[~degenerate]
+    drawn = rng.integers(n, size=(n_resamples, n))
+    weights = np.stack([np.bincount(row, minlength=n) for row in drawn], axis=1)
+    positives = weights[labels == 1].sum(0)
+    return weights[:, (positives > 0) & (positives < n)].astype(np.float32)
 
 
 def _weighted_auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUROC of one score vector under each row of gene weights."""
+    """AUROC of one score vector under each column of gene weights ``(gene, resample)``.
+
+    Genes are sorted by score once; blocks of resamples that fit the cache are then summed up.
+    """
     order = np.argsort(scores, kind="stable")
-    sorted_scores = scores[order]
+    sorted_scores, positive = scores[order], labels[order] == 1
     first_of_tie = np.flatnonzero(np.r_[True, sorted_scores[1:] != sorted_scores[:-1]])
-    ordered = weights[:, order].astype(np.float64)
-    is_positive = labels[order] == 1
-    positive = np.add.reduceat(ordered * is_positive, first_of_tie, axis=1)
-    negative = np.add.reduceat(ordered * ~is_positive, first_of_tie, axis=1)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    return (positive * below).sum(1) / (positive.sum(1) * negative.sum(1))
+    blocks = range(0, weights.shape[1], RESAMPLE_BLOCK)
+    return np.concatenate([
+        _sorted_auroc(weights[order, start : start + RESAMPLE_BLOCK], positive, first_of_tie)
+        for start in blocks
+    ])
+
+
+def _sorted_auroc(weights: np.ndarray, positive: np.ndarray, first_of_tie: np.ndarray) -> np.ndarray:
+    """Weighted AUROC of genes in ascending order of score, ties given by where each group starts."""
+    negative = np.where(positive[:, None], np.float32(0), weights)
+    below = np.cumsum(negative, axis=0)
+    n = len(positive)
+    if len(first_of_tie) < n:
+        group = np.repeat(np.arange(len(first_of_tie)), np.diff(np.r_[first_of_tie, n]))
+        tied = np.add.reduceat(negative, first_of_tie, axis=0)
+        below = below[np.r_[first_of_tie[1:] - 1, n - 1]][group] - tied[group] / 2
+    positives = weights[positive]
+    pairs = positives.sum(0, dtype=np.float64) * negative.sum(0, dtype=np.float64)
+    return (positives * below[positive]).sum(0, dtype=np.float64) / pairs

@@ -27,8 +27,8 @@ def test_bootstrap_estimate_is_the_auroc():
 def test_weighted_auroc_is_the_auroc_of_the_repeated_genes():
     labels, scores, _ = binormal(1, n=60)
     scores = np.round(scores, 1)
-    weights = np.random.default_rng(0).integers(0, 4, (5, 60))
-    expected = [scoring.auroc(np.repeat(labels, w), np.repeat(scores, w)) for w in weights]
+    weights = np.random.default_rng(0).integers(0, 4, (60, 5))
+    expected = [scoring.auroc(np.repeat(labels, w), np.repeat(scores, w)) for w in weights.T]
     np.testing.assert_allclose(
         statistics._weighted_auroc(labels, scores, weights), expected, rtol=1e-12
     )
