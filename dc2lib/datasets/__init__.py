@@ -42,9 +42,7 @@ def resolve_source(data: str = "auto") -> str:
     return "roadmap" if list_cells() else "simulated"
 
 
-def store_of(
-    data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: int = 0
-) -> Path:
+def store_of(data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: int = 0) -> Path:
     """Home folder of the store that holds a chapter's cell types, for `open_cell` and `Fit`.
 
     Simulated cell types are made where they are missing and kept beside the measured ones.

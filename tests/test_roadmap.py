@@ -1,0 +1,322 @@
+import gzip
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from released_files import (
+    ARCHIVE,
+    SPLITS,
+    TABLE,
+    as_csv,
+    cell_files,
+    genes_of,
+    members_of,
+    rows_of,
+    write_archive,
+    write_rpkm,
+)
+
+from dc2lib.datasets import list_cells, open_cell, read_csv_folder, roadmap
+from dc2lib.datasets.roadmap import Ingestion, ingest_archive, split_members
+from dc2lib.datasets.rpkm import read_rpkm
+from dc2lib.errors import DataError
+
+E012, E013 = cell_files(), cell_files(seed=7)
+
+
+@pytest.fixture
+def table(tmp_path):
+    return read_rpkm(write_rpkm(tmp_path / "table.gz"))
+
+
+def archive_of(tmp_path, members):
+    return write_archive(tmp_path / "data.tar.gz", members)
+
+
+def leftovers(home):
+    return [path.name for path in home.rglob(".tmp*")]
+
+
+def ingest(tmp_path, table, members, **options):
+    return ingest_archive(
+        archive_of(tmp_path, members), table, tmp_path / "home", progress=False, **options
+    )
+
+
+@pytest.mark.parametrize("top", ["data/", "", "./", "some/where/else/"])
+def test_members_are_found_wherever_they_lie(tmp_path, table, top):
+    members = members_of({"E012": E012, "E013": E013}, top)
+    result = ingest(tmp_path, table, members)
+    assert result == Ingestion(stored=["E012", "E013"])
+    cell = open_cell("E013", tmp_path / "home")
+    first = rows_of(genes_of("train"), 7)[0]
+    assert cell.counts[0, 0].tolist() == [int(count) for count in first[2:7]]
+    assert cell.rpkm_text.tolist()[:3] == table.text("E013")[:3].tolist()
+    assert cell.rpkm_median_text == table.median_text("E013")
+    assert cell.source == "roadmap"
+    assert leftovers(tmp_path) == []
+
+
+def test_other_members_are_passed_over(tmp_path, table):
+    junk = [
+        ("data/README", b"x" * 10),
+        ("data/E012/classification/._train.csv", b"\0" * 10),
+        ("data/E012/classification/all.csv", b"x"),
+        ("data/E012/regression/train.csv", b"x"),
+    ]
+    members = junk + members_of({"E012": E012})
+    assert ingest(tmp_path, table, members).stored == ["E012"]
+
+
+def test_any_order_of_members_and_many_open_cells(tmp_path, monkeypatch):
+    names = tuple(f"E{number:03d}" for number in range(1, 8))
+    table = read_rpkm(write_rpkm(tmp_path / "table.gz", names))
+    cells = {name: cell_files(seed=place) for place, name in enumerate(names)}
+    members = sorted(members_of(cells), key=lambda member: member[0].rpartition("/")[2])
+    spilled = []
+    keep = roadmap._spilled
+    monkeypatch.setattr(roadmap, "_spilled", lambda *a: spilled.append(a[2].cell) or keep(*a))
+    result = ingest(tmp_path, table, members)
+    assert sorted(result.stored) == list(names)
+    assert spilled
+    for name, files in cells.items():
+        counts = np.concatenate(
+            [roadmap.read_split(files[split], split).counts for split in SPLITS]
+        )
+        np.testing.assert_array_equal(open_cell(name, tmp_path / "home").counts, counts)
+    assert leftovers(tmp_path) == []
+
+
+def test_stored_cells_are_skipped_and_named_ones_are_enough(tmp_path, table, monkeypatch):
+    members = members_of({"E012": E012, "E013": E013})
+    assert ingest(tmp_path, table, members, cells=["E012"]).stored == ["E012"]
+    assert list_cells(tmp_path / "home") == ["E012"]
+    result = ingest(tmp_path, table, members)
+    assert (result.present, result.stored) == (["E012"], ["E013"])
+    monkeypatch.setattr(roadmap, "read_split", lambda *_: pytest.fail("read again"))
+    assert ingest(tmp_path, table, members).present == ["E012", "E013"]
+
+
+def test_a_cell_stored_by_another_version_is_stored_again(tmp_path, table):
+    members = members_of({"E012": E012})
+    ingest(tmp_path, table, members)
+    meta = tmp_path / "home" / "cells" / "E012" / "meta.json"
+    meta.write_text(meta.read_text().replace('"format_version": 1', '"format_version": 0'))
+    assert ingest(tmp_path, table, members).stored == ["E012"]
+    open_cell("E012", tmp_path / "home")
+
+
+def bad(split, data):
+    return E012 | {split: data}
+
+
+def torn(line, column, value):
+    rows = rows_of(genes_of("valid"))
+    rows[line][column] = value
+    return bad("valid", as_csv(rows))
+
+
+WRONG_CELLS = {
+    "empty member": (bad("test", b""), r"test\.csv is empty"),
+    "99 bins": (bad("valid", as_csv(rows_of(genes_of("valid"))[:-1])), "has 99 bins, bin 100"),
+    "repeated bin": (torn(4, 1, "4"), "has bin 4 repeated"),
+    "two labels": (torn(4, 7, "1"), "has two labels"),
+    "negative": (torn(4, 3, "-1"), "is negative"),
+    "fraction": (torn(4, 3, "0.5"), "is not a whole number"),
+    "no number": (torn(4, 3, "x"), "is not a number"),
+    "too large": (torn(4, 3, "70000"), "is too large"),
+    "7 columns": (bad("valid", b"000001,1,0,0,0,0,1\n"), "7 columns, expected 8"),
+    "9 columns": (bad("valid", b"000001,1,0,0,0,0,0,0,1\n"), "9 columns, expected 8"),
+    "missing split": ({split: E012[split] for split in SPLITS[:2]}, r"test\.csv missing"),
+    "gene unknown": (bad("test", as_csv(rows_of(["000999"]))), "are not in table.gz"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_CELLS)
+def test_one_wrong_cell_is_reported_and_the_others_are_stored(tmp_path, table, case):
+    files, message = WRONG_CELLS[case]
+    lines = []
+    members = members_of({"E003": E013, "E012": files, "E013": E013})
+    result = ingest(tmp_path, table, members, say=lines.append)
+    assert result.stored == ["E003", "E013"]
+    assert list(result.failed) == ["E012"]
+    with pytest.raises(DataError, match=message):
+        raise DataError(result.failed["E012"])
+    assert "data.tar.gz" in result.failed["E012"] or case == "gene unknown"
+    assert any(line.startswith("E012: NOT stored") for line in lines)
+    assert list_cells(tmp_path / "home") == ["E003", "E013"]
+    assert leftovers(tmp_path) == []
+
+
+def test_a_wrong_cell_does_not_replace_the_stored_one(tmp_path, table):
+    ingest(tmp_path, table, members_of({"E012": E012}))
+    before = open_cell("E012", tmp_path / "home").fingerprint
+    ingest(tmp_path, table, members_of({"E012": bad("train", b"")}))
+    assert open_cell("E012", tmp_path / "home").fingerprint == before
+
+
+def test_a_split_that_comes_twice(tmp_path, table):
+    members = members_of({"E012": E012})[:2]
+    result = ingest(tmp_path, table, [*members, members[0]])
+    assert "holds this split twice" in result.failed["E012"]
+
+
+def test_a_gene_listed_twice_is_counted(tmp_path, table):
+    again = E012["train"] + as_csv(rows_of(genes_of("train"))[:100])
+    lines = []
+    result = ingest(tmp_path, table, members_of({"E012": bad("train", again)}), say=lines.append)
+    assert result.repeated == {"E012": ["ENSG00000000001"]}
+    assert lines == ["E012: 9 genes stored (1 listed twice, kept once)"]
+
+
+def test_a_cell_without_expression(tmp_path, table):
+    result = ingest(tmp_path, table, members_of({"E099": E012, "E012": E012}))
+    assert "no cell type 'E099' in table.gz" in result.failed["E099"]
+    assert result.stored == ["E012"]
+
+
+def test_a_cell_that_the_archive_does_not_hold(tmp_path, table):
+    result = ingest(tmp_path, table, members_of({"E012": E012}), cells=["E012", "E013"])
+    assert result.stored == ["E012"]
+    assert "does not hold E013" in result.failed["E013"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95, 0.9999])
+def test_a_truncated_archive_keeps_what_was_complete(tmp_path, table, share):
+    path = archive_of(tmp_path, members_of({"E003": E012, "E012": E012, "E013": E013}))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    result = Ingestion()
+    with pytest.raises(DataError, match=r"data\.tar\.gz is truncated or corrupt.*--refetch"):
+        ingest_archive(path, table, tmp_path / "home", progress=False, result=result)
+    assert result.failed == {}
+    assert list_cells(tmp_path / "home") == sorted(result.stored)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_truncated_archive_goes_on_when_it_is_whole(tmp_path, table, monkeypatch):
+    monkeypatch.setattr(roadmap, "BLOCK", 1024)
+    members = members_of({"E003": E012, "E012": E012, "E013": E013})
+    path = archive_of(tmp_path, members)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(0.5 * len(whole))])
+    with pytest.raises(DataError):
+        ingest_archive(path, table, tmp_path / "home", progress=False)
+    done = list_cells(tmp_path / "home")
+    path.write_bytes(whole)
+    result = ingest_archive(path, table, tmp_path / "home", progress=False)
+    assert done
+    assert result.present == done
+    assert list_cells(tmp_path / "home") == ["E003", "E012", "E013"]
+
+
+def test_a_changed_byte_is_noticed(tmp_path, table):
+    path = archive_of(tmp_path, members_of({"E012": E012}))
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="truncated or corrupt"):
+        ingest_archive(path, table, tmp_path / "home", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html></html>", "is an HTML page, not an archive"),
+        (b"PK\x03\x04 something", "is no gzip file"),
+        (b"", "is no gzip file"),
+        (gzip.compress(b"not a tar" * 200), "truncated or corrupt"),
+        (gzip.compress(b""), "truncated or corrupt"),
+    ],
+)
+def test_files_that_are_no_archive(tmp_path, table, content, message):
+    path = tmp_path / "data.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        ingest_archive(path, table, tmp_path / "home", progress=False)
+    assert "data.tar.gz" in str(error.value)
+    assert list_cells(tmp_path / "home") == []
+
+
+def test_an_archive_of_something_else(tmp_path, table):
+    with pytest.raises(DataError, match="this is another archive"):
+        ingest(tmp_path, table, [("photos/1.jpg", b"x")])
+    with pytest.raises(DataError, match="is missing"):
+        ingest_archive(tmp_path / "none.tar.gz", table, tmp_path / "home")
+
+
+def test_paths_in_the_archive_lead_nowhere(tmp_path, table):
+    outside = tmp_path / "outside"
+    names = [f"{outside}/E012", "../../E012", "data/.."]
+    for number, name in enumerate(names):
+        members = [(f"{name}/classification/{split}.csv", E012[split]) for split in SPLITS]
+        path = write_archive(tmp_path / f"{number}.tar.gz", members)
+        home = tmp_path / f"home{number}"
+        if name == "data/..":
+            with pytest.raises(DataError, match="another archive"):
+                ingest_archive(path, table, home, progress=False)
+            continue
+        assert ingest_archive(path, table, home, progress=False).stored == ["E012"]
+    assert not outside.exists()
+    assert not (tmp_path / "E012").exists()
+
+
+def test_links_are_not_followed(tmp_path, table):
+    path = tmp_path / "data.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for split in SPLITS:
+            info = tarfile.TarInfo(f"data/E012/classification/{split}.csv")
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(info)
+    with pytest.raises(DataError, match="another archive"):
+        ingest_archive(path, table, tmp_path / "home", progress=False)
+
+
+def test_bounds_on_members_and_on_the_whole(tmp_path, table, monkeypatch):
+    members = members_of({"E012": E012})
+    path = archive_of(tmp_path, members)
+    monkeypatch.setattr(roadmap, "ARCHIVE_LIMIT", 5_000)
+    monkeypatch.setattr(roadmap, "BLOCK", 1_024)
+    with pytest.raises(DataError, match="unpacks to more than"):
+        list(split_members(path))
+    monkeypatch.setattr(roadmap, "ARCHIVE_LIMIT", 10**9)
+    monkeypatch.setattr(roadmap, "MEMBER_LIMIT", 2)
+    with pytest.raises(DataError, match="more than 2 members"):
+        list(split_members(path))
+    monkeypatch.setattr("dc2lib.datasets.released.SPLIT_LIMIT", 100)
+    monkeypatch.setattr(roadmap, "MEMBER_LIMIT", 10)
+    result = ingest_archive(path, table, tmp_path / "home", progress=False)
+    assert "that a split may have" in result.failed["E012"]
+
+
+def test_a_header_that_would_fill_the_memory(tmp_path):
+    raw = io.BytesIO()
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 2**31
+    raw.write(info.tobuf(tarfile.GNU_FORMAT))
+    path = tmp_path / "data.tar.gz"
+    path.write_bytes(gzip.compress(raw.getvalue() + b"\0" * 10_240))
+    with pytest.raises(DataError, match="header of 2,147,483,648 bytes"):
+        list(split_members(path))
+
+
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason="the real archive is not here")
+def test_the_real_archive(tmp_path):
+    table = read_rpkm(TABLE)
+    result = ingest_archive(ARCHIVE, table, tmp_path, ["E013"], progress=False)
+    assert result == Ingestion(stored=["E013"])
+    cell = open_cell("E013", tmp_path)
+    assert [len(cell.take(split)) for split in SPLITS] == [6_517, 6_462, 5_442]
+    assert cell.counts.shape == (18_421, 100, 5)
+    assert set(cell.gene_id) <= set(table.gene_id)
+
+
+def test_the_same_cell_by_archive_and_by_folder(tmp_path, table):
+    ingest(tmp_path, table, members_of({"E012": E012}))
+    folder = tmp_path / "E012" / "classification"
+    folder.mkdir(parents=True)
+    for split, data in E012.items():
+        (folder / f"{split}.csv").write_bytes(data)
+    expected = read_csv_folder(folder.parent, rpkm=table)
+    assert open_cell("E012", tmp_path / "home").fingerprint == expected.fingerprint

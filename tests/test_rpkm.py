@@ -1,0 +1,134 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from released_files import TABLE, write_rpkm
+
+from dc2lib.datasets.rpkm import check_cell, read_rpkm, suggestion
+from dc2lib.errors import DataError
+
+TEXT = (
+    "gene_id\tE000\tE003\tE004\n"
+    "ENSG00000000003\t23.265\t43.985\t37.413\t\n"
+    "ENSG00000000005\t0.872\t1.642\t6.498\t\n"
+    "ENSG00000000419\t0.000\t0.100\t10.000\t\n"
+)
+
+
+def table_of(tmp_path, text=TEXT, **options):
+    path = tmp_path / "table.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    return read_rpkm(path, **options)
+
+
+def test_columns_keep_their_names_and_text(tmp_path):
+    table = table_of(tmp_path)
+    assert table.cells == ["E003", "E004"]
+    assert table.text("E003").tolist() == ["43.985", "1.642", "0.100"]
+    assert table.rpkm("E004").tolist() == [37.413, 6.498, 10.0]
+    assert table.median_text("E004") == "10.000"
+    assert table.gene_id.tolist() == ["ENSG00000000003", "ENSG00000000005", "ENSG00000000419"]
+
+
+def test_the_naive_read_shifts_the_columns(tmp_path):
+    table = table_of(tmp_path)
+    naive = pd.read_csv(tmp_path / "table.gz", sep="\t")
+    assert naive["E000"].tolist() == table.rpkm("E003").tolist()
+    assert naive["E003"].tolist() == table.rpkm("E004").tolist()
+    assert naive["E004"].isna().all()
+
+
+def test_released_alignment_is_the_naive_read(tmp_path):
+    table = table_of(tmp_path, alignment="released")
+    naive = pd.read_csv(tmp_path / "table.gz", sep="\t")
+    pd.testing.assert_frame_equal(table.frame(), naive[["E003", "E004"]])
+    assert table.text("E004").tolist() == ["", "", ""]
+
+
+def test_without_trailing_tabs_and_without_gzip(tmp_path):
+    (tmp_path / "plain.tsv").write_text(TEXT.replace("\t\n", "\n"))
+    plain = read_rpkm(tmp_path / "plain.tsv")
+    pd.testing.assert_frame_equal(plain.frame(), table_of(tmp_path).frame())
+
+
+def test_windows_line_ends(tmp_path):
+    expected = table_of(tmp_path).frame()
+    pd.testing.assert_frame_equal(table_of(tmp_path, TEXT.replace("\n", "\r\n")).frame(), expected)
+
+
+def test_join_takes_rows_by_gene_and_the_median_of_all(tmp_path):
+    joined = table_of(tmp_path).join("E003", np.array(["ENSG00000000419", "ENSG00000000003"]))
+    assert joined["rpkm_text"].tolist() == ["0.100", "43.985"]
+    assert joined["rpkm"].tolist() == [0.1, 43.985]
+    assert joined["rpkm_median_text"] == "1.642"
+
+
+def test_the_reference_is_no_cell_type(tmp_path):
+    table = table_of(tmp_path)
+    assert "E000" not in table.frame().columns
+    with pytest.raises(DataError, match="universal human reference"):
+        table.rpkm("E000")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("E12", "Did you mean E012?"), ("e013", "Did you mean E013?"), ("12", "Did you mean E012?")],
+)
+def test_nearest_name(name, advice):
+    with pytest.raises(DataError, match=rf"no cell type '{name}' in the table\. {advice}"):
+        check_cell(name, ["E003", "E012", "E013", "E123"], "the table")
+
+
+def test_names_far_from_all():
+    assert suggestion("liver", ["E003", "E012"]) == " Known: E003, E012."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE html>\n<html></html>", "HTML page"),
+        ("", "first line must hold 'gene_id'"),
+        ("name,E003\n1,2\n", "first line must hold 'gene_id'"),
+        ("gene_id\tE003\tE003\nENSG1\t1\t2\n", "each once"),
+        ("gene_id\tE003\nENSG1\t1\t2\t3\n", "line 2: 4 fields, expected 2"),
+        (TEXT + "ENSG00000000420\t1.0\n", "Expected 5 columns, got 2"),
+        (TEXT + "ENSG00000000003\t1.0\t1.0\t1.0\t\n", "a gene comes twice"),
+    ],
+)
+def test_files_that_are_no_table(tmp_path, text, message):
+    with pytest.raises(DataError, match=message) as error:
+        table_of(tmp_path, text)
+    assert "table.gz" in str(error.value)
+
+
+def test_a_value_that_is_no_number(tmp_path):
+    table = table_of(tmp_path, TEXT.replace("1.642", "low"))
+    with pytest.raises(DataError, match="column E003: 'low' is not a number"):
+        table.rpkm("E003")
+
+
+def test_a_truncated_table(tmp_path):
+    path = write_rpkm(tmp_path / "table.gz")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="truncated or corrupt"):
+        read_rpkm(path)
+    with pytest.raises(DataError, match="is missing"):
+        read_rpkm(tmp_path / "none.gz")
+
+
+def test_unknown_alignment(tmp_path):
+    with pytest.raises(DataError, match="Unknown alignment"):
+        table_of(tmp_path, alignment="shifted")
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="the real RPKM table is not here")
+def test_the_real_table():
+    table = read_rpkm(TABLE)
+    assert len(table.cells) == 56
+    assert table.gene_id.shape == (19_795,)
+    assert table.text("E003")[0] == "43.985"
+    assert table.median_text("E003") == "3.329"
+    released = read_rpkm(TABLE, alignment="released")
+    assert released.text("E003")[0] == table.text("E004")[0]
+    assert np.isnan(released.rpkm("E128")).all()

@@ -1,0 +1,229 @@
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+
+from dc2lib.datasets import HistoneDataset, list_cells, open_cell, store, write_cell
+from dc2lib.errors import DataError
+
+
+def dataset(cell="E012", seed=0, **changes):
+    generator = np.random.default_rng(seed)
+    given = {
+        "counts": generator.integers(0, 65_536, (30, 100, 5)),
+        "gene_id": [f"ENSG{number:011d}" for number in range(30)],
+        "cell": cell,
+        "split": np.repeat(["train", "valid", "test"], 10),
+        "released_label": generator.integers(0, 2, 30),
+        "rpkm_text": [f"{value:.3f}" for value in generator.gamma(0.5, 10, 30)],
+    }
+    return HistoneDataset.from_arrays(**(given | changes))
+
+
+def leftovers(home: Path) -> list[str]:
+    return [path.name for path in home.rglob(".tmp*")]
+
+
+def rewrite_meta(home: Path, **changes) -> Path:
+    path = home / "cells" / "E012" / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return path
+
+
+def test_a_cell_comes_back_as_it_was(tmp_path):
+    written = dataset()
+    write_cell(written, tmp_path)
+    opened = open_cell("E012", tmp_path)
+    for name in ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text"):
+        np.testing.assert_array_equal(getattr(opened, name), getattr(written, name))
+        assert getattr(opened, name).dtype == getattr(written, name).dtype
+    assert opened.marks == written.marks
+    assert opened.rpkm_median_text == written.rpkm_median_text
+    assert opened.fingerprint == written.fingerprint
+    recomputed = HistoneDataset(**{k: v for k, v in vars(opened).items() if k != "fingerprint"})
+    assert recomputed.fingerprint == written.fingerprint
+
+
+def test_counts_are_mapped_and_read_only(tmp_path):
+    write_cell(dataset(), tmp_path)
+    opened = open_cell("E012", tmp_path)
+    assert isinstance(opened.counts, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        opened.counts[0, 0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        opened.rpkm[0] = 1
+
+
+def test_a_cell_without_label_and_expression(tmp_path):
+    write_cell(dataset(released_label=None, rpkm_text=None), tmp_path)
+    opened = open_cell("E012", tmp_path)
+    assert opened.released_label is None
+    assert opened.rpkm is None
+
+
+def test_opening_one_cell_reads_no_other(tmp_path):
+    write_cell(dataset("E012"), tmp_path)
+    write_cell(dataset("E013", 1), tmp_path)
+    (tmp_path / "cells" / "E013" / "counts.npy").write_bytes(b"broken")
+    assert open_cell("E012", tmp_path).cell == "E012"
+    assert list_cells(tmp_path) == ["E012", "E013"]
+
+
+def test_home_is_the_environments_or_the_caches(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "here"))
+    assert store.data_home() == tmp_path / "here"
+    write_cell(dataset())
+    assert list_cells() == ["E012"]
+    monkeypatch.delenv("DC2LIB_DATA")
+    assert store.data_home() == Path(platformdirs.user_cache_dir("dc2lib"))
+
+
+def test_writing_again_replaces(tmp_path):
+    write_cell(dataset(), tmp_path)
+    newer = dataset(seed=5)
+    write_cell(newer, tmp_path)
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, newer.counts)
+    assert leftovers(tmp_path) == []
+
+
+def test_fingerprint_changes_exactly_with_the_content(tmp_path):
+    empty = store.fingerprint(tmp_path)
+    write_cell(dataset(), tmp_path)
+    first = store.fingerprint(tmp_path)
+    for path in (tmp_path / "cells" / "E012").iterdir():
+        os.utime(path, (1, 1))
+    write_cell(dataset(), tmp_path, {"archive": "another"})
+    assert store.fingerprint(tmp_path) == first
+    write_cell(dataset(seed=1), tmp_path)
+    second = store.fingerprint(tmp_path)
+    write_cell(dataset("E013", 1), tmp_path)
+    assert len({empty, first, second, store.fingerprint(tmp_path)}) == 4
+
+
+@pytest.mark.parametrize("name", ["counts", "gene_id", "split", "rpkm", "rpkm_text"])
+def test_a_changed_file_is_named(tmp_path, name):
+    write_cell(dataset(), tmp_path)
+    open_cell("E012", tmp_path)
+    path = tmp_path / "cells" / "E012" / f"{name}.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DataError, match=rf"{name}\.npy does not have the digest.*--cells E012"):
+        open_cell("E012", tmp_path)
+
+
+def test_the_digest_is_checked_once_for_an_unchanged_file(tmp_path, monkeypatch):
+    write_cell(dataset(), tmp_path)
+    open_cell("E012", tmp_path)
+    monkeypatch.setattr(store, "_file_digest", lambda path: pytest.fail("computed again"))
+    open_cell("E012", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "counts.npy").unlink(), r"counts\.npy cannot be read"),
+        (lambda folder: (folder / "counts.npy").write_bytes(b""), r"counts\.npy does not have"),
+        (lambda folder: (folder / "meta.json").write_text("{"), r"meta\.json is missing or unr"),
+        (lambda folder: (folder / "meta.json").write_text("{}"), r"meta\.json is missing or unr"),
+    ],
+)
+def test_a_damaged_folder_is_named(tmp_path, change, message):
+    write_cell(dataset(), tmp_path)
+    change(tmp_path / "cells" / "E012")
+    with pytest.raises(DataError, match=message):
+        open_cell("E012", tmp_path)
+
+
+def test_pickles_are_not_opened(tmp_path):
+    write_cell(dataset(), tmp_path)
+    path = tmp_path / "cells" / "E012" / "gene_id.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    meta = json.loads((path.parent / "meta.json").read_text())
+    meta["arrays"]["gene_id"]["sha256"] = store._file_digest(path)
+    rewrite_meta(tmp_path, arrays=meta["arrays"])
+    with pytest.raises(DataError, match=r"gene_id\.npy cannot be read"):
+        open_cell("E012", tmp_path)
+
+
+def test_arrays_that_the_json_invents(tmp_path):
+    write_cell(dataset(), tmp_path)
+    about = {"shape": [1], "dtype": "<f8", "sha256": "0"}
+    rewrite_meta(tmp_path, arrays={"../../secret": about})
+    with pytest.raises(DataError, match="unknown array"):
+        open_cell("E012", tmp_path)
+
+
+def test_a_store_of_another_version(tmp_path):
+    write_cell(dataset(), tmp_path)
+    rewrite_meta(tmp_path, format_version=99)
+    with pytest.raises(DataError, match=r"format 99, and this dc2lib reads format 1\. Delete"):
+        open_cell("E012", tmp_path)
+    assert not store.is_current("E012", tmp_path)
+
+
+def test_a_name_that_does_not_exist(tmp_path):
+    with pytest.raises(DataError, match="The store is empty"):
+        open_cell("E012", tmp_path)
+    write_cell(dataset(), tmp_path)
+    with pytest.raises(DataError, match="Did you mean E012"):
+        open_cell("E12", tmp_path)
+    with pytest.raises(DataError, match="No cell type"):
+        open_cell("../E012", tmp_path)
+
+
+@pytest.mark.parametrize("failing", ["counts", "rpkm_text"])
+def test_a_full_disk_leaves_the_older_cell(tmp_path, monkeypatch, failing):
+    older = dataset()
+    write_cell(older, tmp_path)
+    write = np.lib.format.write_array
+
+    def full(file, values, **options):
+        if Path(file.name).stem == failing:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(file, values, **options)
+
+    monkeypatch.setattr(np.lib.format, "write_array", full)
+    message = r"disk of .* is full: [\d,]+ MiB are free and 0 MiB are needed.*DC2LIB_DATA"
+    with pytest.raises(DataError, match=message):
+        write_cell(dataset(seed=3), tmp_path)
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
+    assert leftovers(tmp_path) == []
+
+
+def test_other_errors_of_the_disk_pass(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(np.lib.format, "write_array", refuse)
+    with pytest.raises(PermissionError):
+        write_cell(dataset(), tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def _finished_process_id() -> int:
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    host = store.socket.gethostname()
+    gone = folder / f".tmp-{host}-{_finished_process_id()}-E012-ab"
+    ours = folder / f".tmp-{host}-{os.getpid()}-E012-ab"
+    other = folder / ".tmp-otherhost-1-E012-ab"
+    for path in (gone, ours, other):
+        path.mkdir()
+    write_cell(dataset(), tmp_path)
+    assert [gone.exists(), ours.exists(), other.exists()] == [False, True, True]
+    assert list_cells(tmp_path) == ["E012"]
