@@ -6,6 +6,7 @@ fits are resampled too, so an interval covers both the choice of test genes and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 
 MARGIN = 0.01
 RESAMPLE_BLOCK = 50
+MIN_CELLS = 5
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,50 @@ def paired_auroc_difference(
     draws = _resampled_aurocs(labels, [first, second], n_resamples, seed)
     estimate = _mean_auroc(labels, first) - _mean_auroc(labels, second)
     return _percentile(estimate, draws[0] - draws[1], level, first.shape[1])
+
+
+def bootstrap_mean_auroc(
+    labels: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    other_scores: Sequence[np.ndarray] | None = None,
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Mean AUROC over cell types that share their genes, or the mean paired difference.
+
+    Genes are resampled jointly for all cell types, fits within each; from `MIN_CELLS` cell types on
+    the cell types are resampled too.  With fewer, the interval speaks of these cell types only.
+
+    Parameters
+    ----------
+    labels
+        One array ``(gene,)`` a cell type, all of the same genes in the same order.
+    scores, other_scores
+        One array ``(fit, gene)`` a cell type.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(labels[0])
+    if any(len(one) != n for one in labels):
+        raise ValueError(f"the cell types have {[len(one) for one in labels]} genes: expected equal")
+    weights = _gene_weights(np.asarray(labels[0]), n_resamples, rng)
+    others = [None] * len(labels) if other_scores is None else other_scores
+    draws, estimates = [], []
+    for label, first, second in zip(labels, scores, others, strict=True):
+        label, first = np.asarray(label), np.atleast_2d(first)
+        draw, estimate = _mean_over_fits(label, first, weights, rng), _mean_auroc(label, first)
+        if second is not None:
+            second = np.atleast_2d(second)
+            draw = draw - _mean_over_fits(label, second, weights, rng)
+            estimate -= _mean_auroc(label, second)
+        draws.append(draw)
+        estimates.append(estimate)
+    by_cell = np.stack(draws)
+    if len(labels) >= MIN_CELLS:
+        chosen = rng.integers(len(labels), size=by_cell.shape)
+        by_cell = np.take_along_axis(by_cell, chosen, axis=0)
+    return _percentile(float(np.mean(estimates)), by_cell.mean(0), level, n)
 
 
 def bootstrap_mean(
@@ -204,12 +250,15 @@ def _resampled_aurocs(
     labels = np.asarray(labels)
     rng = np.random.default_rng(seed)
     weights = _gene_weights(labels, n_resamples, rng)
-    result = []
-    for scores in groups:
-        aurocs = np.stack([_weighted_auroc(labels, row, weights) for row in scores], axis=1)
-        fits = rng.integers(len(scores), size=aurocs.shape)
-        result.append(np.take_along_axis(aurocs, fits, axis=1).mean(1))
-    return result
+    return [_mean_over_fits(labels, scores, weights, rng) for scores in groups]
+
+
+def _mean_over_fits(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    aurocs = np.stack([_weighted_auroc(labels, row, weights) for row in scores], axis=1)
+    fits = rng.integers(len(scores), size=aurocs.shape)
+    return np.take_along_axis(aurocs, fits, axis=1).mean(1)
 
 
 def _gene_weights(labels: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:

@@ -142,3 +142,24 @@ def test_impossible_requests_are_refused():
         statistics.equivalence_test(np.zeros(1))
     with pytest.raises(ValueError, match="both 0 and 1"):
         statistics.bootstrap_auroc(np.zeros(5), np.arange(5.0))
+
+
+def test_mean_over_cells_by_hand_and_for_one_cell():
+    cases = [binormal(seed, n=200) for seed in range(3)]
+    labels, first, second = zip(*cases, strict=True)
+    interval = statistics.bootstrap_mean_auroc(labels, first, second, n_resamples=200)
+    expected = np.mean([scoring.auroc(c[0], c[1]) - scoring.auroc(c[0], c[2]) for c in cases])
+    assert interval.estimate == pytest.approx(expected)
+    assert interval.low < expected < interval.high
+    one = statistics.bootstrap_mean_auroc(labels[:1], first[:1], n_resamples=300)
+    assert one == statistics.bootstrap_auroc(labels[0], first[0], n_resamples=300)
+
+
+def test_cells_add_their_spread_once_there_are_enough():
+    cells = [binormal(seed, n=400) for seed in range(2)] * 3
+    labels = [c[0] for c in cells]
+    scores = [c[1] if i % 2 else c[2] for i, c in enumerate(cells)]
+    few = statistics.bootstrap_mean_auroc(labels[:2], scores[:2])
+    many = statistics.bootstrap_mean_auroc(labels, scores)
+    assert many.estimate == pytest.approx(few.estimate)
+    assert many.high - many.low > few.high - few.low
