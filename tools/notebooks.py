@@ -1,0 +1,51 @@
+"""Pair each chapter with a Jupyter notebook beside it; the newer half of a pair wins."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.cli import jupytext as command
+
+from tools.chapters import is_chapter, page_sources
+from tools.errors import BuildError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def chapter_sources(root: Path) -> list[Path]:
+    """Return the Markdown file of each chapter."""
+    return [source for source in page_sources(root).values() if is_chapter(source)]
+
+
+def has_drifted(source: Path) -> bool:
+    """Return whether the notebook beside a chapter holds other cells than the chapter."""
+    pair = source.with_suffix(".ipynb")
+    if not pair.exists():
+        return False
+    written = jupytext.reads(source.read_text(), fmt="md:myst")
+    opened = nbformat.read(pair, as_version=4)
+    return _cells(written) != _cells(opened)
+
+
+def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [
+        (cell.cell_type, cell.source.strip(), tuple(cell.metadata.get("tags", [])))
+        for cell in notebook.cells
+    ]
+
+
+def main() -> int:
+    """Pair the chapters of this repository."""
+    try:
+        sources = chapter_sources(ROOT)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return command(["--sync", "--quiet", *map(str, sources)]) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
