@@ -1,10 +1,10 @@
 """Many fits: each described by a value, run on any executor, kept on disk, never run twice.
 
 A `Fit` says everything that decides its result.  `run_grid` trains what is missing and returns one
-`FitRecord` a fit.  A record lies in a file named by a hash of the fit, of the content of its cell
-types and of the code that trains it, so an interrupted grid goes on where it stopped and a changed
-parameter trains only what it touches.  Workers get the path of the store and map the counts into
-memory; no array is sent to them.
+`FitRecord` a fit.  A record lies in a file named by a hash of the fit, of the content and labels of
+its cell types and of the code that trains it, so an interrupted grid goes on where it stopped and a
+changed parameter trains only what it touches.  Workers get the path of the store and map the counts
+into memory; no array is sent to them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import Recipe, fit, predict_logits
 
 ORIENTATIONS = ("genome", "gene")
-CODE = ("models.py", "training.py", "labels.py", "scoring.py", "grid.py")
+CODE = ("models.py", "training.py")
+RECORD_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,19 @@ def run_grid(
 
 
 def fit_key(one: Fit) -> str:
-    """Hash of the fit, of the content of its cell types and of the code that trains it."""
+    """Hash of the fit, of its cell types' content and labels, and of the code that trains it."""
     settings = asdict(one)
     del settings["home"]
     cells = dict.fromkeys((*one.train_cells, one.test_cell))
-    settings["fingerprints"] = {cell: open_cell(cell, one.home).fingerprint for cell in cells}
-    settings["code"] = _code_digest()
+    settings["cells"] = {cell: _cell_digest(cell, one.home, one.labels) for cell in cells}
+    settings["code"] = [_code_digest(), RECORD_VERSION]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def _cell_digest(cell: str, home: str, rule: str) -> str:
+    dataset = open_cell(cell, home)
+    return dataset.fingerprint + hashlib.sha256(label(dataset, rule).tobytes()).hexdigest()[:16]
 
 
 def train_to_file(one: Fit, path: Path) -> None:
