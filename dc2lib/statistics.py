@@ -35,7 +35,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Outcome of two one-sided tests: the difference lies within +-margin if ``pvalue`` is small."""
+    """Outcome of two one-sided tests: within +-margin if ``pvalue`` is small."""
 
     difference: float
     low: float
@@ -116,7 +116,8 @@ def bootstrap_mean_auroc(
     rng = np.random.default_rng(seed)
     n = len(labels[0])
     if any(len(one) != n for one in labels):
-        raise ValueError(f"the cell types have {[len(one) for one in labels]} genes: expected equal")
+        sizes = [len(one) for one in labels]
+        raise ValueError(f"the cell types have {sizes} genes: expected equal numbers")
     weights = _gene_weights(np.asarray(labels[0]), n_resamples, rng)
     others = [None] * len(labels) if other_scores is None else other_scores
     draws, estimates = [], []
@@ -213,6 +214,19 @@ def equivalence_test(
     return Equivalence(mean, mean - half, mean + half, margin, float(pvalue))
 
 
+def compared(difference: Interval, margin: float = MARGIN) -> str:
+    """In words, what a paired difference shows: its direction and whether it matters.
+
+    One of ``"better"`` and ``"worse"`` (the interval excludes 0 and reaches beyond the margin),
+    ``"equivalent"`` (two one-sided tests within the margin) and ``"undecided"``.
+    """
+    if equivalence_test(difference, margin).equivalent:
+        return "equivalent"
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else "undecided"
+
+
 def holm(pvalues: np.ndarray) -> np.ndarray:
     """Holm's adjusted p-values, in the order given (Holm 1979, Scand. J. Statist. 6:65)."""
     pvalues = np.asarray(pvalues, dtype=np.float64)
@@ -287,8 +301,10 @@ def _weighted_auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray)
     ])
 
 
-def _sorted_auroc(weights: np.ndarray, positive: np.ndarray, first_of_tie: np.ndarray) -> np.ndarray:
-    """Weighted AUROC of genes in ascending order of score, ties given by where each group starts."""
+def _sorted_auroc(
+    weights: np.ndarray, positive: np.ndarray, first_of_tie: np.ndarray
+) -> np.ndarray:
+    """Weighted AUROC of genes in ascending order of score; ties by where each group starts."""
     negative = np.where(positive[:, None], np.float32(0), weights)
     below = np.cumsum(negative, axis=0)
     n = len(positive)

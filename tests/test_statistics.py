@@ -163,3 +163,17 @@ def test_cells_add_their_spread_once_there_are_enough():
     many = statistics.bootstrap_mean_auroc(labels, scores)
     assert many.estimate == pytest.approx(few.estimate)
     assert many.high - many.low > few.high - few.low
+
+
+@pytest.mark.parametrize(
+    ("bounds", "word"),
+    [
+        ((0.02, 0.01, 0.03), "better"),
+        ((-0.02, -0.03, -0.01), "worse"),
+        ((0.002, -0.001, 0.005), "equivalent"),
+        ((0.004, 0.002, 0.006), "equivalent"),
+        ((0.005, -0.02, 0.03), "undecided"),
+    ],
+)
+def test_a_difference_in_words(bounds, word):
+    assert statistics.compared(Interval(*bounds, 1000)) == word

@@ -95,7 +95,7 @@ def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTab
     DataError
         Names the file, the line or gene, and what was expected.
     """
-    if not data.strip():
+    if not data or data.isspace():
         raise DataError(
             f"{name} is empty; expected {N_BINS} rows a gene. Get the file again; if it is empty"
             " upstream too, leave this cell type out."

@@ -93,7 +93,7 @@ def label_audit() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by cell; shares between 0 and 1. `rpkm_median` is text, as in the RPKM table.
+        Indexed by cell; shares between 0 and 1. `rpkm_median` is text, without trailing zeros.
 
     Notes
     -----
