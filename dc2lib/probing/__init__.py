@@ -1,0 +1,18 @@
+"""Two ways to ask a classifier what it looks for: optimise an input, or sample a generator.
+
+`optimise_input` is gradient descent on the input with loss terms that the caller chooses;
+`monte_carlo_probe` streams a generator through a classifier and keeps what the classifier likes
+best.  Both take any PyTorch module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.11923).
+"""
+
+from dc2lib.probing.kept import Kept, log_odds, log_odds_of
+from dc2lib.probing.monte_carlo import Probe, latents, monte_carlo_probe
+
+__all__ = [
+    "Kept",
+    "Probe",
+    "latents",
+    "log_odds",
+    "log_odds_of",
+    "monte_carlo_probe",
+]

@@ -1,0 +1,493 @@
+"""Stream a generator through a classifier and keep what the classifier likes best.
+
+Sample number i depends on the seed and on i alone, so neither the batch size, nor the number of
+processes, nor an interruption changes which samples are drawn.  Memory is that of one batch and of
+the samples kept, however many are drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from dc2lib.errors import DataError
+from dc2lib.networks import Network, evaluating, weights_digest
+from dc2lib.probing.kept import Kept, log_odds, log_odds_of, nothing_kept
+from dc2lib.statistics import proportion
+from dc2lib.training import default_device
+
+BLOCK = 4096
+HISTOGRAM_EDGES = np.linspace(-40, 40, 321)
+
+
+@dataclass
+class Probe:
+    """What a probe found; `class` is a column of the classifier's logits.
+
+    Attributes
+    ----------
+    n
+        Samples drawn so far.
+    thresholds
+        Probabilities that were watched.
+    accepted
+        How many samples exceeded each threshold, int64 ``(class, threshold)``.
+    probability_sum
+        Sum of the class probabilities over the samples, ``(class,)``.
+    histogram
+        Samples by log odds, int64 ``(class, bin)``, between ``HISTOGRAM_EDGES``; what lies beyond
+        is in the outermost bins.
+    predicted
+        How many samples each class is the most probable for, int64 ``(class,)``.
+    top
+        For each class the samples with the highest probability, best first.
+    first
+        For each class and threshold the first samples that exceeded it, ``first[class][j]``.
+    seconds
+        Time spent in this call; of a resumed probe, since it was resumed.
+    resumed_from
+        Samples that came from the checkpoint.
+    """
+
+    n: int
+    thresholds: tuple[float, ...]
+    accepted: np.ndarray
+    probability_sum: np.ndarray
+    histogram: np.ndarray
+    predicted: np.ndarray
+    top: list[Kept]
+    first: list[list[Kept]]
+    seconds: float = 0.0
+    resumed_from: int = 0
+
+    @property
+    def mean_probability(self) -> np.ndarray:
+        """Mean probability of each class over all samples, ``(class,)``."""
+        return self.probability_sum / self.n
+
+    @property
+    def samples_per_second(self) -> float:
+        """Samples drawn and classified a second in this call."""
+        return (self.n - self.resumed_from) / self.seconds if self.seconds else float("nan")
+
+    def acceptance(self, level: float = 0.95) -> pd.DataFrame:
+        """Share of the samples above each threshold, a row a class and threshold.
+
+        Columns ``class``, ``threshold``, ``accepted``, ``n``, ``rate``, ``low``, ``high``
+        (Wilson's interval; a class that never passed has rate 0 and an upper end above 0).
+        """
+        rows = []
+        for label, counts in enumerate(self.accepted):
+            for threshold, count in zip(self.thresholds, counts, strict=True):
+                share = proportion(count, self.n, level)
+                rows.append(
+                    {
+                        "class": label,
+                        "threshold": threshold,
+                        "accepted": int(count),
+                        "n": self.n,
+                        "rate": share.estimate,
+                        "low": share.low,
+                        "high": share.high,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def merged(self, other: Probe, keep: int, keep_first: int) -> Probe:
+        """Both probes as one; the order of merging does not matter."""
+        return Probe(
+            n=self.n + other.n,
+            thresholds=self.thresholds,
+            accepted=self.accepted + other.accepted,
+            probability_sum=self.probability_sum + other.probability_sum,
+            histogram=self.histogram + other.histogram,
+            predicted=self.predicted + other.predicted,
+            top=[a.joined(b).best(keep) for a, b in zip(self.top, other.top, strict=True)],
+            first=[
+                [a.joined(b).first(keep_first) for a, b in zip(mine, theirs, strict=True)]
+                for mine, theirs in zip(self.first, other.first, strict=True)
+            ],
+        )
+
+
+def monte_carlo_probe(
+    generator: Network,
+    classifier: Network,
+    n: int,
+    keep: int = 100,
+    *,
+    thresholds: Sequence[float] = (),
+    keep_first: int = 10,
+    n_latent: int | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    chunk_size: int = 16_384,
+    workers: int = 1,
+    device: str | torch.device | None = None,
+    checkpoint: Path | str | None = None,
+    progress: bool = False,
+) -> Probe:
+    """Draw ``n`` samples, classify them, and keep the best of each class and the first to pass.
+
+    Section 3.1 of DeepChrome 2.0.
+
+    Parameters
+    ----------
+    generator
+        Turns latents ``(sample, latent)``, independent standard normal float32, into samples
+        ``(sample, ...)``.  Modules are put into evaluation mode.
+    classifier
+        Turns samples into logits ``(sample, class)``.
+    n
+        Samples to draw.
+    keep
+        How many of the most probable samples are kept for each class.
+    thresholds
+        Probabilities between 0 and 1; for each class the first ``keep_first`` samples above each
+        of them are kept, and all that pass are counted.
+    n_latent
+        Length of a latent; by default the generator's attribute of that name.
+    seed
+        Decides the latents; sample i is the same for any ``n``, batch size and number of workers.
+    batch_size
+        Samples through the networks at once; 128 to 512 is fastest on a CPU.
+    chunk_size
+        Samples between two checkpoints, and the work that is handed to a process at once.
+    workers
+        Processes, of one thread each.  More than one needs networks that can be pickled.
+    device
+        Default CUDA if present, else the CPU; with several workers always the CPU.
+    checkpoint
+        A file that is written after every chunk; if it exists the probe goes on from it.
+    progress
+        Show a bar with the samples a second.
+
+    Raises
+    ------
+    DataError
+        If a size is not positive, a threshold is no probability, the latent's length is not
+        known, or the checkpoint belongs to another probe.
+    FloatingPointError
+        If a logit is not a number.
+    """
+    task = _Task(
+        generator,
+        classifier,
+        keep,
+        tuple(float(t) for t in thresholds),
+        keep_first,
+        _latent_length(generator, n_latent),
+        seed,
+        batch_size,
+        str(default_device("cpu" if workers > 1 else device)),
+    )
+    _check_sizes(n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size, workers=workers)
+    blocks_a_chunk = max(1, chunk_size // BLOCK)
+    state = _State.start(task, n, None if checkpoint is None else Path(checkpoint))
+    chunks = state.missing_chunks(blocks_a_chunk)
+    begin = time.perf_counter()
+    with tqdm(total=n, initial=state.drawn, unit=" samples", disable=not progress) as bar:
+        for blocks, found in _run_chunks(task, n, chunks, workers):
+            state.add(blocks, found)
+            bar.update(found.n)
+    probe = state.probe
+    if probe is None:
+        raise DataError(f"n={n}: nothing was drawn")
+    probe.seconds = time.perf_counter() - begin
+    probe.resumed_from = state.resumed_from
+    return probe
+
+
+def latents(seed: int, block: int, n_latent: int) -> Tensor:
+    """Standard normal latents of one block of the stream, float32 ``(BLOCK, latent)``."""
+    key = np.random.SeedSequence((seed, block)).generate_state(1, np.uint64)[0]
+    source = torch.Generator().manual_seed(int(key >> np.uint64(1)))
+    return torch.randn(BLOCK, n_latent, generator=source)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that decides what a probe finds, apart from the number of samples."""
+
+    generator: Network
+    classifier: Network
+    keep: int
+    thresholds: tuple[float, ...]
+    keep_first: int
+    n_latent: int
+    seed: int
+    batch_size: int
+    device: str
+    limits: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", tuple(log_odds_of(t) for t in self.thresholds))
+
+    def settings(self, n: int) -> dict[str, Any]:
+        """What a checkpoint must agree on."""
+        return {
+            "n": n,
+            "keep": self.keep,
+            "thresholds": list(self.thresholds),
+            "keep_first": self.keep_first,
+            "n_latent": self.n_latent,
+            "seed": self.seed,
+            "networks": [weights_digest(self.generator), weights_digest(self.classifier)],
+        }
+
+
+def _run_chunks(
+    task: _Task, n: int, chunks: list[range], workers: int
+) -> Iterator[tuple[range, Probe]]:
+    if workers == 1:
+        for blocks in chunks:
+            yield blocks, _probe_blocks(task, n, blocks)
+        return
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_start_worker, initargs=(task,)
+    ) as pool:
+        queue = iter(chunks)
+        running: dict[Future[Probe], range] = {}
+        try:
+            while True:
+                for blocks in queue:
+                    running[pool.submit(_probe_in_worker, n, blocks)] = blocks
+                    if len(running) >= 2 * workers:
+                        break
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield running.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_worker_task: list[_Task] = []
+
+
+def _start_worker(task: _Task) -> None:
+    torch.set_num_threads(1)
+    _worker_task[:] = [task]
+
+
+def _probe_in_worker(n: int, blocks: range) -> Probe:
+    return _probe_blocks(_worker_task[0], n, blocks)
+
+
+def _probe_blocks(task: _Task, n: int, blocks: range) -> Probe:
+    """Probe the samples of some blocks of the stream, cut at ``n``."""
+    found: _Collector | None = None
+    with evaluating(task.generator, task.classifier, device=task.device), torch.inference_mode():
+        for block in blocks:
+            start = block * BLOCK
+            z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
+            for offset in range(0, len(z), task.batch_size):
+                samples = task.generator(z[offset : offset + task.batch_size])
+                logits = task.classifier(samples)
+                if found is None:
+                    found = _Collector(task, logits.shape[1])
+                found.add(start + offset, samples, logits)
+    assert found is not None
+    return found.probe()
+
+
+class _Collector:
+    """Counts and kept samples of one chunk."""
+
+    def __init__(self, task: _Task, n_classes: int) -> None:
+        self.task = task
+        self.n = 0
+        self.accepted = np.zeros((n_classes, len(task.thresholds)), np.int64)
+        self.probability_sum = np.zeros(n_classes)
+        self.histogram = np.zeros((n_classes, len(HISTOGRAM_EDGES) - 1), np.int64)
+        self.predicted = np.zeros(n_classes, np.int64)
+        self.top = [nothing_kept() for _ in range(n_classes)]
+        self.first = [[nothing_kept() for _ in task.thresholds] for _ in range(n_classes)]
+
+    def add(self, start: int, samples: Tensor, logits: Tensor) -> None:
+        odds = log_odds(logits.float()).double().cpu().numpy()
+        if np.isnan(odds).any():
+            raise FloatingPointError(
+                f"the classifier gave a logit that is not a number for sample {start} or one of "
+                f"the {len(odds) - 1} after it"
+            )
+        self.n += len(odds)
+        self.probability_sum += (1 / (1 + np.exp(-odds.clip(-700, 700)))).sum(0)
+        self.predicted += np.bincount(odds.argmax(1), minlength=odds.shape[1])
+        for label, column in enumerate(odds.T):
+            self._count(label, column)
+            self._keep_top(label, column, start, samples)
+            self._keep_first(label, column, start, samples)
+
+    def probe(self) -> Probe:
+        return Probe(
+            self.n,
+            self.task.thresholds,
+            self.accepted,
+            self.probability_sum,
+            self.histogram,
+            self.predicted,
+            self.top,
+            self.first,
+        )
+
+    def _count(self, label: int, column: np.ndarray) -> None:
+        inside = np.clip(column, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+        self.histogram[label] += np.histogram(inside, HISTOGRAM_EDGES)[0]
+        for j, limit in enumerate(self.task.limits):
+            self.accepted[label, j] += np.count_nonzero(column > limit)
+
+    def _keep_top(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
+        kept, keep = self.top[label], self.task.keep
+        full = len(kept) == keep
+        rows = np.flatnonzero(column > kept.log_odds[-1]) if full else np.arange(len(column))
+        if len(rows) > keep:
+            rows = rows[np.lexsort((rows, -column[rows]))[:keep]]
+        if len(rows):
+            self.top[label] = kept.joined(_kept(rows, column, start, samples)).best(keep)
+
+    def _keep_first(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
+        for j, limit in enumerate(self.task.limits):
+            kept = self.first[label][j]
+            wanted = self.task.keep_first - len(kept)
+            if wanted <= 0:
+                continue
+            rows = np.flatnonzero(column > limit)[:wanted]
+            if len(rows):
+                self.first[label][j] = kept.joined(_kept(rows, column, start, samples))
+
+
+def _kept(rows: np.ndarray, column: np.ndarray, start: int, samples: Tensor) -> Kept:
+    chosen = samples[torch.from_numpy(rows).to(samples.device)].float().cpu().numpy()
+    return Kept(rows + start, column[rows], chosen)
+
+
+@dataclass
+class _State:
+    """The probe so far and the blocks that are in it, kept in the checkpoint file."""
+
+    task: _Task
+    n: int
+    path: Path | None
+    done: np.ndarray
+    probe: Probe | None = None
+    resumed_from: int = 0
+
+    @classmethod
+    def start(cls, task: _Task, n: int, path: Path | None) -> _State:
+        state = cls(task, n, path, np.zeros(-(-n // BLOCK), bool))
+        if path is not None and path.exists():
+            state._restore(path)
+        return state
+
+    @property
+    def drawn(self) -> int:
+        return 0 if self.probe is None else self.probe.n
+
+    def missing_chunks(self, blocks_a_chunk: int) -> list[range]:
+        """Runs of blocks that are not done yet, none longer than a chunk."""
+        chunks: list[range] = []
+        for block in np.flatnonzero(~self.done).tolist():
+            last = chunks[-1] if chunks else None
+            if last is not None and last.stop == block and len(last) < blocks_a_chunk:
+                chunks[-1] = range(last.start, block + 1)
+            else:
+                chunks.append(range(block, block + 1))
+        return chunks
+
+    def add(self, blocks: range, found: Probe) -> None:
+        task = self.task
+        self.probe = (
+            found if self.probe is None else self.probe.merged(found, task.keep, task.keep_first)
+        )
+        self.done[blocks.start : blocks.stop] = True
+        if self.path is not None:
+            self._save(self.path)
+
+    def _save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        torch.save(
+            {
+                "settings": self.task.settings(self.n),
+                "done": torch.from_numpy(self.done),
+                "probe": _to_tensors(self.probe),
+            },
+            temporary,
+        )
+        os.replace(temporary, path)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            saved = torch.load(path, weights_only=True)
+            settings, done = saved["settings"], saved["done"].numpy()
+            probe = _from_tensors(saved["probe"])
+        except Exception as error:
+            raise DataError(
+                f"{path} is not a readable checkpoint ({error}): delete it to probe from the start"
+            ) from error
+        wanted = self.task.settings(self.n)
+        differing = [name for name in wanted if settings.get(name) != wanted[name]]
+        if differing:
+            raise DataError(
+                f"{path} belongs to another probe ({', '.join(differing)} differ): name another "
+                "checkpoint or delete it"
+            )
+        self.done, self.probe, self.resumed_from = done, probe, probe.n
+
+
+ARRAYS = ("accepted", "probability_sum", "histogram", "predicted")
+
+
+def _to_tensors(probe: Probe | None) -> dict[str, Any]:
+    assert probe is not None
+    return {
+        "n": probe.n,
+        "thresholds": list(probe.thresholds),
+        **{name: torch.from_numpy(getattr(probe, name)) for name in ARRAYS},
+        "top": [_kept_tensors(kept) for kept in probe.top],
+        "first": [[_kept_tensors(kept) for kept in row] for row in probe.first],
+    }
+
+
+def _from_tensors(saved: dict[str, Any]) -> Probe:
+    return Probe(
+        n=saved["n"],
+        thresholds=tuple(saved["thresholds"]),
+        **{name: saved[name].numpy() for name in ARRAYS},
+        top=[Kept(*(t.numpy() for t in kept)) for kept in saved["top"]],
+        first=[[Kept(*(t.numpy() for t in kept)) for kept in row] for row in saved["first"]],
+    )
+
+
+def _kept_tensors(kept: Kept) -> list[Tensor]:
+    return [torch.from_numpy(a.copy()) for a in (kept.index, kept.log_odds, kept.samples)]
+
+
+def _latent_length(generator: Network, n_latent: int | None) -> int:
+    length = n_latent if n_latent is not None else getattr(generator, "n_latent", None)
+    if not isinstance(length, int) or length < 1:
+        raise DataError(
+            "the length of the generator's latents is not known: give n_latent=, or give the "
+            "generator an attribute of that name"
+        )
+    return length
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise DataError(f"{name}={size}: expected at least 1")
