@@ -1,0 +1,352 @@
+"""Recorded results, figures, tables and provenance."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from dc2lib.errors import DataError
+from dc2lib.record import (
+    data_folder,
+    drawn_data,
+    provenance,
+    record,
+    results,
+    rows,
+    run_context,
+    show_figure,
+    show_table,
+    shows,
+    versions,
+)
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+CONTEXT = {
+    "chapter": "data",
+    "profile": "smoke",
+    "data_source": "simulated",
+    "fingerprint": "cells simulated",
+    "parameters": {"seed": 4, "n_genes": 10},
+    "seeds": {"seed": 4},
+    "hash": "ab" * 32,
+    "started": 1.0,
+}
+ALT = "A line that rises from one to two."
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Folder of a run, as the build makes it."""
+    monkeypatch.setenv("DC2LIB_RESULTS", str(tmp_path / "results.jsonl"))
+    (tmp_path / "run.json").write_text(json.dumps(CONTEXT))
+    return tmp_path
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What would be displayed in a notebook: bundles and their metadata."""
+    displayed = []
+    for module in (rows, shows):
+        monkeypatch.setattr(
+            module, "display_bundle", lambda bundle, about: displayed.append((bundle, about))
+        )
+    return displayed
+
+
+@pytest.fixture
+def figure():
+    fig, axes = plt.subplots()
+    axes.plot([0.0, 1.0], [1.0, 2.0], label="rising")
+    return fig
+
+
+def recorded(run):
+    return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+
+
+def test_a_row_has_its_value_tags_and_provenance(run):
+    record("auroc", np.float64(0.9), low=0.8, high=0.95, n=5442, cell="E012", labels="numeric")
+    (row,) = recorded(run)
+    assert row.pop("versions") == versions()
+    expected = {k: v for k, v in CONTEXT.items() if k != "started"}
+    assert row == {
+        "key": "auroc",
+        "value": 0.9,
+        "low": 0.8,
+        "high": 0.95,
+        "n": 5442,
+        "cell": "E012",
+        "labels": "numeric",
+        **expected,
+    }
+
+
+def test_rows_are_appended(run):
+    record("auroc", 0.5)
+    record("parameters", 12, model="linear")
+    assert [row["key"] for row in recorded(run)] == ["auroc", "parameters"]
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.array(2.0), 2.0),
+        (np.str_("holds"), "holds"),
+        ("holds", "holds"),
+    ],
+)
+def test_values_become_plain_python(run, value, plain):
+    record("verdict", value)
+    assert recorded(run)[0]["value"] == plain
+    assert type(recorded(run)[0]["value"]) is type(plain)
+
+
+def test_a_torch_scalar_becomes_a_float(run):
+    torch = pytest.importorskip("torch")
+    record("auroc", torch.tensor(0.25))
+    assert recorded(run)[0]["value"] == 0.25
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float64("nan")])
+def test_values_that_are_not_finite_are_refused(run, value):
+    with pytest.raises(DataError, match="not finite"):
+        record("auroc", value)
+    assert not (run / "results.jsonl").exists()
+
+
+def test_nan_is_stored_as_null_where_allowed(run):
+    record("correlation", math.nan, low=math.nan, high=math.nan, allow_nan=True)
+    assert recorded(run)[0]["value"] is None
+    assert recorded(run)[0]["low"] is None
+
+
+@pytest.mark.parametrize("value", [[1.0], {"a": 1}, None, np.zeros(2)])
+def test_only_single_values_are_recorded(run, value):
+    with pytest.raises(DataError, match="expected one number, word or truth value"):
+        record("auroc", value)
+
+
+def test_intervals_have_two_ends_in_order(run):
+    with pytest.raises(DataError, match="both low= and high="):
+        record("auroc", 0.5, low=0.4)
+    with pytest.raises(DataError, match=r"low=0\.6 lies above high=0\.4"):
+        record("auroc", 0.5, low=0.6, high=0.4)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"labels": "text"},
+        {"scoring": "softmax"},
+        {"recipe": "best"},
+        {"class_": "1"},
+        {"split": "testing"},
+        {"data_source": "real"},
+        {"model": "DeepChrome"},
+        {"experiment": "Inclusive All"},
+        {"chapter": "data"},
+        {"hash": "x"},
+        {"cell": ["E003"]},
+    ],
+)
+def test_tags_take_their_fixed_words_only(run, tags):
+    with pytest.raises(DataError):
+        record("auroc", 0.5, **tags)
+
+
+def test_keys_are_words(run):
+    with pytest.raises(DataError, match="key 'Test AUROC'"):
+        record("Test AUROC", 0.5)
+
+
+def test_class_is_a_tag_and_a_tag_of_none_is_left_out(run):
+    record("weight", 0.1, class_="high", mark="H3K4me3", cell=None)
+    row = recorded(run)[0]
+    assert row["class"] == "high"
+    assert row["mark"] == "H3K4me3"
+    assert "cell" not in row
+
+
+def test_a_data_source_of_its_own_replaces_that_of_the_run(run):
+    record("auroc", 0.77, data_source="published")
+    assert recorded(run)[0]["data_source"] == "published"
+
+
+def test_values_are_glued_under_key_and_tags(run, shown):
+    record("auroc", 0.5, cell="E012", seed=1)
+    record("auroc", 0.5, cell="E012", glue="short")
+    names = [about["scrapbook"]["name"] for _, about in shown]
+    assert names == ["auroc_E012_1", "short"]
+    assert shown[0][0] == {"application/papermill.record/text/plain": "0.5"}
+
+
+def test_glue_is_what_myst_nb_reads(run, shown):
+    extract = pytest.importorskip("myst_nb.ext.glue").extract_glue_data_cell
+    from nbformat.v4 import new_code_cell, new_output
+
+    record("auroc", 0.25)
+    bundle, about = shown[0]
+    cell = new_code_cell(outputs=[new_output("display_data", data=bundle, metadata=about)])
+    ((name, output),) = extract(cell)
+    assert (name, output.data["text/plain"]) == ("auroc", "0.25")
+    assert cell.outputs == []
+
+
+def test_without_a_build_nothing_is_written(tmp_path, monkeypatch, figure):
+    monkeypatch.delenv("DC2LIB_RESULTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    record("auroc", 0.5)
+    show_figure(figure, "rising", ALT)
+    provenance()
+    assert data_folder() is None
+    assert run_context()["profile"] == "by hand"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_is_shown_and_its_files_are_written(run, shown, figure):
+    table = pd.DataFrame({"x": [0, 1], "y": [1, 2]})
+    show_figure(figure, "rising", f"{ALT}\n", caption="It *rises*", data=table)
+    ((bundle, about),) = shown
+    description = bundle[shows.FIGURE_MIME]
+    assert description == {
+        "name": "rising",
+        "alt": ALT,
+        "caption": "It *rises*. (Simulated cell types; profile smoke.)",
+    }
+    assert about == {"image/png": {"alt": ALT}}
+    folder = run / "figures"
+    assert base64.b64decode(bundle["image/png"]) == (folder / "rising.png").read_bytes()
+    assert (folder / "rising.svg").read_text().startswith("<?xml")
+    assert (folder / "rising.csv").read_text() == "x,y\n0,1\n1,2\n"
+    assert sorted(p.suffix for p in folder.iterdir()) == [".csv", ".png", ".svg"]
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_a_figure_drawn_twice_has_the_same_bytes(run):
+    contents = []
+    for _ in range(2):
+        fig, axes = plt.subplots()
+        axes.bar(["a", "b"], [1, 2])
+        show_figure(fig, "bars", ALT)
+        contents.append([p.read_bytes() for p in sorted((run / "figures").iterdir())])
+    assert contents[0] == contents[1]
+
+
+def test_a_figure_of_many_points_stays_small(run):
+    fig, axes = plt.subplots()
+    points = np.random.default_rng(0).normal(size=(2, 30_000))
+    axes.scatter(*points, s=2)
+    show_figure(fig, "cloud", ALT, data=pd.DataFrame({"n": [30_000]}))
+    assert (run / "figures" / "cloud.svg").stat().st_size < shows.MAX_SVG_BYTES
+
+
+@pytest.mark.parametrize("name", ["Table 2", "a/b", "", "../x", "a__b", None])
+def test_names_of_figures_are_plain(run, figure, name):
+    with pytest.raises(DataError, match="figure name"):
+        show_figure(figure, name, ALT)
+    plt.close(figure)
+
+
+def test_alternative_text_is_demanded(run, figure):
+    with pytest.raises(DataError, match="too short"):
+        show_figure(figure, "rising", "line")
+    plt.close(figure)
+
+
+def test_an_empty_figure_needs_data(run):
+    fig, _ = plt.subplots()
+    with pytest.raises(DataError, match="no data behind it"):
+        show_figure(fig, "empty", ALT)
+    plt.close(fig)
+
+
+def test_an_unknown_data_source_is_refused(run, figure):
+    with pytest.raises(DataError, match="data_source='real'"):
+        show_figure(figure, "rising", ALT, data_source="real")
+    plt.close(figure)
+
+
+def test_drawn_data_reads_lines_points_bars_and_images():
+    fig, axes = plt.subplots(1, 2)
+    axes[0].plot([0, 1], [2, 3], label="line")
+    axes[0].scatter([4, 5], [6, 7], label="points")
+    axes[0].bar([8], [9], width=1.0)
+    axes[1].imshow(np.array([[1.0, 2.0]]))
+    table = drawn_data(fig)
+    plt.close(fig)
+    assert table["kind"].tolist() == ["line"] * 2 + ["points"] * 2 + ["bar"] + ["image"] * 2
+    assert table["panel"].tolist() == [0] * 5 + [1] * 2
+    assert table["x"].tolist() == [0, 1, 4, 5, 8, 0, 1]
+    assert table["y"].tolist() == [2, 3, 6, 7, 9, 0, 0]
+    assert table["value"].tolist()[-2:] == [1.0, 2.0]
+
+
+def test_a_table_is_shown_rounded_and_written_in_full(run, shown):
+    table = pd.DataFrame({"model": ["linear"], "AUROC": [-0.98765], "parameters": [644177]})
+    show_table(table, "scores", "Scores")
+    description = shown[0][0][shows.TABLE_MIME]
+    assert description["rows"] == [["linear", "−0.988", "644,177"]]
+    assert description["numeric"] == [False, True, True]
+    assert description["caption"] == "Scores. (Simulated cell types; profile smoke.)"
+    assert (run / "figures" / "scores.csv").read_text().splitlines()[1] == "linear,-0.98765,644177"
+
+
+def test_a_named_index_becomes_a_column(run, shown):
+    table = pd.DataFrame({"AUROC": [0.5]}, index=pd.Index(["E012"], name="cell"))
+    show_table(table, "scores", "Scores", digits=1)
+    assert shown[0][0][shows.TABLE_MIME]["header"] == ["cell", "AUROC"]
+
+
+def test_an_empty_table_is_refused(run):
+    with pytest.raises(DataError, match="no rows"):
+        show_table(pd.DataFrame({"a": []}), "scores", "Scores")
+
+
+def test_provenance_names_what_produced_the_chapter(run, shown):
+    for cell in ("E013", "E012", "E012"):
+        record("auroc", 0.5, cell=cell, glue=f"a{len(shown)}")
+    provenance()
+    bundle, _ = shown[-1]
+    facts = bundle[rows.PROVENANCE_MIME]
+    assert facts["hash"] == CONTEXT["hash"]
+    assert facts["cells"] == ["E012", "E013"]
+    line = bundle["text/plain"]
+    for part in ("profile: smoke", "data source: simulated", "seed = 4", "numpy", "duration:"):
+        assert part in line
+
+
+def test_provenance_abridges_many_cells(run, shown):
+    provenance(f"E{i:03d}" for i in range(1, 57))
+    assert "E008 and 48 more" in shown[-1][0]["text/plain"]
+
+
+def test_results_of_other_chapters_are_a_table(run):
+    rows_of_others = [{"key": "auroc", "value": 0.5, "chapter": "linear_baseline"}]
+    (run / "inputs.json").write_text(json.dumps(rows_of_others))
+    assert results().to_dict("records") == rows_of_others
+
+
+def test_results_by_hand_are_those_of_the_last_build(tmp_path, monkeypatch):
+    monkeypatch.delenv("DC2LIB_RESULTS", raising=False)
+    folder = tmp_path / "book"
+    (tmp_path / "_build").mkdir()
+    folder.mkdir()
+    (tmp_path / "_build" / "results.json").write_text('[{"key": "auroc"}]')
+    monkeypatch.chdir(folder)
+    assert results()["key"].tolist() == ["auroc"]
+
+
+def test_no_results_say_what_to_do(run):
+    with pytest.raises(DataError, match="make book"):
+        results()

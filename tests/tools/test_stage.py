@@ -1,0 +1,157 @@
+"""What the pages are built from, and when they are built again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools import stage
+from tools.errors import BuildError
+
+
+@pytest.fixture
+def executed(book):
+    """The executions of the two chapters, as folders with what staging reads."""
+    (book / "_config.yml").write_text(
+        yaml.safe_dump(
+            {
+                "title": "t",
+                "repository": {"url": ""},
+                "launch_buttons": {"colab_url": "x"},
+                "html": {"use_edit_page_button": True, "favicon": "f"},
+            }
+        )
+    )
+    (book / "book" / "references.bib").write_text("")
+    folders = {}
+    for name in ("first", "second"):
+        folder = book / "_build" / "executed" / name / "abc"
+        (folder / "figures").mkdir(parents=True)
+        (folder / "executed.ipynb").write_text("{}")
+        (folder / "figures" / "waves.svg").write_text("<svg/>")
+        (folder / "figures" / ".waves.csv.part").write_text("half")
+        (folder / "run.json").write_text(json.dumps({"chapter": name, "hash": "abc", "x": 1}))
+        folders[name] = folder
+    return folders
+
+
+@pytest.fixture
+def sphinx(monkeypatch):
+    """Stand in for Sphinx: count the builds and make one page."""
+    builds = []
+
+    def build(root, tree, output, strict):
+        builds.append(sorted(str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file()))
+        built = output / "_build" / "html"
+        built.mkdir(parents=True)
+        (built / "index.html").write_text("page")
+        (built / "first.html").write_text("page")
+        return built
+
+    monkeypatch.setattr(stage, "_sphinx", build)
+    return builds
+
+
+def test_only_executed_chapters_and_their_finished_files_are_staged(book, executed):
+    files = stage.staged_files(book, executed)
+    assert "first.ipynb" in files
+    assert "first.md" not in files
+    assert files["figures/first/waves.svg"] == b"<svg/>"
+    assert not [name for name in files if name.endswith(".part")]
+    assert json.loads(files["build.json"])[0]["hash"] == "abc"
+
+
+def test_nothing_is_built_twice(book, executed, sphinx):
+    page = stage.build_book(book, executed)
+    stage.build_book(book, executed)
+    assert page == book / "_build" / "html" / "index.html"
+    assert len(sphinx) == 1
+
+
+@pytest.mark.parametrize(
+    "file", ["_toc.yml", "dc2lib/other.py", "requirements.lock", "book/references.bib"]
+)
+def test_a_changed_ingredient_is_built_again(book, executed, sphinx, file):
+    stage.build_book(book, executed)
+    (book / file).write_text((book / file).read_text() + "\n# changed\n")
+    stage.build_book(book, executed)
+    assert len(sphinx) == 2
+
+
+def test_another_execution_is_built_again(book, executed, sphinx):
+    stage.build_book(book, executed)
+    (executed["first"] / "executed.ipynb").write_text("{ }")
+    stage.build_book(book, executed)
+    assert len(sphinx) == 2
+
+
+def test_a_page_that_is_gone_leaves_no_stale_html(book, executed, sphinx):
+    stage.build_book(book, executed)
+    (book / "_build" / "html" / "stale.html").write_text("old")
+    (executed["first"] / "executed.ipynb").write_text("{ }")
+    stage.build_book(book, executed)
+    assert not (book / "_build" / "html" / "stale.html").exists()
+
+
+def test_a_failed_build_keeps_the_earlier_book(book, executed, sphinx, monkeypatch):
+    stage.build_book(book, executed)
+
+    def fail(*_, **__):
+        raise BuildError("WARNING: a link is broken")
+
+    monkeypatch.setattr(stage, "_sphinx", fail)
+    (executed["first"] / "executed.ipynb").write_text("{ }")
+    with pytest.raises(BuildError, match="a link is broken"):
+        stage.build_book(book, executed)
+    assert (book / "_build" / "html" / "index.html").read_text() == "page"
+
+
+def test_one_chapter_becomes_a_page_and_a_notebook(book, executed, sphinx):
+    page = stage.build_page(book, "first", executed["first"])
+    folder = book / "_build" / "chapters" / "first-abc"
+    assert page == folder / "html" / "first.html"
+    assert sorted(p.name for p in folder.iterdir()) == ["first.ipynb", "html"]
+    assert "second.ipynb" not in sphinx[0]
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "url"),
+    [
+        ("", {}, ""),
+        ("https://x.org/a/b/", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/a/b"),
+        ("", {"GITHUB_REPOSITORY": "c/d"}, "https://github.com/c/d"),
+    ],
+)
+def test_the_address_of_the_repository(configured, environment, url):
+    assert stage.repository_url(configured, environment) == url
+
+
+def test_without_an_address_there_are_no_buttons_that_lead_nowhere(book, executed, monkeypatch):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    config = yaml.safe_load(stage.staged_files(book, executed)["_config.yml"])
+    assert "launch_buttons" not in config
+    assert "use_edit_page_button" not in config["html"]
+    assert config["html"]["favicon"] == "f"
+
+
+def test_with_an_address_the_buttons_stay(book, executed, monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "c/d")
+    config = yaml.safe_load(stage.staged_files(book, executed)["_config.yml"])
+    assert config["repository"]["url"] == "https://github.com/c/d"
+    assert config["launch_buttons"] == {"colab_url": "x"}
+
+
+def test_complaints_are_the_marked_lines_of_the_log(tmp_path):
+    log = tmp_path / "sphinx.log"
+    log.write_text("reading\n\x1b[31mdata.md:3: WARNING: no target\x1b[0m\nwriting\n")
+    assert stage._complaints(log) == "data.md:3: WARNING: no target"
+
+
+def test_the_real_configuration_names_files_that_exist():
+    root = Path(__file__).resolve().parents[2]
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    assert (root / "book" / config["logo"]).exists()
+    assert config["execute"]["execute_notebooks"] == "off"
