@@ -86,3 +86,12 @@ def test_unknown_names_are_refused():
         models.DeepChrome(pooling="median")
     with pytest.raises(ValueError, match="too few"):
         models.DeepChrome(n_bins=12)
+
+
+def test_digit_twin_has_nearly_the_parameters_of_deepchrome():
+    twin = models.DeepChromeMNIST()
+    convolution = 56 * (8 * 9 + 1)
+    hidden = (56 * 4 * 4 + 1) * 625 + 626 * 125
+    assert models.count_parameters(twin) == convolution + hidden + 126 * 10 == 644_223
+    assert twin(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert twin.features(torch.zeros(2, 1, 28, 28)).shape == (2, 125)
