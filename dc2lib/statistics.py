@@ -97,6 +97,7 @@ def bootstrap_mean_auroc(
     scores: Sequence[np.ndarray],
     other_scores: Sequence[np.ndarray] | None = None,
     *,
+    paired_fits: bool = False,
     n_resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -112,6 +113,8 @@ def bootstrap_mean_auroc(
         One array ``(gene,)`` a cell type, all of the same genes in the same order.
     scores, other_scores
         One array ``(fit, gene)`` a cell type.
+    paired_fits
+        The fits of both sides belong together one by one (the same seed): draw them together.
     """
     rng = np.random.default_rng(seed)
     n = len(labels[0])
@@ -123,10 +126,13 @@ def bootstrap_mean_auroc(
     draws, estimates = [], []
     for label, first, second in zip(labels, scores, others, strict=True):
         label, first = np.asarray(label), np.atleast_2d(first)
-        draw, estimate = _mean_over_fits(label, first, weights, rng), _mean_auroc(label, first)
+        fits = _drawn_fits(len(first), weights, rng)
+        draw, estimate = _mean_over_fits(label, first, weights, fits), _mean_auroc(label, first)
         if second is not None:
             second = np.atleast_2d(second)
-            draw = draw - _mean_over_fits(label, second, weights, rng)
+            if not paired_fits:
+                fits = _drawn_fits(len(second), weights, rng)
+            draw = draw - _mean_over_fits(label, second, weights, fits)
             estimate -= _mean_auroc(label, second)
         draws.append(draw)
         estimates.append(estimate)
@@ -264,14 +270,20 @@ def _resampled_aurocs(
     labels = np.asarray(labels)
     rng = np.random.default_rng(seed)
     weights = _gene_weights(labels, n_resamples, rng)
-    return [_mean_over_fits(labels, scores, weights, rng) for scores in groups]
+    return [
+        _mean_over_fits(labels, scores, weights, _drawn_fits(len(scores), weights, rng))
+        for scores in groups
+    ]
+
+
+def _drawn_fits(n_fits: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(n_fits, size=(weights.shape[1], n_fits))
 
 
 def _mean_over_fits(
-    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, rng: np.random.Generator
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, fits: np.ndarray
 ) -> np.ndarray:
     aurocs = np.stack([_weighted_auroc(labels, row, weights) for row in scores], axis=1)
-    fits = rng.integers(len(scores), size=aurocs.shape)
     return np.take_along_axis(aurocs, fits, axis=1).mean(1)
 
 

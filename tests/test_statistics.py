@@ -155,6 +155,17 @@ def test_mean_over_cells_by_hand_and_for_one_cell():
     assert one == statistics.bootstrap_auroc(labels[0], first[0], n_resamples=300)
 
 
+def test_paired_fits_cancel_what_the_seeds_share():
+    labels, first, second = binormal(7)
+    fits = np.stack([first, second])
+    apart = statistics.bootstrap_mean_auroc([labels], [fits], [fits], n_resamples=200)
+    together = statistics.bootstrap_mean_auroc(
+        [labels], [fits], [fits], paired_fits=True, n_resamples=200
+    )
+    assert (together.low, together.high) == (0, 0)
+    assert apart.low < 0 < apart.high
+
+
 def test_cells_add_their_spread_once_there_are_enough():
     cells = [binormal(seed, n=400) for seed in range(2)] * 3
     labels = [c[0] for c in cells]
