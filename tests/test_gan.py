@@ -70,7 +70,7 @@ def weights(module):
 )
 def test_every_loss_learns_a_planted_distribution(loss, regulariser, strength):
     recipe = GanRecipe(
-        loss, regulariser, strength, steps=400, batch_size=64, learning_rate=5e-3,
+        loss, regulariser, strength, steps=900, batch_size=64, learning_rate=5e-3,
         discriminator_learning_rate=5e-3, round_steps=300,
     )
     made = gan.generate(train(recipe).generator, 2000)

@@ -206,7 +206,7 @@ def generator_loss(loss: str, real: Tensor | None, generated: Tensor) -> Tensor:
 
 
 def gradient_norms(discriminator: nn.Module, samples: Tensor) -> Tensor:
-    """Squared norm of the discriminator's gradient at each sample, differentiable, ``(sample,)``."""
+    """Squared norms of the gradient at each sample, differentiable, ``(sample,)``."""
     samples = samples.detach().requires_grad_(True)
     logits = discriminator(samples)
     (gradient,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
