@@ -23,8 +23,10 @@ def changed(line: int, column: int, value: str) -> bytes:
 
 
 def test_values_end_up_where_they_belong():
-    rows = rows_of(["000003", "ENSG00000000005"])
+    rows = rows_of(["000003", "000005"])
     table = read_split(as_csv(rows), "train.csv")
+    full = as_csv([["ENSG00000" + gene, *row] for gene, *row in rows])
+    assert read_split(full, "train.csv").gene_id.tolist() == table.gene_id.tolist()
     assert table.gene_id.tolist() == ["ENSG00000000003", "ENSG00000000005"]
     assert table.counts.shape == (2, 100, 5)
     assert table.counts.dtype == np.uint16
@@ -71,7 +73,8 @@ def test_further_marks():
         (changed(7, 1, "0"), r"line 7: bin '0', expected a whole number from 1 to 100"),
         (changed(7, 1, "101"), r"line 7: bin '101'"),
         (changed(7, 7, "0,1"), r"line 7: 9 columns, expected 8"),
-        (changed(1, 0, "ENSG3"), r"gene ENSG3 has 1 bins"),
+        (changed(1, 0, "000009"), r"gene 000009 has 1 bins"),
+        (changed(7, 0, "ENSG3"), r"line 7: gene 'ENSG3', expected 6 characters"),
         (as_csv([row[:-1] for row in rows_of(["000001"])]), "line 1: 7 columns, expected 8"),
         (as_csv([[*row, "0"] for row in rows_of(["000001"])]), "line 1: 9 columns, expected 8"),
         (as_csv(rows_of(["TP53"])), "'TP53' is no gene"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +67,18 @@ def read_csv_folder(
         raise DataError(f"{folder} is no folder; give one that holds {', '.join(_names())}.")
     inner = folder / "classification"
     inner = inner if inner.is_dir() else folder
-    tables = {}
+    paths = {}
     for split in SPLITS:
         path = inner / f"{split}.csv"
         if not path.is_file():
             raise DataError(f"{path} is missing; a cell type needs {', '.join(_names())}.")
         check_size(path.stat().st_size, str(path))
-        tables[split] = read_split(path.read_bytes(), str(path), marks)
+        paths[split] = path
+    with ThreadPoolExecutor(len(SPLITS)) as pool:
+        parsed = pool.map(
+            lambda path: read_split(path.read_bytes(), str(path), marks), paths.values()
+        )
+        tables = dict(zip(paths, parsed, strict=True))
     if isinstance(rpkm, (str, Path)):
         rpkm = read_rpkm(rpkm)
     return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks)[0]
@@ -100,27 +106,27 @@ def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTab
             f"{name} is empty; expected {N_BINS} rows a gene. Get the file again; if it is empty"
             " upstream too, leave this cell type out."
         )
+    width = data.lstrip()[:64].find(b",")
     try:
-        table = _parse(data, marks)
+        table = _parse(data, marks, max(width, 1))
     except pa.ArrowInvalid as error:
-        raise DataError(_first_wrong_line(data, name, marks) or f"{name}: {error}") from None
+        raise DataError(_first_wrong_line(data, name, marks, width) or f"{name}: {error}") from None
     bins = table.column("bin").to_numpy()
     label = table.column("label").to_numpy()
     if bins.min() < 1 or bins.max() > N_BINS or label.max() > 1:
-        raise DataError(_first_wrong_line(data, name, marks) or f"{name}: impossible bin or label")
-    gene = table.column("gene").dictionary_encode().combine_chunks()
-    code = gene.indices.to_numpy()
-    ids = gene.dictionary.to_pylist()
-    _check_blocks(code, bins, ids, name)
-    code, label = code.reshape(-1, N_BINS)[:, 0], label.reshape(-1, N_BINS)
-    _check_one_label(label, code, ids, name)
+        raise DataError(
+            _first_wrong_line(data, name, marks, width) or f"{name}: wrong bin or label"
+        )
+    gene = _fixed_width(table.column("gene"), width)
+    _check_blocks(gene, bins, name)
+    gene, label = gene.reshape(-1, N_BINS)[:, 0], label.reshape(-1, N_BINS)
+    _check_one_label(label, gene, name)
     counts = np.empty((len(bins), len(marks)), dtype=np.uint16)
     for column, mark in enumerate(marks):
         counts[:, column] = table.column(mark).to_numpy()
-    full = np.array([_full_id(short, name) for short in ids])
     return SplitTable(
         counts=counts.reshape(-1, N_BINS, len(marks)),
-        gene_id=full[code],
+        gene_id=np.array([_full_id(short.decode(), name) for short in gene.tolist()]),
         label=label[:, 0].astype(np.int8),
     )
 
@@ -184,8 +190,8 @@ def _names() -> list[str]:
     return [f"{split}.csv" for split in SPLITS]
 
 
-def _parse(data: bytes, marks: Sequence[str]) -> pa.Table:
-    types = {"gene": pa.string(), "bin": pa.uint16()}
+def _parse(data: bytes, marks: Sequence[str], width: int) -> pa.Table:
+    types = {"gene": pa.binary(width), "bin": pa.uint16()}
     types |= dict.fromkeys(marks, pa.uint16()) | {"label": pa.uint8()}
     return csv.read_csv(
         pa.BufferReader(data),
@@ -195,18 +201,26 @@ def _parse(data: bytes, marks: Sequence[str]) -> pa.Table:
     )
 
 
-def _check_blocks(code: np.ndarray, bins: np.ndarray, ids: list[str], name: str) -> None:
+def _fixed_width(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    parts = [
+        np.frombuffer(chunk.buffers()[1], dtype=f"S{width}")[chunk.offset :][: len(chunk)]
+        for chunk in column.chunks
+    ]
+    return np.concatenate(parts)
+
+
+def _check_blocks(gene: np.ndarray, bins: np.ndarray, name: str) -> None:
     if len(bins) % N_BINS == 0:
         in_order = (bins.reshape(-1, N_BINS) == np.arange(1, N_BINS + 1)).all()
-        blocks = code.reshape(-1, N_BINS)
+        blocks = gene.reshape(-1, N_BINS)
         if in_order and (blocks == blocks[:, :1]).all():
             return
-    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
-    for start, stop in zip(starts, np.r_[starts[1:], len(code)], strict=True):
+    starts = np.flatnonzero(np.r_[True, gene[1:] != gene[:-1]])
+    for start, stop in zip(starts, np.r_[starts[1:], len(gene)], strict=True):
         problem = _block_problem(bins[start:stop])
         if problem:
             raise DataError(
-                f"{name}, line {start + 1}: gene {ids[code[start]]} {problem};"
+                f"{name}, line {start + 1}: gene {gene[start].decode()} {problem};"
                 f" expected bins 1 to {N_BINS}, each once and in order. Get the file again."
             )
 
@@ -225,12 +239,12 @@ def _block_problem(bins: np.ndarray) -> str | None:
     return "has its bins out of order"
 
 
-def _check_one_label(label: np.ndarray, code: np.ndarray, ids: list[str], name: str) -> None:
+def _check_one_label(label: np.ndarray, gene: np.ndarray, name: str) -> None:
     torn = np.flatnonzero((label != label[:, :1]).any(axis=1))
     if len(torn):
         line = torn[0] * N_BINS + 1
         raise DataError(
-            f"{name}, line {line}: gene {ids[code[torn[0]]]} has two labels, 0 and 1;"
+            f"{name}, line {line}: gene {gene[torn[0]].decode()} has two labels, 0 and 1;"
             " expected the same label in all its rows. Get the file again."
         )
 
@@ -263,23 +277,25 @@ def _first_of_each(
     return np.sort(first), gene_id[again].tolist()
 
 
-def _first_wrong_line(data: bytes, name: str, marks: Sequence[str]) -> str | None:
+def _first_wrong_line(data: bytes, name: str, marks: Sequence[str], width: int) -> str | None:
     for number, line in enumerate(io.BytesIO(data), start=1):
         if not line.strip():
             continue
-        problem = _line_problem(line.decode("utf-8", "replace").strip().split(","), marks)
+        problem = _line_problem(line.decode("utf-8", "replace").strip().split(","), marks, width)
         if problem:
             return f"{name}, line {number}: {problem}"
     return None
 
 
-def _line_problem(fields: list[str], marks: Sequence[str]) -> str | None:
+def _line_problem(fields: list[str], marks: Sequence[str], width: int) -> str | None:
     columns = ("gene", "bin", *marks, "label")
     if len(fields) != len(columns):
         return f"{len(fields)} columns, expected {len(columns)}: {', '.join(columns)}."
     if fields[1:-1] == list(columns[1:-1]):
         return "a header; the released layout has none, remove it."
-    _, position, *counts, label = fields
+    gene, position, *counts, label = fields
+    if len(gene.encode()) != width:
+        return f"gene {gene!r}, expected {width} characters as in the first line."
     if not position.isdigit() or not 1 <= int(position) <= N_BINS:
         return f"bin {position!r}, expected a whole number from 1 to {N_BINS}."
     for mark, count in zip(marks, counts, strict=True):

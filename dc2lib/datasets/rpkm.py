@@ -92,7 +92,7 @@ class RpkmTable:
                 " add them to the table or leave them out of the counts."
             )
         index = rows.to_numpy(dtype=np.intp)
-        rpkm = self.rpkm(cell)
+        rpkm = numbers(text, f"{self.name}, column {cell}")
         return {
             "rpkm": rpkm[index],
             "rpkm_text": text[index],

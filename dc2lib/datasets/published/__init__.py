@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import cache
 from importlib.resources import files
 from io import BytesIO
 
@@ -41,8 +42,13 @@ def gene_strand(gene_id: np.ndarray) -> np.ndarray:
 
     The released files give bins along the genome and no strand; this is what turns them.
     """
-    strand = gene_annotation()["strand"].reindex(gene_id)
-    return strand.fillna(".").to_numpy().astype("U1")
+    known = _strands()
+    return np.array([known.get(gene, ".") for gene in np.asarray(gene_id).tolist()], dtype="<U1")
+
+
+@cache
+def _strands() -> dict[str, str]:
+    return gene_annotation()["strand"].to_dict()
 
 
 def released_results() -> pd.DataFrame:
@@ -113,6 +119,70 @@ def toy_labels() -> pd.DataFrame:
     Source: github.com/QData/DeepChrome at 4f2367f; RPKM from Roadmap's table.
     """
     return pd.read_csv(BytesIO(_read("toy_labels_E003.csv")), dtype={"rpkm_E003": str})
+
+
+def toy_gene_medians() -> pd.Series:
+    """Median RPKM over the 56 cell types of the toy set's genes, by gene_id.
+
+    Notes
+    -----
+    Computed from Roadmap's RPKM table (doi:10.1038/nature14248) by ``tools/published_figures.py``.
+    """
+    table = pd.read_csv(BytesIO(_read("toy_gene_medians.csv")), index_col="gene_id")
+    return table["gene_median_rpkm"]
+
+
+def label_rule_counts() -> pd.DataFrame:
+    """Positive labels that each candidate rule gives, by cell type and split.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, rule (see `dc2lib.audit.rules.CANDIDATES`), split, genes, positive; over
+        DeepChrome's genes, each counted once.
+
+    Notes
+    -----
+    Computed from Roadmap's RPKM table (doi:10.1038/nature14248) by ``tools/published_figures.py``.
+    """
+    return pd.read_csv(BytesIO(_read("label_rule_counts.csv")))
+
+
+def rpkm_columns() -> pd.DataFrame:
+    """Median (text), mean and quantiles of every column of Roadmap's RPKM table, by cell.
+
+    Notes
+    -----
+    Computed from Roadmap's RPKM table (doi:10.1038/nature14248) by ``tools/published_figures.py``.
+    """
+    table = BytesIO(_read("rpkm_columns.csv"))
+    return pd.read_csv(table, index_col="cell", dtype={"median": str})
+
+
+def rpkm_correlation(alignment: str = "aligned") -> pd.DataFrame:
+    """Pearson correlation of raw RPKM between cell types over the table's first 6,601 rows.
+
+    Parameters
+    ----------
+    alignment : {"aligned", "released"}
+        ``"released"``: columns read one off, as in the released code; E128 is then all NaN.
+
+    Notes
+    -----
+    Computed from Roadmap's RPKM table (doi:10.1038/nature14248) by ``tools/published_figures.py``.
+    """
+    return pd.read_csv(BytesIO(_read(f"rpkm_correlation_{alignment}.csv")), index_col="cell")
+
+
+def released_first_epoch() -> pd.DataFrame:
+    """Validation accuracy of released runs after their first epoch: cell, split, accuracy.
+
+    Notes
+    -----
+    Source: github.com/ssss1029/gene_expression_294 at 759ba9e, runs on three cell types
+    in which the model still answers with the majority class; three decimals.
+    """
+    return pd.read_csv(BytesIO(_read("released_first_epoch.csv")))
 
 
 def gene_order() -> pd.DataFrame:
