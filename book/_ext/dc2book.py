@@ -31,7 +31,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", escape_bars, priority=900)
     app.connect("doctree-read", report_execution)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
+    app.connect("html-page-context", drop_thebe_files, priority=900)
     app.connect("html-page-context", repair_links, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -182,13 +183,19 @@ class ChapterStatus(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-def drop_thebe(
+def drop_thebe_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Leave out the settings of live code, which the book does not have."""
+    for raw in [n for n in doctree.findall(nodes.raw) if "x-thebe-config" in n.astext()]:
+        raw.parent.remove(raw)
+
+
+def drop_thebe_files(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Leave out sphinx-thebe's scripts: the book has no live code, and they clash when doubled."""
-    context["script_files"] = [
-        script for script in context.get("script_files", []) if "thebe" not in _script_text(script)
-    ]
+    """Leave out sphinx-thebe's files: Sphinx registers its script twice, which throws."""
+    for kind in ("script_files", "css_files"):
+        files = context.get(kind, [])
+        context[kind] = [file for file in files if "thebe" not in _asset_text(file)]
 
 
 def repair_links(
@@ -222,9 +229,9 @@ def _buttons(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _script_text(script: Any) -> str:
-    attributes = getattr(script, "attributes", {})
-    return f"{getattr(script, 'filename', script)} {attributes.get('body', '')}"
+def _asset_text(asset: Any) -> str:
+    attributes = getattr(asset, "attributes", {})
+    return f"{getattr(asset, 'filename', asset)} {attributes.get('body', '')}"
 
 
 def _runs(app: Sphinx) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ INSPECT = """
   const wide = [...document.querySelectorAll('.bd-article *')]
     .filter(e => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
     .filter((e, _, all) => ![...e.children].some(c => all.includes(c)))
-    .map(e => e.tagName.toLowerCase() + '.' + e.className + ' "' + e.textContent.slice(0, 40) + '"');
+    .map(e => `${e.tagName.toLowerCase()}.${e.className} "${e.textContent.slice(0, 40)}"`);
   return JSON.stringify({
     pageWidth: document.documentElement.scrollWidth, width,
     wide: [...new Set(wide)].slice(0, 3),
@@ -134,7 +134,17 @@ async def _visit_all(
     address: str, html: Path, widths: tuple[int, ...], shots: Path | None
 ) -> list[str]:
     connection = await websocket_connect(address, max_message_size=2**28)
-    tab = _Tab(connection)
+    try:
+        return await _visit_each(_Tab(connection), html, widths, shots)
+    finally:
+        connection.close()
+        while await connection.read_message() is not None:
+            pass
+
+
+async def _visit_each(
+    tab: _Tab, html: Path, widths: tuple[int, ...], shots: Path | None
+) -> list[str]:
     for domain in ("Page", "Runtime", "Log", "Network"):
         await tab.call(f"{domain}.enable")
     found = []
@@ -143,7 +153,6 @@ async def _visit_all(
         found += [f"{page.relative_to(html)} at {width} px: {problem}" for problem in seen]
         if shots is not None:
             await _shoot(tab, shots / f"{page.stem}-{width}.png")
-    connection.close()
     return found
 
 
@@ -156,6 +165,8 @@ async def _visit(tab: _Tab, page: Path, width: int) -> list[str]:
     answer = await tab.call(
         "Runtime.evaluate", expression=INSPECT, awaitPromise=True, returnByValue=True
     )
+    if "exceptionDetails" in answer:
+        return [f"could not be inspected: {answer['exceptionDetails']}"]
     state = json.loads(answer["result"]["value"])
     return [*_event_problems(tab.events), *_state_problems(state)]
 

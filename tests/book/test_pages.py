@@ -1,0 +1,213 @@
+"""Pages: a small book built with the real configuration, and the built book where there is one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from check_pages import broken_links, find_browser, page_problems, pages
+
+from tools import stage
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = ROOT / "_build" / "html"
+FIGURE = {
+    "name": "waves",
+    "alt": "Two waves: the second is lower.",
+    "caption": "Waves of $\\sin x$, see {cite:p}`singh2016deepchrome`. (Simulated cell types.)",
+}
+TABLE = {
+    "name": "scores",
+    "caption": "Scores",
+    "header": ["model", "AUROC"],
+    "rows": [["a|b", "0.9"]],
+    "numeric": [False, True],
+}
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
+    "rkJggg=="
+)
+
+
+def notebook(cells):
+    about = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    return {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
+
+
+def markdown(identity, text):
+    return {"cell_type": "markdown", "id": identity, "metadata": {}, "source": text}
+
+
+def code(identity, source, *outputs):
+    return {
+        "cell_type": "code",
+        "id": identity,
+        "metadata": {},
+        "source": source,
+        "execution_count": 1,
+        "outputs": list(outputs),
+    }
+
+
+def display(data, metadata=None):
+    return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """Pages of a book of one chapter and prose, made with the repository's configuration."""
+    pytest.importorskip("jupyter_book")
+    root = tmp_path_factory.mktemp("book")
+    shutil.copytree(ROOT / "book" / "_ext", root / "book" / "_ext")
+    shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", root / "book")
+    for name in ("status", "glossary", "bibliography"):
+        shutil.copy(ROOT / "book" / f"{name}.md", root / "book")
+    for name in ("_config.yml", "requirements.lock"):
+        shutil.copy(ROOT / name, root)
+    (root / "book" / "how_to_rerun.md").write_text("# Rerun\n")
+    (root / "book" / "index.md").write_text(
+        "# Index\n\nThe area is {glue:text}`chapter.ipynb::area:.2f`, {numref}`fig-waves`.\n\n"
+        "```{margin}\nA note.\n```\n"
+    )
+    (root / "book" / "chapter.md").write_text("executed\n")
+    names = ("chapter", "how_to_rerun", "status", "glossary", "bibliography")
+    chapters = "".join(f"  - file: {name}\n" for name in names)
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{chapters}")
+    return stage.build_book(root, {"chapter": executed_chapter(root)}).parent
+
+
+def executed_chapter(root):
+    folder = root / "_build" / "executed" / "chapter" / "abc"
+    (folder / "figures").mkdir(parents=True)
+    for name in ("waves.png", "waves.svg", "waves.csv", "scores.csv"):
+        (folder / "figures" / name).write_bytes(base64.b64decode(PIXEL))
+    figure = {"image/png": PIXEL, "application/vnd.dc2lib.figure+json": FIGURE}
+    table = {"text/html": "<table></table>", "application/vnd.dc2lib.table+json": TABLE}
+    glued = display(
+        {"application/papermill.record/text/plain": "0.125"},
+        {"scrapbook": {"name": "area", "mime_prefix": "application/papermill.record/"}},
+    )
+    last = {"text/markdown": "*Provenance*", "application/vnd.dc2lib.provenance+json": {}}
+    cells = [
+        markdown(
+            "a", "# Chapter\n\nThe area is {glue:text}`area:.2f`; {numref}`tab-scores`.\n\n$$a^2$$"
+        ),
+        code("b", "show_figure()", display(figure), glued),
+        code("c", "show_table()", display(table)),
+        code("d", "provenance()", display(last)),
+    ]
+    (folder / "executed.ipynb").write_text(json.dumps(notebook(cells)))
+    run = {
+        "chapter": "chapter",
+        "profile": "smoke",
+        "data_source": "simulated",
+        "hash": "0123456789abcdef",
+        "seeds": {"seed": 5},
+        "started": 1.7e9,
+        "duration": 12.5,
+    }
+    (folder / "run.json").write_text(json.dumps(run))
+    (root / "_build" / "results.json").write_text("[]")
+    return folder
+
+
+def test_figures_are_numbered_and_described(html):
+    page = (html / "chapter.html").read_text()
+    assert f'alt="{FIGURE["alt"]}"' in page
+    assert re.search(r'<span class="caption-number">Fig\. 1', page)
+    assert 'id="fig-waves"' in page
+    assert "Fig. 1" in (html / "index.html").read_text()
+
+
+def test_figures_and_tables_offer_their_files(html):
+    page = (html / "chapter.html").read_text()
+    for name in ("waves.svg", "waves.csv", "scores.csv"):
+        (link,) = re.findall(rf'href="(_downloads/[^"]*{name})"', page)
+        assert (html / link).exists()
+
+
+def test_tables_are_numbered_and_keep_bars(html):
+    page = (html / "chapter.html").read_text()
+    assert re.search(r'<span class="caption-number">Table 1', page)
+    assert "a|b" in page
+
+
+def test_numbers_are_glued_in_and_across_pages(html):
+    assert "0.12" in (html / "chapter.html").read_text()
+    assert "0.12" in (html / "index.html").read_text()
+
+
+def test_the_status_page_says_what_ran(html):
+    page = (html / "status.html").read_text()
+    for fact in ("papermill", "12.5", "smoke", "simulated", "seed = 5", "0123456789ab"):
+        assert fact in page
+
+
+def test_the_notebook_to_download_has_images_and_no_directives(html):
+    downloaded = json.loads((html / "_sources" / "chapter.ipynb").read_text())
+    assert "image/png" in downloaded["cells"][1]["outputs"][0]["data"]
+
+
+def test_pages_load_nothing_of_thebe_and_mathjax_from_the_book(html):
+    page = (html / "chapter.html").read_text()
+    assert "thebe" not in page.lower()
+    assert "_static/mathjax/tex-svg.js" in page
+    assert (html / "_static" / "mathjax" / "tex-svg.js").stat().st_size > 2_000_000
+
+
+def test_links_lead_somewhere(html):
+    assert broken_links(html) == []
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html#here">x</a><a href="c.html">y</a>')
+    (tmp_path / "b.html").write_text("<p id='there'></p>")
+    assert broken_links(tmp_path) == [
+        "a.html: b.html#here names no place of that page",
+        "a.html: c.html leads nowhere",
+    ]
+
+
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+def test_pages_have_no_problems_in_a_browser(html):
+    assert page_problems(html) == []
+
+
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+def test_the_browser_finds_what_is_wrong(tmp_path):
+    (tmp_path / "a.html").write_text(
+        "<html><head><title>t</title></head><body><article class='bd-article'>"
+        "<div style='width: 3000px'>wide</div><img src='absent.png' alt='x'>"
+        "<img src='data:image/png;base64," + PIXEL + "'>"
+        "<script>null.x</script><script src='https://example.invalid/x.js'></script>"
+        "</article></body></html>"
+    )
+    found = "; ".join(page_problems(tmp_path, widths=(390,)))
+    for problem in (
+        "script error: TypeError",
+        "asks for https://example.invalid/x.js",
+        "wider than the window",
+        "image absent.png does not load",
+        "has no alternative text",
+    ):
+        assert problem in found
+
+
+@pytest.mark.skipif(not (BUILT / "index.html").exists(), reason="no book built: make book")
+def test_links_of_the_built_book_lead_somewhere():
+    assert broken_links(BUILT) == []
+    assert (BUILT / "index.html") in pages(BUILT)
+
+
+@pytest.mark.skipif(not (BUILT / "index.html").exists(), reason="no book built: make book")
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+def test_the_built_book_has_no_problems_in_a_browser():
+    assert page_problems(BUILT) == []
