@@ -143,6 +143,52 @@ def bootstrap_mean_auroc(
     return _percentile(float(np.mean(estimates)), by_cell.mean(0), level, n)
 
 
+def paired_auroc_changes(
+    stages: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[tuple[Interval, Interval | None]]:
+    """AUROC of each stage, and its change from the stage before, on one resampled set of genes.
+
+    Unlike `paired_auroc_difference` the labels may change from stage to stage.
+
+    Parameters
+    ----------
+    stages
+        Labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``, of the same genes in the same
+        order.  Stages with equally many fits draw the same ones, so they are paired by position.
+
+    Returns
+    -------
+    list of (AUROC, change), the first change being None
+    """
+    labels = [np.asarray(one) for one, _ in stages]
+    n = len(labels[0])
+    if any(len(one) != n for one in labels):
+        raise ValueError(f"the stages have {[len(one) for one in labels]} genes: expected equal")
+    weights = _gene_weights(labels[0], n_resamples, np.random.default_rng(seed))
+    positives = [weights[one == 1].sum(0) for one in labels]
+    weights = weights[:, np.all([(0 < one) & (one < n) for one in positives], axis=0)]
+    draws, estimates = [], []
+    for label, (_, scores) in zip(labels, stages, strict=True):
+        scores = np.atleast_2d(scores)
+        fits = _drawn_fits(len(scores), weights, np.random.default_rng((seed, len(scores))))
+        draws.append(_mean_over_fits(label, scores, weights, fits))
+        estimates.append(_mean_auroc(label, scores))
+    result: list[tuple[Interval, Interval | None]] = []
+    for number, (draw, estimate) in enumerate(zip(draws, estimates, strict=True)):
+        value = _percentile(estimate, draw, level, n)
+        change = None
+        if number:
+            change = _percentile(
+                estimate - estimates[number - 1], draw - draws[number - 1], level, n
+            )
+        result.append((value, change))
+    return result
+
+
 def bootstrap_mean(
     values: np.ndarray, *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Interval:

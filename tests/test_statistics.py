@@ -188,3 +188,18 @@ def test_cells_add_their_spread_once_there_are_enough():
 )
 def test_a_difference_in_words(bounds, word):
     assert statistics.compared(Interval(*bounds, 1000)) == word
+
+
+def test_changes_between_stages_agree_with_the_paired_difference_and_may_change_labels():
+    labels, first, second = binormal(3, n=500)
+    (one, none), (two, change) = statistics.paired_auroc_changes(
+        [(labels, first), (labels, second)], n_resamples=400
+    )
+    paired = statistics.paired_auroc_difference(labels, second, first, n_resamples=400)
+    assert none is None
+    assert change.estimate == pytest.approx(two.estimate - one.estimate)
+    assert (change.low, change.high) == pytest.approx((paired.low, paired.high), abs=0.01)
+    turned = statistics.paired_auroc_changes([(labels, first), (1 - labels, first)])[1][1]
+    assert turned.estimate == pytest.approx(1 - 2 * one.estimate)
+    same = statistics.paired_auroc_changes([(labels, np.stack([first, second]))] * 2)[1][1]
+    assert (same.low, same.high) == (0, 0)
