@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dc2lib.plots import CLASS_COLOURS, LABEL_COLOURS, mark_colour
+from dc2lib.plots import LABEL_COLOURS, mark_colour
 from dc2lib.statistics import MARGIN
 
 MODEL_NAMES = {
@@ -120,7 +120,9 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
 
 
 def linear_weights(table: pd.DataFrame) -> Figure:
-    """Weight of each mark on each class with intervals, a panel a label rule (Figure 8).
+    """Weight of each mark on each class with intervals (Figure 8).
+
+    A row of panels a label rule, a column a class; a point a cell type, coloured by mark.
 
     Parameters
     ----------
@@ -130,30 +132,24 @@ def linear_weights(table: pd.DataFrame) -> Figure:
     rules = list(dict.fromkeys(table["labels"]))
     marks = list(dict.fromkeys(table["mark"]))
     cells = list(dict.fromkeys(table["cell"]))
+    shifts = np.linspace(-0.32, 0.32, len(cells)) if len(cells) > 1 else [0.0]
     fig, axes = plt.subplots(
-        1, len(rules), figsize=(1.6 + 3.4 * len(rules), 3.9), sharey=True, squeeze=False
+        len(rules), 2, figsize=(7.6, 1.2 + 2.5 * len(rules)), sharex=True, sharey=True,
+        squeeze=False,
     )
-    shifts = np.linspace(-0.3, 0.3, 2 * len(cells))
-    for axis, rule in zip(axes[0], rules, strict=True):
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        for number, cell in enumerate(cells):
-            for side, class_ in enumerate(("high", "low")):
-                part = table[
-                    (table["labels"] == rule) & (table["cell"] == cell) & (table["class"] == class_)
-                ]
-                y = [marks.index(mark) + shifts[2 * number + side] for mark in part["mark"]]
-                marker = "osD^v"[number % 5]
-                _intervals(
-                    axis, part, y, CLASS_COLOURS[class_], marker, f"{cell}, {class_} expression"
-                )
-        axis.set(title=f"{rule} labels", xlabel="weight (logit per unit of mean signal)")
-        axis.set_yticks(range(len(marks)), marks)
-        for tick, mark in zip(axis.get_yticklabels(), marks, strict=True):
-            tick.set_bbox({"facecolor": "white", "edgecolor": mark_colour(mark), "pad": 1.5})
-        axis.grid(axis="x", alpha=0.3)
+    for row, rule in enumerate(rules):
+        for axis, class_ in zip(axes[row], ("high", "low"), strict=True):
+            axis.axvline(0, color="0.4", linewidth=0.8)
+            part = table[(table["labels"] == rule) & (table["class"] == class_)]
+            for mark, points in part.groupby("mark", sort=False):
+                y = [marks.index(mark) + shifts[cells.index(cell)] for cell in points["cell"]]
+                _intervals(axis, points, y, mark_colour(mark), "o", mark)
+            axis.set_title(f"{class_} expression, {rule} labels")
+            axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(range(len(marks)), marks)
     axes[0, 0].invert_yaxis()
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    for axis in axes[-1]:
+        axis.set_xlabel("weight (logit per unit of mean log count)")
     return fig
 
 

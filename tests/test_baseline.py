@@ -1,0 +1,94 @@
+"""The linear baseline's cross-checks against known answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from test_linear import planted
+
+from dc2lib import baseline
+from dc2lib.labels import label
+from dc2lib.linear import fit_linear, mark_means
+from dc2lib.training import Recipe
+
+
+def test_log_mean_counts_by_hand():
+    counts = np.array([[[0, 1], [2, 5]]], dtype=np.uint16)
+    np.testing.assert_allclose(baseline.log_mean_counts(counts), np.log([[1.01, 3.01]]), rtol=1e-6)
+
+
+def test_the_optimum_is_scikit_learns():
+    dataset = planted("A", n=500).take("train")
+    features, truth = mark_means(dataset.counts, "log1p").astype(float), label(dataset)
+    ours = baseline._logistic_optimum(features, truth, np.ones(len(truth)))
+    library = LogisticRegression(C=1e3, tol=1e-8, max_iter=5000).fit(features, truth)
+    np.testing.assert_allclose(ours, np.r_[library.coef_[0], library.intercept_], atol=0.02)
+
+
+def test_bootstrap_weights_mirror_and_enclose_the_estimate():
+    weights = baseline.bootstrap_weights({"A": planted("A", n=500)}, n_resamples=40)
+    numeric = weights[weights["labels"] == "numeric"].set_index(["class", "mark"])
+    high, low = numeric.loc["high"], numeric.loc["low"]
+    np.testing.assert_allclose(high["estimate"], -low["estimate"])
+    np.testing.assert_allclose(high["low"], -low["high"])
+    assert (high["low"] <= high["estimate"]).all() and (high["estimate"] <= high["high"]).all()
+    assert high.loc[["H3K36me3", "H3K4me3"], "low"].min() > 0
+
+
+def test_signs_in_words():
+    weights = pd.DataFrame(
+        {
+            "cell": ["A", "B", "A", "B"],
+            "labels": "numeric",
+            "class": "high",
+            "mark": ["H3K4me3", "H3K4me3", "H3K27me3", "H3K27me3"],
+            "estimate": [1.0, 0.1, 0.5, -0.5],
+            "low": [0.5, -0.1, 0.2, -0.8],
+            "high": [1.5, 0.3, 0.8, -0.2],
+        }
+    )
+    assert baseline.sign_agreement(weights)["numeric"] == (
+        "H3K4me3 points to high expression in 1 of 2 cell types; "
+        "H3K27me3 points to low expression in 1 of 2 cell types and against it in 1."
+    )
+
+
+def test_gradient_descent_reaches_logistic_regression():
+    datasets = {"A": planted("A", n=600)}
+    recipe = Recipe("log1p", "adam", 0.1, epochs=30, patience=30)
+    fits = {("tuned", "numeric"): fit_linear(list(datasets.values()), recipe=recipe, seeds=(0, 1))}
+    table = baseline.against_logistic_regression(datasets, fits)
+    assert abs(table.loc[0, "difference"]) < 0.02
+    restarts = baseline.restart_table(datasets, fits)
+    assert len(restarts) == 4 and restarts["chosen"].sum() == 2
+
+
+def test_boosting_finds_what_the_means_hide():
+    rng = np.random.default_rng(0)
+    dataset = planted("A", n=900)
+    counts = dataset.counts.copy()
+    high = label(dataset) == 1
+    counts[:] = rng.poisson(1.0, counts.shape)
+    counts[high, :20, 3] += 2
+    counts[~high, -20:, 3] += 2
+    turned = type(dataset)(**{**vars(dataset), "counts": counts, "strand": np.full(900, "+")})
+    gains = baseline.boosting_gain({"A": turned}, n_resamples=50)
+    numeric = gains[gains["labels"] == "numeric"]
+    assert (numeric["boosting"] > 0.95).all()
+    assert numeric["linear"].max() < 0.75
+    assert all(gap.low > 0 for gap in numeric["gap"])
+
+
+def test_training_genes_are_drawn_by_the_seed():
+    dataset = planted("A")
+    assert len(baseline.training_genes(dataset, 50)) == 50
+    assert len(baseline.training_genes(dataset)) == 100
+    first, again, other = (
+        baseline.training_genes(dataset, 50, seed).gene_id.tolist() for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("name", baseline.FEATURES)
+def test_feature_shapes(name):
+    assert baseline.FEATURES[name](planted("A").counts).shape == (180, 5)
