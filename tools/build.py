@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -364,8 +363,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        again = shlex.join([Path(sys.executable).name, "-m", "tools.build", *sys.argv[1:]])
-        print(f"\nstopped; finished chapters are kept, go on with: {again}", file=sys.stderr)
+        print("\nstopped; finished chapters are kept, the same command goes on", file=sys.stderr)
         return 130
 
 
