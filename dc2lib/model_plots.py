@@ -194,3 +194,31 @@ def _intervals(
     axis.errorbar(
         estimate, y, xerr=error, fmt=marker, color=colour, markersize=4.5, linewidth=1.2, label=name
     )
+
+
+def steps_of_the_story(table: pd.DataFrame) -> Figure:
+    """Mean AUROC of the networks and of the linear model, a row a set of choices.
+
+    Parameters
+    ----------
+    table
+        Columns step (text of the row), model, estimate, low, high; steps in order of rows.
+    """
+    steps = list(dict.fromkeys(table["step"]))
+    styles = {
+        "deepchrome_max": ("#1F1F1F", "o", -0.18),
+        "deepchrome_average": ("#6A6A6A", "s", -0.06),
+        "deepchrome_strided": ("#9C9C9C", "D", 0.06),
+        "linear": ("#C0392B", "^", 0.18),
+    }
+    fig, axis = plt.subplots(figsize=(7.4, 0.9 + 0.75 * len(steps)))
+    for model, rows in table.groupby("model", sort=False):
+        colour, marker, shift = styles[model]
+        y = [steps.index(step) + shift for step in rows["step"]]
+        _intervals(axis, rows, y, colour, marker, MODEL_NAMES[model])
+    axis.set_yticks(range(len(steps)), steps)
+    axis.invert_yaxis()
+    axis.set_xlabel("mean test AUROC")
+    axis.grid(axis="x", alpha=0.3)
+    fig.legend(loc="outside lower center", ncols=2)
+    return fig
