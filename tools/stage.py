@@ -194,7 +194,15 @@ def _complaints(log: Path) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
     lines = text.splitlines()
     marked = [line for line in lines if re.search(r"WARNING|ERROR|Error|Exception", line)]
-    return "\n".join(marked[:40] or lines[-30:])
+    return re.sub(r"\S*/stage/(\S+\.\w+):(\d+)", _place, "\n".join(marked[:40] or lines[-30:]))
+
+
+def _place(found: re.Match[str]) -> str:
+    """Say where a line of the staged tree lies; myst-nb counts 10,000 lines for each cell."""
+    page, line = Path(found[1]), int(found[2])
+    if page.suffix != ".ipynb":
+        return f"book/{page}:{line}"
+    return f"book/{page.stem}.md, cell {line // 10_000}, line {line % 10_000}"
 
 
 def _swap(new: Path, old: Path) -> None:

@@ -6,8 +6,9 @@ import importlib
 import importlib.util
 import json
 import pkgutil
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,14 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
     """Turn what show_figure and show_table left in a notebook into numbered directives."""
+    chapters = [run["chapter"] for run in _runs(app)]
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
+        source[0] = link_chapters(source[0], chapters)
         return
     notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = link_chapters("".join(cell["source"]), chapters)
     for output in _display_outputs(notebook):
         data = output["data"]
         if FIGURE_MIME in data:
@@ -67,7 +73,18 @@ def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
             output["data"] = {"text/markdown": table_markdown(docname, data[TABLE_MIME])}
         else:
             output["data"] = {k: v for k, v in data.items() if "vnd.dc2lib" not in k}
+        shown = output["data"].get("text/markdown")
+        if shown is not None:
+            output["data"]["text/markdown"] = link_chapters("".join(shown), chapters)
     source[0] = json.dumps(notebook)
+
+
+def link_chapters(text: str, chapters: Sequence[str]) -> str:
+    """Point links and glue that name a chapter's Markdown file at its executed notebook."""
+    if not chapters:
+        return text
+    names = "|".join(map(re.escape, chapters))
+    return re.sub(rf"(?<=[(`])({names})\.md(?=[)#]|::)", r"\1.ipynb", text)
 
 
 def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:

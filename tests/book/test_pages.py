@@ -74,7 +74,8 @@ def html(tmp_path_factory):
         shutil.copy(ROOT / name, root)
     (root / "book" / "how_to_rerun.md").write_text("# Rerun\n")
     (root / "book" / "index.md").write_text(
-        "# Index\n\nThe area is {glue:text}`chapter.ipynb::area:.2f`, {numref}`fig-waves`.\n\n"
+        "# Index\n\nThe area is {glue:text}`chapter.md::area:.2f` of [it](chapter.md), "
+        "{numref}`fig-waves`.\n\n"
         "```{margin}\nA note.\n```\n"
     )
     (root / "book" / "chapter.md").write_text("executed\n")

@@ -146,8 +146,14 @@ def test_with_an_address_the_buttons_stay(book, executed, monkeypatch):
 
 def test_complaints_are_the_marked_lines_of_the_log(tmp_path):
     log = tmp_path / "sphinx.log"
-    log.write_text("reading\n\x1b[31mdata.md:3: WARNING: no target\x1b[0m\nwriting\n")
-    assert stage._complaints(log) == "data.md:3: WARNING: no target"
+    log.write_text(
+        "reading\n\x1b[31m/a/stage/data.ipynb:30004: WARNING: no target\x1b[0m\n"
+        "/a/stage/api.md:3: WARNING: no title\nwriting\n"
+    )
+    assert stage._complaints(log).splitlines() == [
+        "book/data.md, cell 3, line 4: WARNING: no target",
+        "book/api.md:3: WARNING: no title",
+    ]
 
 
 def test_the_real_configuration_names_files_that_exist():
