@@ -332,10 +332,10 @@ def build(root: Path, request: Request, jobs: int) -> int:
     _sweep(root)
     source, fingerprints = data_state(request.data)
     plans = plan_build(root, request, source, fingerprints)
-    print(f"{len(plans)} chapters, profile {request.profile}, data {source}", flush=True)
+    print(f"chapters: {len(plans)}, profile {request.profile}, data {source}", flush=True)
     failed = run_plans(plans, jobs)
     if failed:
-        print(f"{len(failed)} chapters failed: {', '.join(failed)}; the book was not rebuilt")
+        print(f"failed: {', '.join(failed)}; the book was not rebuilt")
         return 1
     if request.chapter:
         return _chapter_page(root, next(p for p in plans if p.chapter.name == request.chapter))

@@ -170,9 +170,13 @@ def _stamp(path: Path, chapter: Chapter, run: Mapping[str, Any]) -> None:
     about.input_path = f"book/{chapter.source.name}"
     about.output_path = f"{chapter.name}.ipynb"
     notebook.metadata["dc2lib_run"] = dict(run)
+    hidden: list[str] = []
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata.tags.append("hide-input")
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            hidden = [tag for tag in tags if tag.startswith("remove-")]
+        if "injected-parameters" in tags:
+            tags += hidden or ["hide-input"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters of this build"}
     nbformat.write(notebook, path)
 

@@ -74,6 +74,7 @@ def build_page(root: Path, name: str, executed: Path) -> Path:
     shutil.copy(executed / "executed.ipynb", folder / f"{name}.ipynb")
     shutil.rmtree(stage)
     shutil.rmtree(folder / "sphinx")
+    (folder / "sphinx.log").unlink(missing_ok=True)
     return folder / "html" / f"{name}.html"
 
 
