@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-INGREDIENTS = ("requirements.lock", "pyproject.toml")
+INGREDIENTS = ("requirements.lock",)
 OLDEST = (3, 11)
 
 

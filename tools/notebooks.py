@@ -30,6 +30,21 @@ def has_drifted(source: Path) -> bool:
     return _cells(written) != _cells(opened)
 
 
+def pair(source: Path) -> None:
+    """Make the notebook of a chapter, or carry the newer half of a drifted pair to the other.
+
+    The chapter is written only where its notebook was edited later; outputs of the notebook stay.
+    """
+    notebook = source.with_suffix(".ipynb")
+    if notebook.exists() and not has_drifted(source):
+        return
+    if notebook.exists() and notebook.stat().st_mtime > source.stat().st_mtime:
+        command(["--quiet", "--to", "md:myst", "--output", str(source), str(notebook)])
+        return
+    update = ["--update"] if notebook.exists() else []
+    command(["--quiet", "--to", "ipynb", *update, "--output", str(notebook), str(source)])
+
+
 def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:
     return [
         (cell.cell_type, cell.source.strip(), tuple(cell.metadata.get("tags", [])))
@@ -44,7 +59,9 @@ def main() -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return command(["--sync", "--quiet", *map(str, sources)]) or 0
+    for source in sources:
+        pair(source)
+    return 0
 
 
 if __name__ == "__main__":

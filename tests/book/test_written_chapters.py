@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
@@ -14,19 +16,27 @@ import yaml
 
 from tools.build import Request, plan_build
 from tools.chapters import find_chapters, is_chapter, page_names, page_sources, run_order
-from tools.notebooks import has_drifted
+from tools.notebooks import has_drifted, pair
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "book" / f"{name}.md" for name in page_names(ROOT / "_toc.yml")]
 CHAPTERS = [page for page in PAGES if page.exists() and is_chapter(page)]
 PROFILES = sorted((ROOT / "book" / "profiles").glob("*.yml"))
+BUT_FRONT = [chapter for chapter in CHAPTERS if chapter != PAGES[0]]
 
+each_chapter_but_the_front_page = pytest.mark.parametrize(
+    "source", BUT_FRONT, ids=lambda path: path.stem
+)
 each_chapter = pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
 
 
 def code_cells(source):
     notebook = jupytext.reads(source.read_text(), fmt="md:myst")
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def read_header(source):
+    return yaml.safe_load(source.read_text()[4:].split("\n---", 1)[0])
 
 
 def plain_code(cell):
@@ -58,7 +68,7 @@ def test_profiles_set_declared_parameters_only(profile):
 
 @each_chapter
 def test_the_header_pairs_the_chapter_with_a_notebook(source):
-    header = yaml.safe_load(source.read_text()[4:].split("\n---", 1)[0])
+    header = read_header(source)
     assert header["jupytext"]["formats"] == "md:myst,ipynb"
     assert header["kernelspec"]["name"] == "python3"
 
@@ -78,7 +88,7 @@ def test_the_last_code_cell_shows_the_provenance(source):
     assert "provenance(" in code_cells(source)[-1].source
 
 
-@pytest.mark.parametrize("source", [c for c in CHAPTERS if c != PAGES[0]], ids=lambda path: path.stem)
+@each_chapter_but_the_front_page
 def test_the_chapter_says_what_one_learns_and_takes_away(source):
     text = source.read_text()
     assert "What you will learn" in text
@@ -102,7 +112,14 @@ def test_the_code_of_a_chapter_is_clean(source, tmp_path):
     script = tmp_path / f"{source.stem}.py"
     script.write_text("".join(f"{plain_code(cell)}\n\n\n" for cell in code_cells(source)))
     ignored = "B018,B905,E402,I001,N999,W391"
-    options = ["check", "--quiet", "--config", str(ROOT / "pyproject.toml"), "--extend-ignore"]
+    options = [
+        "check",
+        "--quiet",
+        "--output-format=concise",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+        "--extend-ignore",
+    ]
     ended = subprocess.run(
         [sys.executable, "-m", "ruff", *options, ignored, "--no-cache", str(script)],
         capture_output=True,
@@ -119,17 +136,50 @@ def test_the_notebook_beside_a_chapter_has_not_drifted(source):
     assert not has_drifted(source), f"{source.name} and its notebook differ: make notebooks"
 
 
-def test_a_drifted_notebook_is_noticed(tmp_path):
+@pytest.fixture
+def lone_chapter(tmp_path):
+    """A chapter without a notebook."""
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     source = tmp_path / "chapter.md"
     source.write_text(
-        "---\njupytext:\n  formats: md:myst,ipynb\n"
-        "kernelspec:\n  display_name: Python 3\n  name: python3\n---\n\n# A\n\n"
+        "---\njupytext:\n  formats: md:myst,ipynb\nkernelspec:\n  display_name: Python 3\n"
+        "  name: python3\ndc2lib:\n  depends: all\n---\n\n# A\n\n"
         "```{code-cell} ipython3\nx = 1\n```\n"
     )
-    notebook = jupytext.read(source, fmt="md:myst")
-    assert not has_drifted(source)
-    jupytext.write(notebook, source.with_suffix(".ipynb"))
-    assert not has_drifted(source)
-    notebook.cells[1].source = "x = 2"
-    jupytext.write(notebook, source.with_suffix(".ipynb"))
-    assert has_drifted(source)
+    return source
+
+
+def edit(source, *, newer):
+    """Change the notebook beside a chapter, and date it before or after the chapter."""
+    path = source.with_suffix(".ipynb")
+    path.write_text(path.read_text().replace("x = 1", "x = 2"))
+    written = source.stat().st_mtime
+    os.utime(path, (written + newer, written + newer))
+
+
+def test_a_notebook_is_made_and_the_chapter_stays_as_written(lone_chapter):
+    before = lone_chapter.read_text()
+    pair(lone_chapter)
+    assert json.loads(lone_chapter.with_suffix(".ipynb").read_text())["cells"]
+    assert lone_chapter.read_text() == before
+    assert not has_drifted(lone_chapter)
+
+
+def test_the_newer_half_of_a_drifted_pair_wins(lone_chapter):
+    pair(lone_chapter)
+    edit(lone_chapter, newer=-10)
+    assert has_drifted(lone_chapter)
+    pair(lone_chapter)
+    assert "x = 1" in lone_chapter.with_suffix(".ipynb").read_text()
+    edit(lone_chapter, newer=10)
+    assert has_drifted(lone_chapter)
+    pair(lone_chapter)
+    assert "x = 2" in lone_chapter.read_text()
+    assert not has_drifted(lone_chapter)
+
+
+def test_what_a_chapter_reads_survives_being_saved_as_a_notebook(lone_chapter):
+    pair(lone_chapter)
+    edit(lone_chapter, newer=10)
+    pair(lone_chapter)
+    assert read_header(lone_chapter)["dc2lib"] == {"depends": "all"}
