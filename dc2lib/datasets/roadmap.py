@@ -19,10 +19,10 @@ from typing import IO, Self
 import numpy as np
 from tqdm import tqdm
 
-from dc2lib.datasets.fetch import RemoteFile, digest, is_html
+from dc2lib.datasets.fetch import RemoteFile, digest, downloads_folder, is_html, verified
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
-from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, suggestion
+from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
 from dc2lib.datasets.store import (
     cells_folder,
     explain_full_disk,
@@ -49,6 +49,18 @@ EXTENDED_HEADERS = (
 )
 BLOCK = 2**16
 IN_MEMORY = 3
+
+
+def open_rpkm(home: str | Path | None = None, alignment: str = "aligned") -> RpkmTable | None:
+    """Roadmap's expression table as downloaded into the store; None if it is not there.
+
+    Raises
+    ------
+    DataError
+        If the file does not have the digest noted when it came, or is no such table.
+    """
+    path = downloads_folder(home) / RPKM.name
+    return read_rpkm(verified(path), alignment) if path.is_file() else None
 
 
 class BrokenArchiveError(DataError):
