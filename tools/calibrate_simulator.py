@@ -9,6 +9,7 @@ Only summaries over thousands of genes are printed, never a gene's own values.
 from __future__ import annotations
 
 import gzip
+import inspect
 import io
 import json
 import re
@@ -19,17 +20,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 from pyarrow import csv
-from scipy.optimize import curve_fit
+from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 from sklearn.linear_model import LogisticRegression
 
 from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS
+from dc2lib.datasets.published import gene_strand
+from dc2lib.datasets.simulated import simulate
+from dc2lib.datasets.simulated.design import checked_design
+from dc2lib.datasets.simulated.figures import figures_between
+from dc2lib.datasets.simulated.marks import mark_counts
+from dc2lib.datasets.simulated.study import draw_genes, mark_shape, simulate_cell
 
 CELLS = ("E012", "E013")
 TSS_MARK = MARKS.index("H3K4me3")
 LEVEL_PROBABILITY = np.array(
-    [0.0005, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]
-    + [0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.995, 0.9995]
+    [0.0005, 0.005, 0.02, *np.arange(0.05, 0.96, 0.05), 0.98, 0.995, 0.9995]
 )
 RPKM_PROBABILITY = np.concatenate(
     [np.arange(0.0125, 0.975, 0.025), [0.975, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9997]]
@@ -39,10 +45,19 @@ SMALLEST_RPKM = 2e-4  # stands for zero on the logarithmic scale; prints as 0.00
 N_PROMOTER_STATES = 6
 N_RPKM_GROUPS = 8
 N_DRIFT_KNOTS = 20
+ASYMMETRY_BLUR = 0.2  # share of the profiles' asymmetry that the field takes away
+START_LOGS = np.log([0.3, 5.0, 0.6, 10.0, 0.05, 8.0])
+SEARCH = {
+    "maxfev": 350,
+    "initial_simplex": START_LOGS + np.diag([0, 0.8, 0.8, 0.8, 0.8, 1.0, 0.5])[:, 1:],
+}
+DEFAULTS = {
+    name: parameter.default for name, parameter in inspect.signature(simulate).parameters.items()
+} | {"library_spread": 0.0}
 
 
 def read_counts(archive: Path, cell: str) -> tuple[np.ndarray, np.ndarray]:
-    """Gene ids (gene,) and counts (gene, bin, mark) of one cell type, in released order."""
+    """Gene ids (gene,) and counts (gene, bin, mark) of one cell type, as released."""
     ids, counts = {}, {}
     with tarfile.open(archive, "r|gz") as members:
         for member in members:
@@ -61,7 +76,7 @@ def read_counts(archive: Path, cell: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_rpkm(table: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Cell types, gene ids and RPKM (gene, cell) of the Roadmap table, the reference E000 left out."""
+    """Cell types (without the reference E000), gene ids and RPKM (gene, cell) of Roadmap."""
     with gzip.open(table, "rt") as lines:
         header = next(lines).rstrip("\n").split("\t")
         rows = [line.rstrip("\n").rstrip("\t").split("\t") for line in lines]
@@ -87,62 +102,52 @@ def expression_knots(x: np.ndarray, n: int = 12) -> tuple[np.ndarray, np.ndarray
     return np.array([x[group == k].mean() for k in range(n)]), group
 
 
-def profiles(counts: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Mean profile (state, mark, distance from TSS in bins), symmetrised, mean 1 over the bins."""
-    folded = counts[:, N_BINS // 2 :] + counts[:, : N_BINS // 2][:, ::-1]
-    shape = np.stack([folded[state == k].mean(axis=0).T for k in range(N_PROMOTER_STATES)])
-    return shape / shape.mean(axis=2, keepdims=True)
+def profiles(counts: np.ndarray, state: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Mean profiles (class, state, mark, bin) along the gene, mean 1 over the bins."""
+    shape = np.empty((2, N_PROMOTER_STATES, len(MARKS), N_BINS))
+    for high in (0, 1):
+        for k in range(N_PROMOTER_STATES):
+            chosen = counts[(state == k) & ((x > 0) == high)]
+            width = 1 if len(chosen) > 1000 else 3  # few genes: smooth a little
+            ends = np.pad(chosen.mean(axis=0).T, ((0, 0), (width // 2, width // 2)), mode="edge")
+            shape[high, k] = np.lib.stride_tricks.sliding_window_view(ends, width, 1).mean(-1)
+    shape *= (shape / shape[..., ::-1]) ** (ASYMMETRY_BLUR / 2)
+    return shape / shape.mean(axis=3, keepdims=True)
 
 
-def field(counts: np.ndarray, expected: np.ndarray, bins: slice) -> tuple[float, float, float]:
-    """Variance and correlation length (bins) of the log intensity, and reads shared by neighbours.
+def texture(counts: np.ndarray) -> np.ndarray:
+    """Summary of how counts (gene, bin) of one mark vary along a gene.
 
-    Between different bins counting noise cancels, so the normalised covariance is that of the
-    intensity; what lag 1 has beyond the curve are reads counted in two neighbouring bins.
+    Correlation of log(1 + count) between bins some bins apart, spread and mean of the log ratio of
+    the two halves, shares of empty bins near and far from the TSS, spread within genes, and the
+    largest counts.
     """
-    lags = np.array([2, 3, 4, 5, 6, 8, 10, 12, 15, 20])
-    residual, mean = (counts - expected)[:, bins], expected[:, bins]
-
-    def covariance(lag: int) -> float:
-        product = residual[:, :-lag] * residual[:, lag:]
-        return product.sum() / (mean[:, :-lag] * mean[:, lag:]).sum()
-
-    curve = np.log1p([max(covariance(lag), 0) for lag in lags])
-    (variance, length), _ = curve_fit(
-        lambda lag, v, scale: v * np.exp(-lag / scale), lags, curve, p0=(0.3, 8)
-    )
-    excess = np.log1p(covariance(1)) - variance * np.exp(-1 / length)
-    return variance, length, max(excess, 0) * mean.mean()
-
-
-def strand_asymmetry(counts: np.ndarray) -> np.ndarray:
-    """Log ratio downstream to upstream (mark, block of 5 bins), from genes with clear strand.
-
-    The strand is not in the data: the first principal component of the log ratio of the two halves
-    finds it, as H3K36me3 lies downstream of the TSS.
-    """
-    blocks = np.arange(0, N_BINS // 2, 5)
-    right = np.add.reduceat(counts[:, N_BINS // 2 :], blocks, axis=1)
-    left = np.add.reduceat(counts[:, : N_BINS // 2][:, ::-1], blocks, axis=1)
-    ratio = np.log((right + 0.5) / (left + 0.5)).reshape(len(counts), -1)
-    left_vectors, _, axes = np.linalg.svd(ratio, full_matrices=False)
-    body = axes[0].reshape(len(blocks), -1)[:, MARKS.index("H3K36me3")].sum()
-    strand = np.sign(left_vectors[:, 0]) * np.sign(body)
-    return (ratio * strand[:, None]).mean(axis=0).reshape(len(blocks), -1).T
+    logs = np.log1p(counts)
+    centred = (logs - logs.mean(axis=0)) / (logs.std(axis=0) + 1e-3)
+    lags = [(centred[:, lag:] * centred[:, :-lag]).mean() for lag in (1, 2, 5, 10, 20, 40)]
+    left, right = counts[:, : N_BINS // 2].sum(axis=1), counts[:, N_BINS // 2 :].sum(axis=1)
+    ratio = np.log((left + 5) / (right + 5))
+    empty = counts == 0
+    near = [empty[:, 35:65].mean(), empty[:, np.r_[:35, 65:N_BINS]].mean()]
+    top = np.log1p(np.quantile(counts, [0.99, 0.999])) / 2
+    spread = [logs[:, 35:65].std(axis=1).mean(), logs[:, :35].std(axis=1).mean()]
+    return np.array([*lags, ratio.std(), ratio.mean(), *near, *spread, *top])
 
 
 def displacement(counts: np.ndarray, residual: np.ndarray, x: np.ndarray) -> list[float]:
-    """Logistic fit of "the H3K4me3 peak lies > 2 kb from the TSS": intercept, residual, expression.
+    """Where the H3K4me3 peak lies > 2 kb from the TSS: a logistic fit, and the share upstream.
 
-    Among genes with a clear peak; `residual` is the gene's H3K4me3 beyond what its expression
-    explains, in standard deviations.
+    Among genes with a clear peak: intercept, coefficients of `residual` (the gene's H3K4me3 beyond
+    what its expression explains, in standard deviations) and of expression.
     """
-    smooth = np.lib.stride_tricks.sliding_window_view(counts[:, :, TSS_MARK], 7, axis=1).mean(-1)
-    far = np.abs(smooth.argmax(axis=1) + 3 - (N_BINS - 1) / 2) > 20
-    clear = counts[:, :, TSS_MARK].mean(axis=1) > np.median(counts[:, :, TSS_MARK].mean(axis=1))
-    features = np.stack([residual, x], axis=1)[clear]
-    fit = LogisticRegression(C=1e6).fit(features, far[clear])
-    return rounded([*fit.intercept_, *fit.coef_[0]])
+    promoter = counts[:, :, TSS_MARK]
+    smooth = np.lib.stride_tricks.sliding_window_view(promoter, 7, axis=1).mean(-1)
+    distance = smooth.argmax(axis=1) + 3 - (N_BINS - 1) / 2
+    clear = promoter.mean(axis=1) > np.median(promoter.mean(axis=1))
+    far = np.abs(distance[clear]) > 20
+    fit = LogisticRegression(C=1e6).fit(np.stack([residual, x], axis=1)[clear], far)
+    upstream = (distance[clear][far] < 0).mean()
+    return rounded([*fit.intercept_, *fit.coef_[0], upstream])
 
 
 def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
@@ -157,18 +162,10 @@ def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
     tertile = np.digitize(x, [-0.5, 0.5])
     state = np.minimum(norm.cdf(score[:, TSS_MARK]) * N_PROMOTER_STATES, N_PROMOTER_STATES - 1)
     state = state.astype(int)
-    shape = profiles(counts, state)
-    both_sides = np.concatenate([shape[:, :, ::-1], shape], axis=2)
-    expected = level[:, None, :] * both_sides[state].transpose(0, 2, 1)
-    high_promoter = state >= N_PROMOTER_STATES - 2
-    fields = [
-        field(counts[high_promoter, :, m], expected[high_promoter, :, m], slice(35, 65))
-        if m == TSS_MARK
-        else field(counts[:, :, m], expected[:, :, m], slice(0, 35))
-        for m in range(len(MARKS))
-    ]
+    shape = profiles(counts, state, x)
+    log_level = np.log(np.quantile(level, LEVEL_PROBABILITY, axis=0) + LEVEL_OFFSET)
     figures = {
-        "log_level": rounded(np.log(np.quantile(level, LEVEL_PROBABILITY, axis=0) + LEVEL_OFFSET).T),
+        "log_level": rounded(log_level.T),
         "expression_knots": rounded(knots),
         "score_mean": rounded(mean.T),
         "score_sd": rounded(sd.T),
@@ -178,14 +175,47 @@ def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
         "promoter_state_score": rounded(
             [score[state == k, TSS_MARK].mean() for k in range(N_PROMOTER_STATES)]
         ),
-        "profile": rounded(shape),
-        "field_variance": rounded([f[0] for f in fields]),
-        "field_length": rounded([f[1] for f in fields], 1),
-        "shared_reads": rounded([f[2] for f in fields]),
-        "strand_asymmetry": rounded(strand_asymmetry(counts[x > 0.25])),
+        "profile": rounded(shape, 2),
+        "field": [[[0.3, 5.0], [0.6, 10.0]] for _ in MARKS],
+        "saturation": [8.0 for _ in MARKS],
+        "shared_reads": [0.05 for _ in MARKS],
         "displacement": displacement(counts, residual[:, TSS_MARK], x),
     }
     return figures, residual
+
+
+def fit_texture(figures: dict, cell: int, counts: np.ndarray) -> None:
+    """Set the field and the shared reads of one reference cell so that simulated counts vary alike.
+
+    Both change in `figures`, mark by mark: simulated with the same draws each time, the summary of
+    :func:`texture` is brought as near to the real one as it goes.
+    """
+    design = checked_design(**{**DEFAULTS, "n_cells": 1, "n_genes": 3000, "blend": float(cell)})
+    genes = draw_genes(design)
+    own = figures_between(np.full(len(MARKS), float(cell)), MARKS, figures)
+    _, truth = simulate_cell(design, genes, 0, own)
+    stored = figures["cells"][CELLS[cell]]
+    for m in range(len(MARKS)):
+        shape = mark_shape(design, genes, own, truth, m)
+        target = texture(counts[:, :, m])
+
+        def misfit(logs, shape=shape, target=target, m=m) -> float:
+            near, near_length, far, far_length, across, saturation = np.exp(logs)
+            rng = np.random.default_rng(0)
+            field = np.array([[near, near_length], [far, far_length]])
+            across = min(across, 0.25)
+            drawn = mark_counts(
+                rng, shape, truth.mark_level[:, m], field, saturation, across
+            )
+            excess = np.maximum(np.abs(logs - START_LOGS) - 2.5, 0)
+            return np.sum((texture(drawn) - target) ** 2) + np.sum(excess**2)
+
+        found = minimize(misfit, START_LOGS, method="Nelder-Mead", options=SEARCH)
+        near, near_length, far, far_length, across, saturation = np.exp(found.x).tolist()
+        stored["saturation"][m] = round(saturation, 2)
+        stored["field"][m] = rounded([[near, near_length], [far, far_length]])
+        stored["shared_reads"][m] = round(min(across, 0.25), 3)
+        print(f"{CELLS[cell]} {MARKS[m]}: misfit {found.fun:.4f}", file=sys.stderr)
 
 
 def rpkm_figures(rpkm: np.ndarray) -> dict:
@@ -206,11 +236,14 @@ def main(mirror: str = "../shared/data") -> None:
     folder = Path(mirror) / "roadmap"
     names, gene_id, rpkm = read_rpkm(folder / "57epigenomes.RPKM.pc.gz")
     row = {gene: i for i, gene in enumerate(gene_id)}
-    cells, residuals = {}, {}
+    cells, residuals, all_counts = {}, {}, []
     for cell in CELLS:
         genes, counts = read_counts(folder / "data.tar.gz", cell)
+        minus = gene_strand(genes) == "-"
+        counts[minus] = counts[minus, ::-1]
         x = normal_scores(rpkm[:, names.index(cell)])[[row[gene] for gene in genes]]
         cells[cell], residual = cell_figures(counts, x)
+        all_counts.append(counts)
         residuals[cell] = dict(zip(genes.tolist(), residual, strict=True))
     common = sorted(set.intersection(*(set(r) for r in residuals.values())))
     first, second = (np.array([residuals[cell][gene] for gene in common]) for cell in CELLS)
@@ -227,6 +260,8 @@ def main(mirror: str = "../shared/data") -> None:
         "cells": cells,
         "rpkm": rpkm_figures(rpkm),
     }
+    for i, counts in enumerate(all_counts):
+        fit_texture(figures, i, counts)
     text = json.dumps(figures, indent=1)
     print(re.sub(r"\s*\n\s+(?=[-\d.]+[,\s])|(?<=\d)\s*\n\s*(?=\])", "", text))
 

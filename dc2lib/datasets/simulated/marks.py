@@ -1,0 +1,180 @@
+"""Histone marks of the simulated genes: scores, levels and read counts along the genome."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import expm
+from scipy.special import expit, ndtri
+
+from dc2lib.datasets.histone import COUNT_LIMIT, N_BINS
+from dc2lib.datasets.simulated.expression import normal_scores
+from dc2lib.datasets.simulated.figures import Figures
+
+NEAR_TSS = 15  # bins: where the field changes from near to far
+DISPERSION = 40.0  # size of the negative binomial of a bin around its own intensity
+FOCUS = 0.95  # change of the profiles with expression: boosting on all bins as on real cells
+MIDDLE_STATE = 0.5  # promoter state (H3K4me3 score) of every gene where marks are independent
+LINEAGE_SHARE_OF_RULE = 0.8
+
+
+def explained(x: np.ndarray, figures: Figures) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the mark scores (gene, mark) at expression scores (gene,)."""
+    knots = figures.expression_knots
+    mean = np.stack([np.interp(x, knots, row) for row in figures.score_mean], axis=1)
+    sd = np.stack([np.interp(x, knots, row) for row in figures.score_sd], axis=1)
+    return mean, sd
+
+
+def residual_factors(figures: Figures) -> np.ndarray:
+    """Cholesky factors (tertile, mark, mark) of the marks' residual correlation."""
+    return np.linalg.cholesky(figures.residual_correlation)
+
+
+def expression_tertile(x: np.ndarray) -> np.ndarray:
+    return np.digitize(x, [-0.5, 0.5])
+
+
+def calibrated_residual(
+    rng: np.random.Generator, x: np.ndarray, shared: np.ndarray, figures: Figures
+) -> np.ndarray:
+    """What expression leaves open of the mark scores (gene, mark), unit variance.
+
+    `shared` (gene, mark) are standard normal draws common to all cell types.
+    """
+    weight = figures.residual_shared
+    own = rng.standard_normal(shared.shape)
+    white = np.sqrt(weight) * shared + np.sqrt(1 - weight) * own
+    return np.einsum("gij,gj->gi", residual_factors(figures)[expression_tertile(x)], white)
+
+
+def chance_of_high(
+    score: np.ndarray, displaced: np.ndarray | None, figures: Figures, promoter: int | None
+) -> np.ndarray:
+    """Probability (gene,) that expression lies above the median, given what made the counts.
+
+    Bayes' rule in the calibrated world, given the exact mark scores and whether the H3K4me3 peak is
+    a neighbour's: about the best that any classifier of the counts can do.
+    """
+    n_points = 60
+    grid = ndtri((np.arange(n_points) + 0.5) / n_points)
+    mean, sd = explained(grid, figures)
+    factors = residual_factors(figures)
+    log_weight = np.empty((len(score), n_points))
+    for k, x in enumerate(grid):
+        residual = (score - mean[k]) / sd[k]
+        factor = factors[expression_tertile(x)]
+        white = np.linalg.solve(factor, residual.T)
+        log_weight[:, k] = -0.5 * (white**2).sum(axis=0)
+        log_weight[:, k] -= np.log(sd[k]).sum() + np.log(np.diag(factor)).sum()
+        if displaced is not None:
+            chance = displacement_chance(residual[:, promoter], np.full(len(score), x), figures)
+            log_weight[:, k] += np.log(np.where(displaced, chance, 1 - chance))
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    return weight[:, n_points // 2 :].sum(axis=1) / weight.sum(axis=1)
+
+
+def displacement_chance(residual: np.ndarray, x: np.ndarray, figures: Figures) -> np.ndarray:
+    """Probability (gene,) that the H3K4me3 of a gene is its neighbour's, more than 2 kb away."""
+    intercept, by_residual, by_expression, _ = figures.displacement
+    return expit(intercept + by_residual * residual + by_expression * x)
+
+
+def rule_rotation(lineage: np.random.Generator, cell: np.random.Generator, n_marks: int,
+                  divergence: float) -> np.ndarray:  # fmt: skip
+    """Rotation (mark, mark) of the mark scores: which mixture of marks plays which mark's part.
+
+    Cells of a lineage share most of it, so that their rules resemble each other.
+    """
+    common, own = (rng.standard_normal((n_marks, n_marks)) for rng in (lineage, cell))
+    mixed = np.sqrt(LINEAGE_SHARE_OF_RULE) * common + np.sqrt(1 - LINEAGE_SHARE_OF_RULE) * own
+    return expm(divergence * np.triu(mixed, 1) - divergence * np.triu(mixed, 1).T)
+
+
+def rotated(score: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Mark scores (gene, mark) after a rotation, each mark a standard normal score again."""
+    return np.stack([normal_scores(column) for column in (score @ rotation.T).T], axis=1)
+
+
+def levels(score: np.ndarray, figures: Figures) -> np.ndarray:
+    """Expected reads a bin (gene, mark) at the mark scores (gene, mark)."""
+    log_level = [
+        np.interp(column, figures.level_score, row)
+        for column, row in zip(score.T, figures.log_level, strict=True)
+    ]
+    floor = np.exp(figures.log_level.min())
+    return np.maximum(np.exp(np.stack(log_level, axis=1)) - figures.level_offset, floor / 10)
+
+
+def focus(x: np.ndarray) -> np.ndarray:
+    """How far profiles are those of highly expressed genes (gene,): 0 for low, 1 for high.
+
+    Beyond these for extreme expression.
+    """
+    return 0.5 + FOCUS * np.clip(x, -1.2, 1.2)
+
+
+def profile(promoter: np.ndarray, focus: np.ndarray, m: int, figures: Figures) -> np.ndarray:
+    """Profiles (gene, bin) of mark number `m` at promoter states and focus (gene,)."""
+    knots = figures.promoter_state_score
+    weights = np.stack([np.interp(promoter, knots, row) for row in np.eye(len(knots))], axis=1)
+    low, high = (weights @ log_profile[:, m] for log_profile in figures.log_profile)
+    return np.exp(low + focus[:, None] * (high - low))
+
+
+def shifted(profile: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Profiles (gene, bin) moved by `offset` bins (gene,); the ends go on as they are."""
+    source = np.clip(np.arange(profile.shape[1]) - offset[:, None], 0, profile.shape[1] - 1)
+    return np.take_along_axis(profile, source, axis=1)
+
+
+def log_field(rng: np.random.Generator, n_genes: int, field: np.ndarray) -> np.ndarray:
+    """Gaussian field (gene, bin): what makes a gene's profile its own.
+
+    `field` holds variance and correlation length (bins) near the TSS and far from it,
+    ``[[variance, length], [variance, length]]``; the mean of its exponential is 1 in every bin.
+    """
+    distance = np.abs(np.arange(N_BINS) - (N_BINS - 1) / 2)
+    near = expit((NEAR_TSS - distance) / 3)
+    lag = np.abs(np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)))
+    covariance = sum(
+        np.sqrt(np.outer(part, part)) * variance * np.exp(-lag / length)
+        for part, (variance, length) in zip((near, 1 - near), field, strict=True)
+    )
+    factor = np.linalg.cholesky(covariance + 1e-6 * np.eye(N_BINS)).astype(np.float32)
+    draws = rng.standard_normal((n_genes, N_BINS), dtype=np.float32) @ factor.T
+    return draws - (np.diag(covariance) / 2).astype(np.float32)
+
+
+def mark_counts(
+    rng: np.random.Generator,
+    shape: np.ndarray,
+    level: np.ndarray,
+    field: np.ndarray,
+    saturation: float,
+    shared_reads: float,
+) -> np.ndarray:
+    """Read counts (gene, bin) of one mark: expected profiles, varied by a field, at their level.
+
+    `shape` (gene, bin) has mean 1 over the bins; `level` (gene,) are expected reads a bin; peaks
+    level off at `saturation` times the mean.
+    """
+    intensity = shape * np.exp(log_field(rng, len(shape), field))
+    intensity /= 1 + intensity / np.float32(saturation)
+    intensity *= (level / intensity.mean(axis=1)).astype(np.float32)[:, None]
+    return draw_counts(rng, intensity, shared_reads)
+
+
+def draw_counts(
+    rng: np.random.Generator, intensity: np.ndarray, shared_reads: float
+) -> np.ndarray:
+    """Read counts (gene, bin) around an intensity (gene, bin): negative-binomial, uint16.
+
+    A share of the reads lies across the boundary of two bins and counts in both.
+    """
+    own = intensity * np.float32(1 - 2 * shared_reads)
+    own *= rng.standard_gamma(DISPERSION, own.shape, dtype=np.float32) / np.float32(DISPERSION)
+    counts = rng.poisson(own)
+    across = rng.poisson(intensity * np.float32(shared_reads))
+    counts += across
+    counts[:, 1:] += across[:, :-1]
+    return np.minimum(counts, COUNT_LIMIT).astype(np.uint16)
