@@ -136,6 +136,9 @@ def _support_files(root: Path) -> dict[str, bytes]:
 
 def _config(root: Path) -> dict[str, Any]:
     config = yaml.safe_load((root / "_config.yml").read_text())
+    config.setdefault("sphinx", {}).setdefault("config", {})["dc2api_package"] = str(
+        root / "dc2lib"
+    )
     url = repository_url(config["repository"].get("url") or "", os.environ)
     if url:
         config["repository"]["url"] = url

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
-import pkgutil
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +18,6 @@ from sphinx.util.fileutil import copy_asset
 
 FIGURE_MIME = "application/vnd.dc2lib.figure+json"
 TABLE_MIME = "application/vnd.dc2lib.table+json"
-MODULES_MARK = "<!-- modules of dc2lib -->"
 MATHJAX = "mathjax/tex-svg.js"
 
 
@@ -29,8 +26,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-status", ChapterStatus)
     app.connect("config-inited", repair_theme_options, priority=900)
     app.connect("source-read", write_shows)
-    app.connect("source-read", list_modules)
-    app.connect("autodoc-process-docstring", escape_bars, priority=900)
     app.connect("doctree-read", report_execution)
     app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
     app.connect("html-page-context", drop_thebe_files, priority=900)
@@ -121,42 +116,6 @@ def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
             f"{{download}}`Table as CSV <{path}.csv>`",
         ]
     )
-
-
-def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Write one section a module of dc2lib where a page holds the mark for it."""
-    if MODULES_MARK in source[0]:
-        sections = [module_markdown(name) for name in public_modules("dc2lib")]
-        source[0] = source[0].replace(MODULES_MARK, "\n\n".join(sections))
-
-
-def public_modules(package: str) -> list[str]:
-    """Return the modules of a package in the order of their names, private ones left out."""
-    root = importlib.import_module(package)
-    walked = pkgutil.walk_packages(root.__path__, f"{package}.")
-    names = [package, *(module.name for module in walked)]
-    return sorted(n for n in names if not any(p.startswith("_") for p in n.split(".")))
-
-
-def module_markdown(name: str) -> str:
-    """Return the section of one module; what its package exports is documented there only."""
-    module = importlib.import_module(name)
-    parent = importlib.import_module(name.rpartition(".")[0] or name)
-    exported = set(getattr(parent, "__all__", ())) if parent is not module else set()
-    excluded = [entry for entry in exported if hasattr(module, entry)]
-    lines = [f"## {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :members:"]
-    if excluded:
-        lines.append(f"   :exclude-members: {', '.join(sorted(excluded))}")
-    return "\n".join([*lines, "```"])
-
-
-def escape_bars(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
-) -> None:
-    """Keep the bars of ``|x|`` in docstrings from being read as substitutions."""
-    for number, line in enumerate(lines):
-        if "|" in line and "``" not in line and not line.lstrip().startswith((">>>", "...")):
-            lines[number] = line.replace("|", "\\|")
 
 
 def report_execution(app: Sphinx, doctree: nodes.document) -> None:

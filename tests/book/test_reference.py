@@ -1,0 +1,98 @@
+"""The library reference is read from the sources."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+dc2api = pytest.importorskip("dc2api")
+
+MODULE = '''
+"""What the module is for."""
+from dataclasses import dataclass
+
+def open(path: str, *, mode: str = "r") -> int:
+    """Open |path|.
+
+    Parameters
+    ----------
+    path : str
+        Where it lies.
+    """
+
+def _hidden(): ...
+
+@dataclass(frozen=True)
+class Point:
+    """A point."""
+
+    x: float
+    """Across."""
+    y: float = 0.0
+
+    def moved(self, by: float) -> "Point":
+        """A point elsewhere."""
+
+    @property
+    def norm(self) -> float:
+        """How far."""
+
+    @classmethod
+    def origin(cls) -> "Point":
+        """The point at zero."""
+
+    def silent(self): ...
+'''
+
+
+@pytest.fixture
+def modules(tmp_path):
+    package = tmp_path / "lib"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text('"""The library."""\n')
+    (package / "shapes.py").write_text(MODULE)
+    (package / "_private.py").write_text("def f(): ...\n")
+    (package / "inner" / "__init__.py").write_text(
+        'from lib.inner.parts import part as piece\n\n__all__ = ["piece"]\n'
+    )
+    (package / "inner" / "parts.py").write_text('def part() -> int:\n    """One part."""\n')
+    return dc2api.read_modules(package)
+
+
+def test_private_modules_are_left_out(modules):
+    assert list(modules) == ["lib", "lib.inner", "lib.inner.parts", "lib.shapes"]
+
+
+def test_functions_classes_fields_and_methods_are_described(modules):
+    section = dc2api.module_section("lib.shapes", modules)
+    for line in (
+        "## lib.shapes",
+        ".. py:module:: lib.shapes",
+        "What the module is for.",
+        ".. py:function:: open(path: str, *, mode: str='r') -> int",
+        "   Open \\|path\\|.",
+        "   :param path: Where it lies.",
+        ".. py:class:: Point(x: float, y: float = 0.0)",
+        "   .. py:attribute:: x: float",
+        "   .. py:method:: moved(by: float) -> 'Point'",
+        "   .. py:property:: norm",
+        "   .. py:classmethod:: origin() -> 'Point'",
+    ):
+        assert line in section
+    assert "_hidden" not in section
+    assert "silent" not in section
+
+
+def test_what_a_package_exports_is_described_once(modules):
+    assert ".. py:function:: piece() -> int" in dc2api.module_section("lib.inner", modules)
+    assert dc2api.module_section("lib.inner.parts", modules) == ""
+
+
+def test_every_module_of_the_library_can_be_described():
+    modules = dc2api.read_modules(ROOT / "dc2lib")
+    sections = [dc2api.module_section(name, modules) for name in modules]
+    assert any(".. py:function:: record(key" in section for section in sections)
