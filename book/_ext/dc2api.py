@@ -111,7 +111,8 @@ def _class(name: str, node: ast.ClassDef) -> str:
     first = next((n for n in node.body if getattr(n, "name", "") == "__init__"), None)
     arguments = ", ".join(field for field, _ in fields) if first is None else _arguments(first)
     parts = [_prose(node, "class")]
-    parts += [_directive("attribute", field.split(" = ")[0], text) for field, text in fields if text]
+    described = [(field.split(" = ")[0], text) for field, text in fields if text]
+    parts += [_directive("attribute", field, text) for field, text in described]
     parts += [_method(method) for method in methods]
     return _directive("class", f"{name}({arguments})", "\n\n".join(filter(None, parts)))
 
