@@ -1,17 +1,25 @@
 """Grids: nothing trained twice, nothing lost, the same result on any engine."""
 
+import os
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_linear import planted
 
+import dc2lib.grid.fits
+import dc2lib.grid.run
 from dc2lib import grid
 from dc2lib.datasets import open_cell, write_cell
-from dc2lib.grid import Fit, run_grid
+from dc2lib.errors import DataError
+from dc2lib.grid import Fit, GridError, run_grid
 from dc2lib.labels import label
-from dc2lib.training import Recipe, predict_logits
+from dc2lib.models import build
+from dc2lib.training import Recipe, fit, predict_logits
 
 RECIPE = Recipe(transform="log1p", optimizer="adam", learning_rate=0.1, epochs=2, patience=2)
 
@@ -31,7 +39,7 @@ def fits(home, **changes):
 
 def test_a_second_run_trains_nothing(home, tmp_path, monkeypatch):
     first = run_grid(fits(home), tmp_path / "fits", progress=False)
-    monkeypatch.setattr(grid, "train_to_file", None)
+    monkeypatch.setattr(dc2lib.grid.run, "train_together", None)
     again = run_grid(fits(home), tmp_path / "fits", progress=False)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.test_logits, other.test_logits)
@@ -46,6 +54,7 @@ def test_a_second_run_trains_nothing(home, tmp_path, monkeypatch):
         {"recipe": replace(RECIPE, epochs=1)},
         {"train_cells": ("A", "B")},
         {"n_train": 50},
+        {"each_gene_once": True},
         {"test_cell": "B"},
         {"seed": 7},
     ],
@@ -60,7 +69,7 @@ def test_changed_counts_or_labels_retrain(home, tmp_path):
     before = grid.fit_key(base)
     assert grid.fit_key(base) == before
     write_cell(replace(cell, counts=cell.counts + np.uint16(1)), home)
-    grid._cell_digest.cache_clear()
+    dc2lib.grid.fits._cell_digest.cache_clear()
     assert grid.fit_key(base) != before
 
 
@@ -96,12 +105,140 @@ def test_gene_orientation_turns_minus_strand_genes_only(home):
 def test_one_failed_fit_does_not_stop_the_others(home, tmp_path):
     good = fits(home)
     bad = replace(good[0], model="no_such_model")
-    with pytest.raises(RuntimeError, match="1 of 3 fits failed") as failure:
+    with pytest.raises(GridError, match="1 of 3 fits failed") as failure:
         run_grid([bad, *good], tmp_path, progress=False)
     assert "no_such_model" in str(failure.value)
+    assert list(failure.value.failures) == [bad]
     assert len(list(tmp_path.glob("*.npz"))) == 2
 
 
 def test_unknown_orientation_is_refused(home):
     with pytest.raises(ValueError, match="genome"):
         replace(fits(home)[0], orientation="sideways")
+
+
+def test_fits_that_share_their_training_equal_fits_alone(home, tmp_path):
+    recipe = replace(RECIPE, epochs=6, patience=1, learning_rate=1e-3)
+    base = Fit("deepchrome_average", recipe, ("B", "A"), "A", home, orientation="gene", seed=3)
+    shared = [base, replace(base, test_cell="B")]
+    assert grid.trainings(shared) == [shared]
+    records = run_grid(shared, tmp_path, progress=False)
+    train = [open_cell(cell, home).take("train") for cell in base.train_cells]
+    counts = np.concatenate([part.gene_oriented() for part in train])
+    labels = np.concatenate([label(part) for part in train])
+    for one, record in zip(shared, records, strict=True):
+        cell = open_cell(one.test_cell, home)
+        valid, test = cell.take("valid"), cell.take("test")
+        alone = fit(
+            build(one.model, seed=3), counts, labels, valid.gene_oriented(), label(valid),
+            recipe=recipe, seed=3,
+        )
+        assert record.history.equals(alone.history) and record.best_epoch == alone.best_epoch
+        logits = predict_logits(alone.model, test.gene_oriented(), transform="log1p")
+        np.testing.assert_array_equal(record.test_logits, logits)
+
+
+def test_a_bad_test_cell_does_not_stop_those_that_share_its_training(home, tmp_path):
+    bad = open_cell("A", home)
+    rpkm_text = np.where(bad.split == "valid", "0.000", bad.rpkm_text)
+    write_cell(replace(bad, cell="C", rpkm=rpkm_text.astype(float), rpkm_text=rpkm_text), home)
+    base = fits(home)[0]
+    with pytest.raises(GridError, match="C validation labels") as failure:
+        run_grid([base, replace(base, test_cell="C")], tmp_path, progress=False)
+    assert [one.test_cell for one in failure.value.failures] == ["C"]
+    assert run_grid([base], tmp_path, progress=False)[0].fit == base
+
+
+def test_a_worker_that_sees_other_data_trains_nothing(home, tmp_path):
+    one = fits(home)[0]
+    path = tmp_path / f"{'0' * 32}.npz"
+    errors = dc2lib.grid.training.train_together([one], [path])
+    assert isinstance(errors[0], DataError) and "other data" in str(errors[0])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("orientation", ["genome", "gene"])
+def test_pooled_counts_are_the_counts_one_after_the_other(home, orientation):
+    one = Fit("linear", RECIPE, ("B", "A"), "A", home, orientation=orientation)
+    pooled, labels = grid.training_genes(one)
+    train = [open_cell(cell, home).take("train") for cell in ("B", "A")]
+    whole = np.concatenate([grid.signals(part, orientation) for part in train])
+    assert pooled.shape == whole.shape and len(pooled) == len(whole)
+    np.testing.assert_array_equal(pooled[:], whole)
+    np.testing.assert_array_equal(pooled[90:130], whole[90:130])
+    index = np.array([199, 0, 150, 0, 99, 100])
+    np.testing.assert_array_equal(pooled[index], whole[index])
+    np.testing.assert_array_equal(labels, np.concatenate([label(part) for part in train]))
+
+
+def test_pooled_cells_need_the_same_marks(home):
+    cell = open_cell("A", home)
+    write_cell(replace(cell, cell="D", counts=cell.counts[..., :3], marks=cell.marks[:3]), home)
+    with pytest.raises(DataError, match="cannot be pooled"):
+        grid.training_genes(Fit("linear", RECIPE, ("A", "D"), "A", home))
+
+
+def test_each_gene_once_takes_every_gene_from_one_cell(home):
+    one = Fit("linear", RECIPE, ("A", "B"), "A", home, each_gene_once=True)
+    pooled, _ = grid.training_genes(one)
+    train = [open_cell(cell, home).take("train").counts for cell in ("A", "B")]
+    assert len(pooled) == len(train[0])
+    from_a = pooled[:50]
+    rows = [np.flatnonzero((train[0] == gene).all((1, 2)))[0] for gene in from_a]
+    others = np.setdiff1d(np.arange(100), rows)
+    np.testing.assert_array_equal(from_a, train[0][rows])
+    np.testing.assert_array_equal(pooled[50:], train[1][others])
+    with pytest.raises(ValueError, match="n_train"):
+        replace(one, n_train=5)
+
+
+def test_a_fit_needs_a_cell_to_train_on(home):
+    with pytest.raises(ValueError, match="no cell type"):
+        replace(fits(home)[0], train_cells=())
+
+
+@pytest.fixture(scope="module")
+def dask_client():
+    distributed = pytest.importorskip("distributed")
+    quiet = {"distributed.admin.low-level-log-length": 0}
+    with (
+        __import__("dask").config.set(quiet),
+        closing(
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            )
+        ) as cluster,
+        closing(distributed.Client(cluster)) as client,
+    ):
+        yield client
+
+
+def test_dask_gives_the_same_result(dask_client, home, tmp_path):
+    recipe = replace(RECIPE, learning_rate=1e-3)
+    base = Fit("deepchrome_average", recipe, ("A", "B"), "A", home, orientation="gene")
+    planned = [*fits(home), base, replace(base, test_cell="B")]
+    serial = run_grid(planned, tmp_path / "serial", progress=False)
+    engine = dask_client.get_executor()
+    remote = run_grid(planned, tmp_path / "dask", executor=engine, progress=False)
+    for one, other in zip(serial, remote, strict=True):
+        np.testing.assert_array_equal(one.test_logits, other.test_logits)
+        assert one.history.equals(other.history)
+
+
+def test_killing_a_dask_worker_in_mid_grid_loses_nothing(dask_client, home, tmp_path):
+    recipe = replace(RECIPE, epochs=40, patience=40)
+    planned = [replace(fits(home)[0], seed=seed, recipe=recipe) for seed in range(12)]
+    workers = list(dask_client.run(os.getpid).values())
+    with ThreadPoolExecutor(1) as thread:
+        engine = dask_client.get_executor()
+        running = thread.submit(
+            run_grid, planned, tmp_path / "killed", executor=engine, progress=False
+        )
+        while not list((tmp_path / "killed").glob("*.npz")) and not running.done():
+            time.sleep(0.01)
+        os.kill(workers[0], signal.SIGKILL)
+        assert len(list((tmp_path / "killed").glob("*.npz"))) < len(planned)
+        records = running.result(60)
+    assert [one.fit for one in records] == planned
+    serial = run_grid(planned[-2:], tmp_path / "serial", progress=False)
+    np.testing.assert_array_equal(records[-1].test_logits, serial[-1].test_logits)

@@ -1,0 +1,180 @@
+"""Train one model for all fits that differ in their test cell only.
+
+The training genes, the seed and so every step are the same for such fits; what differs is which
+epoch is the best for whom, and when each would have stopped.  Each fit's record is what training
+it alone would have left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from dc2lib.datasets import open_cell
+from dc2lib.errors import DataError
+from dc2lib.grid.counts import PooledCounts, part_of, rows_of
+from dc2lib.grid.fits import Fit, fit_key
+from dc2lib.labels import label
+from dc2lib.models import build
+from dc2lib.training import (
+    _checked,
+    _train_epoch,
+    _validate,
+    default_device,
+    make_optimizer,
+    predict_logits,
+)
+
+
+def train_together(fits: Sequence[Fit], paths: Sequence[Path]) -> list[BaseException | None]:
+    """Train fits that are `alike` and write their records; those on disk already are left alone.
+
+    Returns
+    -------
+    list
+        For each fit None, or what is wrong with its test cell; the others are trained nevertheless.
+
+    Raises
+    ------
+    DataError
+        If this process sees other data or has another version of the library than the process that
+        planned the fits.
+    """
+    start = time.perf_counter()
+    errors: list[BaseException | None] = [None] * len(fits)
+    trials = []
+    for number, (one, path) in enumerate(zip(fits, paths, strict=True)):
+        if path.exists():
+            continue
+        try:
+            _check_same(one, path)
+            trials.append(_trial(one, path))
+        except Exception as error:
+            errors[number] = error
+    if trials:
+        _train(trials, start)
+    return errors
+
+
+def alike(one: Fit) -> Fit:
+    """The same for all fits that share one training: the fit without its test cell."""
+    return replace(one, test_cell="")
+
+
+def training_genes(one: Fit) -> tuple[PooledCounts, np.ndarray]:
+    """Counts ``(gene, bin, mark)`` and labels ``(gene,)`` that a fit is trained on."""
+    parts, labels = [], []
+    for number, cell in enumerate(one.train_cells):
+        dataset = open_cell(cell, one.home)
+        rows = _drawn(one, rows_of(dataset, "train"), number)
+        parts.append(part_of(dataset, rows, one.orientation))
+        labels.append(label(dataset, one.labels)[rows])
+    return PooledCounts(parts), np.concatenate(labels)
+
+
+def _drawn(one: Fit, rows: np.ndarray, number: int) -> np.ndarray:
+    rng = np.random.default_rng(one.seed)
+    if one.each_gene_once:
+        return rows[rng.permutation(len(rows)) % len(one.train_cells) == number]
+    if 0 < one.n_train < len(rows):
+        return rows[np.sort(rng.choice(len(rows), one.n_train, replace=False))]
+    return rows
+
+
+@dataclass
+class _Trial:
+    """One fit on its way: the genes that judge it, and its best epoch so far."""
+
+    fit: Fit
+    path: Path
+    valid: PooledCounts
+    valid_labels: np.ndarray
+    test: PooledCounts
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        return len(self.rows) - 1 - max(self.best_epoch, 0) < self.fit.recipe.patience
+
+    def finish_epoch(self, row: dict[str, float], weights: dict[str, Tensor]) -> None:
+        best = max((earlier["valid_auroc"] for earlier in self.rows), default=-np.inf)
+        self.rows.append(row)
+        if row["valid_auroc"] > best:
+            self.best_epoch, self.best_weights = int(row["epoch"]), weights
+
+
+def _trial(one: Fit, path: Path) -> _Trial:
+    dataset = open_cell(one.test_cell, one.home)
+    rows = rows_of(dataset, "valid")
+    valid = PooledCounts([part_of(dataset, rows, one.orientation)])
+    labels = _checked(valid, label(dataset, one.labels)[rows], f"{one.test_cell} validation")
+    test = PooledCounts([part_of(dataset, rows_of(dataset, "test"), one.orientation)])
+    return _Trial(one, path, valid, labels, test)
+
+
+def _train(trials: list[_Trial], start: float) -> None:
+    one, device = trials[0].fit, default_device()
+    recipe = one.recipe
+    counts, labels = training_genes(one)
+    labels = _checked(counts, labels, "training")
+    model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed).to(device)
+    optimizer = make_optimizer(model, recipe)
+    targets = torch.from_numpy(labels.astype(np.int64)).to(device)
+    for trial in trials:
+        trial.best_weights = _copy(model)
+    for epoch in range(recipe.epochs):
+        running = [trial for trial in trials if trial.running]
+        if not running:
+            break
+        loss = _train_epoch(model, optimizer, counts, targets, recipe, one.seed, epoch, device)
+        weights = _copy(model)
+        for trial in running:
+            row = {"epoch": epoch, "loss": loss}
+            row |= _validate(model, trial.valid, trial.valid_labels, recipe, device)
+            row["learning_rate"] = optimizer.param_groups[0]["lr"]
+            trial.finish_epoch(row, weights)
+    share = (time.perf_counter() - start) / len(trials)
+    for trial in trials:
+        _write(trial, model, share, len(trials))
+
+
+def _write(trial: _Trial, model: nn.Module, seconds: float, together: int) -> None:
+    model.load_state_dict(trial.best_weights)
+    logits = {
+        f"{name}_logits": predict_logits(model, part, transform=trial.fit.recipe.transform)
+        for name, part in (("valid", trial.valid), ("test", trial.test))
+    }
+    weights = {f"weights.{k}": v.cpu().numpy() for k, v in trial.best_weights.items()}
+    about = {
+        "history": pd.DataFrame(trial.rows).to_dict("list"),
+        "best_epoch": trial.best_epoch,
+        "seconds": seconds,
+        "trained_together": together,
+        "fit": asdict(trial.fit),
+    }
+    temporary = trial.path.with_name(f".{trial.path.stem}.{os.getpid()}.npz")
+    np.savez(temporary, about=np.array(json.dumps(about)), **logits, **weights)
+    os.replace(temporary, trial.path)
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _check_same(one: Fit, path: Path) -> None:
+    if fit_key(one) != path.stem:
+        raise DataError(
+            f"{one.test_cell}: this worker sees other data in {one.home}, or runs another version"
+            " of dc2lib, than the process that planned the fit; give both the same."
+        )
