@@ -92,8 +92,9 @@ def expression_auroc(table: RpkmTable, cell: str) -> float:
 
 
 def correlation(path: Path, alignment: str) -> pd.DataFrame:
-    """Pearson correlation of raw RPKM over the first 6,601 rows of the table."""
-    frame = read_rpkm(path, alignment).frame()[:FIRST_ROWS]
+    """Pearson correlation of RPKM, or of its logarithm, over the first 6,601 rows of the table."""
+    frame = read_rpkm(path, "aligned" if alignment == "log" else alignment).frame()[:FIRST_ROWS]
+    frame = np.log1p(frame) if alignment == "log" else frame
     return frame.corr().round(6).rename_axis("cell")
 
 
@@ -104,7 +105,7 @@ def main() -> None:
     label_rule_counts(table).to_csv(FOLDER / "label_rule_counts.csv", index=False)
     toy_expression(table).to_csv(FOLDER / "toy_gene_medians.csv", index=False)
     column_summary(table).to_csv(FOLDER / "rpkm_columns.csv", index=False)
-    for alignment in ("aligned", "released"):
+    for alignment in ("aligned", "released", "log"):
         correlation(path, alignment).to_csv(FOLDER / f"rpkm_correlation_{alignment}.csv")
 
 

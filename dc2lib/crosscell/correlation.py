@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from dc2lib.datasets import published
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
+from dc2lib.datasets.rpkm import ALIGNMENTS
 from dc2lib.errors import DataError
 
 
@@ -128,3 +130,49 @@ def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             for split, matrix in correlations.items()
         }
     )
+
+
+def one_column_off(rpkm: pd.DataFrame) -> pd.DataFrame:
+    """Every cell type with the expression of the next column; the last one comes out empty (NaN).
+
+    What a reader gets from Roadmap's table that takes its header for one column too few, as the
+    released code did.
+    """
+    return rpkm.shift(-1, axis=1)
+
+
+def study_correlation(
+    datasets: Mapping[str, HistoneDataset], alignment: str = "aligned", *, log: bool = False
+) -> pd.DataFrame:
+    """Correlation of expression between the cell types of a study, over training genes.
+
+    Between Roadmap's cell types it is that of the whole table's first 6,601 rows, as the paper
+    computed it; otherwise that of the training genes which all datasets share.
+
+    Parameters
+    ----------
+    alignment : {"aligned", "released"}
+        ``"released"``: columns one off (see `one_column_off`).
+    log : bool
+        Correlate log (1 + RPKM) in place of RPKM, which a few genes dominate; aligned only.
+
+    Returns
+    -------
+    DataFrame (cell, cell)
+        NaN for a cell type without a column.
+
+    Raises
+    ------
+    DataError
+        If the alignment is unknown, or logarithms are asked for with columns one off.
+    """
+    if alignment not in ALIGNMENTS or (log and alignment != "aligned"):
+        raise DataError(f"No correlation for alignment {alignment!r} with log={log}.")
+    cells = list(datasets)
+    measured = all(data.source == "roadmap" for data in datasets.values())
+    known = published.rpkm_correlation("log" if log else alignment) if measured else None
+    if known is not None and set(cells) <= set(known.index):
+        return known.loc[cells, cells]
+    rpkm = expression_of(datasets).loc[genes_by_split(datasets)["train"]]
+    rpkm = one_column_off(rpkm) if alignment == "released" else rpkm
+    return expression_correlation(np.log1p(rpkm) if log else rpkm)

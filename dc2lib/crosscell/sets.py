@@ -1,0 +1,112 @@
+"""Which cell types each cross-cell experiment trains on (section 3.3 of the paper)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.datasets import published
+from dc2lib.errors import DataError
+
+THRESHOLDS = {"highly": 0.75, "somewhat": 0.5}
+KINDS = ("own", "all", *THRESHOLDS, "random")
+EXPERIMENTS = {
+    "deepchrome": ("own", True),
+    "inclusive_highly": ("highly", True),
+    "exclusive_highly": ("highly", False),
+    "inclusive_somewhat": ("somewhat", True),
+    "exclusive_somewhat": ("somewhat", False),
+    "inclusive_random": ("random", True),
+    "exclusive_random": ("random", False),
+    "inclusive_all": ("all", True),
+    "exclusive_all": ("all", False),
+}
+RELEASED_KINDS = {"highly": "high", "somewhat": "somewhat"}
+
+
+def training_sets(
+    correlation: pd.DataFrame,
+    kind: str,
+    *,
+    inclusive: bool = True,
+    n_random: int = 10,
+    seed: int = 0,
+) -> dict[str, tuple[str, ...]]:
+    """Training cell types by test cell type.
+
+    Parameters
+    ----------
+    correlation : DataFrame (cell, cell)
+        Of expression. A cell type without any takes no part, as E128 took none in the paper.
+    kind : {"own", "all", "highly", "somewhat", "random"}
+        The test cell type itself (the paper's DeepChrome experiment); all; those that correlate
+        with it above 0.75 or above 0.5; some drawn at random.
+    inclusive : bool
+        With the test cell type among them, or without.
+    n_random : int
+        Size of the random sets (10 in the paper, 8 in its released files); at most all.
+    seed : int
+        For the random sets. The exclusive set of a test cell type is the inclusive one with another
+        cell type in its place.
+
+    Returns
+    -------
+    dict
+        In the order of `correlation`; a test cell type without any training cell type is left out.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(KINDS)}.")
+    cells = correlation.index[correlation.notna().any(axis=1)].tolist()
+    table = correlation.loc[cells, cells]
+    sets = {}
+    for number, cell in enumerate(cells):
+        others = [other for other in cells if other != cell]
+        rng = np.random.default_rng((seed, number))
+        chosen = _others(table.loc[cell], others, kind, n_random - inclusive, rng)
+        if inclusive:
+            chosen = [*chosen, cell]
+        if chosen:
+            sets[cell] = tuple(sorted(chosen, key=cells.index))
+    return sets
+
+
+def exact_sets(correlation: pd.DataFrame, kind: str) -> tuple[int, int]:
+    """How many released training sets of a kind come out exactly, and how many there are.
+
+    A test cell type counts if both its inclusive and its exclusive set are the released ones.
+
+    Parameters
+    ----------
+    correlation : DataFrame (cell, cell)
+        Between Roadmap's cell types.
+    kind : {"highly", "somewhat"}
+    """
+    if kind not in RELEASED_KINDS:
+        raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(RELEASED_KINDS)}.")
+    released = published.released_training_sets()
+    names = {True: f"inclusive_{RELEASED_KINDS[kind]}", False: f"exclusive_{RELEASED_KINDS[kind]}"}
+    made = {side: training_sets(correlation, kind, inclusive=side) for side in names}
+    cells = list(released[names[True]])
+    exact = sum(
+        all(set(made[side].get(cell, ())) == set(released[name][cell])
+            for side, name in names.items())
+        for cell in cells
+    )
+    return exact, len(cells)
+
+
+def _others(
+    row: pd.Series, others: list[str], kind: str, n_random: int, rng: np.random.Generator
+) -> list[str]:
+    if kind == "own":
+        return []
+    if kind == "all":
+        return others
+    if kind == "random":
+        return [others[i] for i in rng.permutation(len(others))[:n_random]]
+    return [other for other in others if row[other] > THRESHOLDS[kind]]
