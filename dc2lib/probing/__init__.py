@@ -7,12 +7,38 @@ best.  Both take any PyTorch module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.
 
 from dc2lib.probing.kept import Kept, log_odds, log_odds_of
 from dc2lib.probing.monte_carlo import Probe, latents, monte_carlo_probe
+from dc2lib.probing.optimise import (
+    DEEPCHROME_L2,
+    DEEPCHROME_STEPS,
+    LossTerm,
+    Trajectory,
+    class_term,
+    discriminator_term,
+    distance_term,
+    generated_start,
+    norm_term,
+    optimise_input,
+    score_term,
+    uniform_start,
+)
 
 __all__ = [
+    "DEEPCHROME_L2",
+    "DEEPCHROME_STEPS",
     "Kept",
+    "LossTerm",
     "Probe",
+    "Trajectory",
+    "class_term",
+    "discriminator_term",
+    "distance_term",
+    "generated_start",
     "latents",
     "log_odds",
     "log_odds_of",
     "monte_carlo_probe",
+    "norm_term",
+    "optimise_input",
+    "score_term",
+    "uniform_start",
 ]

@@ -1,0 +1,264 @@
+"""Classifiers of handwritten digits: training (also against attacks), and one to judge with.
+
+The classifier that is probed is `dc2lib.models.DeepChromeMNIST`.  `DigitJudge` has another
+architecture on purpose: what fools the one need not fool the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm.auto import tqdm
+
+from dc2lib.datasets.store import data_home
+from dc2lib.errors import DataError
+from dc2lib.models import DeepChromeMNIST
+from dc2lib.networks import apply_in_batches, device_of, evaluating
+from dc2lib.training import batches, default_device
+
+N_DIGITS = 10
+
+
+class DigitJudge(nn.Module):
+    """Two strided convolutions with smooth activations and no pooling: 237,898 parameters.
+
+    Takes images ``(image, 1, 28, 28)``, returns logits ``(image, 10)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 24, 5, stride=2, padding=2),
+            nn.SiLU(),
+            nn.Conv2d(24, 48, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(48 * 49, 96),
+            nn.SiLU(),
+        )
+        self.output = nn.Linear(96, N_DIGITS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(image, 10)``."""
+        return self.output(self.body(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Activations of the last hidden layer, ``(image, 96)``."""
+        return self.body(images)
+
+
+@dataclass(frozen=True)
+class DigitRecipe:
+    """How a classifier of digits is trained: Adam, a cosine schedule to zero, every digit an epoch.
+
+    Attributes
+    ----------
+    epochs, batch_size, learning_rate
+        As usual; the learning rate is the highest of the schedule.
+    epsilon
+        If above 0, train on attacked images: each pixel is moved by at most so much, in one step
+        along the sign of the gradient from a random start (Wong et al. 2020, arXiv 2001.03994).
+    """
+
+    epochs: int = 3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    epsilon: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or not 0 <= self.epsilon <= 1:
+            raise ValueError(f"{self}: expected epochs and batch_size >= 1, epsilon in [0, 1]")
+
+
+MODELS = {"mnist_classifier": DeepChromeMNIST, "digit_judge": DigitJudge}
+
+
+def build_digit_model(name: str, seed: int = 0) -> nn.Module:
+    """A freshly initialised classifier of `MODELS`; the global random state is left untouched."""
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MODELS[name]()
+
+
+def as_pixels(images: np.ndarray) -> Tensor:
+    """Images uint8 ``(image, 28, 28)`` as float32 ``(image, 1, 28, 28)`` in [0, 1]."""
+    return torch.from_numpy(np.asarray(images)).unsqueeze(1).float().div_(255)
+
+
+def fit_digits(
+    model: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    recipe: DigitRecipe | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Train a classifier in place; a row an epoch: ``epoch``, ``loss``, ``accuracy`` (training).
+
+    Parameters
+    ----------
+    model
+        Takes float32 ``(image, 1, 28, 28)`` in [0, 1], returns logits ``(image, class)``.
+    images, labels
+        uint8 ``(image, 28, 28)`` and class numbers ``(image,)``.
+    seed
+        Decides the order of the images, dropout and the random starts of attacks.
+
+    Raises
+    ------
+    DataError
+        If the numbers of images and labels differ.
+    FloatingPointError
+        If the loss is not finite.
+    """
+    if len(images) != len(labels) or len(images) == 0:
+        raise DataError(f"{len(images)} images and {len(labels)} labels: expected as many of both")
+    recipe = recipe or DigitRecipe()
+    place = default_device(device)
+    model.to(place)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+    steps = -(-len(images) // recipe.batch_size)
+    rows = []
+    with tqdm(total=recipe.epochs * steps, disable=not progress) as bar:
+        for epoch in range(recipe.epochs):
+            row = _epoch(model, optimizer, images, labels, recipe, (seed, epoch), bar)
+            rows.append({"epoch": epoch, **row})
+            if not math.isfinite(row["loss"]):
+                raise FloatingPointError(f"the loss of epoch {epoch} is {row['loss']}")
+    model.eval()
+    return pd.DataFrame(rows)
+
+
+def attacked(
+    model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, source: torch.Generator
+) -> Tensor:
+    """Images moved by at most ``epsilon`` a pixel so that the loss rises, within [0, 1].
+
+    One step of 1.25 epsilon along the sign of the gradient from a random start (Wong et al. 2020,
+    arXiv 2001.03994).
+    """
+    shift = torch.empty(images.shape).uniform_(-epsilon, epsilon, generator=source)
+    shift = shift.to(images.device).requires_grad_(True)
+    loss = cross_entropy(model((images + shift).clamp(0, 1)), labels)
+    (gradient,) = torch.autograd.grad(loss, shift)
+    moved = (shift.detach() + 1.25 * epsilon * gradient.sign()).clamp(-epsilon, epsilon)
+    return (images + moved).clamp(0, 1)
+
+
+def attacked_accuracy(
+    model: nn.Module, images: np.ndarray, labels: np.ndarray, epsilon: float, *, seed: int = 0
+) -> float:
+    """Accuracy on images ``(image, 28, 28)`` that were attacked with the gradient of the model."""
+    source = torch.Generator().manual_seed(seed)
+    place = device_of(model)
+    right = 0
+    with evaluating(model):
+        for start in range(0, len(images), 256):
+            batch = as_pixels(images[start : start + 256]).to(place)
+            target = torch.from_numpy(labels[start : start + 256]).to(place)
+            moved = attacked(model, batch, target, epsilon, source)
+            with torch.inference_mode():
+                right += int((model(moved).argmax(1) == target).sum())
+    return right / len(images)
+
+
+def digit_logits(model: nn.Module, images: np.ndarray | Tensor) -> np.ndarray:
+    """Logits float32 ``(image, class)``; uint8 images are divided by 255."""
+    pixels = as_pixels(images) if getattr(images, "dtype", None) == np.uint8 else images
+    return apply_in_batches(model, pixels)
+
+
+def checkpoint_path(name: str, settings: dict[str, Any], home: Path | str | None = None) -> Path:
+    """Where a trained network of the digits is kept: in the data folder, by a hash of its settings.
+
+    The hash covers the code that trains it, so a changed library trains again.
+    """
+    here = Path(__file__).parent
+    code = [here / "digits.py", here / "models.py", *sorted((here / "gan").glob("*.py"))]
+    content = [file.read_bytes() for file in code]
+    content.append(json.dumps(settings, sort_keys=True, default=str).encode())
+    key = hashlib.sha256(b"\0".join(content)).hexdigest()[:20]
+    folder = Path(home) if home is not None else data_home()
+    return folder / "digits" / f"{name}-{key}.pt"
+
+
+def kept_digit_model(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    recipe: DigitRecipe | None = None,
+    seed: int = 0,
+    home: Path | str | None = None,
+    progress: bool = False,
+) -> tuple[nn.Module, pd.DataFrame]:
+    """A classifier of `MODELS` trained by `fit_digits`, and its history, once for equal arguments.
+
+    The weights are kept in the data folder; a changed argument, digit or library trains again.
+    """
+    recipe = recipe or DigitRecipe()
+    digits = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    settings = {"recipe": recipe, "seed": seed, "digits": digits}
+    path = checkpoint_path(name, settings, home)
+    model = build_digit_model(name, seed)
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        model.load_state_dict(saved["weights"])
+        return model.eval(), pd.DataFrame(saved["history"])
+    history = fit_digits(model, images, labels, recipe=recipe, seed=seed, progress=progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    torch.save({"weights": model.state_dict(), "history": history.to_dict("list")}, temporary)
+    os.replace(temporary, path)
+    return model, history
+
+
+def _epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    recipe: DigitRecipe,
+    key: tuple[int, int],
+    bar: tqdm,
+) -> dict[str, float]:
+    model.train()
+    place = device_of(model)
+    steps = -(-len(images) // recipe.batch_size)
+    number = np.random.SeedSequence(key).generate_state(1)[0].item()
+    source = torch.Generator().manual_seed(number)
+    loss_sum, right = 0.0, 0
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(number)
+        for step, rows in enumerate(batches(len(images), recipe.batch_size, *key)):
+            done = (key[1] + step / steps) / recipe.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            batch = as_pixels(images[rows]).to(place)
+            target = torch.from_numpy(labels[rows]).to(place)
+            if recipe.epsilon:
+                batch = attacked(model, batch, target, recipe.epsilon, source)
+            logits = model(batch)
+            loss = cross_entropy(logits, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += float(loss.detach()) * len(rows)
+            right += int((logits.argmax(1) == target).sum())
+            bar.update()
+    return {"loss": loss_sum / len(images), "accuracy": right / len(images)}

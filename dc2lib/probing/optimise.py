@@ -1,0 +1,261 @@
+"""Gradient descent on an input: the loss is a sum of terms that the caller chooses.
+
+Section 3.1 of DeepChrome 2.0: (a) the classifier alone, (b) with a discriminator, (c) with a
+penalty for leaving the start; and the recipe of DeepChrome (Singh et al. 2016,
+doi:10.1093/bioinformatics/btw427, after Simonyan et al. 2013, arXiv 1312.6034).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softplus
+from tqdm.auto import tqdm
+
+from dc2lib.errors import DataError
+from dc2lib.gan.training import generate
+from dc2lib.networks import Network, apply_in_batches, device_of, evaluating, frozen
+
+OPTIMIZERS = ("gradient_descent", "adam")
+DEEPCHROME_L2 = 0.009
+DEEPCHROME_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One term of the loss: ``weight`` times ``value(inputs, start)``, one number a sample.
+
+    ``networks`` are the modules that the value calls, so that they can be put into evaluation mode.
+    """
+
+    name: str
+    weight: float
+    value: Callable[[Tensor, Tensor], Tensor]
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """How inputs moved.
+
+    Attributes
+    ----------
+    steps
+        Numbers of the recorded steps, int64 ``(record,)``; 0 is the start.
+    inputs
+        The inputs at those steps, float32 ``(record, sample, ...)``.
+    losses
+        Value of each term times its weight at every step, before that step was taken, float32
+        ``(step, term, sample)``.
+    terms
+        Names of the terms.
+    """
+
+    steps: np.ndarray
+    inputs: np.ndarray
+    losses: np.ndarray
+    terms: tuple[str, ...]
+
+    @property
+    def start(self) -> np.ndarray:
+        """The inputs before the first step, ``(sample, ...)``."""
+        return self.inputs[0]
+
+    @property
+    def final(self) -> np.ndarray:
+        """The inputs after the last step, ``(sample, ...)``."""
+        return self.inputs[-1]
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Euclidean distance from the start at the recorded steps, ``(record, sample)``."""
+        moved = (self.inputs - self.inputs[0]).reshape(*self.inputs.shape[:2], -1)
+        return np.sqrt(np.square(moved).sum(2))
+
+    def loss_table(self) -> pd.DataFrame:
+        """Mean over the samples of each term at each step: ``step``, a column a term, ``total``."""
+        means = self.losses.mean(2)
+        table = pd.DataFrame(means, columns=list(self.terms))
+        table["total"] = means.sum(1)
+        return table.rename_axis("step").reset_index()
+
+
+def optimise_input(
+    start: np.ndarray | Tensor,
+    terms: Sequence[LossTerm],
+    *,
+    steps: int = 200,
+    learning_rate: float = 0.05,
+    optimizer: str = "adam",
+    bounds: tuple[float, float] | None = None,
+    record_every: int = 0,
+    progress: bool = False,
+) -> Trajectory:
+    """Move inputs down the gradient of a sum of loss terms; every sample on its own.
+
+    Parameters
+    ----------
+    start
+        Inputs ``(sample, ...)``: as many as there are seeds.
+    terms
+        What the loss is made of: see `class_term`, `score_term`, `discriminator_term`,
+        `distance_term` and `norm_term`.
+    steps, learning_rate
+        Updates, and their size.
+    optimizer
+        ``"gradient_descent"``: the gradient times the learning rate; ``"adam"``.
+    bounds
+        If given, inputs are brought back between these two after each step.
+    record_every
+        Keep the inputs every so many steps in the trajectory; 0 keeps the start and the end.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    DataError
+        If there is no term, the optimizer is unknown, or the start lies out of bounds.
+    FloatingPointError
+        If the loss is not finite.
+    """
+    _check(start, terms, steps, optimizer, bounds)
+    networks = [network for term in terms for network in term.networks]
+    device = device_of(networks[0]) if networks else torch.device("cpu")
+    first = torch.as_tensor(start).detach().float().to(device)
+    inputs = first.clone().requires_grad_(True)
+    recorded, kept, losses = [0], [first.cpu().numpy()], []
+    with evaluating(*networks), frozen(*networks):
+        update = _updater(inputs, optimizer, learning_rate)
+        for step in tqdm(range(1, steps + 1), disable=not progress):
+            values = torch.stack([term.weight * term.value(inputs, first) for term in terms])
+            losses.append(values.detach().cpu().numpy())
+            if not np.isfinite(losses[-1]).all():
+                raise FloatingPointError(f"the loss of step {step} is not finite: lower the rate")
+            (inputs.grad,) = torch.autograd.grad(values.sum(), inputs)
+            update.step()
+            if bounds is not None:
+                inputs.data.clamp_(*bounds)
+            if step == steps or (record_every and step % record_every == 0):
+                recorded.append(step)
+                kept.append(inputs.detach().cpu().numpy().copy())
+    return Trajectory(
+        np.array(recorded), np.stack(kept), np.stack(losses), tuple(term.name for term in terms)
+    )
+
+
+def class_term(classifier: Network, target: int | Sequence[int], weight: float = 1.0) -> LossTerm:
+    """Cross-entropy of a class: minus the log probability that the classifier gives it.
+
+    ``target`` is one class for all samples, or one a sample.
+    """
+
+    def value(inputs: Tensor, start: Tensor) -> Tensor:
+        logits = classifier(inputs)
+        wanted = torch.as_tensor(target, device=logits.device).expand(len(logits))
+        return cross_entropy(logits, wanted, reduction="none")
+
+    return LossTerm("classifier", weight, value, (classifier,))
+
+
+def score_term(classifier: Network, target: int, weight: float = 1.0) -> LossTerm:
+    """Minus the class score before the softmax, which DeepChrome maximises."""
+
+    def value(inputs: Tensor, start: Tensor) -> Tensor:
+        return -classifier(inputs)[:, target]
+
+    return LossTerm("score", weight, value, (classifier,))
+
+
+def discriminator_term(discriminator: Network, weight: float) -> LossTerm:
+    """Minus the log probability that a discriminator gives to "real"; the weight is lambda."""
+
+    def value(inputs: Tensor, start: Tensor) -> Tensor:
+        return softplus(-discriminator(inputs).flatten())
+
+    return LossTerm("discriminator", weight, value, (discriminator,))
+
+
+def distance_term(weight: float) -> LossTerm:
+    """Squared Euclidean distance from the start; the weight is Phi."""
+    return LossTerm("distance", weight, lambda inputs, start: _squares(inputs - start))
+
+
+def norm_term(weight: float = DEEPCHROME_L2) -> LossTerm:
+    """Squared Euclidean norm of the input; DeepChrome's weight is 0.009."""
+    return LossTerm("norm", weight, lambda inputs, start: _squares(inputs))
+
+
+def uniform_start(n: int, shape: Sequence[int], seed: int = 0) -> Tensor:
+    """Inputs with every value uniform in [0, 1], float32 ``(n, *shape)``."""
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def generated_start(
+    generator: nn.Module,
+    classifier: Network,
+    *,
+    n: int,
+    avoid: int | None = None,
+    seed: int = 0,
+    pool: int = 512,
+) -> np.ndarray:
+    """Generated inputs, float32 ``(n, ...)``, the first of a pool.
+
+    Parameters
+    ----------
+    avoid
+        Leave out samples for which the classifier already prefers this class, so that there is
+        something to optimise.
+    pool
+        How many samples are drawn to choose from.
+
+    Raises
+    ------
+    DataError
+        If fewer than ``n`` of the pool are left.
+    """
+    made = generate(generator, pool, seed=seed)
+    if avoid is not None:
+        made = made[apply_in_batches(classifier, made).argmax(1) != avoid]
+    if len(made) < n:
+        raise DataError(
+            f"{len(made)} of {pool} generated samples are not of class {avoid}: expected {n}; "
+            "give a larger pool"
+        )
+    return made[:n]
+
+
+def _squares(values: Tensor) -> Tensor:
+    return values.flatten(1).square().sum(1)
+
+
+def _updater(inputs: Tensor, name: str, learning_rate: float) -> torch.optim.Optimizer:
+    if name == "adam":
+        return torch.optim.Adam([inputs], lr=learning_rate)
+    return torch.optim.SGD([inputs], lr=learning_rate)
+
+
+def _check(
+    start: np.ndarray | Tensor,
+    terms: Sequence[LossTerm],
+    steps: int,
+    optimizer: str,
+    bounds: tuple[float, float] | None,
+) -> None:
+    if not terms:
+        raise DataError("no loss term: expected at least one, such as class_term")
+    if optimizer not in OPTIMIZERS:
+        raise DataError(f"unknown optimizer {optimizer!r}: expected one of {OPTIMIZERS}")
+    if steps < 1 or len(start) < 1:
+        raise DataError(f"{steps} steps for {len(start)} inputs: expected at least 1 of both")
+    if bounds is not None:
+        low, high = float(start.min()), float(start.max())
+        if not bounds[0] <= low <= high <= bounds[1]:
+            raise DataError(f"the start spans [{low}, {high}], outside of the bounds {bounds}")

@@ -1,0 +1,90 @@
+"""Classifiers of digits learn, repeat, resist the attacks they were trained on, and are kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from dc2lib import digits
+from dc2lib.digits import DigitRecipe
+from dc2lib.errors import DataError
+
+QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
+
+
+def bars(n=320, seed=0):
+    """Noise with a bright bar whose row is the class."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, n)
+    images = rng.integers(0, 60, (n, 28, 28)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label + 3 : 2 * label + 6] = 200
+    return images, labels
+
+
+def train(name="digit_judge", recipe=QUICK, seed=0):
+    model = digits.build_digit_model(name, seed)
+    return model, digits.fit_digits(model, *bars(), recipe=recipe, seed=seed)
+
+
+def accuracy(model):
+    images, labels = bars(seed=1)
+    return np.mean(digits.digit_logits(model, images).argmax(1) == labels)
+
+
+@pytest.mark.parametrize("name", digits.MODELS)
+def test_bars_are_learned(name):
+    model, history = train(name, DigitRecipe(epochs=4, batch_size=32, learning_rate=3e-3))
+    assert accuracy(model) > 0.9
+    assert history["loss"].is_monotonic_decreasing
+    assert not model.training
+
+
+def test_same_seed_same_model_and_the_global_state_is_left_alone():
+    state = torch.random.get_rng_state()
+    images, _ = bars(seed=1)
+    first, again, other = (digits.digit_logits(train(seed=s)[0], images) for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_attacks_stay_within_reach_and_raise_the_loss():
+    model, _ = train()
+    images, labels = bars(64, seed=2)
+    clean, target = digits.as_pixels(images), torch.from_numpy(labels)
+    moved = digits.attacked(model, clean, target, 0.1, torch.Generator().manual_seed(0))
+    assert (moved - clean).abs().max() <= 0.1 + 1e-6
+    assert 0 <= moved.min() and moved.max() <= 1
+    loss = torch.nn.functional.cross_entropy
+    assert loss(model(moved), target) > loss(model(clean), target)
+
+
+def test_training_on_attacks_gives_resistance():
+    recipe = DigitRecipe(epochs=4, batch_size=32, learning_rate=3e-3)
+    plain, _ = train(recipe=recipe)
+    robust, _ = train(recipe=DigitRecipe(4, 32, 3e-3, epsilon=0.2))
+    images, labels = bars(seed=1)
+    attacked = [digits.attacked_accuracy(m, images, labels, 0.2) for m in (plain, robust)]
+    assert attacked[1] > attacked[0] + 0.1
+
+
+def test_networks_are_kept_for_equal_settings(tmp_path):
+    data = bars()
+    model, history = digits.kept_digit_model("digit_judge", *data, recipe=QUICK, home=tmp_path)
+    again, same = digits.kept_digit_model("digit_judge", *data, recipe=QUICK, home=tmp_path)
+    assert len(list(tmp_path.rglob("*.pt"))) == 1
+    assert same.equals(history)
+    for first, second in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(first, second)
+    digits.kept_digit_model("digit_judge", *data, recipe=QUICK, seed=1, home=tmp_path)
+    assert len(list(tmp_path.rglob("*.pt"))) == 2
+
+
+def test_what_cannot_be_trained_is_named():
+    images, labels = bars(32)
+    with pytest.raises(DataError, match="32 images and 31 labels"):
+        digits.fit_digits(digits.build_digit_model("digit_judge"), images, labels[:-1])
+    with pytest.raises(ValueError, match="unknown model"):
+        digits.build_digit_model("digits")
+    with pytest.raises(ValueError, match="epochs"):
+        DigitRecipe(epochs=0)
