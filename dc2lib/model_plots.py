@@ -19,7 +19,11 @@ MODEL_NAMES = {
     "deepchrome_strided": "DeepChrome, strided",
     "linear": "linear, 12 parameters",
 }
-SETUP_MARKERS = {"paper": "o", "tuned, genome": "s", "tuned, gene": "D"}
+SETUP_MARKERS = {
+    "paper's recipe": "o",
+    "tuned, along the genome": "s",
+    "tuned, along the gene": "D",
+}
 
 
 def auroc_forest(table: pd.DataFrame) -> Figure:
@@ -32,7 +36,8 @@ def auroc_forest(table: pd.DataFrame) -> Figure:
     """
     cells = list(dict.fromkeys(table["cell"]))
     fig, axes = plt.subplots(
-        1, len(cells), figsize=(3.4 + 2.6 * len(cells), 4.6), sharey=True, squeeze=False
+        1, len(cells), figsize=(3.4 + 2.6 * len(cells), 4.6), sharex=True, sharey=True,
+        squeeze=False,
     )
     models = list(dict.fromkeys(table["model"]))
     combinations = list(dict.fromkeys(zip(table["labels"], table["setup"], strict=True)))
@@ -42,13 +47,13 @@ def auroc_forest(table: pd.DataFrame) -> Figure:
         for (labels, setup), rows in part.groupby(["labels", "setup"], sort=False):
             y = [models.index(model) + offsets[labels, setup] for model in rows["model"]]
             _intervals(axis, rows, y, LABEL_COLOURS[labels], SETUP_MARKERS[setup],
-                       f"{labels} labels, {setup}")
+                       f"{labels}: {setup}")
         axis.set(title=cell, xlabel="test AUROC (probability)")
         axis.set_yticks(range(len(models)), [MODEL_NAMES[model] for model in models])
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
     handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    fig.legend(handles, names, loc="outside lower center", ncols=2, title="labels: set-up")
     return fig
 
 

@@ -69,7 +69,8 @@ def test_logits_do_not_depend_on_the_batch(name):
 
 
 def test_any_number_of_marks_and_bins():
-    assert models.build("deepchrome_max", n_marks=7, n_bins=60)(torch.zeros(2, 7, 60)).shape == (2, 2)
+    model = models.build("deepchrome_max", n_marks=7, n_bins=60)
+    assert model(torch.zeros(2, 7, 60)).shape == (2, 2)
 
 
 def test_seed_decides_the_weights_and_the_global_state_stays():
