@@ -6,6 +6,7 @@ Sections 3.4 and 4.3 of DeepChrome 2.0, Figure 8 and the last row of Table 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -148,7 +149,7 @@ def against_logistic_regression(
             library = auroc(
                 truth,
                 logistic_scores(
-                    dataset, rule, lambda counts: mark_means(counts, fit.transform), n_train
+                    dataset, rule, partial(mark_means, transform=fit.transform), n_train
                 ),
             )
             rows.append(
@@ -231,7 +232,7 @@ def logistic_scores(
     n_train: int = 0,
     seed: int = 0,
 ) -> np.ndarray:
-    """Test scores ``(gene,)`` of a logistic regression (scikit-learn, C = 100) on given features."""
+    """Test scores ``(gene,)`` of scikit-learn's logistic regression (C = 100) on given features."""
     train, test = training_genes(dataset, n_train, seed), dataset.take("test")
     x = features(train.counts)
     centre, scale = x.mean(0), x.std(0) + 1e-9

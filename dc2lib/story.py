@@ -47,8 +47,8 @@ def three_claims(recorded: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "claim of the paper": "Gradient ascent finds adversarial inputs; sampling a GAN and "
-                "keeping what the classifier likes best finds realistic ones",
+                "claim of the paper": "Gradient ascent finds adversarial inputs; sampling a GAN "
+                "and keeping what the classifier likes best finds realistic ones",
                 "what this build finds": _not_yet(recorded, "judge_probability"),
             },
             {
