@@ -158,7 +158,8 @@ class _Run:
 
     def say(self, name: str, text: str) -> None:
         done = len(self.finished) + len(self.failed)
-        print(f"[{done:2d}/{self.total}] {name:<22} {text}", flush=True)
+        sys.stdout.write(f"[{done:2d}/{self.total}] {name:<22} {text}\n")
+        sys.stdout.flush()
 
     def stop(self) -> None:
         self.stopping = True
@@ -248,15 +249,17 @@ def _run_one(plan: Plan, plans: Mapping[str, Plan], state: _Run) -> str | None:
         [sys.executable, "-m", "tools.chapter"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     state.processes[name] = process
-    _, error = process.communicate(job.dumps())
+    said, messages = process.communicate(job.dumps())
     del state.processes[name]
-    return None if process.returncode == 0 else error or f"exit code {process.returncode}"
+    if process.returncode == 0:
+        return None
+    return said.strip() or messages.strip() or f"exit code {process.returncode}"
 
 
 def _cores() -> int:

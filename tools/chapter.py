@@ -1,7 +1,7 @@
 """Execute one chapter with papermill into a folder that appears only when it is whole.
 
 Run as ``python -m tools.chapter`` with a job as JSON on standard input, so that chapters can run
-side by side; the error text goes to standard error.
+side by side; what went wrong goes to standard output, the kernel's own messages to standard error.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def main() -> int:
     try:
         execute(job)
     except BuildError as error:
-        print(error, file=sys.stderr)
+        print(error)
         return 1
     except KeyboardInterrupt:
         return 130
