@@ -150,7 +150,7 @@ def test_intervals_have_two_ends_in_order(run):
         {"labels": "text"},
         {"scoring": "softmax"},
         {"recipe": "best"},
-        {"class_": "1"},
+        {"class_": "positive"},
         {"split": "testing"},
         {"data_source": "real"},
         {"model": "DeepChrome"},

@@ -27,7 +27,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "labels": ("numeric", "lexicographic"),
     "scoring": ("probability", "positive_logit"),
     "recipe": ("paper", "tuned"),
-    "class": ("high", "low"),
+    "class": ("high", "low", *"0123456789"),
     "split": ("train", "valid", "test"),
     "data_source": ("roadmap", "simulated", "published", "mnist"),
 }
