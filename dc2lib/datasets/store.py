@@ -15,6 +15,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,7 +111,12 @@ def write_cell(
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / dataset.cell
     needed = sum(_size(dataset, name) for name in PER_GENE)
-    with temporary_folder(folder, dataset.cell) as temporary, explain_full_disk(folder, needed):
+    with (
+        temporary_folder(folder, dataset.cell) as temporary,
+        explain_full_disk(folder, needed),
+        ThreadPoolExecutor(1) as beside,
+    ):
+        content = beside.submit(lambda: dataset.fingerprint)
         arrays = {
             name: _write_array(temporary / f"{name}.npy", getattr(dataset, name))
             for name in PER_GENE
@@ -123,7 +129,7 @@ def write_cell(
             "source": dataset.source,
             "marks": list(dataset.marks),
             "rpkm_median_text": dataset.rpkm_median_text,
-            "fingerprint": dataset.fingerprint,
+            "fingerprint": content.result(),
             "arrays": arrays,
             "origin": dict(origin or {}),
         }
