@@ -1,4 +1,4 @@
-"""Classifiers of handwritten digits: training (also against attacks), and one to judge with.
+"""Networks of handwritten digits: classifiers, one of them to judge with, and kept GANs.
 
 The classifier that is probed is `dc2lib.models.DeepChromeMNIST`.  `DigitJudge` has another
 architecture on purpose: what fools the one need not fool the other.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tqdm.auto import tqdm
 
 from dc2lib.datasets.store import data_home
 from dc2lib.errors import DataError
+from dc2lib.gan import GanFit, GanRecipe, build_mnist_gan, train_gan
+from dc2lib.gan.training import Quality
 from dc2lib.models import DeepChromeMNIST
 from dc2lib.networks import apply_in_batches, device_of, evaluating
 from dc2lib.training import batches, default_device
@@ -96,6 +99,11 @@ def build_digit_model(name: str, seed: int = 0) -> nn.Module:
 def as_pixels(images: np.ndarray) -> Tensor:
     """Images uint8 ``(image, 28, 28)`` as float32 ``(image, 1, 28, 28)`` in [0, 1]."""
     return torch.from_numpy(np.asarray(images)).unsqueeze(1).float().div_(255)
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Images ``(image, 1, 28, 28)`` in [0, 1] as uint8 ``(image, 28, 28)``, like the data."""
+    return np.rint(np.asarray(images)[:, 0] * 255).astype(np.uint8)
 
 
 def fit_digits(
@@ -183,6 +191,19 @@ def digit_logits(model: nn.Module, images: np.ndarray | Tensor) -> np.ndarray:
     return apply_in_batches(model, pixels)
 
 
+def convolutional_fit(
+    epochs: int = 3, seed: int = 0
+) -> Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """A convolutional network for `dc2lib.gan_quality.two_sample_test`, on images as uint8."""
+
+    def fit(images: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        model = build_digit_model("digit_judge", seed)
+        fit_digits(model, images, labels, recipe=DigitRecipe(epochs=epochs), seed=seed)
+        return lambda tested: digit_logits(model, tested)[:, :2].argmax(1)
+
+    return fit
+
+
 def checkpoint_path(name: str, settings: dict[str, Any], home: Path | str | None = None) -> Path:
     """Where a trained network of the digits is kept: in the data folder, by a hash of its settings.
 
@@ -226,6 +247,35 @@ def kept_digit_model(
     torch.save({"weights": model.state_dict(), "history": history.to_dict("list")}, temporary)
     os.replace(temporary, path)
     return model, history
+
+
+def kept_gan(
+    images: np.ndarray,
+    *,
+    recipe: GanRecipe,
+    seed: int = 0,
+    width: int = 16,
+    hidden: int = 128,
+    quality: Quality | None = None,
+    home: Path | str | None = None,
+    progress: bool = False,
+) -> GanFit:
+    """A GAN of digits trained by `dc2lib.gan.train_gan`, once for equal arguments.
+
+    It is kept in the data folder after every round, so an interrupted training goes on; ``quality``
+    is not part of what is compared.
+    """
+    digits = hashlib.sha256(images.tobytes()).hexdigest()
+    settings = {"recipe": recipe, "seed": seed, "digits": digits, "size": (width, hidden)}
+    return train_gan(
+        *build_mnist_gan(seed, width=width, hidden=hidden),
+        images[:, None],
+        recipe=recipe,
+        seed=seed,
+        quality=quality,
+        checkpoint=checkpoint_path("gan", settings, home),
+        progress=progress,
+    )
 
 
 def _epoch(

@@ -7,6 +7,7 @@ import torch
 from dc2lib import digits
 from dc2lib.digits import DigitRecipe
 from dc2lib.errors import DataError
+from dc2lib.gan import GanRecipe
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
 
@@ -78,6 +79,18 @@ def test_networks_are_kept_for_equal_settings(tmp_path):
         assert torch.equal(first, second)
     digits.kept_digit_model("digit_judge", *data, recipe=QUICK, seed=1, home=tmp_path)
     assert len(list(tmp_path.rglob("*.pt"))) == 2
+
+
+def test_gans_are_kept_for_equal_settings(tmp_path):
+    images, _ = bars(64)
+    recipe = GanRecipe(steps=2, batch_size=16, round_steps=1)
+    settings = {"recipe": recipe, "width": 4, "hidden": 8, "home": tmp_path}
+    first = digits.kept_gan(images, quality=lambda g: {"one": 1.0}, **settings)
+    again = digits.kept_gan(images, **settings)
+    assert len(list(tmp_path.rglob("gan-*.pt"))) == 1
+    assert again.history.equals(first.history) and "one" in again.history
+    digits.kept_gan(images, **settings, seed=1)
+    assert len(list(tmp_path.rglob("gan-*.pt"))) == 2
 
 
 def test_what_cannot_be_trained_is_named():

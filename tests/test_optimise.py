@@ -7,6 +7,7 @@ from torch import nn
 
 from dc2lib import probing
 from dc2lib.errors import DataError
+from dc2lib.gan import generate
 from dc2lib.probing import optimise_input
 
 RATE, STEPS = 0.05, 40
@@ -91,6 +92,15 @@ def test_samples_do_not_influence_each_other(linear, optimizer):
         np.testing.assert_allclose(together.final[number], alone.final[0], rtol=1e-5, atol=1e-7)
 
 
+def test_weights_may_differ_between_samples(linear):
+    start = probing.uniform_start(3, (6,))
+    weights = torch.tensor([0.0, 0.1, 2.0])
+    swept = descend(start, [probing.score_term(linear, 1), probing.distance_term(weights)])
+    for number, weight in enumerate(weights.tolist()):
+        one = descend(start, [probing.score_term(linear, 1), probing.distance_term(weight)])
+        np.testing.assert_allclose(swept.final[number], one.final[number], rtol=1e-5)
+
+
 def test_same_seed_same_images(linear):
     terms = [probing.class_term(linear, 1)]
     first, again, other = (descend(probing.uniform_start(2, (6,), s), terms) for s in (0, 0, 1))
@@ -136,10 +146,12 @@ def test_generated_starts_avoid_a_class():
     with torch.no_grad():
         classify.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
         classify.bias.zero_()
-    start = probing.generated_start(Bright(), classify, n=5, avoid=1)
-    assert start.shape == (5, 2) and (start[:, 0] <= 0).all()
+    made = generate(Bright(), 20)
+    start = probing.generated_start(Bright(), classify, [1, 0, 1], pool=20)
+    low, high = made[made[:, 0] <= 0], made[made[:, 0] > 0]
+    np.testing.assert_array_equal(start, np.stack([low[0], high[0], low[1]]))
     with pytest.raises(DataError, match="larger pool"):
-        probing.generated_start(Bright(), classify, n=20, avoid=1, pool=20)
+        probing.generated_start(Bright(), classify, [1] * 20, pool=20)
 
 
 def test_what_cannot_be_optimised_is_named(linear):

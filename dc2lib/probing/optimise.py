@@ -25,16 +25,19 @@ OPTIMIZERS = ("gradient_descent", "adam")
 DEEPCHROME_L2 = 0.009
 DEEPCHROME_STEPS = 1000
 
+Weight = float | Tensor
+
 
 @dataclass(frozen=True)
 class LossTerm:
     """One term of the loss: ``weight`` times ``value(inputs, start)``, one number a sample.
 
+    The weight is one number, or one a sample ``(sample,)``: then one call sweeps over weights.
     ``networks`` are the modules that the value calls, so that they can be put into evaluation mode.
     """
 
     name: str
-    weight: float
+    weight: Weight
     value: Callable[[Tensor, Tensor], Tensor]
     networks: tuple[Network, ...] = ()
 
@@ -150,7 +153,7 @@ def optimise_input(
     )
 
 
-def class_term(classifier: Network, target: int | Sequence[int], weight: float = 1.0) -> LossTerm:
+def class_term(classifier: Network, target: int | Sequence[int], weight: Weight = 1.0) -> LossTerm:
     """Cross-entropy of a class: minus the log probability that the classifier gives it.
 
     ``target`` is one class for all samples, or one a sample.
@@ -164,7 +167,7 @@ def class_term(classifier: Network, target: int | Sequence[int], weight: float =
     return LossTerm("classifier", weight, value, (classifier,))
 
 
-def score_term(classifier: Network, target: int, weight: float = 1.0) -> LossTerm:
+def score_term(classifier: Network, target: int, weight: Weight = 1.0) -> LossTerm:
     """Minus the class score before the softmax, which DeepChrome maximises."""
 
     def value(inputs: Tensor, start: Tensor) -> Tensor:
@@ -173,7 +176,7 @@ def score_term(classifier: Network, target: int, weight: float = 1.0) -> LossTer
     return LossTerm("score", weight, value, (classifier,))
 
 
-def discriminator_term(discriminator: Network, weight: float) -> LossTerm:
+def discriminator_term(discriminator: Network, weight: Weight) -> LossTerm:
     """Minus the log probability that a discriminator gives to "real"; the weight is lambda."""
 
     def value(inputs: Tensor, start: Tensor) -> Tensor:
@@ -182,12 +185,12 @@ def discriminator_term(discriminator: Network, weight: float) -> LossTerm:
     return LossTerm("discriminator", weight, value, (discriminator,))
 
 
-def distance_term(weight: float) -> LossTerm:
+def distance_term(weight: Weight) -> LossTerm:
     """Squared Euclidean distance from the start; the weight is Phi."""
     return LossTerm("distance", weight, lambda inputs, start: _squares(inputs - start))
 
 
-def norm_term(weight: float = DEEPCHROME_L2) -> LossTerm:
+def norm_term(weight: Weight = DEEPCHROME_L2) -> LossTerm:
     """Squared Euclidean norm of the input; DeepChrome's weight is 0.009."""
     return LossTerm("norm", weight, lambda inputs, start: _squares(inputs))
 
@@ -200,36 +203,39 @@ def uniform_start(n: int, shape: Sequence[int], seed: int = 0) -> Tensor:
 def generated_start(
     generator: nn.Module,
     classifier: Network,
+    avoid: Sequence[int],
     *,
-    n: int,
-    avoid: int | None = None,
     seed: int = 0,
     pool: int = 512,
 ) -> np.ndarray:
-    """Generated inputs, float32 ``(n, ...)``, the first of a pool.
+    """Generated inputs that are not yet of the class they will be moved to, float32 ``(n, ...)``.
 
     Parameters
     ----------
     avoid
-        Leave out samples for which the classifier already prefers this class, so that there is
-        something to optimise.
+        The class that each sample must not have for the classifier, ``(n,)``.
     pool
-        How many samples are drawn to choose from.
+        How many samples are drawn to choose from; each is used once, in the order drawn.
 
     Raises
     ------
     DataError
-        If fewer than ``n`` of the pool are left.
+        If the pool has no suitable sample left.
     """
     made = generate(generator, pool, seed=seed)
-    if avoid is not None:
-        made = made[apply_in_batches(classifier, made).argmax(1) != avoid]
-    if len(made) < n:
-        raise DataError(
-            f"{len(made)} of {pool} generated samples are not of class {avoid}: expected {n}; "
-            "give a larger pool"
-        )
-    return made[:n]
+    predicted = apply_in_batches(classifier, made).argmax(1)
+    free = np.ones(pool, bool)
+    chosen = []
+    for target in avoid:
+        suitable = np.flatnonzero(free & (predicted != target))
+        if not len(suitable):
+            raise DataError(
+                f"no generated sample of {pool} is left that is not of class {target}: give a "
+                "larger pool"
+            )
+        chosen.append(suitable[0])
+        free[suitable[0]] = False
+    return made[chosen]
 
 
 def _squares(values: Tensor) -> Tensor:
