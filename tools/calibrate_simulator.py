@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.simulated import simulate
-from dc2lib.datasets.simulated.design import checked_design
+from dc2lib.datasets.simulated.design import Design, checked_design
 from dc2lib.datasets.simulated.figures import figures_between
 from dc2lib.datasets.simulated.marks import mark_counts
 from dc2lib.datasets.simulated.study import draw_genes, mark_shape, simulate_cell
@@ -45,7 +45,6 @@ SMALLEST_RPKM = 2e-4  # stands for zero on the logarithmic scale; prints as 0.00
 N_PROMOTER_STATES = 6
 N_RPKM_GROUPS = 8
 N_DRIFT_KNOTS = 20
-ASYMMETRY_BLUR = 0.2  # share of the profiles' asymmetry that the field takes away
 START_LOGS = np.log([0.3, 5.0, 0.6, 10.0, 0.05, 8.0])
 SEARCH = {
     "maxfev": 350,
@@ -53,7 +52,8 @@ SEARCH = {
 }
 DEFAULTS = {
     name: parameter.default for name, parameter in inspect.signature(simulate).parameters.items()
-} | {"library_spread": 0.0}
+}
+N_CORRECTIONS = 3
 
 
 def read_counts(archive: Path, cell: str) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +111,6 @@ def profiles(counts: np.ndarray, state: np.ndarray, x: np.ndarray) -> np.ndarray
             width = 1 if len(chosen) > 1000 else 3  # few genes: smooth a little
             ends = np.pad(chosen.mean(axis=0).T, ((0, 0), (width // 2, width // 2)), mode="edge")
             shape[high, k] = np.lib.stride_tricks.sliding_window_view(ends, width, 1).mean(-1)
-    shape *= (shape / shape[..., ::-1]) ** (ASYMMETRY_BLUR / 2)
     return shape / shape.mean(axis=3, keepdims=True)
 
 
@@ -175,7 +174,7 @@ def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
         "promoter_state_score": rounded(
             [score[state == k, TSS_MARK].mean() for k in range(N_PROMOTER_STATES)]
         ),
-        "profile": rounded(shape, 2),
+        "profile": rounded(shape),
         "field": [[[0.3, 5.0], [0.6, 10.0]] for _ in MARKS],
         "saturation": [8.0 for _ in MARKS],
         "shared_reads": [0.05 for _ in MARKS],
@@ -185,37 +184,63 @@ def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
 
 
 def fit_texture(figures: dict, cell: int, counts: np.ndarray) -> None:
-    """Set the field and the shared reads of one reference cell so that simulated counts vary alike.
+    """Set the field, saturation and shared reads of one reference cell: counts vary as real ones.
 
-    Both change in `figures`, mark by mark: simulated with the same draws each time, the summary of
+    All change in `figures`, mark by mark: simulated with the same draws each time, the summary of
     :func:`texture` is brought as near to the real one as it goes.
     """
-    design = checked_design(**{**DEFAULTS, "n_cells": 1, "n_genes": 3000, "blend": float(cell)})
+    design = one_cell(3000, cell)
     genes = draw_genes(design)
     own = figures_between(np.full(len(MARKS), float(cell)), MARKS, figures)
     _, truth = simulate_cell(design, genes, 0, own)
     stored = figures["cells"][CELLS[cell]]
-    for m in range(len(MARKS)):
+    for m, mark in enumerate(MARKS):
         shape = mark_shape(design, genes, own, truth, m)
-        target = texture(counts[:, :, m])
+        level, target = truth.mark_level[:, m], texture(counts[:, :, m])
 
-        def misfit(logs, shape=shape, target=target, m=m) -> float:
-            near, near_length, far, far_length, across, saturation = np.exp(logs)
-            rng = np.random.default_rng(0)
-            field = np.array([[near, near_length], [far, far_length]])
-            across = min(across, 0.25)
-            drawn = mark_counts(
-                rng, shape, truth.mark_level[:, m], field, saturation, across
-            )
+        def misfit(logs, shape=shape, level=level, target=target) -> float:
+            drawn = mark_counts(np.random.default_rng(0), shape, level, *as_texture(logs))
             excess = np.maximum(np.abs(logs - START_LOGS) - 2.5, 0)
             return np.sum((texture(drawn) - target) ** 2) + np.sum(excess**2)
 
         found = minimize(misfit, START_LOGS, method="Nelder-Mead", options=SEARCH)
-        near, near_length, far, far_length, across, saturation = np.exp(found.x).tolist()
+        field, saturation, across = as_texture(found.x)
+        stored["field"][m] = rounded(field)
         stored["saturation"][m] = round(saturation, 2)
-        stored["field"][m] = rounded([[near, near_length], [far, far_length]])
-        stored["shared_reads"][m] = round(min(across, 0.25), 3)
-        print(f"{CELLS[cell]} {MARKS[m]}: misfit {found.fun:.4f}", file=sys.stderr)
+        stored["shared_reads"][m] = round(across, 3)
+        print(f"{CELLS[cell]} {mark}: misfit {found.fun:.4f}", file=sys.stderr)
+
+
+def as_texture(logs: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Field, saturation and shared reads from their logarithms."""
+    near, near_length, far, far_length, across, saturation = np.exp(logs).tolist()
+    return np.array([[near, near_length], [far, far_length]]), saturation, min(across, 0.25)
+
+
+def one_cell(n_genes: int, cell: int) -> Design:
+    """A design of one cell type like reference cell number `cell`."""
+    size = {"n_cells": 1, "n_genes": n_genes, "blend": float(cell), "library_spread": 0.0}
+    return checked_design(**DEFAULTS | size)
+
+
+def correct_profiles(figures: dict, cell: int, counts: np.ndarray, x: np.ndarray) -> None:
+    """Sharpen the profiles of one reference cell until simulated class means are the real ones.
+
+    Field, saturation and displaced peaks blur what single genes are given.
+    """
+    stored = figures["cells"][CELLS[cell]]
+    design = one_cell(20_000, cell)
+    genes = draw_genes(design)
+    real = np.stack([counts[(x > 0) == high].mean(axis=0).T for high in (0, 1)])
+    for _ in range(N_CORRECTIONS):
+        own = figures_between(np.full(len(MARKS), float(cell)), MARKS, figures)
+        dataset, truth = simulate_cell(design, genes, 0, own)
+        along = dataset.gene_oriented()
+        made = np.stack([along[(truth.expression > 0) == h].mean(axis=0).T for h in (0, 1)])
+        ratio = real / made * made.mean(axis=2, keepdims=True) / real.mean(axis=2, keepdims=True)
+        ratio = 0.5 * ratio + 0.25 * (np.roll(ratio, 1, axis=2) + np.roll(ratio, -1, axis=2))
+        profile = np.array(stored["profile"]) * np.clip(ratio, 0.5, 2)[:, None]
+        stored["profile"] = rounded(profile / profile.mean(axis=3, keepdims=True))
 
 
 def rpkm_figures(rpkm: np.ndarray) -> dict:
@@ -236,14 +261,14 @@ def main(mirror: str = "../shared/data") -> None:
     folder = Path(mirror) / "roadmap"
     names, gene_id, rpkm = read_rpkm(folder / "57epigenomes.RPKM.pc.gz")
     row = {gene: i for i, gene in enumerate(gene_id)}
-    cells, residuals, all_counts = {}, {}, []
+    cells, residuals, real = {}, {}, []
     for cell in CELLS:
         genes, counts = read_counts(folder / "data.tar.gz", cell)
         minus = gene_strand(genes) == "-"
         counts[minus] = counts[minus, ::-1]
         x = normal_scores(rpkm[:, names.index(cell)])[[row[gene] for gene in genes]]
         cells[cell], residual = cell_figures(counts, x)
-        all_counts.append(counts)
+        real.append((counts, x))
         residuals[cell] = dict(zip(genes.tolist(), residual, strict=True))
     common = sorted(set.intersection(*(set(r) for r in residuals.values())))
     first, second = (np.array([residuals[cell][gene] for gene in common]) for cell in CELLS)
@@ -260,8 +285,12 @@ def main(mirror: str = "../shared/data") -> None:
         "cells": cells,
         "rpkm": rpkm_figures(rpkm),
     }
-    for i, counts in enumerate(all_counts):
+    for i, (counts, x) in enumerate(real):
+        correct_profiles(figures, i, counts, x)
         fit_texture(figures, i, counts)
+        correct_profiles(figures, i, counts, x)
+        stored = figures["cells"][CELLS[i]]
+        stored["profile"] = rounded(stored["profile"], 2)
     text = json.dumps(figures, indent=1)
     print(re.sub(r"\s*\n\s+(?=[-\d.]+[,\s])|(?<=\d)\s*\n\s*(?=\])", "", text))
 

@@ -12,7 +12,7 @@ from dc2lib.datasets.simulated.figures import Figures
 
 NEAR_TSS = 15  # bins: where the field changes from near to far
 DISPERSION = 40.0  # size of the negative binomial of a bin around its own intensity
-FOCUS = 0.95  # change of the profiles with expression: boosting on all bins as on real cells
+FOCUS = 1.05  # change of the profiles with expression: boosting on all bins as on real cells
 MIDDLE_STATE = 0.5  # promoter state (H3K4me3 score) of every gene where marks are independent
 LINEAGE_SHARE_OF_RULE = 0.8
 
@@ -164,14 +164,13 @@ def mark_counts(
     return draw_counts(rng, intensity, shared_reads)
 
 
-def draw_counts(
-    rng: np.random.Generator, intensity: np.ndarray, shared_reads: float
-) -> np.ndarray:
+def draw_counts(rng: np.random.Generator, intensity: np.ndarray, shared_reads: float) -> np.ndarray:
     """Read counts (gene, bin) around an intensity (gene, bin): negative-binomial, uint16.
 
     A share of the reads lies across the boundary of two bins and counts in both.
     """
     own = intensity * np.float32(1 - 2 * shared_reads)
+    own[:, 0] = intensity[:, 0] * np.float32(1 - shared_reads)
     own *= rng.standard_gamma(DISPERSION, own.shape, dtype=np.float32) / np.float32(DISPERSION)
     counts = rng.poisson(own)
     across = rng.poisson(intensity * np.float32(shared_reads))
