@@ -226,7 +226,7 @@ def test_dask_gives_the_same_result(dask_client, home, tmp_path):
 
 
 def test_killing_a_dask_worker_in_mid_grid_loses_nothing(dask_client, home, tmp_path):
-    recipe = replace(RECIPE, epochs=40, patience=40)
+    recipe = replace(RECIPE, epochs=20, patience=20)
     planned = [replace(fits(home)[0], seed=seed, recipe=recipe) for seed in range(12)]
     workers = list(dask_client.run(os.getpid).values())
     with ThreadPoolExecutor(1) as thread:

@@ -1,0 +1,103 @@
+"""Every cell type's own model on every cell type (Test-on-Rest, section 3.3 of the paper)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dc2lib.datasets import data_home, open_cell
+from dc2lib.engine import outcomes
+from dc2lib.grid import FitRecord
+from dc2lib.grid.counts import PooledCounts, part_of, rows_of
+from dc2lib.labels import label
+from dc2lib.scoring import auroc, positive_score
+from dc2lib.training import default_device, signal_tensor
+
+BATCH = 512
+
+
+def transfer(
+    records: Mapping[str, FitRecord],
+    folder: Path | str | None = None,
+    *,
+    scoring: str = "probability",
+    executor: Executor | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """AUROC of each cell type's own model on the test genes of each cell type.
+
+    One pass a test cell type: its genes are read once and shown to all models. The logits are kept
+    on disk, so that nothing is evaluated twice.
+
+    Parameters
+    ----------
+    records
+        The own model of each cell type, all of one architecture, label rule and orientation.
+    folder
+        Where the logits are kept; default ``transfer`` in the data folder.
+    scoring
+        Score rule.
+    executor, workers
+        As for `dc2lib.grid.run_grid`.
+
+    Returns
+    -------
+    DataFrame (training cell, test cell)
+        The diagonal holds the own models.
+
+    Raises
+    ------
+    RuntimeError
+        If a test cell type could not be evaluated.
+    """
+    place = Path(folder) if folder is not None else data_home() / "transfer"
+    place.mkdir(parents=True, exist_ok=True)
+    models = list(records.values())
+    paths = {cell: (place / f"{_key(models, cell)}.npz").absolute() for cell in records}
+    missing = [cell for cell, path in paths.items() if not path.exists()]
+    jobs = [(models, cell, paths[cell]) for cell in missing]
+    for number, _, error in outcomes(evaluate_all, jobs, executor=executor, workers=workers):
+        if error is not None:
+            raise RuntimeError(f"test cell type {missing[number]}: {error!r}") from error
+    columns = {}
+    for cell, path in paths.items():
+        with np.load(path) as arrays:
+            logits = arrays["logits"]
+        test = open_cell(cell, models[0].fit.home).take("test")
+        truth = label(test, models[0].fit.labels)
+        columns[cell] = [auroc(truth, positive_score(one, scoring)) for one in logits]
+    table = pd.DataFrame(columns, index=list(records))
+    return table.rename_axis(index="train_cell", columns="test_cell")
+
+
+def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
+    """Write the logits ``(model, gene, 2)`` of all models on one cell type's test genes."""
+    if path.exists():
+        return
+    fit = records[0].fit
+    dataset, device = open_cell(cell, fit.home), default_device()
+    counts = PooledCounts([part_of(dataset, rows_of(dataset, "test"), fit.orientation)])
+    models = [record.load_model().to(device) for record in records]
+    logits = np.empty((len(models), len(counts), 2), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(counts), BATCH):
+            signal = signal_tensor(counts[start : start + BATCH], fit.recipe.transform, device)
+            for number, model in enumerate(models):
+                logits[number, start : start + BATCH] = model(signal).cpu().numpy()
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez(temporary, logits=logits)
+    os.replace(temporary, path)
+
+
+def _key(records: Sequence[FitRecord], cell: str) -> str:
+    dataset = open_cell(cell, records[0].fit.home)
+    text = json.dumps([[record.path.stem for record in records], dataset.fingerprint])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

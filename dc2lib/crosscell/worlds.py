@@ -1,0 +1,150 @@
+"""Simulated worlds in which it is known whether cell types share one rule.
+
+Each world is a study of many cell types whose linear models are tried on each other.  What the
+rank correlations of transfer say about a world can then be held against what is true of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from dc2lib.crosscell import pairs
+from dc2lib.crosscell.correlation import expression_correlation, one_column_off
+from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.simulated import iter_cells
+from dc2lib.labels import RULES, flipped, label
+from dc2lib.linear import mark_means
+from dc2lib.scoring import auroc
+
+DRIVERS = ("released_correlation", "aligned_correlation", "log_correlation", "label_flips")
+
+
+@dataclass(frozen=True)
+class World:
+    """Transfer between the cell types of one simulated study, and what might drive it.
+
+    Attributes
+    ----------
+    transfer
+        AUROC (training cell, test cell) by label rule.
+    drivers
+        Table (cell, cell) by name of `DRIVERS`.
+    """
+
+    transfer: Mapping[str, pd.DataFrame]
+    drivers: Mapping[str, pd.DataFrame]
+
+
+def linear_world(
+    n_cells: int = 24, n_genes: int = 1500, seed: int = 0, **parameters: float | bool | str
+) -> World:
+    """Simulate cell types and try the 12-parameter model of each on all, under both label rules.
+
+    Parameters
+    ----------
+    n_cells, n_genes, seed, parameters
+        As for `dc2lib.datasets.simulated.simulate`. One cell type is in memory at a time.
+    """
+    features, labels, rpkm, flips = {}, {rule: {} for rule in RULES}, {}, {}
+    for dataset, _ in iter_cells(n_cells, n_genes, seed, **parameters):
+        features[dataset.cell] = mark_means(dataset.counts, "log1p")
+        rpkm[dataset.cell] = dataset.rpkm
+        flips[dataset.cell] = flipped(dataset).mean()
+        split = dataset.split
+        for rule in RULES:
+            labels[rule][dataset.cell] = label(dataset, rule)
+    table = pd.DataFrame(rpkm)[split == "train"]
+    transfer = {
+        rule: linear_transfer(features, labels[rule], split == "train", split == "test")
+        for rule in RULES
+    }
+    return World(transfer, drivers_of(table, pd.Series(flips)))
+
+
+def drivers_of(rpkm: pd.DataFrame, flips: pd.Series) -> dict[str, pd.DataFrame]:
+    """What might drive transfer, each as a table (training cell, test cell); more should help.
+
+    Parameters
+    ----------
+    rpkm : DataFrame (gene, cell)
+        Of the training genes, cell types in the order of their table.
+    flips : Series (cell,)
+        Share of each cell type's labels that the text rule flips.
+    """
+    return {
+        "released_correlation": expression_correlation(one_column_off(rpkm)),
+        "aligned_correlation": expression_correlation(rpkm),
+        "log_correlation": expression_correlation(np.log1p(rpkm)),
+        "label_flips": pairs.by_training_cell(-flips),
+    }
+
+
+def linear_transfer(
+    features: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    train: np.ndarray,
+    test: np.ndarray,
+) -> pd.DataFrame:
+    """AUROC of each cell type's logistic regression on the test genes of each cell type.
+
+    Parameters
+    ----------
+    features
+        Mean log counts ``(gene, mark)`` by cell type; the 12-parameter model's input.
+    labels
+        0 or 1 ``(gene,)`` by cell type.
+    train, test
+        Masks ``(gene,)``.
+    """
+    cells = list(features)
+    table = pd.DataFrame(index=cells, columns=cells, dtype=float)
+    for trained in cells:
+        model = LogisticRegression(C=100.0, max_iter=1000)
+        model.fit(features[trained][train], labels[trained][train])
+        for cell in cells:
+            score = model.decision_function(features[cell][test])
+            table.loc[trained, cell] = auroc(labels[cell][test], score)
+    return table.rename_axis(index="train_cell", columns="test_cell")
+
+
+def flipped_share(datasets: Mapping[str, HistoneDataset]) -> pd.Series:
+    """Share of each cell type's labels that the text rule flips, ``(cell,)``."""
+    return pd.Series({cell: float(flipped(dataset).mean()) for cell, dataset in datasets.items()})
+
+
+def driver_table(
+    drivers: Mapping[str, pd.DataFrame],
+    transfer: pd.DataFrame,
+    statistic: str = "within_test_cells",
+    *,
+    n_resamples: int = 1000,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """A statistic of every driver with transfer: interval by two-way bootstrap, Mantel's p-value.
+
+    Returns
+    -------
+    DataFrame
+        Columns driver, statistic, estimate, low, high, n (cells), pvalue, positive (test cells
+        with a rank correlation above 0).
+    """
+    rows = []
+    for name, driver in drivers.items():
+        cells = [cell for cell in transfer.index if driver.loc[cell].notna().any()]
+        part = transfer.loc[cells, cells]
+        interval = pairs.two_way_interval(
+            driver, part, statistic, n_resamples=n_resamples, seed=seed
+        )
+        pvalue = pairs.mantel(driver, part, statistic, n_permutations=n_permutations, seed=seed)
+        each = pairs.each_test_cell(driver, part, statistic)
+        rows.append(
+            {"driver": name, "statistic": statistic, **vars(interval), "pvalue": pvalue,
+             "positive": int((each > 0).sum())}
+        )
+    return pd.DataFrame(rows)
