@@ -33,7 +33,7 @@ from dc2lib.datasets.store import (
 from dc2lib.errors import DataError
 
 ARCHIVE = RemoteFile(
-    "data.tar.gz", "https://zenodo.org/records/2652278/files/data.tar.gz", "roadmap"
+    "data.tar.gz", "https://zenodo.org/records/2652278/files/data.tar.gz?download=1", "roadmap"
 )
 RPKM = RemoteFile(FILE_NAME, URL, "roadmap")
 MEMBER = re.compile(r"(?:.*/)?(?P<cell>[A-Za-z0-9][\w.-]{0,63})/classification/(?P<split>\w+)\.csv")
