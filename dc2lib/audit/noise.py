@@ -116,7 +116,7 @@ def decompose(scores: np.ndarray, true: np.ndarray, observed: np.ndarray) -> Dec
 
 
 def simulate_ceiling(
-    high: float, flipped: float, *, separation: float | None = None, n_genes: int = 200_000,
+    high: float, flipped: float, *, separation: float | None = None, n_genes: int = 100_000,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Draw scores and flips at random; AUROC on the true and on the observed labels.

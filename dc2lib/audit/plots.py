@@ -74,8 +74,8 @@ def coincidences(table: pd.DataFrame, reach: int = 30) -> Figure:
         colours = [LABEL_COLOURS[rule] if shift == 0 else "0.75" for shift in shifts]
         axis.bar(shifts, number, color=colours, width=0.85)
         axis.set(title=f"majority class under the {rule} rule", ylabel="runs")
-        axis.annotate(f"{number[reach]} runs exactly", (0, number[reach]), (3, number[reach] + 1.5),
-                      fontsize=9, va="center")
+        axis.annotate(f"{number[reach]} runs exactly", (1.2, number[reach] - 0.5), fontsize=9,
+                      va="center" if number[reach] else "bottom")
     axes[1].set_xlabel("correct answers minus size of the majority class (test genes)")
     return fig
 
@@ -86,14 +86,14 @@ def flips_against_scores(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        As `dc2lib.audit.evidence.flips_and_scores`.
+        As `dc2lib.audit.association.flips_and_scores`.
     """
     fig, axes = plt.subplots(2, 2, figsize=(7.4, 5.4), sharey="row", sharex="col")
     sources = {"published": "DeepChrome, published", "released": "DeepChrome 2.0, released"}
     for row, (column, name) in zip(axes, sources.items(), strict=True):
         for digit, part in table.groupby("digit"):
             row[0].scatter(part["flipped"], part[column], s=26, color=DIGIT_COLOURS[digit],
-                           edgecolor="white", linewidth=0.4, label=f"{digit}.…")
+                           edgecolor="white", linewidth=0.4, label=digit)
             row[1].scatter(part["median"], part[column], s=26, color=DIGIT_COLOURS[digit],
                            edgecolor="white", linewidth=0.4)
         for edge in range(2, 6):

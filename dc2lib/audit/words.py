@@ -1,0 +1,134 @@
+"""Sentences of the audit chapter that depend on its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dc2lib.statistics import Interval, compared
+
+
+def listing(items: Sequence[str]) -> str:
+    """Items with commas and an "and".
+
+    Examples
+    --------
+    >>> listing(["E012", "E013", "E017"])
+    'E012, E013 and E017'
+    """
+    items = list(items)
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def interval_text(row: pd.Series) -> str:
+    """Signed estimate and interval of a row with columns estimate, low, high."""
+    return f"{row['estimate']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def leads(table: pd.DataFrame) -> str:
+    """What paired differences to the linear model show, cell type by cell type.
+
+    Parameters
+    ----------
+    table
+        Columns cell, estimate, low, high, n.
+    """
+    return listing(
+        [
+            f"{row['cell']} {interval_text(row)} "
+            f"({compared(Interval(row['estimate'], row['low'], row['high'], row['n']))})"
+            for _, row in table.iterrows()
+        ]
+    )
+
+
+def advantage_sentence(table: pd.DataFrame) -> str:
+    """Whether the network's lead is there under the numeric and gone under the released labels.
+
+    Parameters
+    ----------
+    table
+        Columns cell, labels, estimate, low, high, n: network minus linear, learned from and scored
+        on the same rule.
+    """
+    words = {
+        rule: [
+            compared(Interval(row["estimate"], row["low"], row["high"], row["n"]))
+            for _, row in part.iterrows()
+        ]
+        for rule, part in table.groupby("labels")
+    }
+    means = table.groupby("labels")["estimate"].mean()
+    number = len(words["numeric"])
+    return (
+        f"the network is better in {words['numeric'].count('better')} of {number} cell types on "
+        f"numeric labels (mean lead {means['numeric']:+.3f}) and in "
+        f"{words['lexicographic'].count('better')} of {number} on released labels "
+        f"(mean lead {means['lexicographic']:+.3f})"
+    )
+
+
+def stage_sentence(table: pd.DataFrame, model: str) -> str:
+    """Which step of a waterfall moved a model most, and from where to where it went.
+
+    Parameters
+    ----------
+    table
+        As `dc2lib.audit.effects.waterfall`.
+    """
+    part = table[table["model"] == model]
+    largest = part.loc[part["change"].abs().idxmax()]
+    return (
+        f"from {part['estimate'].iloc[0]:.3f} to {part['estimate'].iloc[-1]:.3f}, the largest step "
+        f"being “{largest['stage']}” ({largest['change']:+.3f} "
+        f"[{largest['change_low']:+.3f}, {largest['change_high']:+.3f}])"
+    )
+
+
+def loss_sentence(mean: pd.Series) -> str:
+    """Where the AUROC is lost: in learning from the released labels, or in scoring on them.
+
+    Parameters
+    ----------
+    mean
+        AUROC by (rule learned, rule scored on).
+    """
+    learning = mean["numeric", "numeric"] - mean["lexicographic", "numeric"]
+    scoring = mean["lexicographic", "numeric"] - mean["lexicographic", "lexicographic"]
+    if abs(learning) < 0.0005 and abs(scoring) < 0.0005:
+        return "On these cell types the two rules agree, and nothing is lost"
+    more = "more" if scoring > learning else "less"
+    return (
+        f"Learning from released labels costs {learning:.3f} AUROC on numeric labels, and scoring "
+        f"these models on released labels another {scoring:.3f}: the scoring costs {more} than the "
+        "learning"
+    )
+
+
+def ranking_sentence(learned: pd.DataFrame) -> str:
+    """What models that learned the released labels make of the flipped genes.
+
+    Parameters
+    ----------
+    learned
+        Columns kept_over_low, kept_over_flipped, flipped_over_low; no row: nothing flips.
+    """
+    if learned.empty:
+        return "No gene of these cell types is flipped, so there is nothing to see here"
+    kept, flipped = learned["kept_over_low"].mean(), learned["flipped_over_low"].mean()
+    against = learned["kept_over_flipped"].mean()
+    side = "more" if flipped > kept else "less"
+    verdict = (
+        "They call the flipped genes high, against the labels they learned from, and are marked "
+        "down for it"
+        if flipped > 0.5 + (kept - 0.5) / 2
+        else "They have partly learned to call the flipped genes low"
+    )
+    return (
+        f"Models that learned the released labels put a flipped gene above a truly low one in "
+        f"{flipped:.0%} of the pairs, {side} often than a kept high gene ({kept:.0%}), and a kept "
+        f"gene above a flipped one in {against:.0%}. {verdict}"
+    )

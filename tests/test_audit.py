@@ -1,0 +1,429 @@
+"""The audit: which rule labels follow, what published figures say, what label noise does."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dc2lib.audit import alignment, association, effects, evidence, noise, rules, scoring_gap
+from dc2lib.audit import report as reporting
+from dc2lib.audit.rules import Expression, best_threshold, which_rule
+from dc2lib.comparison import Budget
+from dc2lib.crosscell import expression_correlation, one_column_off
+from dc2lib.datasets import HistoneDataset, published, read_rpkm, store_of
+from dc2lib.datasets.simulated import simulate
+from dc2lib.errors import DataError
+from dc2lib.labels import label
+from dc2lib.scoring import auroc
+from released_files import TABLE
+
+needs_table = pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not here")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return simulate(n_cells=4, n_genes=600, seed=5).datasets
+
+
+@pytest.fixture(scope="module")
+def flipping(cells):
+    return next(one for one in cells.values() if one.rpkm_median_text[0] != "1")
+
+
+# which rule ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_audit_says_which_rule_made_the_labels(seed):
+    for cell, dataset in simulate(n_cells=2, n_genes=400, seed=seed).datasets.items():
+        expression = rules.expression_of(dataset)
+        telling = (label(dataset, "numeric") != label(dataset, "lexicographic")).any()
+        for rule in ("numeric", "lexicographic"):
+            found = which_rule(label(dataset, rule), expression, cell).verdict
+            assert found == (rule if telling else "both")
+        third = dataset.rpkm > np.quantile(dataset.rpkm, 0.7)
+        assert which_rule(third, expression, cell).verdict == "neither"
+        random = np.random.default_rng(seed).integers(0, 2, len(dataset))
+        assert which_rule(random, expression, cell).verdict == "neither"
+
+
+def test_a_few_wrong_labels_do_not_hide_the_rule_but_many_do(flipping):
+    expression = rules.expression_of(flipping)
+    truth = label(flipping, "lexicographic")
+    same = label(flipping, "numeric") == truth
+    for wrong, verdict in ((2, "lexicographic"), (60, "neither")):
+        labels = truth.copy()
+        labels[np.flatnonzero(same)[:wrong]] ^= 1
+        assert which_rule(labels, expression).verdict == verdict
+
+
+def test_evidence_of_a_report_by_hand():
+    text = np.array(["0.500", "3.000", "10.575", "31.000", "4.000"])
+    one = Expression(np.array(list("abcde")), text.astype(float), text, "3.329", text.astype(float))
+    found = which_rule(np.array([0, 0, 0, 1, 1]), one, "X")
+    assert (found.telling, found.telling_lexicographic) == (1, 1)
+    assert found.agreement["lexicographic"] == 1
+    assert found.agreement["numeric"] == pytest.approx(4 / 5)
+    assert found.agreement["above_10"] == pytest.approx(3 / 5)
+    assert found.threshold_agreement == pytest.approx(4 / 5)
+    assert found.examples[0] == ("c", "10.575", 0)
+    assert "gene_median" not in found.agreement
+
+
+def test_no_threshold_is_better_than_the_best_one():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values = np.round(rng.gamma(1, 2, 40), 1)
+        labels = rng.integers(0, 2, 40)
+        threshold, share = best_threshold(labels, values)
+        tried = [((values > t) == labels).mean() for t in np.r_[-1, np.unique(values)]]
+        assert share == pytest.approx(max(tried))
+        assert ((values > threshold) == labels).mean() == pytest.approx(share)
+
+
+def test_what_cannot_be_audited_says_why(flipping):
+    expression = rules.expression_of(flipping)
+    with pytest.raises(DataError, match="expected as many"):
+        which_rule(np.zeros(3), expression, "S001")
+    bare = HistoneDataset.from_arrays(
+        np.zeros((2, 100, 5), int), ["a", "b"], "E012", ["train", "test"]
+    )
+    with pytest.raises(DataError, match="no labels to audit"):
+        rules.audit_dataset(bare)
+    with pytest.raises(DataError, match="--rpkm"):
+        rules.expression_of(bare)
+
+
+@pytest.mark.parametrize("rule", ["lexicographic", "numeric"])
+def test_without_expression_the_shares_decide(rule):
+    counts = published.label_rule_counts().query("cell == 'E012' and rule == @rule")
+    labels, splits = [], []
+    for row in counts.itertuples():
+        labels += [1] * (row.positive // 10) + [0] * ((row.genes - row.positive) // 10)
+        splits += [row.split] * (row.positive // 10 + (row.genes - row.positive) // 10)
+    dataset = HistoneDataset.from_arrays(
+        np.zeros((len(labels), 100, 5), np.uint16), [f"g{i}" for i in range(len(labels))], "E012",
+        splits, released_label=labels,
+    )
+    found = rules.audit_dataset(dataset)
+    assert (found.verdict, found.basis) == (rule, "shares")
+    assert "judged by the share" in reporting.describe(found)
+
+
+def write_folder(folder, dataset, labels):
+    folder.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        rows = []
+        for i in np.flatnonzero(dataset.split == split):
+            block = dataset.counts[i]
+            rows += [
+                ",".join([dataset.gene_id[i], str(b + 1), *map(str, block[b]), str(labels[i])])
+                for b in range(len(block))
+            ]
+        (folder / f"{split}.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_the_command_audits_folders(tmp_path, capsys):
+    study = simulate(n_cells=2, n_genes=60, seed=2).datasets
+    header = "\t".join(["gene_id", *study])
+    texts = np.stack([one.rpkm_text for one in study.values()], axis=1)
+    genes = next(iter(study.values())).gene_id
+    table = tmp_path / "rpkm.txt"
+    table.write_text(
+        header + "\n"
+        + "".join("\t".join([g, *row]) + "\t\n" for g, row in zip(genes, texts, strict=True))
+    )
+    for cell, dataset in study.items():
+        write_folder(tmp_path / "data" / cell, dataset, label(dataset, "numeric"))
+    code = reporting.main(["audit", str(tmp_path / "data"), "--rpkm", str(table), "--json"])
+    reports = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert {one["cell"] for one in reports} == set(study)
+    assert all(one["verdict"] in ("numeric", "both") for one in reports)
+    code = reporting.main(["audit", str(tmp_path / "data" / "S001"), "--rpkm", str(table)])
+    assert code == 0
+    assert "S001: " in capsys.readouterr().out
+    (tmp_path / "data" / "S002" / "test.csv").unlink()
+    code = reporting.main(["audit", str(tmp_path / "data"), "--rpkm", str(table)])
+    captured = capsys.readouterr()
+    assert code == 1
+    assert "test.csv is missing" in captured.err
+    assert "S001: " in captured.out
+    assert reporting.main(["audit", str(tmp_path / "nothing")]) == 1
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_the_command_line_runs_as_a_module(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "dc2lib.labels", "audit", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )
+    assert ended.returncode == 1
+    assert "no cell type found" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+# published evidence ----------------------------------------------------------------------------
+
+
+def test_the_thirty_genes():
+    explained = evidence.toy_agreement().set_index("rule")["explained"]
+    assert explained["lexicographic"] == 30
+    assert explained["numeric"] == 24
+    assert explained["any_threshold"] == 25
+    others = explained.drop(["lexicographic", "any_threshold_on_reads"])
+    assert others.max() == explained["any_threshold"]
+
+
+def test_chance_is_one_over_the_ways_to_choose():
+    nulls = evidence.toy_chance()
+    assert [one.wrong for one in nulls] == [6, 6, 6]
+    assert [one.genes for one in nulls] == [30, 16, 11]
+    assert nulls[0].probability == pytest.approx(1 / 593_775)
+    assert nulls[2].probability == pytest.approx(1 / 462)
+
+
+def test_released_accuracies_are_counts_of_the_test_genes():
+    accuracy = published.released_results()["test_accuracy"].dropna()
+    counts = accuracy * evidence.TEST_GENES
+    assert (counts - counts.round()).abs().max() < 0.01
+
+
+def test_runs_meet_the_text_rule_exactly_and_the_numeric_rule_never():
+    table = evidence.coincidences(n_permutations=499).set_index("rule")
+    assert table.loc["lexicographic", "exact"] == 17
+    assert table.loc["numeric", "exact"] == 0
+    assert table["exact"].drop("lexicographic").max() <= 2
+    assert table.loc["lexicographic", "pvalue"] == pytest.approx(1 / 500)
+
+
+def test_coincidences_by_accident_are_not_called_evidence():
+    rng = np.random.default_rng(1)
+    n = 600
+    runs = pd.DataFrame(
+        {"rule": "any", "cell": rng.integers(0, 50, n), "distance": rng.integers(-40, 41, n)}
+    )
+    found = evidence.coincidences(runs, n_permutations=499).iloc[0]
+    assert found["pvalue"] > 0.01
+    assert found["by_chance"] == pytest.approx(found["exact"], abs=12)
+
+
+def test_majority_shares_of_the_cells_in_the_reference():
+    table = evidence.majority_matches().query("split == 'test'").set_index("cell")
+    for cell, value in {"E112": 0.866, "E109": 0.833, "E084": 0.862, "E096": 0.843}.items():
+        assert table.loc[cell, "predicted"] == pytest.approx(value, abs=0.001)
+    assert table["numeric"].between(0.6, 0.7).all()
+
+
+def test_cells_without_flips_are_the_best():
+    for column in ("published", "released"):
+        unflipped, best, lowest, highest = association.best_cells_are_unflipped(column)
+        assert unflipped == best
+        assert lowest > highest
+
+
+def test_flips_go_with_scores_beyond_the_median():
+    table = association.flips_and_scores()
+    found = association.rank_association(
+        table["flipped"], table["released"], n_resamples=200, n_permutations=199
+    )
+    assert found.estimate == pytest.approx(-0.81, abs=0.005)
+    assert (found.n, found.pvalue) == (55, 1 / 200)
+    assert found.low < found.estimate < found.high < 0
+    for column in ("published", "released"):
+        slopes = association.competing_slopes(
+            table["flipped"], table["median"], table[column], n_resamples=300
+        )
+        assert slopes["flipped"].high < 0
+        assert slopes["median"].high > 0
+
+
+def test_rank_association_matches_scipy_and_its_partial_form_removes_a_confounder():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=300)
+    x, y = z + rng.normal(size=300), z + rng.normal(size=300)
+    plain = association.rank_association(x, y, n_resamples=50, n_permutations=99)
+    assert plain.estimate == pytest.approx(pd.Series(x).corr(pd.Series(y), method="spearman"))
+    partial = association.rank_association(x, y, given=z, n_resamples=50, n_permutations=99)
+    assert abs(partial.estimate) < 0.15 < plain.estimate
+
+
+def test_a_step_is_found_where_it_is_and_not_elsewhere():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 5, 200)
+    y = 0.9 - 0.02 * x - 0.05 * (x >= 3) + rng.normal(0, 0.01, 200)
+    step = association.step_at(x, y, 3, n_resamples=200)
+    assert step.estimate == pytest.approx(-0.05, abs=0.01)
+    assert step.high < 0
+    nothing = association.step_at(x, 0.9 - 0.02 * x + rng.normal(0, 0.01, 200), 3, n_resamples=200)
+    assert nothing.low < 0 < nothing.high
+
+
+# label noise -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("high", "flipped"), [(0.5, 0.1), (0.5, 0.25), (0.4, 0.3), (0.7, 0.05)])
+@pytest.mark.parametrize("true_auroc", [1.0, 0.92])
+def test_the_ceiling_is_what_simulation_gives(high, flipped, true_auroc):
+    separation = None if true_auroc == 1 else noise.separation_of(true_auroc)
+    true, observed = noise.simulate_ceiling(high, flipped, separation=separation)
+    assert true == pytest.approx(true_auroc, abs=0.004)
+    assert observed == pytest.approx(noise.expected_auroc(true_auroc, high, flipped), abs=0.006)
+
+
+def test_the_decomposition_is_an_identity(flipping):
+    scores = np.random.default_rng(0).normal(size=len(flipping))
+    truth, observed = label(flipping, "numeric"), label(flipping, "lexicographic")
+    parts = noise.decompose(scores, truth, observed)
+    rebuilt = (1 - parts.weight_flipped) * parts.kept_over_low
+    rebuilt += parts.weight_flipped * parts.kept_over_flipped
+    assert rebuilt == pytest.approx(parts.observed)
+    assert parts.observed == pytest.approx(auroc(observed, scores))
+    with pytest.raises(DataError, match="no gene is flipped"):
+        noise.decompose(scores, truth, truth)
+    with pytest.raises(DataError, match="labelled high"):
+        noise.decompose(scores, observed, truth)
+
+
+def test_impossible_shares_are_refused():
+    with pytest.raises(DataError, match="expected 0 <= flipped < high < 1"):
+        noise.class_ceiling(0.3, 0.4)
+
+
+# alignment -------------------------------------------------------------------------------------
+
+
+def test_released_training_sets_come_out_one_column_off():
+    table = alignment.sets_reproduced().set_index(["kind", "alignment"])["exact"]
+    assert table["highly", "released"] == table["somewhat", "released"] == 55
+    assert table["highly", "aligned"] == 5
+    assert table["somewhat", "aligned"] == 0
+
+
+def test_random_sets_hold_eight_cells():
+    assert alignment.random_set_sizes() == {8: 110}
+
+
+def test_transfer_pairs_are_all_pairs():
+    pairs = alignment.transfer_pairs("released")
+    assert len(pairs) == 55 * 54
+    assert pairs.notna().all(axis=None)
+    own = published.released_results().query("experiment == 'deepchrome' and cell == 'E004'")
+    row = pairs.query("train_cell == 'E003' and test_cell == 'E004'").iloc[0]
+    assert row["change"] == pytest.approx(0.783108 - own["test_auroc"].iloc[0])
+
+
+@needs_table
+def test_the_carried_correlations_are_those_of_the_table():
+    frame = read_rpkm(TABLE).frame()[:6601]
+    for name, made in (
+        ("aligned", expression_correlation(frame)),
+        ("released", expression_correlation(one_column_off(frame))),
+    ):
+        np.testing.assert_allclose(
+            made.to_numpy(), published.rpkm_correlation(name).to_numpy(), atol=1e-6
+        )
+
+
+@needs_table
+def test_the_carried_counts_are_those_of_the_table():
+    table = read_rpkm(TABLE)
+    genes = published.gene_order().drop_duplicates("gene_id")
+    counts = published.label_rule_counts().set_index(["cell", "rule", "split"])["positive"]
+    row = pd.Series(np.arange(len(table.gene_id)), index=table.gene_id)
+    place = row.loc[genes["gene_id"]].to_numpy()
+    test = (genes["split"] == "test").to_numpy()
+    for cell in ("E003", "E112", "E123"):
+        text = table.text(cell)[place][test]
+        assert counts[cell, "lexicographic", "test"] == (text > table.median_text(cell)).sum()
+        above = table.rpkm(cell)[place][test] > float(table.median_text(cell))
+        assert counts[cell, "numeric", "test"] == above.sum()
+        assert published.rpkm_columns().loc[cell, "median"] == table.median_text(cell)
+
+
+# scoring and effects ---------------------------------------------------------------------------
+
+
+def test_the_smallest_example_is_ranked_in_opposite_order():
+    table = scoring_gap.smallest_example()
+    assert auroc(table["label"], table["probability"]) == 1
+    assert auroc(table["label"], table["positive_logit"]) == 0
+
+
+def test_released_linear_runs_below_one_half():
+    runs = scoring_gap.released_linear_runs()
+    lowest = runs[runs["chosen"] == "lowest training loss"]["auroc"]
+    assert ((lowest < 0.5).sum(), len(lowest)) == (18, 56)
+    assert lowest.min() == pytest.approx(0.162, abs=5e-4)
+
+
+def test_gaps_at_scale_one_are_those_of_the_models_themselves(cells):
+    dataset = next(iter(cells.values()))
+    both = {"scales": (1.0, 2.0), "seeds": (0,), "n_train": 100}
+    table = pd.concat([
+        scoring_gap.linear_gaps([dataset], epochs=(1,), **both),
+        scoring_gap.network_gaps([dataset], epochs=(1,), **both),
+    ])
+    assert table.groupby(["model", "scale"]).size().eq(1).all()
+    assert table["probability"].between(0, 1).all()
+    assert scoring_gap.rescaled(dataset, 1) is dataset
+    assert scoring_gap.rescaled(dataset, 1e9).counts.max() == 65_535
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DC2LIB_DATA", str(home))
+        store = store_of("simulated", 2, 450, 5)
+        from dc2lib.datasets import load_cells
+
+        datasets = load_cells("simulated", "", 2, 450, 5)
+        budget = Budget(paper_epochs=1, tuned_epochs=1, rates=1, seeds=2, n_train=100)
+        yield effects.train(datasets, str(store), budget, restarts=2), datasets
+
+
+def test_the_waterfall_ends_agree_with_its_parts(trained):
+    models, datasets = trained
+    for cell, dataset in datasets.items():
+        steps = effects.stages(models, dataset)
+        assert [one.name for one in steps] == list(effects.STAGES)
+        table = effects.waterfall(steps, n_resamples=50)
+        for model, part in table.groupby("model"):
+            total = part["estimate"].iloc[-1] - part["estimate"].iloc[0]
+            assert part["change"].sum() == pytest.approx(total)
+            last = steps[-1].scores[model]
+            expected = np.mean([auroc(steps[-1].labels, one) for one in last])
+            assert part["estimate"].iloc[-1] == pytest.approx(expected)
+        turned = table.query("model == 'linear' and stage == 'gene orientation'")["change"]
+        assert turned.iloc[0] == 0, cell
+
+
+def test_train_and_score_covers_every_combination(trained):
+    models, datasets = trained
+    boosting = {
+        (cell, rule): np.random.default_rng(0).random((one.split == "test").sum())
+        for cell, one in datasets.items() for rule in ("numeric", "lexicographic")
+    }
+    table = effects.train_and_score(models, boosting, datasets, n_resamples=20)
+    keys = ["cell", "recipe", "model", "labels", "scored_on", "scoring"]
+    assert not table.duplicated(keys).any()
+    assert len(table) == len(datasets) * 4 * (2 * 2 * 2 + 1)
+    leads = effects.advantages(models, boosting, datasets, n_resamples=20)
+    assert len(leads) == len(datasets) * 3 * 4
+
+
+def test_flipped_genes_by_hand():
+    text = ["1.000", "4.000", "12.000", "29.999", "31.000", "3.000"]
+    dataset = HistoneDataset.from_arrays(
+        np.zeros((6, 100, 5), int), list("abcdef"), "E003", ["test"] * 6, rpkm_text=text,
+        rpkm_median_text="3.329",
+    )
+    found = effects.flip_summary(dataset)
+    assert found["flipped"] == pytest.approx(2 / 6)
+    assert found["flipped_high"] == pytest.approx(2 / 4)
+    assert (found["rpkm_low"], found["rpkm_high"]) == (12.0, 29.999)
+    assert found["between_10_and_30"] == 1
