@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"stages, of {', '.join(STAGES)}; default all")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each way (default 5)")
-    parser.add_argument("--genes", type=int, default=3000, help="genes of the simulated cell type")
+    parser.add_argument("--genes", type=int, default=19_802, help="genes of the cell type")
     options = parser.parse_args()
     unknown = set(options.names) - set(STAGES)
     if unknown:
