@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from released_files import TABLE
 
 from dc2lib.audit import alignment, association, effects, evidence, noise, rules, scoring_gap
 from dc2lib.audit import report as reporting
@@ -18,7 +19,6 @@ from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
 from dc2lib.labels import label
 from dc2lib.scoring import auroc
-from released_files import TABLE
 
 needs_table = pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not here")
 
