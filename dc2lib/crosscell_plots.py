@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dc2lib.crosscell.sets import THRESHOLDS
 from dc2lib.plots import LABEL_COLOURS
@@ -93,7 +94,7 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
     rules = list(dict.fromkeys(means["labels"]))
     fig, axes = plt.subplots(len(rules), 2, figsize=(8.6, 0.9 + 2.9 * len(rules)), squeeze=False,
                              sharex="row")
-    orders = {"correlation": "(a) by correlation", "genes": "(b) by number of training genes"}
+    orders = {"correlation": "(a) by correlation", "genes": "(b) by training genes"}
     for row, rule in zip(axes, rules, strict=True):
         part = means[means["labels"] == rule]
         low, high = part["low"].min(), part["high"].max()
@@ -108,7 +109,8 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
             ])
             pad = 0.12 * (high - low)
             axis.set_xlim(low - 3 * pad, high + pad)
-            axis.set_title(f"{title}, {rule} labels", fontsize=9)
+            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.set_title(f"{title}\n{rule} labels", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("mean test AUROC (the axis is cut)")
     return fig
@@ -197,7 +199,8 @@ def driver_forest(table: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
-    fig.supxlabel("mean rank correlation with transfer, within test cell types", fontsize=10)
+    middle = axes[0, len(studies) // 2]
+    middle.set_xlabel("mean rank correlation with transfer, within test cell types")
     _legend_below(fig, axes)
     return fig
 

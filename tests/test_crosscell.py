@@ -1,121 +1,482 @@
+"""Cross-cell experiments: training sets as released, exact statistics of pairs, planted worlds."""
+
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from released_files import TABLE
+from scipy.stats import spearmanr
+from test_linear import planted
 
-from dc2lib.crosscell import (
-    between_cells,
-    correlation_summary,
-    expression_correlation,
-    expression_of,
-    genes_by_split,
-    mean_with_others,
-)
-from dc2lib.datasets import HistoneDataset, published, read_rpkm
+from dc2lib import crosscell, crosscell_plots
+from dc2lib.crosscell import cost, experiments, pairs, worlds
+from dc2lib.crosscell.transfer import transfer
+from dc2lib.datasets import open_cell, published, read_rpkm, write_cell
 from dc2lib.errors import DataError
+from dc2lib.grid import Fit, run_grid
+from dc2lib.labels import label
+from dc2lib.scoring import positive_score
+from dc2lib.training import PAPER, TUNED, Recipe, predict_logits
+
+SHARED = Path(__file__).parents[2] / "shared"
+TABLE = SHARED / "data/roadmap/57epigenomes.RPKM.pc.gz"
+RECIPE = Recipe(transform="log1p", optimizer="adam", learning_rate=0.1, epochs=2, patience=2)
+CELLS = ["A", "B", "C", "D"]
 
 
-def rpkm(n_genes=40, cells=("E003", "E004", "E005"), seed=0) -> pd.DataFrame:
-    values = np.random.default_rng(seed).gamma(0.5, 10, (n_genes, len(cells)))
-    return pd.DataFrame(values, index=[f"g{i}" for i in range(n_genes)], columns=list(cells))
+def square(values, cells=CELLS):
+    return pd.DataFrame(np.asarray(values, dtype=float), index=cells, columns=cells)
 
 
-def cell_of(name, genes, split, values):
-    counts = np.zeros((len(genes), 100, 5), dtype=int)
-    return HistoneDataset.from_arrays(counts, genes, name, split, rpkm=values)
+CORRELATION = square(
+    [[1, 0.8, 0.6, 0.1], [0.8, 1, 0.5, 0.2], [0.6, 0.5, 1, 0.3], [0.1, 0.2, 0.3, 1]]
+)
 
 
-def test_correlation_is_pearsons():
-    table = rpkm()
-    pd.testing.assert_frame_equal(expression_correlation(table), table.corr(), rtol=1e-12)
+# --- training sets ---
 
 
-def test_a_correlation_by_hand():
-    table = pd.DataFrame({"a": [0.0, 1, 2], "b": [0.0, 2, 4], "c": [1.0, 0, 1]})
-    matrix = expression_correlation(table)
-    assert matrix.loc["a", "b"] == pytest.approx(1)
-    assert matrix.loc["a", "c"] == pytest.approx(0)
+def test_training_sets_by_hand():
+    sets = crosscell.training_sets
+    assert sets(CORRELATION, "own") == {cell: (cell,) for cell in CELLS}
+    assert sets(CORRELATION, "own", inclusive=False) == {}
+    assert sets(CORRELATION, "all")["C"] == ("A", "B", "C", "D")
+    assert sets(CORRELATION, "all", inclusive=False)["C"] == ("A", "B", "D")
+    assert sets(CORRELATION, "highly") == {
+        "A": ("A", "B"), "B": ("A", "B"), "C": ("C",), "D": ("D",)
+    }
+    assert sets(CORRELATION, "highly", inclusive=False) == {"A": ("B",), "B": ("A",)}
+    assert sets(CORRELATION, "somewhat", inclusive=False) == {
+        "A": ("B", "C"), "B": ("A",), "C": ("A",)
+    }
 
 
-def test_scale_and_order_do_not_matter():
-    table = rpkm()
-    scaled = table.sample(frac=1, random_state=1) * [1, 10, 0.3] + [0, 5, 2]
-    pd.testing.assert_frame_equal(expression_correlation(scaled), expression_correlation(table))
+def test_a_threshold_is_not_reached_by_equality():
+    assert "C" not in crosscell.training_sets(CORRELATION, "somewhat")["B"]
 
 
-def test_only_the_named_genes_count_and_each_once():
-    table = rpkm()
-    genes = [*table.index[:20], table.index[0]]
-    expected = table.iloc[:20].corr()
-    pd.testing.assert_frame_equal(expression_correlation(table, genes), expected)
+def test_random_sets_have_their_size_and_are_drawn_from_the_seed():
+    names = [f"S{i:03d}" for i in range(20)]
+    correlation = square(np.eye(20), names)
+    inclusive = crosscell.training_sets(correlation, "random", n_random=10, seed=3)
+    exclusive = crosscell.training_sets(
+        correlation, "random", inclusive=False, n_random=10, seed=3
+    )
+    for cell in names:
+        assert len(set(inclusive[cell])) == len(set(exclusive[cell])) == 10
+        assert cell in inclusive[cell] and cell not in exclusive[cell]
+        assert len(set(inclusive[cell]) & set(exclusive[cell])) == 9
+    assert inclusive == crosscell.training_sets(correlation, "random", n_random=10, seed=3)
+    assert inclusive != crosscell.training_sets(correlation, "random", n_random=10, seed=4)
+    assert len(crosscell.training_sets(CORRELATION, "random")["A"]) == 4
 
 
-def test_normalised_runs_from_0_to_1():
-    matrix = expression_correlation(rpkm(), normalise=True)
-    assert matrix.to_numpy().min() == 0
-    assert matrix.to_numpy().max() == 1
-    np.testing.assert_allclose(np.diag(matrix), 1)
+def test_a_cell_without_correlation_takes_no_part():
+    table = CORRELATION.copy()
+    table.loc["D"] = table["D"] = np.nan
+    assert crosscell.training_sets(table, "all") == dict.fromkeys(("A", "B", "C"), ("A", "B", "C"))
 
 
-def test_a_cell_without_expression_stays_empty():
-    table = rpkm().assign(E128=np.nan, E127=3.0)
-    matrix = expression_correlation(table, normalise=True)
-    assert matrix[["E128", "E127"]].isna().all().all()
-    assert matrix.iloc[:3, :3].notna().all().all()
+def test_unknown_sets_are_refused():
+    with pytest.raises(DataError, match="highly"):
+        crosscell.training_sets(CORRELATION, "very")
+    with pytest.raises(DataError, match="highly, somewhat"):
+        crosscell.exact_sets(CORRELATION, "random")
 
 
-def test_what_cannot_be_correlated():
-    with pytest.raises(DataError, match=r"1 gene\(s\) have no expression: g99"):
-        expression_correlation(rpkm(), ["g1", "g99"])
-    with pytest.raises(DataError, match="at least 3 genes"):
-        expression_correlation(rpkm(), ["g1", "g2"])
+@pytest.mark.parametrize("kind", ["highly", "somewhat"])
+def test_released_sets_come_out_with_the_columns_one_off(kind):
+    released, aligned = (published.rpkm_correlation(name) for name in ("released", "aligned"))
+    assert crosscell.exact_sets(released, kind) == (55, 55)
+    assert crosscell.exact_sets(aligned, kind) == ({"highly": 5, "somewhat": 0}[kind], 55)
 
 
-def test_summary_compares_with_the_first():
-    first = expression_correlation(rpkm())
-    second = 1 - (1 - first) / 2
-    table = correlation_summary({"train": first, "test": second}).set_index("split")
-    assert table.loc["test", "similarity"] == pytest.approx(1)
-    assert table.loc["train", "mean"] == pytest.approx(between_cells(first).mean())
-    assert table.loc["test", "highest"] == between_cells(second).max()
-    with pytest.raises(DataError, match="three cell types"):
-        correlation_summary({"train": first.iloc[:2, :2]})
+@pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not there")
+def test_released_sets_come_out_of_the_real_table():
+    table = read_rpkm(TABLE).frame().iloc[:6601]
+    one_off = crosscell.expression_correlation(crosscell.one_column_off(table))
+    right = crosscell.expression_correlation(table)
+    for kind, exact in {"highly": 5, "somewhat": 0}.items():
+        assert crosscell.exact_sets(one_off, kind) == (55, 55)
+        assert crosscell.exact_sets(right, kind) == (exact, 55)
+    assert one_off["E128"].isna().all()
+    for name, matrix in {"released": one_off, "aligned": right}.items():
+        carried = published.rpkm_correlation(name)
+        np.testing.assert_allclose(matrix, carried, atol=1e-6)
+    log = crosscell.expression_correlation(np.log1p(table))
+    np.testing.assert_allclose(log, published.rpkm_correlation("log"), atol=1e-6)
 
 
-def test_mean_with_others_leaves_the_diagonal_out():
-    matrix = pd.DataFrame([[1, 0.2, 0.4], [0.2, 1, 0.0], [0.4, 0, 1]], list("abc"), list("abc"))
-    means = mean_with_others({"train": matrix})["train"]
-    np.testing.assert_allclose(means, [0.3, 0.1, 0.2])
+@pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is not there")
+def test_the_carried_training_sets_are_the_reference():
+    import json
+
+    text = (SHARED / "reference/released_training_sets.json").read_text()
+    assert json.loads(text) == published.released_training_sets()
 
 
-def test_datasets_are_joined_by_gene():
-    first = cell_of("A", ["a", "b", "c"], ["train", "train", "test"], [1.0, 2, 3])
-    second = cell_of("B", ["c", "b", "d"], ["test", "valid", "test"], [30.0, 20, 40])
-    table = expression_of({"A": first, "B": second})
-    assert table.loc["c"].tolist() == [3, 30]
-    assert sorted(table.index) == ["b", "c"]
-    assert genes_by_split({"A": first, "B": second}) == {"train": [], "valid": [], "test": ["c"]}
+def test_one_column_off_gives_each_cell_the_next():
+    table = pd.DataFrame({"A": [1.0, 2], "B": [3.0, 4], "C": [5.0, 6]})
+    shifted = crosscell.one_column_off(table)
+    assert shifted["A"].tolist() == [3, 4] and shifted["B"].tolist() == [5, 6]
+    assert shifted["C"].isna().all()
 
 
-def test_datasets_that_cannot_be_joined():
-    first = cell_of("A", ["a"], ["train"], [1.0])
-    with pytest.raises(DataError, match="share no gene"):
-        expression_of({"A": first, "B": cell_of("B", ["b"], ["train"], [1.0])})
-    bare = HistoneDataset.from_arrays(np.zeros((1, 100, 5), int), ["a"], "C", ["train"])
-    with pytest.raises(DataError, match="C has no expression"):
-        expression_of({"A": first, "C": bare})
+def test_correlation_of_a_study():
+    study = {cell: planted(cell, seed=number) for number, cell in enumerate(CELLS)}
+    table = crosscell.expression_of(study).iloc[:100]
+    plain = crosscell.study_correlation(study)
+    np.testing.assert_allclose(plain, np.corrcoef(table.T), atol=1e-12)
+    log = crosscell.study_correlation(study, log=True)
+    np.testing.assert_allclose(log, np.corrcoef(np.log1p(table).T), atol=1e-12)
+    off = crosscell.study_correlation(study, "released")
+    assert off.loc["A", "B"] == pytest.approx(plain.loc["B", "C"]) and off["D"].isna().all()
+    measured = {
+        cell: replace(planted(cell), source="roadmap") for cell in ("E012", "E013")
+    }
+    real = crosscell.study_correlation(measured)
+    assert real.loc["E012", "E013"] == published.rpkm_correlation().loc["E012", "E013"]
+    with pytest.raises(DataError, match="sideways"):
+        crosscell.study_correlation(study, "sideways")
 
 
-@pytest.mark.skipif(not TABLE.is_file(), reason="the real RPKM table is not here")
-def test_the_released_training_sets_follow_from_the_shifted_table():
-    sets = published.released_training_sets()
-    exact = {}
-    for alignment in ("aligned", "released"):
-        table = read_rpkm(TABLE, alignment)
-        matrix = expression_correlation(table.frame(), table.gene_id[:6601])
-        exact[alignment] = sum(
-            set(matrix.index[matrix[cell] > 0.75]) == set(cells)
-            for cell, cells in sets["inclusive_high"].items()
+# --- experiments ---
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    place = tmp_path_factory.mktemp("store")
+    for number, cell in enumerate(CELLS):
+        strands = np.tile(["+", "-"], 90)
+        write_cell(replace(planted(cell, seed=number), strand=strands), place)
+    return str(place)
+
+
+@pytest.fixture(scope="module")
+def records(home, tmp_path_factory):
+    base = Fit("linear", RECIPE, ("",), "", home)
+    fits = experiments.planned_experiments(base, CORRELATION, n_random=2)
+    done = run_grid(list(fits.values()), tmp_path_factory.mktemp("fits"), progress=False)
+    return dict(zip(fits, done, strict=True))
+
+
+def test_planned_experiments(records):
+    assert sorted({name for name, _ in records}) == sorted(crosscell.EXPERIMENTS)
+    assert ("exclusive_highly", "C") not in records
+    assert records["deepchrome", "B"].fit.train_cells == ("B",)
+    assert records["exclusive_all", "B"].fit.train_cells == ("A", "C", "D")
+    base = records["deepchrome", "A"].fit
+    only = experiments.planned_experiments(
+        base, CORRELATION, experiments=["exclusive_highly"], test_cells=["A", "D"]
+    )
+    assert list(only) == [("exclusive_highly", "A")]
+
+
+def test_experiment_table_by_hand(home, records):
+    table = experiments.experiment_table(records, CORRELATION).set_index(["experiment", "cell"])
+    row = table.loc["exclusive_somewhat", "A"]
+    test = open_cell("A", home).take("test")
+    auroc = records["exclusive_somewhat", "A"].test_auroc(label(test))
+    assert row["auroc"] == auroc and row["genes"] == 200 and row["cells"] == 2
+    assert row["correlation"] == pytest.approx(0.7) and not row["own"]
+    own = records["deepchrome", "A"].test_auroc(label(test))
+    assert row["change"] == pytest.approx(auroc - own)
+    assert table.loc["deepchrome", "A"]["change"] == 0
+
+
+def test_normalised_by_cell():
+    table = pd.DataFrame(
+        {
+            "experiment": ["deepchrome", "inclusive_all", "exclusive_all"] * 2,
+            "cell": ["Z"] * 3 + ["Y"] * 3,
+            "auroc": [0.6, 0.8, 0.7, 0.9, 0.9, 0.9],
+        }
+    ).iloc[:-1]
+    wide = experiments.normalised_by_cell(table)
+    assert wide.columns.tolist() == ["Z", "Y"]
+    assert wide["Z"].tolist() == pytest.approx([0, 1, 0.5])
+    assert wide["Y"].isna().all()
+
+
+def test_against_baseline_pairs_the_same_cells(records):
+    table = experiments.against_baseline(records, n_resamples=50).set_index("experiment")
+    assert "deepchrome" not in table.index
+    highly = table.loc["inclusive_highly"]
+    assert highly["n"] == 2  # C and D train on themselves alone: their own model
+    means = experiments.experiment_means(records, n_resamples=50).set_index("experiment")
+    both = experiments.experiment_table(records, CORRELATION)
+    change = both[both["experiment"] == "inclusive_all"]["change"].mean()
+    assert table.loc["inclusive_all", "estimate"] == pytest.approx(change)
+    assert means.loc["inclusive_all", "n"] == 4
+    assert (table["holm"] >= table["pvalue"]).all()
+
+
+def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
+    cells = [planted("A"), planted("B", seed=1)]
+    for cell in (cells[0], cells[1].select(np.arange(5, 179))):
+        write_cell(cell, tmp_path / "store")
+    base = Fit("linear", RECIPE, ("",), "", str(tmp_path / "store"))
+    fits = experiments.planned_experiments(base, CORRELATION.loc[["A", "B"], ["A", "B"]],
+                                           experiments=["deepchrome"])
+    done = run_grid(list(fits.values()), tmp_path / "fits", progress=False)
+    means = experiments.experiment_means(dict(zip(fits, done, strict=True)), n_resamples=20)
+    assert len(done[0].test_logits) == 40 and len(done[1].test_logits) == 39
+    test = open_cell("A", base.home).take("test")
+    first = replace(done[0], test_logits=done[0].test_logits[:39]).test_auroc(label(test)[:39])
+    second = done[1].test_auroc(label(open_cell("B", base.home).take("test")))
+    assert means["estimate"][0] == pytest.approx((first + second) / 2)
+
+
+def test_size_and_correlation_finds_planted_slopes():
+    rng = np.random.default_rng(0)
+    rows = []
+    for cell in range(12):
+        level = rng.normal()
+        for _ in range(8):
+            genes, correlation, own = 2 ** rng.integers(5, 10), rng.random(), rng.random() < 0.5
+            auroc = level + 0.02 * np.log2(genes) + 0.03 * correlation - 0.01 * own
+            rows.append((str(cell), genes, correlation, own, auroc))
+    table = pd.DataFrame(rows, columns=["cell", "genes", "correlation", "own", "auroc"])
+    slopes = experiments.size_and_correlation(table, n_resamples=20)
+    assert slopes["estimate"].tolist() == pytest.approx([0.02, 0.03, -0.01])
+    assert (slopes["high"] - slopes["low"]).max() < 1e-9
+
+
+def test_prediction_shift_by_hand(home, records):
+    one, other = records["inclusive_all", "B"], records["deepchrome", "B"]
+    shift = experiments.prediction_shift(one, other, n_bins=4)
+    rpkm = open_cell("B", home).take("test").rpkm
+    difference = positive_score(one.test_logits) - positive_score(other.test_logits)
+    lowest = difference[np.argsort(rpkm, kind="stable")[:10]]
+    first = shift.iloc[0]
+    assert first["n"] == 10 and first["position"] == 0.125
+    assert first["mean"] == pytest.approx(lowest.mean())
+    assert first["lower"] == pytest.approx(np.quantile(lowest, 0.25))
+    assert first["low"] < first["mean"] < first["high"]
+    with pytest.raises(DataError, match="same cell type"):
+        experiments.prediction_shift(one, records["deepchrome", "A"])
+
+
+# --- cost ---
+
+
+def test_cost_counts_equal_trainings_once():
+    base = Fit("deepchrome_average", TUNED, ("",), "", "nowhere")
+    fits = experiments.planned_experiments(base, CORRELATION, experiments=["inclusive_all"])
+    whole = cost.grid_cost(fits.values(), 100, 50)
+    assert whole == cost.Cost(4, 1, 20 * 400, 20 * 400, 20 * 50 * 4)
+    once = [replace(fit, each_gene_once=True) for fit in fits.values()]
+    assert cost.grid_cost(once, 100, 50).gene_passes == 20 * 100
+    few = [replace(fit, n_train=30) for fit in fits.values()]
+    assert cost.grid_cost(few, 100, 50).gene_passes == 20 * 4 * 30
+    speed = cost.Speed(passes=2.0, evaluations=8.0)
+    assert whole.hours(speed) == pytest.approx((4000 + 500) / 3600)
+    assert whole.hours(speed, workers=100) == pytest.approx(4000 / 3600)
+
+
+def test_cost_of_the_papers_grid():
+    fits = experiments.planned_experiments(
+        Fit("deepchrome_average", PAPER, ("",), "", "nowhere"),
+        published.rpkm_correlation("released"),
+    )
+    whole = cost.grid_cost(fits.values(), 6601, 6601)
+    assert sum(name == "inclusive_all" for name, _ in fits) == 55
+    assert whole.longest == 55 * 6601 * 100
+    assert whole.fits - whole.trainings >= 54
+
+
+def test_speed_comes_from_the_seconds(records):
+    speed = cost.measured_speed(list(records.values()))
+    assert speed.passes > 0 and speed.evaluations > 0
+
+
+# --- transfer ---
+
+
+def test_transfer_equals_one_model_on_one_cell(home, records, tmp_path):
+    own = {cell: records["deepchrome", cell] for cell in CELLS}
+    matrix = transfer(own, tmp_path)
+    test = open_cell("C", home).take("test")
+    logits = predict_logits(own["B"].load_model(), test.counts, transform="log1p")
+    expected = replace(own["B"], test_logits=logits).test_auroc(label(test))
+    assert matrix.loc["B", "C"] == pytest.approx(expected)
+    assert matrix.loc["A", "A"] == own["A"].test_auroc(label(open_cell("A", home).take("test")))
+    assert len(list(tmp_path.glob("*.npz"))) == 4
+
+
+def test_transfer_is_kept_on_disk(records, tmp_path, monkeypatch):
+    own = {cell: records["deepchrome", cell] for cell in CELLS}
+    first = transfer(own, tmp_path)
+    monkeypatch.setattr("dc2lib.crosscell.transfer.evaluate_all", None)
+    pd.testing.assert_frame_equal(first, transfer(own, tmp_path))
+    changed = {cell: own[cell] for cell in CELLS[:-1]}
+    with pytest.raises(RuntimeError, match="test cell type A"):
+        transfer(changed, tmp_path)
+
+
+# --- statistics of pairs ---
+
+
+def random_tables(n=8, seed=0):
+    rng = np.random.default_rng(seed)
+    cells = [f"S{i:03d}" for i in range(n)]
+    return square(rng.random((n, n)), cells), square(rng.random((n, n)), cells)
+
+
+def test_rank_correlations_are_spearmans():
+    driver, values = random_tables()
+    y = values.to_numpy().copy()
+    np.fill_diagonal(y, np.nan)
+    found = pairs.rank_correlations(driver.to_numpy(), y)
+    for column in range(8):
+        others = np.arange(8) != column
+        expected = spearmanr(driver.to_numpy()[others, column], y[others, column]).statistic
+        assert found[column] == pytest.approx(expected)
+    assert pairs.within_test_cells(driver.to_numpy(), y) == pytest.approx(found.mean())
+
+
+def test_ties_and_missing_drivers():
+    driver = np.array([[1.0, 1, np.nan], [1, 2, 3], [2, 2, 4], [3, 1, 5]])
+    values = np.array([[1.0, 4, 1], [2, 3, 2], [3, 2, 3], [4, 1, 4]])
+    found = pairs.rank_correlations(driver, values)
+    assert found[0] == pytest.approx(spearmanr(driver[:, 0], values[:, 0]).statistic)
+    assert found[1] == pytest.approx(0) and found[2] == pytest.approx(1)
+    assert np.isnan(pairs.rank_correlations(np.ones((4, 1)), values[:, :1]))[0]
+
+
+def test_pair_statistics_ignore_how_hard_a_test_cell_is_and_how_good_a_training_cell():
+    driver, values = random_tables()
+    harder = values + np.arange(8)
+    for name in ("within_test_cells", "beyond_training_cell"):
+        plain = pairs.two_way_interval(driver, values, name, n_resamples=5).estimate
+        assert pairs.two_way_interval(driver, harder, name, n_resamples=5).estimate == (
+            pytest.approx(plain)
         )
-    assert exact["released"] == len(sets["inclusive_high"])
-    assert exact["aligned"] < 10
+    better = values.add(np.arange(8) * 10.0, axis=0)
+    beyond = [
+        pairs.two_way_interval(driver, table, "beyond_training_cell", n_resamples=5).estimate
+        for table in (values, better)
+    ]
+    assert beyond[0] == pytest.approx(beyond[1])
+
+
+def test_a_training_cells_own_quality_is_found_and_a_pairs_is_found():
+    _, noise = random_tables(12)
+    quality = pd.Series(np.linspace(0, 1, 12), index=noise.index)
+    transfer_ = noise * 0.01 + pairs.by_training_cell(quality)
+    driver = pairs.by_training_cell(quality)
+    found = pairs.two_way_interval(driver, transfer_, n_resamples=100)
+    assert found.estimate > 0.95 and found.low > 0.8
+    assert pairs.mantel(driver, transfer_, n_permutations=200) == pytest.approx(1 / 201)
+    alike, _ = random_tables(12, seed=2)
+    alike = (alike + alike.T) / 2
+    both = transfer_ + 0.2 * alike
+    assert pairs.mantel(alike, both, "beyond_training_cell", n_permutations=200) < 0.01
+
+
+def test_mantel_is_calibrated_where_there_is_nothing():
+    pvalues = []
+    for seed in range(60):
+        driver, values = random_tables(7, seed)
+        driver = (driver + driver.T) / 2
+        quality = np.random.default_rng(seed + 1000).normal(size=7)
+        pvalues.append(pairs.mantel(driver, values.add(quality, axis=0), n_permutations=99))
+    assert 0 <= np.mean(np.array(pvalues) < 0.05) < 0.17
+    assert 0.35 < np.mean(pvalues) < 0.65
+
+
+def test_pairs_and_changes():
+    values = square([[0.9, 0.7, 0.6, 0.5]] * 4)
+    table = pairs.pair_table(CORRELATION, values)
+    assert len(table) == 12 and (table["train_cell"] != table["test_cell"]).all()
+    row = table[(table["train_cell"] == "A") & (table["test_cell"] == "B")].iloc[0]
+    assert row["driver"] == 0.8 and row["auroc"] == 0.7 and row["change"] == 0
+    assert pairs.change_from_own(values).to_numpy().max() == 0
+
+
+def test_too_few_cells_are_refused():
+    with pytest.raises(DataError, match="at least 4 cell types"):
+        pairs.two_way_interval(*(table.iloc[:3, :3] for table in random_tables()))
+
+
+def test_published_drivers_of_transfer():
+    scores = published.released_test_on_rest().rename_axis(None)
+    flips = published.label_audit()["labels_flipped"][scores.columns]
+    drivers = {
+        "released_correlation": published.rpkm_correlation("released"),
+        "aligned_correlation": published.rpkm_correlation("aligned"),
+        "label_flips": pairs.by_training_cell(-flips),
+    }
+    told = worlds.driver_table(drivers, scores, n_resamples=20, n_permutations=20)
+    told = told.set_index("driver")
+    assert told["estimate"].round(2).to_dict() == {
+        "released_correlation": 0.10, "aligned_correlation": -0.02, "label_flips": 0.74
+    }
+    assert told.loc["label_flips", "positive"] == 55
+
+
+# --- simulated worlds ---
+
+
+def test_linear_transfer_by_hand():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    features = {cell: rng.random((60, 5)) for cell in "AB"}
+    labels = {cell: (features[cell][:, 0] > 0.5).astype(int) for cell in "AB"}
+    train, test = np.arange(60) < 30, np.arange(60) >= 30
+    matrix = worlds.linear_transfer(features, labels, train, test)
+    model = LogisticRegression(C=100.0, max_iter=1000).fit(features["A"][train], labels["A"][train])
+    positive, negative = (
+        model.decision_function(features["B"][test & (labels["B"] == side)]) for side in (1, 0)
+    )
+    expected = (positive[:, None] > negative).mean()
+    assert matrix.loc["A", "B"] == pytest.approx(expected)
+
+
+def test_worlds_differ_by_their_rule_only():
+    shared = worlds.linear_world(6, 300, 1, True)
+    specific = worlds.linear_world(6, 300, 1, False, 1.0)
+    for name in worlds.DRIVERS:
+        pd.testing.assert_frame_equal(shared.drivers[name], specific.drivers[name])
+    off = ~np.eye(6, dtype=bool)
+    loss = [
+        np.diag(world.transfer["numeric"]).mean() - world.transfer["numeric"].to_numpy()[off].mean()
+        for world in (shared, specific)
+    ]
+    assert loss[1] > loss[0] + 0.05
+    assert list(shared.transfer) == ["numeric", "lexicographic"]
+
+
+# --- figures ---
+
+
+def test_every_figure_draws_what_it_is_given(records):
+    table = experiments.experiment_table(records, CORRELATION)
+    about = table.groupby(["labels", "experiment"], as_index=False)[["correlation", "genes"]].mean()
+    means = experiments.experiment_means(records, n_resamples=20).assign(labels="numeric")
+    changes = experiments.against_baseline(records, n_resamples=20).assign(labels="numeric")
+    driver, values = random_tables()
+    told = worlds.driver_table({"aligned_correlation": driver}, values, n_resamples=20,
+                               n_permutations=20).assign(labels="numeric")
+    shift = experiments.prediction_shift(
+        records["inclusive_all", "A"], records["deepchrome", "A"], n_bins=4
+    )
+    figures = [
+        crosscell_plots.correlation_maps({"right": CORRELATION}),
+        crosscell_plots.experiment_maps({"numeric": experiments.normalised_by_cell(table)}),
+        crosscell_plots.experiment_bars(means.merge(about)),
+        crosscell_plots.change_forest(changes.assign(setup="all genes")),
+        crosscell_plots.pair_panels(
+            {name: (pairs.pair_table(driver, values), "r", "text") for name in ("a", "b", "c")}
+        ),
+        crosscell_plots.driver_forest(told.assign(study="simulated")),
+        crosscell_plots.world_dots(told.assign(world="shared")),
+        crosscell_plots.probability_shift(shift),
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+        assert any(axis.has_data() for axis in figure.axes)
+    bars = figures[2].axes[0].get_yticklabels()
+    assert bars[-1].get_text().startswith("DeepChrome (own), r 1.00")

@@ -41,17 +41,22 @@ class World:
 
 
 def linear_world(
-    n_cells: int = 24, n_genes: int = 1500, seed: int = 0, **parameters: float | bool | str
+    n_cells: int = 24,
+    n_genes: int = 1500,
+    seed: int = 0,
+    shared_rule: bool = True,
+    rule_divergence: float = 0.5,
 ) -> World:
     """Simulate cell types and try the 12-parameter model of each on all, under both label rules.
 
     Parameters
     ----------
-    n_cells, n_genes, seed, parameters
+    n_cells, n_genes, seed, shared_rule, rule_divergence
         As for `dc2lib.datasets.simulated.simulate`. One cell type is in memory at a time.
     """
+    world = {"shared_rule": shared_rule, "rule_divergence": rule_divergence}
     features, labels, rpkm, flips = {}, {rule: {} for rule in RULES}, {}, {}
-    for dataset, _ in iter_cells(n_cells, n_genes, seed, **parameters):
+    for dataset, _ in iter_cells(n_cells, n_genes, seed, **world):
         features[dataset.cell] = mark_means(dataset.counts, "log1p")
         rpkm[dataset.cell] = dataset.rpkm
         flips[dataset.cell] = flipped(dataset).mean()
