@@ -168,9 +168,7 @@ def cell_figures(counts: np.ndarray, x: np.ndarray) -> tuple[dict, np.ndarray]:
         "expression_knots": rounded(knots),
         "score_mean": rounded(mean.T),
         "score_sd": rounded(sd.T),
-        "residual_correlation": rounded(
-            [np.corrcoef(residual[tertile == k].T) for k in range(3)]
-        ),
+        "residual_correlation": rounded([np.corrcoef(residual[tertile == k].T) for k in range(3)]),
         "promoter_state_score": rounded(
             [score[state == k, TSS_MARK].mean() for k in range(N_PROMOTER_STATES)]
         ),
@@ -243,6 +241,21 @@ def correct_profiles(figures: dict, cell: int, counts: np.ndarray, x: np.ndarray
         stored["profile"] = rounded(profile / profile.mean(axis=3, keepdims=True))
 
 
+def check_figures(counts: np.ndarray, x: np.ndarray) -> dict:
+    """What simulated cell types are compared with: means, empty bins, correlations."""
+    high = x > 0
+    logs = np.log1p(counts)
+    return {
+        "mean": rounded([counts[high == k].mean(axis=(0, 1)) for k in (0, 1)]),
+        "empty_bins": rounded([(counts[high == k] == 0).mean(axis=(0, 1)) for k in (0, 1)]),
+        "mark_correlation": rounded(np.corrcoef(np.log1p(counts.mean(axis=1)).T)),
+        "neighbour_correlation": rounded(
+            [texture(counts[:, :, m])[[0, 2, 4]] for m in range(len(MARKS))]
+        ),
+        "log_spread": rounded(logs.std(axis=(0, 1))),
+    }
+
+
 def rpkm_figures(rpkm: np.ndarray) -> dict:
     """Quantile functions of RPKM in groups of cells with similar median; drift by gene order."""
     cells = np.array_split(np.argsort(np.median(rpkm, axis=0)), N_RPKM_GROUPS)
@@ -291,6 +304,7 @@ def main(mirror: str = "../shared/data") -> None:
         correct_profiles(figures, i, counts, x)
         stored = figures["cells"][CELLS[i]]
         stored["profile"] = rounded(stored["profile"], 2)
+        stored["check"] = check_figures(counts, x)
     text = json.dumps(figures, indent=1)
     print(re.sub(r"\s*\n\s+(?=[-\d.]+[,\s])|(?<=\d)\s*\n\s*(?=\])", "", text))
 

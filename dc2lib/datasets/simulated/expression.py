@@ -59,25 +59,26 @@ def lineage_tightness(lineage: int, n_lineages: int) -> float:
     """Scale of cell-specific variance: some lineages are tight, others loose; mean 1."""
     if n_lineages == 1:
         return 1.0
-    return float(np.linspace(0.2, 1.8, n_lineages)[lineage])
+    return float(np.linspace(0.1, 1.9, n_lineages)[lineage])
 
 
 def median_position(index: int) -> float:
     """Where cell type number `index` lies (0 to 1) among real cell types ordered by median RPKM.
 
-    Equidistributed, whatever the number of cells: multiples of the golden ratio. The second cell
-    has a median that begins with "1.".
+    Equidistributed, whatever the number of cells: multiples of the golden ratio. The first has a
+    median as E012 and E013 have, the second one that begins with "1.".
     """
-    return float((0.42 + 0.6180339887 * index) % 1.0)
+    return float((0.67 + 0.3819660113 * index) % 1.0)
 
 
 def rpkm_from_latent(latent: np.ndarray, position: float) -> np.ndarray:
     """RPKM (gene,) with a real cell type's distribution, from the ranks of latent expression."""
     figures = published_figures()["rpkm"]
     groups = np.array(figures["log10"])
-    place = np.clip(position * len(groups) - 0.5, 0, len(groups) - 1)
-    below = min(int(place), len(groups) - 2)
+    place = position * len(groups) - 0.5
+    below = min(max(int(place), 0), len(groups) - 2)
     log_rpkm = groups[below] + (place - below) * (groups[below + 1] - groups[below])
+    log_rpkm = np.maximum.accumulate(log_rpkm)
     probability = (rankdata(latent) - 0.5) / len(latent)
     return 10.0 ** np.interp(ndtri(probability), ndtri(figures["probability"]), log_rpkm)
 

@@ -27,6 +27,7 @@ from dc2lib.datasets.simulated.truth import (
     SimulatedStudy,
     SimulationTruth,
 )
+from dc2lib.errors import DataError
 
 FIRST_GENE = 900_001  # of the Ensembl ids: six digits, beyond the real genes
 UPSTREAM = 0.6  # share of displaced H3K4me3 peaks
@@ -44,7 +45,7 @@ def simulate(
     *,
     rule: str | Rule | Callable[[Activity], np.ndarray] | None = None,
     shared_rule: bool = True,
-    rule_divergence: float = 0.5,
+    rule_divergence: float = 0.4,
     lineage_specific: float = 0.14,
     cell_specific: float = 0.12,
     n_lineages: int = 3,
@@ -72,7 +73,7 @@ def simulate(
     shared_rule : bool
         False: each cell type has its own relation of marks and expression, alike within a lineage.
     rule_divergence : float
-        How far these relations lie apart (0: not at all; 1: near unrelated between lineages).
+        How far these relations lie apart (0: not at all; 1: unrelated, even opposite).
     lineage_specific, cell_specific : float
         Shares of the variance of latent expression; the rest is common to all cell types.
     n_lineages : int
@@ -270,16 +271,22 @@ def _planted(
     if rule.expression is None:
         return MarkState(background, score, displaced, focus, np.zeros(design.n_genes))
     read = score if rotation is None else hm.rotated(score, rotation)
-    told = rule.expression(Activity(read, displaced, genes.group, marks))
-    mixed = design.signal * _without_ties(told, rng) + np.sqrt(1 - design.signal**2) * background
-    expression = expr.normal_scores(mixed)
-    return MarkState(expression, score, displaced, focus, expr.normal_scores(told))
+    told = np.asarray(rule.expression(Activity(read, displaced, genes.group, marks)), dtype=float)
+    if told.shape != (design.n_genes,) or not np.isfinite(told).all():
+        raise DataError(
+            f"Rule {rule.name!r} gave values of shape {told.shape}: expected one number a gene,"
+            f" shape ({design.n_genes},), none missing."
+        )
+    best = expr.normal_scores(told)
+    mixed = design.signal * best / max(best.std(), 1e-9)
+    mixed += np.sqrt(1 - design.signal**2) * background
+    return MarkState(_without_ties(mixed, background), score, displaced, focus, best)
 
 
-def _without_ties(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    order = np.lexsort((rng.random(len(values)), values))
+def _without_ties(values: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Normal scores of `values` (gene,), ties in the order of `background`."""
     ranks = np.empty(len(values))
-    ranks[order] = np.arange(len(values))
+    ranks[np.lexsort((background, values))] = np.arange(len(values))
     return expr.normal_scores(ranks)
 
 

@@ -1,0 +1,446 @@
+"""Simulated cell types: like real ones where it counts, and true to what was planted."""
+
+import re
+from itertools import islice
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
+from dc2lib.datasets.released import read_csv_folder
+from dc2lib.datasets.simulated import (
+    RULES,
+    Rule,
+    iter_cells,
+    simulate,
+    write_released_csv,
+    write_rpkm_table,
+)
+from dc2lib.datasets.simulated.figures import published_figures
+from dc2lib.errors import DataError
+from dc2lib.labels import flipped, label
+
+K36, K4ME3 = MARKS.index("H3K36me3"), MARKS.index("H3K4me3")
+
+
+def log_means(dataset: HistoneDataset) -> np.ndarray:
+    return np.log1p(dataset.counts.mean(axis=1))
+
+
+def auroc(features: np.ndarray, dataset: HistoneDataset, rule: str, model: object) -> float:
+    labels = label(dataset, rule)
+    train, test = dataset.split == "train", dataset.split == "test"
+    model.fit(features[train], labels[train])
+    return roc_auc_score(labels[test], model.predict_proba(features[test])[:, 1])
+
+
+def linear_auroc(dataset: HistoneDataset, rule: str = "numeric") -> float:
+    return auroc(log_means(dataset), dataset, rule, LogisticRegression(max_iter=1000))
+
+
+def boosting() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(random_state=0)
+
+
+def blocks(dataset: HistoneDataset) -> np.ndarray:
+    """Log mean counts of blocks of five bins (gene, block and mark)."""
+    means = dataset.counts.reshape(len(dataset), 20, 5, -1).mean(axis=2)
+    return np.log1p(means).reshape(len(dataset), -1)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return simulate(n_cells=3, n_genes=300, seed=5)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """Cell types like E012 (blend 0) and E013 (blend 1), as large as the real ones."""
+    size = {"n_cells": 1, "n_genes": 18_000, "seed": 1, "library_spread": 0.0}
+    return [next(iter_cells(**size, blend=blend)) for blend in (0.0, 1.0)]
+
+
+# what comes out
+
+
+def test_a_study_has_the_documented_form(small):
+    assert list(small.datasets) == ["S001", "S002", "S003"]
+    dataset = small.datasets["S002"]
+    assert dataset.counts.shape == (300, 100, 5)
+    assert dataset.counts.dtype == np.uint16
+    assert dataset.marks == MARKS
+    assert dataset.source == "simulated"
+    assert dataset.gene_id[0] == "ENSG00000900001"
+    assert dataset.split.tolist() == [split for split in SPLITS for _ in range(100)]
+    np.testing.assert_array_equal(dataset.gene_id, small.datasets["S001"].gene_id)
+    np.testing.assert_array_equal(dataset.strand, small.truth.genes.strand)
+    assert small.truth.of_cells("expression").shape == (3, 300)
+    assert small.truth.of_cells("mark_level").shape == (3, 300, 5)
+    assert [truth.lineage for truth in small.truth.cells.values()] == [0, 1, 2]
+    assert small.truth.rule == "calibrated"
+
+
+def test_splits_follow_the_fractions():
+    dataset, _ = next(iter_cells(n_cells=1, n_genes=50, split_fractions=(0.6, 0.4, 0)))
+    assert [len(dataset.take(split)) for split in SPLITS] == [30, 20, 0]
+
+
+def test_same_seed_same_study_whatever_is_simulated_beside_it(small):
+    again = simulate(n_cells=2, n_genes=300, seed=5)
+    assert again.datasets["S002"].fingerprint == small.datasets["S002"].fingerprint
+    np.testing.assert_array_equal(
+        again.truth.cells["S002"].mark_level, small.truth.cells["S002"].mark_level
+    )
+    other = simulate(n_cells=1, n_genes=300, seed=6)
+    assert other.datasets["S001"].fingerprint != small.datasets["S001"].fingerprint
+
+
+def test_cells_one_at_a_time_are_the_cells_of_the_study(small):
+    for dataset, truth in islice(iter_cells(900, 300, 5), 2):
+        assert dataset.fingerprint == small.datasets[dataset.cell].fingerprint
+        assert truth.lineage == small.truth.cells[dataset.cell].lineage
+
+
+def test_no_global_random_state_is_touched():
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    simulate(n_cells=1, n_genes=20)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_marks_are_free_to_choose():
+    one = simulate(1, 50, marks=("H3K36me3",))
+    assert one.datasets["S001"].counts.shape == (50, 100, 1)
+    six = simulate(1, 2000, marks=(*MARKS, "H3K27ac"))
+    score = six.truth.cells["S001"].mark_score
+    assert 0.6 < np.corrcoef(score[:, K4ME3], score[:, 5])[0, 1] < 0.99
+
+
+# expression
+
+
+@pytest.fixture(scope="module")
+def many_cells():
+    """The RPKM of 24 cell types; one mark only, to be quick."""
+    return [dataset for dataset, _ in iter_cells(24, 4000, 0, ("H3K9me3",))]
+
+
+def test_rpkm_is_printed_as_in_the_roadmap_table(many_cells):
+    texts = np.concatenate([dataset.rpkm_text for dataset in many_cells])
+    assert all(re.fullmatch(r"\d+\.\d{3}", text) for text in texts.tolist())
+    zeros = [(dataset.rpkm_text == "0.000").mean() for dataset in many_cells]
+    assert min(zeros) > 0.02
+    assert max(zeros) < 0.21
+
+
+def test_medians_and_flipped_labels_are_as_in_real_cell_types(many_cells):
+    clean = 0
+    for dataset in many_cells:
+        assert 1.5 <= float(dataset.rpkm_median_text) <= 5.4
+        assert float(dataset.rpkm_median_text) == pytest.approx(np.median(dataset.rpkm), abs=6e-4)
+        if dataset.rpkm_median_text.startswith("1."):
+            clean += 1
+            assert flipped(dataset).mean() < 0.001
+        else:
+            assert 0.125 <= flipped(dataset).mean() <= 0.33
+    assert 3 <= clean <= 8
+
+
+def test_released_labels_compare_text(small):
+    for dataset in small.datasets.values():
+        np.testing.assert_array_equal(dataset.released_label, label(dataset, "lexicographic"))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_correlation_between_cells_spans_the_real_range(seed):
+    rpkm = [dataset.rpkm for dataset, _ in iter_cells(8, 8000, seed, ("H3K9me3",))]
+    pairs = np.corrcoef(rpkm)[np.triu_indices(8, 1)]
+    assert 0.15 < pairs.min() < 0.45
+    assert 0.85 < pairs.max() < 0.99
+
+
+def test_rpkm_follows_latent_expression_whose_parts_add_up(small):
+    truth = small.truth
+    for cell, dataset in small.datasets.items():
+        order = np.argsort(truth.cells[cell].expression)
+        assert (np.diff(dataset.rpkm[order]) >= 0).all()
+        parts = truth.genes.shared + truth.cells[cell].lineage_part + truth.cells[cell].cell_part
+        np.testing.assert_array_equal(np.argsort(parts), order)
+
+
+def test_expression_falls_along_the_gene_order_unless_told_not_to():
+    def shares(order_drift: bool) -> list[float]:
+        dataset, _ = next(iter_cells(1, 6000, 3, ("H3K9me3",), order_drift=order_drift))
+        return [label(dataset)[dataset.split == split].mean() for split in SPLITS]
+
+    drifting, even = shares(True), shares(False)
+    np.testing.assert_allclose(drifting, [0.62, 0.53, 0.36], atol=0.05)
+    np.testing.assert_allclose(even, 0.5, atol=0.03)
+
+
+# counts like those of E012 and E013
+
+
+def test_linear_model_scores_as_on_real_cells(reference):
+    for dataset, _ in reference:
+        assert linear_auroc(dataset) == pytest.approx(0.92, abs=0.03)
+        assert linear_auroc(dataset, "lexicographic") == pytest.approx(0.81, abs=0.03)
+
+
+@pytest.mark.parametrize("orientation", ["genome", "gene"])
+def test_boosting_on_all_bins_gains_as_on_real_cells(reference, orientation):
+    dataset = reference[0][0]
+    counts = dataset.counts if orientation == "genome" else dataset.gene_oriented()
+    bins = counts.reshape(len(dataset), -1)
+    gain = auroc(bins, dataset, "numeric", boosting()) - linear_auroc(dataset)
+    assert 0.01 <= gain <= 0.04
+
+
+@pytest.mark.parametrize(("cell", "index"), [("E012", 0), ("E013", 1)])
+def test_counts_resemble_the_real_cell(reference, cell, index):
+    dataset, truth = reference[index]
+    real = published_figures()["cells"][cell]["check"]
+    high = truth.expression > 0
+    for value, chosen in enumerate((~high, high)):
+        mean = dataset.counts[chosen].mean(axis=(0, 1))
+        np.testing.assert_allclose(mean, real["mean"][value], rtol=0.12)
+        empty = (dataset.counts[chosen] == 0).mean(axis=(0, 1))
+        np.testing.assert_allclose(empty, real["empty_bins"][value], atol=0.1)
+    logs = np.log1p(dataset.gene_oriented().astype(np.float32))
+    np.testing.assert_allclose(logs.std(axis=(0, 1)), real["log_spread"], rtol=0.1)
+    correlation = np.corrcoef(log_means(dataset).T)
+    np.testing.assert_allclose(correlation, real["mark_correlation"], atol=0.13)
+    centred = (logs - logs.mean(axis=0)) / (logs.std(axis=0) + 1e-3)
+    for column, lag in enumerate((1, 5, 20)):
+        made = (centred[:, lag:] * centred[:, :-lag]).mean(axis=(0, 1))
+        expected = np.array(real["neighbour_correlation"])[:, column]
+        np.testing.assert_allclose(made, expected, atol=0.1)
+
+
+def test_profiles_run_along_the_strand(reference):
+    dataset = reference[1][0]
+    high = label(dataset) == 1
+    body = dataset.gene_oriented()[high][:, :, K36].mean(axis=0)
+    assert body[60:].mean() > 2 * body[:40].mean()
+    released = dataset.counts[high][:, :, K36].mean(axis=0)
+    assert released[60:].mean() == pytest.approx(released[:40].mean(), rel=0.1)
+    promoter = dataset.gene_oriented()[high][:, :, K4ME3].mean(axis=0)
+    assert 45 <= promoter.argmax() <= 60
+    assert promoter[45:60].mean() > 10 * promoter[:20].mean()
+
+
+def test_counts_scatter_about_the_true_levels(reference):
+    dataset, truth = reference[0]
+    ratio = dataset.counts.mean(axis=(0, 1)) / truth.mark_level.mean(axis=0)
+    np.testing.assert_allclose(ratio, 1, atol=0.02)
+    for m in range(len(MARKS)):
+        made = log_means(dataset)[:, m]
+        assert np.corrcoef(made, np.log1p(truth.mark_level[:, m]))[0, 1] > 0.9
+
+
+def test_counts_have_a_heavy_tail():
+    assert max(dataset.counts.max() for dataset, _ in iter_cells(4, 3000)) > 300
+
+
+def test_library_size_scales_the_reads():
+    size = np.array([[1.0, 2.0, 1.0, 4.0, 1.0]])
+    plain, deep = (
+        simulate(1, 2000, library_spread=0, library_size=factor) for factor in (1.0, size)
+    )
+    ratio = deep.datasets["S001"].counts.mean((0, 1)) / plain.datasets["S001"].counts.mean((0, 1))
+    np.testing.assert_allclose(ratio, size[0], rtol=0.03)
+
+
+def test_best_score_is_not_beaten_by_totals(reference):
+    for dataset, truth in reference:
+        test = dataset.split == "test"
+        best = roc_auc_score(label(dataset)[test], truth.best_score[test])
+        assert linear_auroc(dataset) < best < 0.96
+
+
+def test_without_signal_the_marks_tell_nothing():
+    dataset, _ = next(iter_cells(1, 6000, 4, signal=0.0, order_drift=False))
+    assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.04)
+
+
+# planted rules
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return {name: simulate(1, 6000, 2, rule=name, signal=0.95) for name in RULES}
+
+
+def strongest_marks(dataset: HistoneDataset, n: int) -> dict[str, int]:
+    """The `n` marks with the largest logistic weights on standardised log means, with signs."""
+    features = log_means(dataset)
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    weights = LogisticRegression().fit(features, label(dataset)).coef_[0]
+    order = np.argsort(-np.abs(weights))[:n]
+    return {dataset.marks[m]: int(np.sign(weights[m])) for m in order}
+
+
+@pytest.mark.parametrize("name", ["one_mark", "two_marks", "two_groups"])
+def test_a_linear_model_finds_the_planted_marks_and_signs(planted, name):
+    study = planted[name]
+    found = strongest_marks(study.datasets["S001"], len(study.truth.signs))
+    assert found == study.truth.signs
+
+
+def test_one_mark_needs_no_more_than_a_linear_model(planted):
+    dataset = planted["one_mark"].datasets["S001"]
+    assert linear_auroc(dataset) > auroc(blocks(dataset), dataset, "numeric", boosting()) > 0.9
+
+
+def test_two_groups_need_more_than_a_linear_model(planted):
+    dataset = planted["two_groups"].datasets["S001"]
+    assert linear_auroc(dataset) < 0.86
+    assert auroc(log_means(dataset), dataset, "numeric", boosting()) > 0.92
+
+
+def test_position_shows_in_the_bins_and_not_in_the_totals(planted):
+    study = planted["position"]
+    dataset = study.datasets["S001"]
+    assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.05)
+    assert auroc(blocks(dataset), dataset, "numeric", boosting()) > 0.9
+    first, last = study.truth.bins["H3K4me3"]
+    inside = dataset.counts[:, first:last, K4ME3].mean(axis=1)
+    assert roc_auc_score(label(dataset), inside) > 0.85
+    everywhere = dataset.counts[:, :, K4ME3].mean(axis=1)
+    assert roc_auc_score(label(dataset), everywhere) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_null_rule_leaves_nothing_to_find(planted):
+    study = planted["null"]
+    dataset = study.datasets["S001"]
+    assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.045)
+    assert auroc(blocks(dataset), dataset, "numeric", boosting()) == pytest.approx(0.5, abs=0.045)
+    assert study.truth.signs == {}
+    assert (study.truth.cells["S001"].best_score == 0).all()
+
+
+def test_marks_are_independent_in_planted_worlds(planted):
+    dataset = planted["one_mark"].datasets["S001"]
+    correlation = np.corrcoef(log_means(dataset).T)
+    np.testing.assert_allclose(correlation, np.eye(5), atol=0.05)
+
+
+def test_a_rule_of_your_own():
+    def silenced(activity):
+        return -activity["H3K9me3"]
+
+    study = simulate(1, 3000, 0, rule=silenced)
+    assert strongest_marks(study.datasets["S001"], 1) == {"H3K9me3": -1}
+    assert study.truth.rule == "silenced"
+    named = simulate(1, 100, 0, rule=Rule("mine", silenced, {"H3K9me3": -1}))
+    assert named.truth.signs == {"H3K9me3": -1}
+
+
+def test_signal_is_the_correlation_of_rule_and_expression():
+    study = simulate(1, 6000, 0, rule="one_mark", signal=0.6)
+    truth = study.truth.cells["S001"]
+    assert np.corrcoef(truth.best_score, truth.expression)[0, 1] == pytest.approx(0.6, abs=0.03)
+
+
+@pytest.mark.parametrize("rule", [None, "one_mark"])
+def test_cells_share_the_rule_or_have_their_own(rule):
+    def transfer(shared_rule: bool) -> np.ndarray:
+        study = simulate(4, 4000, 3, rule=rule, shared_rule=shared_rule, signal=0.95)
+        features = {cell: log_means(d) for cell, d in study.datasets.items()}
+        scaled = {cell: (f - f.mean(0)) / f.std(0) for cell, f in features.items()}
+        labels = {cell: label(d) for cell, d in study.datasets.items()}
+        models = {c: LogisticRegression().fit(scaled[c], labels[c]) for c in labels}
+        return np.array(
+            [
+                [roc_auc_score(labels[b], models[a].decision_function(scaled[b])) for b in labels]
+                for a in labels
+            ]
+        )
+
+    shared, own = transfer(True), transfer(False)
+    assert (np.diag(shared) - shared).max() < 0.015
+    assert np.diag(own).min() > 0.85
+    between_lineages, within_lineage = [own[0, 1], own[0, 2], own[1, 2]], own[0, 3]
+    assert max(between_lineages) < np.diag(own).min() - 0.02
+    assert within_lineage > np.mean(between_lineages)
+
+
+# errors
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_cells": 0}, "n_cells = 0: expected a whole number from 1"),
+        ({"n_genes": 2.5}, "n_genes = 2.5: expected a whole number"),
+        ({"n_genes": 100_000}, "to 99,999"),
+        ({"seed": -1}, "seed = -1"),
+        ({"marks": ("H3K4me3", "H2AZ")}, "no mark 'H2AZ': it knows H3K27me3"),
+        ({"marks": ()}, "at least one mark"),
+        ({"marks": ("H3K4me3", "H3K4me3")}, "each of them once"),
+        ({"rule": "magic"}, "Unknown rule 'magic': use one of one_mark"),
+        ({"rule": "two_marks", "marks": ("H3K4me3",)}, "needs H3K27me3"),
+        ({"rule": lambda activity: activity["H3K9ac"]}, "needs H3K9ac"),
+        ({"rule": lambda activity: activity.score}, "one number a gene"),
+        ({"signal": 1.5}, "signal = 1.5: expected a number from 0 to 1"),
+        ({"cell_specific": 0.9, "lineage_specific": 0.3}, "1 at most together"),
+        ({"library_size": -1.0}, "library_size = -1.0: expected a number above 0"),
+        ({"library_size": np.ones((2, 5))}, r"shape \(cell, mark\) = \(1, 5\)"),
+        ({"split_fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
+        ({"blend": float("nan")}, "blend = nan"),
+    ],
+)
+def test_bad_parameters_name_what_was_expected(wrong, message):
+    with pytest.raises(DataError, match=message):
+        simulate(**{"n_cells": 1, "n_genes": 50} | wrong)
+
+
+def test_the_generator_checks_at_once():
+    with pytest.raises(DataError, match="n_lineages"):
+        iter_cells(n_lineages=0)
+
+
+# as released files
+
+
+def test_written_in_the_released_layout_it_reads_back_the_same(small, tmp_path):
+    table = write_rpkm_table(small.datasets, tmp_path / "rpkm.gz")
+    dataset = small.datasets["S003"]
+    folder = write_released_csv(dataset, tmp_path)
+    assert folder == tmp_path / "S003"
+    first = (folder / "classification" / "train.csv").read_text().splitlines()[0]
+    counts = ",".join(str(count) for count in dataset.counts[0, 0])
+    assert first == f"900001,1,{counts},{dataset.released_label[0]}"
+    back = read_csv_folder(folder, rpkm=table)
+    for name in ("counts", "gene_id", "split", "released_label", "rpkm_text"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(dataset, name))
+    assert back.rpkm_median_text == dataset.rpkm_median_text
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "rpkm.gz",
+        "test.csv",
+        "train.csv",
+        "valid.csv",
+    ]
+
+
+def test_what_cannot_be_released_says_so(small, tmp_path):
+    dataset = small.datasets["S001"]
+    ids = [f"ENSG{i:05d}900001" for i in range(len(dataset))]
+    bare = HistoneDataset.from_arrays(dataset.counts, ids, "mine", dataset.split)
+    with pytest.raises(DataError, match="there are none"):
+        write_released_csv(bare, tmp_path)
+    twins = HistoneDataset.from_arrays(
+        dataset.counts, ids, "mine", dataset.split, released_label=dataset.released_label
+    )
+    with pytest.raises(DataError, match="last six digits"):
+        write_released_csv(twins, tmp_path)
+    with pytest.raises(DataError, match="rpkm_text"):
+        write_rpkm_table({"mine": bare}, tmp_path / "rpkm.gz")
+    with pytest.raises(DataError, match="same genes"):
+        write_rpkm_table(
+            {"S001": dataset, "S002": small.datasets["S002"].take("train")}, tmp_path / "rpkm.gz"
+        )
+    assert list(tmp_path.iterdir()) == []
