@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dc2lib.datasets.store import data_home
 from dc2lib.errors import DataError

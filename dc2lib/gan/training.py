@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.networks import apply_in_batches, frozen

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.networks import Network, evaluating, weights_digest

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.gan.training import generate
