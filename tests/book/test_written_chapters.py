@@ -63,7 +63,8 @@ def test_what_chapters_read_can_be_ordered():
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
 def test_profiles_set_declared_parameters_only(profile):
-    plan_build(ROOT, Request(profile=profile.stem), "simulated", {"cells": "", "mnist": ""})
+    prints = {"cells": "", "mnist": "", "reference": ""}
+    plan_build(ROOT, Request(profile=profile.stem), "simulated", prints)
 
 
 @each_chapter

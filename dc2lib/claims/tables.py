@@ -1,0 +1,85 @@
+"""The ledger as tables: for the claims chapter, the front page and the README."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dc2lib.claims.verdicts import VERDICTS
+
+CONDITION_TITLES = {
+    "released_score": "released labels and score",
+    "released": "released labels",
+    "numeric": "numeric labels",
+}
+RUN_TITLES = {"build": "this build", "reference": "reference run"}
+NONE = "–"
+
+
+def verdict_text(row: pd.Series) -> str:
+    """Verdict of one row; on simulated cell types it says so."""
+    if row["verdict"] == VERDICTS[3]:
+        return f"{row['verdict']}: {row['reason']}"
+    return f"{row['verdict']} (simulated cell types)" if row["simulated"] else row["verdict"]
+
+
+def summary_table(judged: pd.DataFrame) -> pd.DataFrame:
+    """One row a claim: words, where, the paper's number, and a verdict column a run, side by side.
+
+    Parameters
+    ----------
+    judged
+        As `dc2lib.claims.ledger`.
+    """
+    first = judged[judged["run"] == judged["run"].iloc[0]]
+    table = pd.DataFrame({
+        "claim": first["words"].to_numpy(),
+        "where": first["where"].to_numpy(),
+        "paper": first["paper"].replace("", NONE).to_numpy(),
+    })
+    for run, rows in judged.groupby("run", sort=False):
+        table[RUN_TITLES[run]] = [verdict_text(row) for _, row in rows.iterrows()]
+    return table
+
+
+def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
+    """One row a claim of a run: what was compared, the value under each condition, and the verdict.
+
+    Parameters
+    ----------
+    judged
+        As `dc2lib.claims.ledger`.
+    run
+        ``"build"`` or ``"reference"``.
+    """
+    rows = judged[judged["run"] == run]
+    table = pd.DataFrame({"claim": rows["claim"], "quantity": rows["quantity"],
+                          "paper": rows["paper"].replace("", NONE)})
+    for name, title in CONDITION_TITLES.items():
+        table[title] = rows[name].replace("", NONE)
+    table["no labels"] = rows["any"].replace("", NONE)
+    table["data"] = rows["data"].replace("", NONE)
+    table["verdict"] = rows["verdict"]
+    table["reason"] = rows["reason"]
+    return table.reset_index(drop=True)
+
+
+def verdict_counts(judged: pd.DataFrame, run: str) -> str:
+    """How many claims got each verdict, in words.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"run": ["build"] * 2, "verdict": ["replicated"] * 2})
+    >>> verdict_counts(rows, "build")
+    '2 replicated'
+    """
+    counts = judged.loc[judged["run"] == run, "verdict"].value_counts()
+    return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown, one line a row."""
+    lines = [list(table.columns), ["---"] * len(table.columns)]
+    lines += [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )

@@ -1,0 +1,272 @@
+"""The ledger: lookups, the verdict rule, tables, the reference run, the README's block."""
+
+import json
+from math import inf
+
+import pandas as pd
+import pytest
+
+from dc2lib import claims
+from dc2lib.claims import verdicts as rule
+from dc2lib.claims.lookup import Found, Lookup, find
+from dc2lib.claims.paper import CLAIMS, CONDITIONS
+from dc2lib.claims.reference import code_digest, load_reference
+from dc2lib.errors import DataError
+from tools import readme_table
+from tools import reference as tool
+from tools.errors import BuildError
+
+
+def row(key, value, low=None, high=None, chapter="architectures", source="roadmap", **tags):
+    return {"key": key, "value": value, "low": low, "high": high, "n": 5000, "chapter": chapter,
+            "data_source": source, **tags}
+
+
+def differences(released, numeric, source="roadmap"):
+    """Recorded rows about the network and the linear model: (value, half width) a label rule."""
+    tags = {"model": "deepchrome_max", "reference": "linear", "recipe": "paper",
+            "orientation": "genome", "scoring": "probability", "cell": "E012"}
+    return pd.DataFrame([
+        row("auroc_difference", value, value - half, value + half, labels=labels, source=source,
+            **tags)
+        for labels, (value, half) in (("lexicographic", released), ("numeric", numeric))
+    ])
+
+
+def judged(results, claim="linear_as_good"):
+    table = claims.ledger(results)
+    return table[table["claim"] == claim].iloc[0]
+
+
+# lookups ---------------------------------------------------------------------------------------
+
+
+ROWS = pd.DataFrame([
+    row("weight", 0.2, 0.1, 0.3, mark="a", cell="E012"),
+    row("weight", 0.4, 0.35, 0.45, mark="a", cell="E013"),
+    row("weight", -0.5, -0.9, -0.1, mark="b", cell="E012"),
+    row("weight", 1.0, mark="c"),
+    row("words", "text", mark="a"),
+])
+
+
+def test_a_mean_averages_values_and_both_ends():
+    found = find(ROWS, Lookup("architectures", "weight", {"mark": "a"}))
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.225, 0.375))
+    assert (found.rows, found.cells, found.data_source) == (2, 2, ("roadmap",))
+
+
+@pytest.mark.parametrize(
+    ("combine", "triple"),
+    [("hull", (-0.5, -0.9, 0.45)), ("lowest", (-0.5, -0.9, -0.1)), ("highest", (0.4, 0.35, 0.45))],
+)
+def test_other_combinations(combine, triple):
+    found = find(ROWS, Lookup("architectures", "weight", {"mark": ("a", "b")}, combine))
+    assert (found.estimate, found.low, found.high) == pytest.approx(triple)
+
+
+def test_differences_take_the_ends_farthest_apart():
+    lookup = Lookup("architectures", "weight", {"mark": "a", "cell": "E013"},
+                    minus=Lookup("architectures", "weight", {"mark": "b"}))
+    found = find(ROWS, lookup)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.9, 0.45, 1.35))
+
+
+def test_what_was_not_recorded_is_none():
+    assert find(ROWS, Lookup("architectures", "weight", {"mark": "z"})) is None
+    assert find(ROWS, Lookup("data", "weight", {"mark": "a"})) is None
+    assert find(ROWS, Lookup("architectures", "words", {"mark": "a"})) is None
+    assert find(ROWS, Lookup("architectures", "weight", {"mark": "a", "colour": "red"})) is None
+    assert find(pd.DataFrame(), Lookup("architectures", "weight")) is None
+    untagged = find(ROWS, Lookup("architectures", "weight", {"cell": None}))
+    assert untagged.estimate == 1
+    assert not untagged.has_interval
+
+
+# verdicts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("released", "numeric", "expected"),
+    [
+        ((0.001, 0.004), (0.002, 0.004), rule.REPLICATED),
+        ((0.03, 0.005), (0.04, 0.005), rule.NOT_REPLICATED),
+        ((0.001, 0.004), (0.04, 0.005), rule.DEPENDS),
+        ((0.04, 0.005), (0.001, 0.004), rule.DEPENDS),
+        ((0.01, 0.01), (0.04, 0.005), rule.NOT_REPLICATED),
+        ((0.01, 0.01), (0.001, 0.004), rule.UNJUDGED),
+        ((0.01, 0.01), (0.01, 0.01), rule.UNJUDGED),
+    ],
+)
+def test_the_verdict_follows_from_the_intervals(released, numeric, expected):
+    found = judged(differences(released, numeric))
+    assert found["verdict"] == expected
+    assert found["data"] == "roadmap"
+    assert "[" in found["numeric"]
+
+
+def test_verdicts_on_simulated_data_say_so():
+    results = differences((0.001, 0.004), (0.04, 0.005), source="simulated")
+    table = claims.summary_table(claims.ledger(results))
+    text = table.loc[[one.id == "linear_as_good" for one in CLAIMS], "this build"].iloc[0]
+    assert text == "depends on the labels (simulated cell types)"
+
+
+def test_nothing_recorded_cannot_be_judged():
+    table = claims.ledger(pd.DataFrame())
+    assert set(table["verdict"]) == {rule.UNJUDGED}
+    assert set(table["reason"]) == {"no recorded result"}
+    assert len(table) == len(CLAIMS)
+
+
+def test_one_condition_alone_does_not_judge():
+    half = differences((0.001, 0.004), (0.001, 0.004)).iloc[:1]
+    found = judged(half)
+    assert found["verdict"] == rule.UNJUDGED
+    assert "numeric labels: no recorded result" in found["reason"]
+
+
+def test_a_mean_over_few_cells_is_not_compared_with_the_papers_mean():
+    tags = {"model": "linear", "recipe": "paper", "orientation": "genome",
+            "scoring": "probability"}
+    rows = [row("mean_auroc", 0.77, 0.76, 0.78, labels=labels, **tags)
+            for labels in ("lexicographic", "numeric")]
+    few = pd.DataFrame(rows).assign(n=2)
+    assert "needs 20 of them" in judged(few, "linear_level")["reason"]
+    assert judged(few.assign(n=56), "linear_level")["verdict"] == rule.REPLICATED
+    made_up = few.assign(n=56, data_source="simulated")
+    assert "set by the simulator" in judged(made_up, "linear_level")["reason"]
+
+
+def test_claims_without_labels():
+    rows = pd.DataFrame([
+        row("heat_map_similarity", 0.8, chapter="data", split=split, transform="raw")
+        for split in ("valid", "test")
+    ])
+    assert judged(rows, "splits_alike")["verdict"] == rule.REPLICATED
+    assert judged(rows.assign(value=0.2), "splits_alike")["verdict"] == rule.NOT_REPLICATED
+
+
+@pytest.mark.parametrize(
+    ("interval", "region", "expected"),
+    [((1, 0.5, 1.5), (0, inf), "holds"), ((1, 0.5, 1.5), (2, 3), "fails"),
+     ((1, 0.5, 1.5), (1, 3), "open"), ((0, 0, 0), (0, 1), "holds")],
+)
+def test_outcomes(interval, region, expected):
+    assert rule.outcome(Found(*interval, 1, 1, (), True), region) == expected
+    assert rule.outcome(None, region) == "missing"
+
+
+def test_the_claims_are_complete_and_can_be_looked_up():
+    assert len({one.id for one in CLAIMS}) == len(CLAIMS) >= 15
+    for one in CLAIMS:
+        assert one.holds[0] < one.holds[1]
+        assert set(one.lookups) <= set(CONDITIONS)
+        assert "any" in one.lookups or {"released", "numeric"} <= set(one.lookups)
+        assert one.where.startswith(("abstract", "contribution", "section"))
+
+
+def test_build_and_reference_stay_apart():
+    build = differences((0.001, 0.004), (0.001, 0.004), source="simulated")
+    real = differences((0.001, 0.004), (0.04, 0.005))
+    table = claims.ledger(build, real)
+    one = table[table["claim"] == "linear_as_good"].set_index("run")
+    assert one.loc["build", "verdict"] == rule.REPLICATED
+    assert one.loc["reference", "verdict"] == rule.DEPENDS
+    assert one.loc["build", "data"] == "simulated"
+    assert one.loc["reference", "data"] == "roadmap"
+    summary = claims.summary_table(table)
+    assert list(summary.columns) == ["claim", "where", "paper", "this build", "reference run"]
+    assert claims.verdict_counts(table, "reference").startswith("1 depends on the labels")
+    assert len(claims.evidence_table(table, "reference")) == len(CLAIMS)
+
+
+def test_markdown_escapes_bars():
+    text = claims.markdown(pd.DataFrame({"a": ["x | y"], "b": [1]}))
+    assert text == "| a | b |\n| --- | --- |\n| x \\| y | 1 |"
+
+
+# the reference run -----------------------------------------------------------------------------
+
+
+ABOUT = {"date": "2026-01-01", "version": "0.1.0", "profile": "quick", "cells": ["E012"],
+         "commit": "0", "data_source": "roadmap", "chapters": {}, "versions": {}}
+
+
+def test_a_reference_run_is_written_small_and_read_back(tmp_path):
+    rows = [
+        {"key": "auroc", "value": 0.123456789012, "low": None, "high": None, "n": 3,
+         "chapter": "data", "profile": "quick", "data_source": "roadmap", "hash": "abc",
+         "fingerprint": "x", "parameters": {"seed": 0}, "seeds": {}, "versions": {"a": "1"},
+         "cell": "E012"},
+    ]
+    tool.write_reference(rows, ABOUT | {"code": code_digest()}, tmp_path / "reference")
+    kept = json.loads((tmp_path / "reference" / "results.json").read_text())
+    assert kept == [{"key": "auroc", "value": 0.1234568, "n": 3, "chapter": "data",
+                     "data_source": "roadmap", "cell": "E012"}]
+    found = load_reference(tmp_path / "reference")
+    assert len(found.results) == 1
+    assert not found.stale
+    assert found.sentence() == "E012; 2026-01-01; version 0.1.0; profile quick"
+    assert sorted(path.name for path in (tmp_path / "reference").iterdir()) == [
+        "provenance.json", "results.json"
+    ]
+
+
+def test_an_outdated_reference_run_says_so(tmp_path):
+    tool.write_reference([{"key": "a", "value": 1}], ABOUT | {"code": "old"}, tmp_path)
+    found = load_reference(tmp_path)
+    assert found.stale
+    assert "run `make reference` again" in found.sentence()
+
+
+def test_no_or_broken_reference_run(tmp_path):
+    assert load_reference(tmp_path) is None
+    with pytest.raises(BuildError, match="recorded nothing"):
+        tool.write_reference([], ABOUT, tmp_path)
+    (tmp_path / "results.json").write_text("[")
+    with pytest.raises(DataError, match="restore it from git"):
+        load_reference(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["models", "training", "labels", "scoring"])
+def test_the_digest_follows_the_decisive_modules(tmp_path, name):
+    for other in ("models.py", "training.py", "labels/__init__.py", "scoring.py", "plots.py"):
+        (tmp_path / other).parent.mkdir(exist_ok=True)
+        (tmp_path / other).write_text("x = 1\n")
+    before = code_digest(tmp_path)
+    (tmp_path / "plots.py").write_text("x = 2\n")
+    assert code_digest(tmp_path) == before
+    changed = "labels/__init__.py" if name == "labels" else f"{name}.py"
+    (tmp_path / changed).write_text("x = 2\n")
+    assert code_digest(tmp_path) != before
+
+
+# the README ------------------------------------------------------------------------------------
+
+
+def test_the_readme_shows_the_committed_reference_run():
+    readme = (readme_table.ROOT / "README.md").read_text()
+    assert readme == readme_table.with_block(readme, readme_table.block()), (
+        "the README's table differs from book/reference: python -m tools.readme_table"
+    )
+
+
+def test_the_block_is_made_of_the_reference_run(tmp_path):
+    (tmp_path / "book").mkdir()
+    assert "No reference run" in readme_table.block(tmp_path)
+    rows = differences((0.001, 0.004), (0.04, 0.005)).to_dict("records")
+    tool.write_reference(rows, ABOUT | {"code": "any"}, tmp_path / "book" / "reference")
+    text = readme_table.block(tmp_path)
+    assert "| claim | where | paper | reference run |" in text
+    assert "| depends on the labels |" in text
+    assert "E012, 2026-01-01" in text
+    whole = f"before\n{readme_table.BEGIN}\nwhat stood here\n{readme_table.END}\nafter\n"
+    (tmp_path / "README.md").write_text(whole)
+    readme_table.write(tmp_path)
+    written = (tmp_path / "README.md").read_text()
+    assert written.startswith("before\n")
+    assert written.endswith("\nafter\n")
+    assert "what stood here" not in written
+    with pytest.raises(BuildError, match="needs the lines"):
+        readme_table.with_block("no marks", "text")

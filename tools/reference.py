@@ -1,0 +1,148 @@
+"""Make the reference run: build at quick on the real cell types, keep what was recorded.
+
+Usage: python -m tools.reference [--profile quick] [--jobs N]
+
+Writes ``book/reference/results.json`` and ``provenance.json`` and the README's table.  Chapters
+that show the reference run themselves are left out of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dc2lib.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
+from tools import build, readme_table
+from tools.build import Plan, Request
+from tools.errors import BuildError
+
+KEPT_DIGITS = 7
+DROPPED = ("versions", "parameters", "fingerprint", "hash", "seeds", "profile")
+
+
+def slim(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded row without what is the same for the whole run, floats to seven digits."""
+    return {
+        key: _rounded(value)
+        for key, value in row.items()
+        if key not in DROPPED and value is not None
+    }
+
+
+def write_reference(
+    rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any], folder: Path
+) -> None:
+    """Write results and provenance, each to a temporary name first.
+
+    Raises
+    ------
+    BuildError
+        If there is no row, or one does not come from measured (or published) data.
+    """
+    kept = [slim(row) for row in rows]
+    if not kept:
+        raise BuildError("the build recorded nothing, so there is no reference run")
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(row, allow_nan=False, sort_keys=True) for row in kept)
+    _replace(folder / RESULTS, f"[\n{lines}\n]\n")
+    _replace(folder / PROVENANCE, json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
+
+
+def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, Any]:
+    """What produced the run: cells, date, version, commit, and each chapter's hash and duration."""
+    import dc2lib
+    from dc2lib.datasets import list_cells
+    from dc2lib.record import versions
+
+    chapters = {}
+    for plan in plans:
+        run = json.loads((plan.target / "run.json").read_text())
+        chapters[plan.chapter.name] = {
+            "hash": plan.key[:16], "seconds": round(run["duration"], 1),
+            "data_source": run.get("data_source"),
+        }
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "version": dc2lib.__version__,
+        "commit": _commit(root),
+        "profile": profile,
+        "data_source": "roadmap",
+        "cells": list_cells(),
+        "code": code_digest(root / "dc2lib"),
+        "chapters": chapters,
+        "versions": versions(),
+    }
+
+
+def make_reference(root: Path, profile: str, jobs: int) -> int:
+    """Execute the chapters on the real cell types and write the reference run; the exit code."""
+    source, prints = build.data_state("roadmap")
+    plans = build.plan_build(root, Request(profile, "roadmap"), source, prints)
+    wanted = _without_readers(plans)
+    print(f"{len(wanted)} chapters, profile {profile}, data {source}", flush=True)
+    failed = build.run_plans(wanted, jobs)
+    if failed:
+        print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
+        return 1
+    rows = [row for plan in wanted for row in build.current_results(plan)]
+    write_reference(rows, provenance_of(wanted, profile, root), root / FOLDER)
+    readme_table.write(root)
+    print(f"{len(rows)} results in {root / FOLDER}; `make book` shows them")
+    return 0
+
+
+def _without_readers(plans: Iterable[Plan]) -> list[Plan]:
+    """Chapters that do not show the reference run, nor read one that does."""
+    kept: list[Plan] = []
+    left_out: set[str] = set()
+    for plan in plans:
+        if "reference" in plan.chapter.data or left_out & set(plan.needs):
+            left_out.add(plan.chapter.name)
+        else:
+            kept.append(plan)
+    return kept
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.{KEPT_DIGITS}g}")
+    return value
+
+
+def _commit(root: Path) -> str:
+    ended = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True,
+        check=False,
+    )
+    return ended.stdout.strip() or "unknown"
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def main() -> int:
+    """Make the reference run that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    try:
+        return make_reference(build.ROOT, options.profile, options.jobs)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
