@@ -254,10 +254,10 @@ def test_library_size_scales_the_reads():
     np.testing.assert_allclose(ratio, size[0], rtol=0.03)
 
 
-def test_best_score_is_not_beaten_by_totals(reference):
+def test_reference_score_is_not_beaten_by_totals(reference):
     for dataset, truth in reference:
         test = dataset.split == "test"
-        best = roc_auc_score(label(dataset)[test], truth.best_score[test])
+        best = roc_auc_score(label(dataset)[test], truth.reference_score[test])
         assert linear_auroc(dataset) < best < 0.96
 
 
@@ -319,7 +319,7 @@ def test_the_null_rule_leaves_nothing_to_find(planted):
     assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.045)
     assert auroc(blocks(dataset), dataset, "numeric", boosting()) == pytest.approx(0.5, abs=0.045)
     assert study.truth.signs == {}
-    assert (study.truth.cells["S001"].best_score == 0).all()
+    assert (study.truth.cells["S001"].reference_score == 0).all()
 
 
 def test_marks_are_independent_in_planted_worlds(planted):
@@ -342,7 +342,7 @@ def test_a_rule_of_your_own():
 def test_signal_is_the_correlation_of_rule_and_expression():
     study = simulate(1, 6000, 0, rule="one_mark", signal=0.6)
     truth = study.truth.cells["S001"]
-    assert np.corrcoef(truth.best_score, truth.expression)[0, 1] == pytest.approx(0.6, abs=0.03)
+    assert np.corrcoef(truth.reference_score, truth.expression)[0, 1] == pytest.approx(0.6, abs=0.03)
 
 
 @pytest.mark.parametrize("rule", [None, "one_mark"])

@@ -50,10 +50,10 @@ def calibrated_residual(
 def chance_of_high(
     score: np.ndarray, displaced: np.ndarray | None, figures: Figures, promoter: int | None
 ) -> np.ndarray:
-    """Probability (gene,) that expression lies above the median, given what made the counts.
+    """Probability (gene,) that expression lies above the median, given the marks' strengths.
 
     Bayes' rule in the calibrated world, given the exact mark scores and whether the H3K4me3 peak is
-    a neighbour's: about the best that any classifier of the counts can do.
+    a neighbour's: the most that mark totals can tell. Profiles tell more.
     """
     n_points = 60
     grid = ndtri((np.arange(n_points) + 0.5) / n_points)

@@ -56,17 +56,18 @@ class MarkState:
         The H3K4me3 peak does not lie at the gene's own TSS.
     focus : array (gene,)
         How far profiles are those of highly expressed genes (1) and not of low ones (0).
-    best_score : array (gene,)
-        What a perfect reader of the counts would rank genes by. Calibrated world: the probability
-        of high expression given mark scores and displacement (not focus); planted rule: what the
-        rule says, as a normal score; null: zero.
+    reference_score : array (gene,)
+        A ranking of the genes to compare models with. Calibrated world: the probability of high
+        expression given the exact strength of every mark and whether the peak is displaced, so
+        the most that totals can tell; profiles tell more (`focus`). Planted rule: what the rule
+        says, as a normal score. Null: zero.
     """
 
     expression: np.ndarray
     mark_score: np.ndarray
     displaced: np.ndarray
     focus: np.ndarray
-    best_score: np.ndarray
+    reference_score: np.ndarray
 
 
 @dataclass(frozen=True)
