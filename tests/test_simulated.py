@@ -342,7 +342,9 @@ def test_a_rule_of_your_own():
 def test_signal_is_the_correlation_of_rule_and_expression():
     study = simulate(1, 6000, 0, rule="one_mark", signal=0.6)
     truth = study.truth.cells["S001"]
-    assert np.corrcoef(truth.reference_score, truth.expression)[0, 1] == pytest.approx(0.6, abs=0.03)
+    assert np.corrcoef(truth.reference_score, truth.expression)[0, 1] == pytest.approx(
+        0.6, abs=0.03
+    )
 
 
 @pytest.mark.parametrize("rule", [None, "one_mark"])
