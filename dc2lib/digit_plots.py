@@ -133,7 +133,6 @@ def judged_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray
         axis.set(title=method, ylim=(-0.03, 1.03), ylabel="mean probability")
         axis.grid(axis="y", alpha=0.3)
     axes[-1, 0].set_xlabel("step")
-    axes[-1, 0].set_xscale("symlog", linthresh=1)
     axes[-1, 0].set_xlim(0, steps.max())
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -141,6 +140,8 @@ def judged_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray
 
 def judgements(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Mean probability of each method with its interval, a panel a judge.
+
+    A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def judgements(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     methods = list(dict.fromkeys(means["method"]))
     fig, axes = plt.subplots(
-        2, -(-len(titles) // 2), figsize=(7.4, 1.4 + 0.5 * len(methods)), sharex=True, sharey=True,
+        2, -(-len(titles) // 2), figsize=(7.4, 1.8 + 0.5 * len(methods)), sharey=True,
         squeeze=False,
     )
     for axis, (judge, title) in zip(axes.flat, titles.items(), strict=False):
@@ -162,9 +163,11 @@ def judgements(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                 xerr=[[row["probability"] - row["low"]], [row["high"] - row["probability"]]],
                 fmt="o", ms=5, capsize=2, color=method_colour(str(method)),
             )
-        axis.set_title(title, fontsize=9)
+        narrow = np.ptp(rows[["low", "high"]].to_numpy()) < 0.2
+        axis.set_title(f"{title} (narrow axis)" if narrow else title, fontsize=9)
+        if not narrow:
+            axis.set_xlim(-0.03, 1.03)
         axis.set_yticks(range(len(methods)), methods)
-        axis.set_xlim(-0.03, 1.03)
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
     for axis in axes[-1]:
@@ -210,37 +213,43 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     return fig
 
 
-def weight_sweep(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
-    """Measures against Phi on a logarithmic axis, a line a lambda, a panel a measure.
+def weight_sweep(
+    table: pd.DataFrame, measures: Mapping[str, str], real: Mapping[str, float]
+) -> Figure:
+    """Measures against Phi, a line a lambda, a panel a measure.
 
     Parameters
     ----------
     table
-        Columns lambda, phi and the measures; phi may be 0 and is then drawn at the left end.
+        Columns lambda, phi and the measures; the values of phi are drawn at equal distances.
     measures
         Column to title.
+    real
+        The same measure of real digits, drawn as a line, where there is one.
     """
     fig, axes = plt.subplots(
-        -(-len(measures) // 2), 2, figsize=(7.4, 2.5 * -(-len(measures) // 2)), sharex=True,
-        squeeze=False,
+        len(measures) // 2 + 1, 2, figsize=(7.4, 2.4 * (len(measures) // 2 + 1)), squeeze=False
     )
     values = np.sort(table["phi"].unique())
-    for axis, (column, title) in zip(axes.flat, measures.items(), strict=False):
+    panels = axes.ravel()
+    for axis, (column, title) in zip(panels, measures.items(), strict=False):
         for number, (weight, rows) in enumerate(table.groupby("lambda")):
             rows = rows.sort_values("phi")
             axis.plot(
                 np.searchsorted(values, rows["phi"]), rows[column], marker="osD^v<"[number % 6],
                 ms=4, color=LINE_COLOURS[number % 6], linestyle=LINE_STYLES[number % 6],
-                label=f"{weight:g}",
+                label=f"λ = {weight:g}",
             )
+        if column in real:
+            axis.axhline(real[column], color="black", linewidth=0.8, label="real digits")
         axis.set_title(title, fontsize=9)
+        axis.set_xticks(range(len(values)), [f"{v:g}" for v in values])
         axis.grid(axis="y", alpha=0.3)
-    for axis in axes[-1]:
-        axis.set_xticks(range(len(values)), [f"{v:g}" for v in values], rotation=45)
+    for axis in panels[max(0, len(measures) - 2) : len(measures)]:
         axis.set_xlabel("Φ")
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), title="λ", loc="outside right center"
-    )
+    for axis in panels[len(measures) :]:
+        axis.axis("off")
+    panels[len(measures)].legend(*panels[0].get_legend_handles_labels(), loc="center left")
     return fig
 
 

@@ -32,6 +32,7 @@ from dc2lib.realism import (
     judge_samples,
     trend_test,
 )
+from dc2lib.scoring import auroc
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
@@ -178,8 +179,9 @@ def compare_with_real(
 ) -> pd.DataFrame:
     """Mean of a method minus mean of real samples for each judge, with intervals.
 
-    Columns ``judge``, ``difference``, ``low``, ``high``, ``outcome``: ``"lower"`` or ``"higher"``
-    where the interval excludes 0, else ``"undecided"``.
+    Columns ``judge``, ``difference``, ``low``, ``high``, ``outcome`` (``"lower"`` or ``"higher"``
+    where the interval excludes 0, else ``"undecided"``) and ``separation``: the share of pairs in
+    which the judge rates the real sample higher, ties half; 0.5 if it cannot tell them apart.
     """
     rows = []
     for judge in judges:
@@ -193,6 +195,9 @@ def compare_with_real(
                 "low": found.low,
                 "high": found.high,
                 "outcome": outcome,
+                "separation": auroc(
+                    np.repeat([0, 1], [len(part) for part in parts]), np.concatenate(parts)
+                ),
             }
         )
     return pd.DataFrame(rows)

@@ -100,6 +100,7 @@ def test_comparison_with_real_samples():
     found = digit_study.compare_with_real(judged, "a", ["low", "same"])
     assert found["outcome"].tolist() == ["lower", "undecided"]
     assert found.loc[0, ["difference", "low", "high"]].tolist() == [-1, -1, -1]
+    assert found["separation"].tolist() == [1.0, 0.5]
 
 
 def test_dose_table_finds_a_planted_trend():
