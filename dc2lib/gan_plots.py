@@ -105,8 +105,8 @@ def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
     Parameters
     ----------
     table
-        Columns ``labels``, ``class``, ``mark``, ``normalised`` ("share of reads" or "relative to
-        all generated"), ``value``, ``low``, ``high``.
+        Columns ``labels``, ``class``, ``mark``, ``normalised`` (the label of the vertical
+        axis), ``value``, ``low``, ``high``.
     """
     rules = list(dict.fromkeys(table["labels"]))
     kinds = list(dict.fromkeys(table["normalised"]))
@@ -125,7 +125,8 @@ def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
                      color=CLASS_COLOURS[class_], label=f"{class_} expression",
                      hatch="" if class_ == "high" else "//", edgecolor="white")
         axis.set_xticks(places, marks)
-        axis.set(ylabel="activation (sum 1)", title=f"{rule} labels, {kind}")
+        axis.axhline(0, color="#444444", linewidth=0.8)
+        axis.set(ylabel=kind, title=f"{rule} labels")
     axes[0, 0].legend()
     return fig
 

@@ -37,6 +37,7 @@ from dc2lib.statistics import Interval
 from dc2lib.training import TUNED
 
 CLASSES = {"high": 1, "low": 0}
+PSEUDO_READS = 0.01
 RANDOM_INPUTS = ("uniform", "normal", "counts", "poisson", "shuffled")
 
 
@@ -176,7 +177,7 @@ def mark_statistics(signals: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
                 "zeros": float((values == 0).mean()),
                 "mean": float(counts[:, number].mean()),
                 "spread": float(values.mean(1).std()),
-                "neighbours": _correlation(values[:, :-1], values[:, 1:]),
+                "neighbours": correlation(values[:, :-1], values[:, 1:]),
             }
         )
     return pd.DataFrame(rows)
@@ -255,17 +256,31 @@ def has_collapsed(report: pd.DataFrame, least: float = 0.25) -> bool:
     return bool(coverage["generated"] < least * coverage["real"])
 
 
-def activation(signals: np.ndarray, background: np.ndarray | None = None) -> np.ndarray:
-    """Activation of each mark, ``(mark,)``: mean reads over samples and bins.
-
-    With a background (signals) each is divided by the background's.  The sum is scaled to 1, so
-    marks of few reads can be compared with marks of many only where a background is given.
-    """
+def activation(signals: np.ndarray) -> np.ndarray:
+    """Share of each mark in the reads, averaged over samples and bins, ``(mark,)``; sums to 1."""
     means = np.expm1(signals.astype(np.float64)).mean((0, 2))
-    if background is not None:
-        means = means / np.maximum(np.expm1(background.astype(np.float64)).mean((0, 2)), 1e-12)
     total = means.sum()
     return means / total if total else means
+
+
+def enrichment(signals: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Reads of each mark relative to a background's, logarithm to base 2, ``(mark,)``.
+
+    1 is twice as many reads a bin, -1 half as many; `PSEUDO_READS` are added to both.
+    """
+    means = [
+        np.expm1(part.astype(np.float64)).mean((0, 2)) + PSEUDO_READS
+        for part in (signals, background)
+    ]
+    return np.log2(means[0] / means[1])
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson correlation of all values of two arrays of one shape; 0 if one never varies."""
+    first, second = first.ravel(), second.ravel()
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def top_of(signals: np.ndarray, log_odds: np.ndarray, keep: int, class_: str) -> np.ndarray:
@@ -310,7 +325,7 @@ def combination_effects(
     for name, design in (("single", single), ("pairs", both)):
         weights, *_ = np.linalg.lstsq(design, log_odds, rcond=None)
         left = log_odds - design @ weights
-        explained[name] = float(1 - left.var() / log_odds.var())
+        explained[name] = float(1 - left.var() / log_odds.var()) if np.ptp(log_odds) else 0.0
     inverse = np.linalg.pinv(both.T @ both)
     errors = np.sqrt(np.diag(inverse @ (both.T * np.square(left)) @ both @ inverse).clip(0))
     effects, errors = weights[-len(chosen) :], errors[-len(chosen) :]
@@ -392,13 +407,6 @@ def _summaries(signals: np.ndarray) -> np.ndarray:
         np.abs(np.diff(signals, axis=2)).mean(2), coarse.reshape(len(signals), -1),
     ]
     return np.concatenate(parts, axis=1)
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = first.ravel(), second.ravel()
-    if first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _checkpoint_path(settings: dict[str, Any], home: Path | str | None) -> Path:

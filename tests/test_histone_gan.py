@@ -177,7 +177,7 @@ def test_activation_by_hand():
     everything = counts_to_signals(np.array([[[1, 6], [1, 6]]]))
     np.testing.assert_allclose(histone_probe.activation(top), [0.25, 0.75], rtol=1e-6)
     np.testing.assert_allclose(
-        histone_probe.activation(top, everything), [2 / 3, 1 / 3], rtol=1e-6
+        histone_probe.enrichment(top, everything), [0, np.log2(3.01 / 6.01)], atol=1e-6
     )
 
 
@@ -198,6 +198,11 @@ def test_a_planted_combination_is_found():
     assert table["effect"][0] == pytest.approx(1.5, abs=0.02)
     assert table["low"][0] < 1.5 < table["high"][0]
     assert explained["pairs"] > 0.99 > explained["single"]
+
+
+def test_correlation_of_what_never_varies_is_0():
+    assert histone_probe.correlation(np.ones((2, 2)), np.eye(2)) == 0
+    assert histone_probe.correlation(2 * np.eye(2), np.eye(2)) == pytest.approx(1)
 
 
 def test_best_and_worst_by_log_odds():
