@@ -1,6 +1,7 @@
 """The probe finds what is there at the rate it is there, whatever the batches; it resumes."""
 
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -161,6 +162,21 @@ def test_memory_does_not_grow_with_the_number_of_samples():
 
     peak(BLOCK)
     assert peak(40 * BLOCK) < 1.2 * peak(4 * BLOCK) + 50_000
+
+
+def test_no_batch_outlives_its_turn():
+    alive = weakref.WeakSet()
+    most = []
+
+    def generator(z):
+        made = torch.cat([z, z], 1)
+        alive.add(made)
+        most.append(len(alive))
+        return made
+
+    monte_carlo_probe(generator, lambda x: x[:, :3], 5 * BLOCK, 7, n_latent=4, batch_size=128)
+    assert len(most) == 5 * BLOCK // 128
+    assert max(most) <= 3
 
 
 def test_seeds_decide_the_samples():
