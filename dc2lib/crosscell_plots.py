@@ -138,6 +138,7 @@ def change_forest(table: pd.DataFrame) -> Figure:
                  for name in rows["experiment"]]
             _intervals(axis, rows, y, LABEL_COLOURS[rule], "os"[number], RULE_NAMES[rule])
         axis.set(title=setup, xlabel="AUROC minus own model")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.set_yticks(range(len(names)), [EXPERIMENT_NAMES[name] for name in names])
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
@@ -215,24 +216,27 @@ def world_dots(table: pd.DataFrame) -> Figure:
     """
     worlds = list(dict.fromkeys(table["world"]))
     drivers = [name for name in DRIVER_NAMES if name in set(table["driver"])]
-    fig, axes = plt.subplots(1, len(worlds), figsize=(2 + 3.2 * len(worlds), 3.4), sharey=True,
-                             sharex=True, squeeze=False)
-    for axis, world in zip(axes[0], worlds, strict=True):
+    columns = min(2, len(worlds))
+    rows = -(-len(worlds) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(1.6 + 3.2 * columns, 0.6 + 2.5 * rows),
+                             sharey=True, sharex=True, squeeze=False)
+    for axis, world in zip(axes.flat, worlds, strict=False):
         axis.axvline(0, color="0.4", linewidth=0.8)
         part = table[table["world"] == world]
-        for rule, rows in part.groupby("labels", sort=False):
+        for rule, dots in part.groupby("labels", sort=False):
             side = 0.16 * (1 if rule == "lexicographic" else -1)
             colour, marker = LABEL_COLOURS[rule], "s" if rule == "lexicographic" else "o"
-            y = np.array([drivers.index(name) + side for name in rows["driver"]])
-            sure = rows["pvalue"].to_numpy() < 0.05
-            axis.scatter(rows["estimate"], y, s=30, marker=marker, linewidth=1.2,
+            y = np.array([drivers.index(name) + side for name in dots["driver"]])
+            sure = dots["pvalue"].to_numpy() < 0.05
+            axis.scatter(dots["estimate"], y, s=30, marker=marker, linewidth=1.2,
                          edgecolor=colour, facecolor=np.where(sure, colour, "white"),
                          label=RULE_NAMES[rule])
         axis.set_title(world)
         axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
-        axis.set_xlabel("mean rank correlation")
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
+    for axis in axes[-1]:
+        axis.set_xlabel("mean rank correlation")
     _legend_below(fig, axes)
     return fig
 
@@ -291,7 +295,7 @@ def _intervals(
 
 
 def _legend_below(fig: Figure, axes: np.ndarray) -> None:
-    entries = {}
+    entries: dict[str, object] = {}
     for axis in axes.flat:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import nnls
 
 from dc2lib.datasets import open_cell
-from dc2lib.grid import Fit, FitRecord, trainings
+from dc2lib.grid import Fit, training_genes, trainings
+from dc2lib.models import build
+from dc2lib.training import fit, predict_logits
 
 SECONDS_AN_HOUR = 3600
+BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -66,39 +68,40 @@ def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
     return Cost(sum(map(len, groups)), len(groups), sum(passes), max(passes), evaluations)
 
 
-def measured_speed(records: Sequence[FitRecord]) -> Speed:
-    """Speed of the machine that made these fits, by non-negative least squares over them.
+def measured_speed(one: Fit, n_genes: int = 1000) -> Speed:
+    """Speed of one thread on a fit's model and data, by a short training.
 
-    A fit's seconds are its gene passes and its evaluations, each at a speed of its own; where the
-    evaluations cannot be told apart they are taken to be three times as fast.
+    Counts the processor time of this process, so a busy machine does not distort it much.
+
+    Parameters
+    ----------
+    n_genes
+        Genes to time it with, repeated where the fit has fewer.
     """
-    rows = [_work(record) for record in records]
-    work, seconds = np.array([row[:2] for row in rows]), np.array([row[2] for row in rows])
-    (a_pass, an_evaluation), _ = nnls(work, seconds)
-    if min(a_pass, an_evaluation) <= 0:
-        a_pass = float(seconds.sum() / (work @ [1, 1 / 3]).sum())
-        an_evaluation = a_pass / 3
-    return Speed(1 / a_pass, 1 / an_evaluation)
+    counts, labels = training_genes(one)
+    index = np.arange(n_genes) % len(counts)
+    counts, labels = counts[index], labels[index]
+    model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed)
+    predict_logits(model, counts[:BATCH], transform=one.recipe.transform)
+    start = time.process_time()
+    predict_logits(model, counts, transform=one.recipe.transform)
+    evaluation = time.process_time() - start
+    recipe = replace(one.recipe, epochs=2, patience=2)
+    start = time.process_time()
+    fit(model, counts, labels, counts, labels, recipe=recipe, device="cpu")
+    training = time.process_time() - start - recipe.epochs * evaluation
+    return Speed(recipe.epochs * n_genes / max(training, 1e-9), n_genes / max(evaluation, 1e-9))
 
 
-def training_size(fit: Fit) -> int:
+def training_size(one: Fit) -> int:
     """Genes that a fit is trained on."""
-    sizes = [int((open_cell(cell, fit.home).split == "train").sum()) for cell in fit.train_cells]
-    if fit.each_gene_once:
+    sizes = [int((open_cell(cell, one.home).split == "train").sum()) for cell in one.train_cells]
+    if one.each_gene_once:
         return round(float(np.mean(sizes)))
-    return sum(min(size, fit.n_train or size) for size in sizes)
+    return sum(min(size, one.n_train or size) for size in sizes)
 
 
-def _work(record: FitRecord) -> tuple[float, float, float]:
-    """Gene passes (this fit's share of a common training), evaluations, and seconds."""
-    with np.load(record.path) as arrays:
-        together = json.loads(str(arrays["about"])).get("trained_together", 1)
-    epochs = len(record.history)
-    evaluations = (epochs + 1) * len(record.valid_logits) + len(record.test_logits)
-    return epochs * training_size(record.fit) / together, evaluations, record.seconds
-
-
-def _genes(fit: Fit, n_train: int) -> int:
-    if fit.each_gene_once:
+def _genes(one: Fit, n_train: int) -> int:
+    if one.each_gene_once:
         return n_train
-    return len(fit.train_cells) * min(n_train, fit.n_train or n_train)
+    return len(one.train_cells) * min(n_train, one.n_train or n_train)

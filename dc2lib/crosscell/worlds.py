@@ -1,22 +1,29 @@
-"""Simulated worlds in which it is known whether cell types share one rule.
+"""What drives transfer: in a study, in the released scores, and in worlds where it is known.
 
-Each world is a study of many cell types whose linear models are tried on each other.  What the
-rank correlations of transfer say about a world can then be held against what is true of it.
+A world is a simulated study whose cell types share one rule from marks to expression or have one
+each.  What the rank correlations of transfer say about it is held against what is true of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from dc2lib.crosscell import pairs
-from dc2lib.crosscell.correlation import expression_correlation, one_column_off
-from dc2lib.datasets import HistoneDataset
+from dc2lib.crosscell.correlation import (
+    expression_correlation,
+    one_column_off,
+    study_correlation,
+)
+from dc2lib.crosscell.transfer import transfer
+from dc2lib.datasets import HistoneDataset, list_cells, open_cell, published
 from dc2lib.datasets.simulated import iter_cells
+from dc2lib.datasets.simulated.stored import stored_simulation
+from dc2lib.grid import Fit, run_grid
 from dc2lib.labels import RULES, flipped, label
 from dc2lib.linear import mark_means
 from dc2lib.scoring import auroc
@@ -64,11 +71,74 @@ def linear_world(
         for rule in RULES:
             labels[rule][dataset.cell] = label(dataset, rule)
     table = pd.DataFrame(rpkm)[split == "train"]
-    transfer = {
+    tables = {
         rule: linear_transfer(features, labels[rule], split == "train", split == "test")
         for rule in RULES
     }
-    return World(transfer, drivers_of(table, pd.Series(flips)))
+    return World(tables, drivers_of(table, pd.Series(flips)))
+
+
+def network_world(
+    base: Fit,
+    n_cells: int = 8,
+    n_genes: int = 1800,
+    seed: int = 0,
+    shared_rule: bool = True,
+    rule_divergence: float = 0.5,
+) -> World:
+    """Simulate and store cell types and try each one's own network on all, under both label rules.
+
+    Parameters
+    ----------
+    base
+        What the fits have in common; cell types, store and label rule are replaced.
+    n_cells, n_genes, seed, shared_rule, rule_divergence
+        As for `dc2lib.datasets.simulated.simulate`.
+    """
+    different = {} if shared_rule else {"shared_rule": False, "rule_divergence": rule_divergence}
+    home = stored_simulation(n_cells, n_genes, seed, **different)
+    datasets = {cell: open_cell(cell, home) for cell in list_cells(home)}
+    own = replace(base, home=str(home))
+    tables = {}
+    for rule in RULES:
+        fits = {
+            cell: replace(own, train_cells=(cell,), test_cell=cell, labels=rule)
+            for cell in datasets
+        }
+        records = run_grid(list(fits.values()), progress=False)
+        tables[rule] = transfer(dict(zip(fits, records, strict=True)))
+    return World(tables, study_drivers(datasets))
+
+
+def study_drivers(datasets: Mapping[str, HistoneDataset]) -> dict[str, pd.DataFrame]:
+    """The drivers of `DRIVERS` between the cell types of a study; more should help."""
+    flips = pd.Series({cell: float(flipped(data).mean()) for cell, data in datasets.items()})
+    return {
+        "released_correlation": study_correlation(datasets, "released"),
+        "aligned_correlation": study_correlation(datasets),
+        "log_correlation": study_correlation(datasets, log=True),
+        "label_flips": pairs.by_training_cell(-flips),
+    }
+
+
+def published_drivers() -> dict[str, pd.DataFrame]:
+    """The drivers of `DRIVERS` between Roadmap's cell types, from published tables."""
+    correlations = {
+        f"{name}_correlation": published.rpkm_correlation(name)
+        for name in ("released", "aligned", "log")
+    }
+    flips = published.label_audit()["labels_flipped"]
+    return correlations | {"label_flips": pairs.by_training_cell(-flips)}
+
+
+def published_transfer() -> pd.DataFrame:
+    """The released AUROC (training cell, test cell), own models (run ``deepchrome``) included."""
+    scores = published.released_test_on_rest().rename_axis(None)
+    runs = published.released_results().query("experiment == 'deepchrome'")
+    own = runs.set_index("cell")["test_auroc"]
+    for cell in scores.columns:
+        scores.loc[cell, cell] = own[cell]
+    return scores
 
 
 def drivers_of(rpkm: pd.DataFrame, flips: pd.Series) -> dict[str, pd.DataFrame]:
@@ -117,9 +187,21 @@ def linear_transfer(
     return table.rename_axis(index="train_cell", columns="test_cell")
 
 
-def flipped_share(datasets: Mapping[str, HistoneDataset]) -> pd.Series:
-    """Share of each cell type's labels that the text rule flips, ``(cell,)``."""
-    return pd.Series({cell: float(flipped(dataset).mean()) for cell, dataset in datasets.items()})
+def told(world: World, **options: int) -> pd.DataFrame:
+    """`driver_table` of a world under every label rule.
+
+    Returns
+    -------
+    DataFrame
+        With the further columns labels and loss: the mean change of AUROC of another cell type's
+        model against the own one.
+    """
+    parts = []
+    for rule, values in world.transfer.items():
+        change = pairs.pair_table(world.drivers["aligned_correlation"], values)["change"]
+        table = driver_table(world.drivers, values, **options)
+        parts.append(table.assign(labels=rule, loss=change.mean()))
+    return pd.concat(parts, ignore_index=True)
 
 
 def driver_table(
