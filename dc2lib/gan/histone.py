@@ -123,7 +123,8 @@ class HistoneGenerator(nn.Module):
 class HistoneDiscriminator(nn.Module):
     """Signals ``(sample, mark, bin)`` to logits ``(sample,)``, positive for real signals.
 
-    Convolutions judge the texture; a hidden layer over all positions judges how marks fit together.
+    Convolutions judge the texture, a hidden layer over all positions how it fits together, and a
+    small network of each mark's mean and spread the levels, which convolutions are slow to compare.
     """
 
     def __init__(
@@ -139,12 +140,17 @@ class HistoneDiscriminator(nn.Module):
             nn.Flatten(),
             nn.Linear(2 * width * short, hidden),
             nn.LeakyReLU(0.2),
-            nn.Linear(hidden, 1),
+        )
+        self.levels = nn.Sequential(nn.Linear(2 * n_marks, hidden // 2), nn.LeakyReLU(0.2))
+        self.output = nn.Sequential(
+            nn.Linear(hidden + hidden // 2, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
         )
 
     def forward(self, signals: Tensor) -> Tensor:
         """Logits ``(sample,)``."""
-        return self.layers(signals).squeeze(1)
+        spread = (signals.var(2) + 1e-3).sqrt()
+        levels = self.levels(4 * torch.cat([signals.mean(2), spread], dim=1))
+        return self.output(torch.cat([self.layers(signals), levels], dim=1)).squeeze(1)
 
 
 def build_histone_gan(
