@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -191,6 +191,39 @@ def restarts(table: pd.DataFrame) -> Figure:
     return fig
 
 
+def steps_of_the_story(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean AUROC of the networks and of the linear model, a row a set of choices.
+
+    Parameters
+    ----------
+    tables
+        One panel each, by title: columns step (text of the row), model, estimate, low, high.
+    """
+    steps = list(dict.fromkeys(step for table in tables.values() for step in table["step"]))
+    styles = {
+        "deepchrome_max": ("#1F1F1F", "o", -0.18),
+        "deepchrome_average": ("#6A6A6A", "s", -0.06),
+        "deepchrome_strided": ("#9C9C9C", "D", 0.06),
+        "linear": ("#C0392B", "^", 0.18),
+    }
+    fig, axes = plt.subplots(
+        1, len(tables), figsize=(3.2 + 3.6 * len(tables), 0.9 + 0.75 * len(steps)),
+        sharex=True, sharey=True, squeeze=False,
+    )
+    for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for model, rows in table.groupby("model", sort=False):
+            colour, marker, shift = styles[model]
+            y = [steps.index(step) + shift for step in rows["step"]]
+            _intervals(axis, rows, y, colour, marker, MODEL_NAMES[model])
+        axis.set(title=title, xlabel="mean test AUROC")
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(range(len(steps)), steps)
+    axes[0, 0].invert_yaxis()
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    return fig
+
+
 def _intervals(
     axis: Axes, rows: pd.DataFrame, y: Sequence[float], colour: str, marker: str, name: str
 ) -> None:
@@ -199,31 +232,3 @@ def _intervals(
     axis.errorbar(
         estimate, y, xerr=error, fmt=marker, color=colour, markersize=4.5, linewidth=1.2, label=name
     )
-
-
-def steps_of_the_story(table: pd.DataFrame) -> Figure:
-    """Mean AUROC of the networks and of the linear model, a row a set of choices.
-
-    Parameters
-    ----------
-    table
-        Columns step (text of the row), model, estimate, low, high; steps in order of rows.
-    """
-    steps = list(dict.fromkeys(table["step"]))
-    styles = {
-        "deepchrome_max": ("#1F1F1F", "o", -0.18),
-        "deepchrome_average": ("#6A6A6A", "s", -0.06),
-        "deepchrome_strided": ("#9C9C9C", "D", 0.06),
-        "linear": ("#C0392B", "^", 0.18),
-    }
-    fig, axis = plt.subplots(figsize=(7.4, 0.9 + 0.75 * len(steps)))
-    for model, rows in table.groupby("model", sort=False):
-        colour, marker, shift = styles[model]
-        y = [steps.index(step) + shift for step in rows["step"]]
-        _intervals(axis, rows, y, colour, marker, MODEL_NAMES[model])
-    axis.set_yticks(range(len(steps)), steps)
-    axis.invert_yaxis()
-    axis.set_xlabel("mean test AUROC")
-    axis.grid(axis="x", alpha=0.3)
-    fig.legend(loc="outside lower center", ncols=2)
-    return fig
