@@ -1,5 +1,12 @@
-"""Generative adversarial networks: training for data of any shape, and networks for digits."""
+"""Generative adversarial networks: training for any shape of data, networks of digits and marks."""
 
+from dc2lib.gan.histone import (
+    HistoneDiscriminator,
+    HistoneGenerator,
+    build_histone_gan,
+    counts_to_signals,
+    signals_to_counts,
+)
 from dc2lib.gan.mnist import MnistDiscriminator, MnistGenerator, build_mnist_gan
 from dc2lib.gan.training import (
     LOSSES,
@@ -17,11 +24,16 @@ __all__ = [
     "REGULARISERS",
     "GanFit",
     "GanRecipe",
+    "HistoneDiscriminator",
+    "HistoneGenerator",
     "MnistDiscriminator",
     "MnistGenerator",
+    "build_histone_gan",
     "build_mnist_gan",
+    "counts_to_signals",
     "discriminator_loss",
     "generate",
     "generator_loss",
+    "signals_to_counts",
     "train_gan",
 ]
