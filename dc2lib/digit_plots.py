@@ -61,7 +61,7 @@ def image_grid(
 
 
 def digit_rows(
-    images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), width: float = 5.6
+    images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), width: float = 4.8
 ) -> Figure:
     """One grid of images ``(row, column, 28, 28)``."""
     height = width * images.shape[0] / images.shape[1]

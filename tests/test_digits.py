@@ -8,6 +8,7 @@ from dc2lib import digits
 from dc2lib.digits import DigitRecipe
 from dc2lib.errors import DataError
 from dc2lib.gan import GanRecipe
+from dc2lib.gan_quality import two_sample_test
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
 
@@ -91,6 +92,22 @@ def test_gans_are_kept_for_equal_settings(tmp_path):
     assert again.history.equals(first.history) and "one" in again.history
     digits.kept_gan(images, **settings, seed=1)
     assert len(list(tmp_path.rglob("gan-*.pt"))) == 2
+
+
+def test_the_pixel_test_tells_bars_from_noise_and_not_from_bars():
+    images, _ = bars(400)
+    noise = np.random.default_rng(5).integers(0, 60, images.shape).astype(np.uint8)
+    fit = digits.convolutional_fit(epochs=3, width=4)
+    assert two_sample_test(images, noise, fit=fit).accuracy.low > 0.9
+    assert 0.5 in two_sample_test(images, bars(400, seed=7)[0], fit=fit).accuracy
+
+
+def test_a_changed_comment_trains_nothing_again(tmp_path):
+    plain, commented, changed = (tmp_path / f"{name}.py" for name in "abc")
+    plain.write_text('def f(x):\n    """Old."""\n    return x\n')
+    commented.write_text('"""New."""\n\n\ndef f(x):  # why\n    """New."""\n    return x\n')
+    changed.write_text("def f(x):\n    return x + 1\n")
+    assert digits._code(plain) == digits._code(commented) != digits._code(changed)
 
 
 def test_what_cannot_be_trained_is_named():
