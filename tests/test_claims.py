@@ -109,13 +109,16 @@ def test_verdicts_on_simulated_data_say_so():
     results = differences((0.001, 0.004), (0.04, 0.005), source="simulated")
     table = claims.summary_table(claims.ledger(results))
     text = table.loc[[one.id == "linear_as_good" for one in CLAIMS], "this build"].iloc[0]
-    assert text == "depends on the labels (simulated cell types)"
+    assert text == (
+        "**depends on the labels** "
+        "(holds under released labels, fails under numeric labels; simulated)"
+    )
 
 
 def test_nothing_recorded_cannot_be_judged():
     table = claims.ledger(pd.DataFrame())
     assert set(table["verdict"]) == {rule.UNJUDGED}
-    assert set(table["reason"]) == {"no recorded result"}
+    assert set(table["reason"]) == {"nothing recorded"}
     assert len(table) == len(CLAIMS)
 
 
@@ -123,7 +126,7 @@ def test_one_condition_alone_does_not_judge():
     half = differences((0.001, 0.004), (0.001, 0.004)).iloc[:1]
     found = judged(half)
     assert found["verdict"] == rule.UNJUDGED
-    assert "numeric labels: no recorded result" in found["reason"]
+    assert found["reason"] == "holds under released labels, nothing recorded under numeric labels"
 
 
 def test_a_mean_over_few_cells_is_not_compared_with_the_papers_mean():
@@ -132,17 +135,17 @@ def test_a_mean_over_few_cells_is_not_compared_with_the_papers_mean():
     rows = [row("mean_auroc", 0.77, 0.76, 0.78, labels=labels, **tags)
             for labels in ("lexicographic", "numeric")]
     few = pd.DataFrame(rows).assign(n=2)
-    assert "needs 20 of them" in judged(few, "linear_level")["reason"]
+    assert "needs 20 cell types, has 2" in judged(few, "linear_level")["reason"]
     assert judged(few.assign(n=56), "linear_level")["verdict"] == rule.REPLICATED
     made_up = few.assign(n=56, data_source="simulated")
-    assert "set by the simulator" in judged(made_up, "linear_level")["reason"]
+    assert "the simulator sets it" in judged(made_up, "linear_level")["reason"]
 
 
 def test_claims_without_labels():
     rows = pd.DataFrame([
         row("heat_map_similarity", 0.8, chapter="data", split=split, transform="raw")
         for split in ("valid", "test")
-    ])
+    ]).assign(n=56)
     assert judged(rows, "splits_alike")["verdict"] == rule.REPLICATED
     assert judged(rows.assign(value=0.2), "splits_alike")["verdict"] == rule.NOT_REPLICATED
 
@@ -176,7 +179,7 @@ def test_build_and_reference_stay_apart():
     assert one.loc["build", "data"] == "simulated"
     assert one.loc["reference", "data"] == "roadmap"
     summary = claims.summary_table(table)
-    assert list(summary.columns) == ["claim", "where", "paper", "this build", "reference run"]
+    assert list(summary.columns) == ["claim", "this build", "reference run"]
     assert claims.verdict_counts(table, "reference").startswith("1 depends on the labels")
     assert len(claims.evidence_table(table, "reference")) == len(CLAIMS)
 
@@ -258,8 +261,8 @@ def test_the_block_is_made_of_the_reference_run(tmp_path):
     rows = differences((0.001, 0.004), (0.04, 0.005)).to_dict("records")
     tool.write_reference(rows, ABOUT | {"code": "any"}, tmp_path / "book" / "reference")
     text = readme_table.block(tmp_path)
-    assert "| claim | where | paper | reference run |" in text
-    assert "| depends on the labels |" in text
+    assert "| claim | reference run |" in text
+    assert "| **depends on the labels** (holds under released" in text
     assert "E012, 2026-01-01" in text
     whole = f"before\n{readme_table.BEGIN}\nwhat stood here\n{readme_table.END}\nafter\n"
     (tmp_path / "README.md").write_text(whole)

@@ -16,14 +16,13 @@ NONE = "–"
 
 
 def verdict_text(row: pd.Series) -> str:
-    """Verdict of one row; on simulated cell types it says so."""
-    if row["verdict"] == VERDICTS[3]:
-        return f"{row['verdict']}: {row['reason']}"
-    return f"{row['verdict']} (simulated cell types)" if row["simulated"] else row["verdict"]
+    """Verdict of one row with its reason; on simulated cell types it says so."""
+    where = "; simulated" if row["simulated"] else ""
+    return f"**{row['verdict']}** ({row['reason']}{where})"
 
 
 def summary_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: words, where, the paper's number, and a verdict column a run, side by side.
+    """One row a claim: its words, place and number in the paper, and a verdict column a run.
 
     Parameters
     ----------
@@ -31,14 +30,15 @@ def summary_table(judged: pd.DataFrame) -> pd.DataFrame:
         As `dc2lib.claims.ledger`.
     """
     first = judged[judged["run"] == judged["run"].iloc[0]]
-    table = pd.DataFrame({
-        "claim": first["words"].to_numpy(),
-        "where": first["where"].to_numpy(),
-        "paper": first["paper"].replace("", NONE).to_numpy(),
-    })
+    table = pd.DataFrame({"claim": [_claim_text(row) for _, row in first.iterrows()]})
     for run, rows in judged.groupby("run", sort=False):
         table[RUN_TITLES[run]] = [verdict_text(row) for _, row in rows.iterrows()]
     return table
+
+
+def _claim_text(row: pd.Series) -> str:
+    number = f"; {row['paper']}" if row["paper"] else ""
+    return f"{row['words']} *({row['where']}{number})*"
 
 
 def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
@@ -58,8 +58,8 @@ def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
         table[title] = rows[name].replace("", NONE)
     table["no labels"] = rows["any"].replace("", NONE)
     table["data"] = rows["data"].replace("", NONE)
+    table["chapter"] = rows["chapter"]
     table["verdict"] = rows["verdict"]
-    table["reason"] = rows["reason"]
     return table.reset_index(drop=True)
 
 

@@ -29,6 +29,7 @@ UNJUDGED = "cannot be judged on this data"
 VERDICTS = (REPLICATED, NOT_REPLICATED, DEPENDS, UNJUDGED)
 RUNS = ("build", "reference")
 JUDGED = ("released", "numeric")
+OUTCOMES = {"holds": "holds", "fails": "fails", "open": "open", "missing": "nothing recorded"}
 
 
 def ledger(results: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -95,13 +96,12 @@ def verdict(outcomes: Mapping[str, str]) -> tuple[str, str]:
 
 def _why(outcomes: list[str]) -> str:
     if set(outcomes) == {"missing"}:
-        return "no recorded result"
+        return "nothing recorded"
     if len(outcomes) == 1:
-        return "the interval reaches across the border"
-    words = {"missing": "no recorded result", "open": "the interval reaches across the border",
-             "holds": "holds", "fails": "fails"}
-    return "; ".join(
-        f"{name} labels: {words[one]}" for name, one in zip(JUDGED, outcomes, strict=True)
+        return OUTCOMES[outcomes[0]]
+    return ", ".join(
+        f"{OUTCOMES[one]} under {name} labels"
+        for name, one in zip(JUDGED, outcomes, strict=True)
     )
 
 
@@ -133,7 +133,7 @@ def _obstacle(claim: Claim, known: list[Found]) -> str:
     cells = min((one.cells for one in known), default=0)
     sources = {source for one in known for source in one.data_source}
     if claim.measured and "simulated" in sources:
-        return "levels on simulated cell types are set by the simulator"
+        return "the simulator sets it"
     if cells < claim.min_cells:
-        return f"a mean over cell types needs {claim.min_cells} of them, and there are {cells}"
+        return f"needs {claim.min_cells} cell types, has {cells}"
     return ""
