@@ -18,7 +18,7 @@ from tools.chapters import digest, page_sources
 from tools.errors import BuildError
 
 STAMP = ".staged"
-SUPPORT = ("_ext", "_static", "references.bib")
+SUPPORT = ("_ext", "_static", "references.bib", "reference")
 STATUS_KEYS = ("chapter", "profile", "data_source", "hash", "started", "duration", "seeds")
 
 

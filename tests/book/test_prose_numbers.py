@@ -22,16 +22,17 @@ ALLOWED = yaml.safe_load(Path(__file__).with_name("prose_numbers.yml").read_text
 PAGES = [ROOT / "book" / f"{name}.md" for name in page_names(ROOT / "_toc.yml")]
 CHAPTERS = [page for page in PAGES if page.exists() and is_chapter(page)]
 
+ADMONITIONS = "note|tip|hint|warning|important|admonition|exercise|solution|dropdown|margin"
 NOT_PROSE = (
     r"(?s)^---\n.*?\n---\n",  # header
-    r"(?s)^(`{3,}|~{3,})[^\n]*\n.*?^\1",  # fenced code
+    rf"(?s)^(`{{3,}}|~{{3,}})(?!\{{({ADMONITIONS})\}})[^\n]*\n.*?^\1",  # fenced code
     r"(?m)^:[a-z-]+:.*$",  # options of directives
     r"(?m)^\([\w-]+\)=$",  # labels
     r"(?m)^:{3,}\{(grid|figure|image)[^\n]*$",
     r"(?s)\$\$.*?\$\$",
     r"\$[^$\n]+\$",
     r"\{[\w:-]+\}`[^`]*`",  # roles: glue, numref, cite, ...
-    r"``[^`]*``",
+    r"``[^`\n]*``",
     r"`[^`\n]*`",
     r"<!--.*?-->",
     r"(?<=\])\([^)\s]*\)",  # targets of links
@@ -121,10 +122,14 @@ Section 4.3, Figures 5, 6 and 7b, Table 2, H3K4me3 in E012, $x = 0.5$, {glue:tex
 ```{code-cell} python
 x = 0.123
 ```
+
+```{note}
+It gains 0.456.
+```
 """
     assert [number for number, _ in numbers_in(text)] == [
-        "0.951", "3.2 %", "±0.03", "1,234", "-2e-3"
+        "0.951", "3.2 %", "±0.03", "1,234", "-2e-3", "0.456"
     ]
     assert [number for number, _ in numbers_in(text, ["3.2 % more", "1,234 genes", "0.95"])] == [
-        "0.951", "±0.03", "-2e-3"
+        "0.951", "±0.03", "-2e-3", "0.456"
     ]
