@@ -212,6 +212,20 @@ def test_against_baseline_pairs_the_same_cells(records):
     assert (table["holm"] >= table["pvalue"]).all()
 
 
+def test_bars_that_follow_the_number_of_genes():
+    rows = [
+        (experiment, cell, genes, -genes, genes + 10 * level)
+        for experiment, genes in zip(list(crosscell.EXPERIMENTS)[:3], (1, 8, 4), strict=True)
+        for level, cell in enumerate("ABCD")
+    ]
+    table = pd.DataFrame(rows, columns=["experiment", "cell", "genes", "correlation", "auroc"])
+    found = experiments.bar_correlation(table, "genes", n_resamples=20)
+    assert (found.estimate, found.low, found.high, found.n) == pytest.approx((1, 1, 1, 3))
+    assert experiments.bar_correlation(table, "correlation", n_resamples=5).estimate == (
+        pytest.approx(-1)
+    )
+
+
 def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
     cells = [planted("A"), planted("B", seed=1)]
     for cell in (cells[0], cells[1].select(np.arange(5, 179))):

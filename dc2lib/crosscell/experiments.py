@@ -122,6 +122,42 @@ def experiment_means(
     return pd.DataFrame(rows)
 
 
+def bar_correlation(
+    table: pd.DataFrame,
+    column: str,
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Rank correlation, over the experiments, of mean AUROC with the mean of another column.
+
+    What the bars of Figure 6 show. The interval is from a bootstrap over the test cell types.
+
+    Parameters
+    ----------
+    table
+        As from `experiment_table`, one label rule.
+    column
+        ``"correlation"`` or ``"genes"``.
+    """
+    cells = table["cell"].unique()
+    wide = [
+        table.pivot(index="experiment", columns="cell", values=name)[cells].to_numpy(np.float64)
+        for name in (column, "auroc")
+    ]
+
+    def bars(drawn: np.ndarray) -> float:
+        known = np.isfinite(wide[1][:, drawn]).any(1)
+        means = [np.nanmean(one[known][:, drawn], axis=1) for one in wide]
+        return float(stats.spearmanr(*means).statistic)
+
+    rng = np.random.default_rng(seed)
+    draws = [bars(rng.integers(len(cells), size=len(cells))) for _ in range(n_resamples)]
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(bars(np.arange(len(cells))), float(low), float(high), len(wide[0]))
+
+
 def against_baseline(
     records: Mapping[tuple[str, str], FitRecord], baseline: str = BASELINE, **options: float
 ) -> pd.DataFrame:
