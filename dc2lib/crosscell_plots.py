@@ -200,8 +200,8 @@ def driver_forest(table: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].invert_yaxis()
-    middle = axes[0, len(studies) // 2]
-    middle.set_xlabel("mean rank correlation with transfer, within test cell types")
+    for axis in axes[0]:
+        axis.set_xlabel("mean rank correlation\nwith transfer")
     _legend_below(fig, axes)
     return fig
 
