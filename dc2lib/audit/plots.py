@@ -74,8 +74,7 @@ def coincidences(table: pd.DataFrame, reach: int = 30) -> Figure:
         colours = [LABEL_COLOURS[rule] if shift == 0 else "0.75" for shift in shifts]
         axis.bar(shifts, number, color=colours, width=0.85)
         axis.set(title=f"majority class under the {rule} rule", ylabel="runs")
-        axis.annotate(f"{number[reach]} runs exactly", (1.2, number[reach] - 0.5), fontsize=9,
-                      va="center" if number[reach] else "bottom")
+        axis.annotate(f"{number[reach]} runs exactly", (1, max(number[reach] - 1, 0.5)), fontsize=9)
     axes[1].set_xlabel("correct answers minus size of the majority class (test genes)")
     return fig
 
@@ -313,14 +312,15 @@ def gaps(table: pd.DataFrame) -> Figure:
         for offset, (scale, own) in zip((-0.2, 0, 0.2), part.groupby("scale"), strict=False):
             x = np.array([epochs.index(e) for e in own["epochs"]]) + offset
             axis.scatter(x, own["gap"], s=13, color=shades[scale], alpha=0.7, linewidth=0,
-                         label=f"counts x {scale:g}")
+                         label=f"counts × {scale:g}")
             means = own.groupby("epochs")["gap"].mean()
             axis.plot(np.arange(len(epochs)) + offset, means, color=shades[scale], linewidth=1.2)
         axis.axhline(0, color="0.4", linewidth=0.8)
         axis.set_xticks(range(len(epochs)), epochs)
         axis.set(title=MODEL_NAMES[model], xlabel="epochs")
     axes[0, 0].set_ylabel("AUROC, probability\nminus released score")
-    axes[0, 0].legend(fontsize=8)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=3)
     return fig
 
 
