@@ -384,7 +384,7 @@ def trained(tmp_path_factory):
 
         datasets = load_cells("simulated", "", 2, 450, 5)
         budget = Budget(paper_epochs=1, tuned_epochs=1, rates=1, seeds=2, n_train=100)
-        yield effects.train(datasets, str(store), budget, restarts=2), datasets
+        yield effects.train(datasets, str(store), budget, restarts=2, linear_epochs=2), datasets
 
 
 def test_the_waterfall_ends_agree_with_its_parts(trained):

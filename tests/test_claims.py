@@ -24,12 +24,11 @@ def row(key, value, low=None, high=None, chapter="architectures", source="roadma
 
 def differences(released, numeric, source="roadmap"):
     """Recorded rows about the network and the linear model: (value, half width) a label rule."""
-    tags = {"model": "deepchrome_max", "reference": "linear", "recipe": "paper",
-            "orientation": "genome", "scoring": "probability", "cell": "E012"}
+    stages = {"probability_score": released, "numeric_labels": numeric}
     return pd.DataFrame([
-        row("auroc_difference", value, value - half, value + half, labels=labels, source=source,
-            **tags)
-        for labels, (value, half) in (("lexicographic", released), ("numeric", numeric))
+        row("stage_lead", value, value - half, value + half, stage=stage, source=source,
+            chapter="audit", model="deepchrome_max", reference="linear", cell="E012")
+        for stage, (value, half) in stages.items()
     ])
 
 

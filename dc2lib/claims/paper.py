@@ -84,14 +84,15 @@ def _level(model: str) -> dict[str, Lookup]:
 
 
 def _network_minus_linear() -> dict[str, Lookup]:
-    tags = {"model": "deepchrome_max", "reference": "linear"}
-    paper = {"recipe": "paper", "orientation": "genome", "scoring": "probability"}
-    with_released_score = Lookup(
-        "audit", "stage_lead", {**tags, "stage": "released_labels_and_score"}
-    )
+    """On the released budgets: single fits of the network, the best of five of the linear model."""
+    stages = {
+        "released_score": "released_labels_and_score",
+        "released": "probability_score",
+        "numeric": "numeric_labels",
+    }
     return {
-        "released_score": with_released_score,
-        **_two(Lookup("architectures", "auroc_difference", {**tags, **paper})),
+        name: Lookup("audit", "stage_lead", {"stage": stage, "reference": "linear"})
+        for name, stage in stages.items()
     }
 
 
@@ -153,8 +154,8 @@ CLAIMS: tuple[Claim, ...] = (
         "linear_as_good",
         "A linear model of 12 parameters has the predictive power of the network.",
         "abstract; section 4.3, Table 2", "0.77 against 0.77",
-        "AUROC of the network minus linear, paper's recipe",
-        _network_minus_linear(), ALIKE, "architectures",
+        "AUROC of the network minus the best of five linear models, paper's recipe",
+        _network_minus_linear(), ALIKE, "audit",
     ),
     Claim(
         "counts_are_enough",
