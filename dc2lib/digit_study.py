@@ -204,18 +204,18 @@ def compare_with_real(
 
 
 def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    """One clause: under which judges a method scores lower than real samples, and under which not.
+    """One clause: which judges rate a method lower than real samples, and which do not.
 
     Examples
     --------
     >>> table = pd.DataFrame({"judge": ["x", "y"], "outcome": ["lower", "undecided"]})
     >>> outcome_in_words(table, {"x": "judge X", "y": "judge Y"})
-    'lower than real digits for judge X; not distinguishable from them for judge Y'
+    'rated lower than real digits by judge X; not rated differently by judge Y'
     """
     words = {
-        "lower": "lower than real digits for",
-        "undecided": "not distinguishable from them for",
-        "higher": "higher than real digits for",
+        "lower": "rated lower than real digits by",
+        "undecided": "not rated differently by",
+        "higher": "rated higher than real digits by",
     }
     clauses = []
     for outcome, phrase in words.items():
