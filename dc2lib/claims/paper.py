@@ -17,6 +17,7 @@ CONDITIONS = {
 }
 MANY_CELLS = 20
 ALIKE = (-MARGIN, MARGIN)
+NOT_BEHIND = (-inf, MARGIN)  # of a lead over the model that is claimed to be as good
 PROMOTER = ("H3K4me3", "H3K4me1")
 REPRESSOR = ("H3K27me3", "H3K9me3")
 
@@ -152,17 +153,17 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "linear_as_good",
-        "A linear model of 12 parameters has the predictive power of the network.",
+        "A linear model of 12 parameters predicts as well as the network, trained as in the paper.",
         "abstract; section 4.3, Table 2", "0.77 against 0.77",
         "AUROC of the network minus the best of five linear models, paper's recipe",
-        _network_minus_linear(), ALIKE, "audit",
+        _network_minus_linear(), NOT_BEHIND, "audit",
     ),
     Claim(
         "counts_are_enough",
-        "What the network learns is no more informative than the mean count of each mark.",
+        "What a network can learn is no more informative than the mean count of each mark.",
         "contribution 3; sections 4.3, 5", "0.77 against 0.77",
         "AUROC of the network minus linear, tuned recipe",
-        _two(_TUNED_LEAD), (-inf, MARGIN), "architectures",
+        _two(_TUNED_LEAD), NOT_BEHIND, "architectures",
     ),
     Claim(
         "promoter_weights",
