@@ -64,6 +64,12 @@ def test_other_combinations(combine, triple):
     assert (found.estimate, found.low, found.high) == pytest.approx(triple)
 
 
+def test_rows_that_belong_together_are_averaged_first():
+    lookup = Lookup("architectures", "weight", {"mark": ("a", "b")}, "highest", per=("mark",))
+    found = find(ROWS, lookup)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.225, 0.375))
+
+
 def test_differences_take_the_ends_farthest_apart():
     lookup = Lookup("architectures", "weight", {"mark": "a", "cell": "E013"},
                     minus=Lookup("architectures", "weight", {"mark": "b"}))

@@ -26,6 +26,8 @@ class Lookup:
         ``"mean"`` of values and of both ends; ``"hull"``: the value farthest from zero, with the
         lowest and the highest end of all; ``"lowest"``: the row with the lowest lower end;
         ``"highest"``: the row with the highest upper end.
+    per
+        Tags that stay apart: rows that share them (of several cell types, say) are averaged first.
     minus
         Rows to subtract; the ends are then those farthest apart.
     """
@@ -34,6 +36,7 @@ class Lookup:
     key: str
     tags: Mapping[str, Any] = field(default_factory=dict)
     combine: str = "mean"
+    per: tuple[str, ...] = ()
     minus: Lookup | None = None
 
     def with_tags(self, **tags: Any) -> Lookup:
@@ -74,7 +77,7 @@ def find(results: pd.DataFrame, lookup: Lookup) -> Found | None:
     rows = matching(results, lookup)
     if rows.empty:
         return None
-    found = _combined(rows, lookup.combine)
+    found = _combined(rows, lookup.combine, lookup.per)
     if lookup.minus is None:
         return found
     other = find(results, lookup.minus)
@@ -103,26 +106,31 @@ def _matches(rows: pd.DataFrame, tag: str, wanted: Any) -> pd.Series:
     return column.isin(wanted if isinstance(wanted, tuple) else (wanted,))
 
 
-def _combined(rows: pd.DataFrame, combine: str) -> Found:
+def _combined(rows: pd.DataFrame, combine: str, per: tuple[str, ...]) -> Found:
     if combine not in COMBINATIONS:
         raise ValueError(f"unknown combination {combine!r}: expected one of {COMBINATIONS}")
     value = rows["value"].astype(float)
-    low = rows["low"].astype(float).fillna(value)
-    high = rows["high"].astype(float).fillna(value)
-    if combine == "mean":
-        triple = value.mean(), low.mean(), high.mean()
-    elif combine == "hull":
-        triple = value[value.abs().idxmax()], low.min(), high.max()
-    else:
-        chosen = low.idxmin() if combine == "lowest" else high.idxmax()
-        triple = value[chosen], low[chosen], high[chosen]
+    ends = {side: rows[side].astype(float).fillna(value) for side in ("low", "high")}
+    table = pd.DataFrame({"value": value, **ends})
+    if per:
+        table = table.groupby([rows[tag] for tag in per]).mean().reset_index(drop=True)
     return Found(
-        *(float(one) for one in triple),
+        *(float(one) for one in _triple(table, combine)),
         rows=len(rows),
         cells=_cells(rows),
         data_source=tuple(sorted(set(rows["data_source"].dropna()))),
         has_interval=bool(rows["low"].notna().all()),
     )
+
+
+def _triple(table: pd.DataFrame, combine: str) -> tuple[float, float, float]:
+    value, low, high = table["value"], table["low"], table["high"]
+    if combine == "mean":
+        return value.mean(), low.mean(), high.mean()
+    if combine == "hull":
+        return value[value.abs().idxmax()], low.min(), high.max()
+    chosen = low.idxmin() if combine == "lowest" else high.idxmax()
+    return value[chosen], low[chosen], high[chosen]
 
 
 def _cells(rows: pd.DataFrame) -> int:
