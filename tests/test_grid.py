@@ -169,6 +169,8 @@ def test_pooled_counts_are_the_counts_one_after_the_other(home, orientation):
     index = np.array([199, 0, 150, 0, 99, 100])
     np.testing.assert_array_equal(pooled[index], whole[index])
     np.testing.assert_array_equal(labels, np.concatenate([label(part) for part in train]))
+    pooled.release()
+    np.testing.assert_array_equal(pooled[index], whole[index])
 
 
 def test_pooled_cells_need_the_same_marks(home):

@@ -92,6 +92,7 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
             signal = signal_tensor(counts[start : start + BATCH], fit.recipe.transform, device)
             for number, model in enumerate(models):
                 logits[number, start : start + BATCH] = model(signal).cpu().numpy()
+    counts.release()
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(temporary, logits=logits)
     os.replace(temporary, path)

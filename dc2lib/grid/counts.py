@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class PooledCounts:
 
     The genes of all parts follow each other.  A batch, ``pooled[index]`` or ``pooled[start:stop]``,
     is copied out of the memory-mapped files when it is asked for, so 56 cell types need no more
-    memory than one.
+    memory than one.  `release` also lets go of the pages that were read.
 
     Raises
     ------
@@ -46,6 +47,7 @@ class PooledCounts:
                     f" {first.counts.shape[1:]}: they cannot be pooled; leave one of them out."
                 )
         self._files = [np.asarray(part.counts) for part in parts]
+        self._maps = [part.counts._mmap for part in parts if isinstance(part.counts, np.memmap)]
         self._file = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
         self._row = np.concatenate([part.rows for part in parts])
         self._minus = np.concatenate([part.minus for part in parts])
@@ -64,6 +66,16 @@ class PooledCounts:
         minus = np.flatnonzero(self._minus[index])
         batch[minus] = batch[minus, ::-1]
         return batch
+
+    def release(self) -> None:
+        """Let go of the pages read so far; a page comes back from the file when it is read again.
+
+        Pages of a mapped file count as memory of the process although the system can take them
+        back at any time; a cluster that watches that count would stop the worker.
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def part_of(dataset: HistoneDataset, rows: np.ndarray, orientation: str) -> Part:

@@ -138,12 +138,14 @@ def _train(trials: list[_Trial], start: float) -> None:
         if not running:
             break
         loss = _train_epoch(model, optimizer, counts, targets, recipe, one.seed, epoch, device)
+        counts.release()
         weights = _copy(model)
         for trial in running:
             row = {"epoch": epoch, "loss": loss}
             row |= _validate(model, trial.valid, trial.valid_labels, recipe, device)
             row["learning_rate"] = optimizer.param_groups[0]["lr"]
             trial.finish_epoch(row, weights)
+            trial.valid.release()
     share = (time.perf_counter() - start) / len(trials)
     for trial in trials:
         _write(trial, model, share, len(trials))
@@ -155,6 +157,8 @@ def _write(trial: _Trial, model: nn.Module, seconds: float, together: int) -> No
         f"{name}_logits": predict_logits(model, part, transform=trial.fit.recipe.transform)
         for name, part in (("valid", trial.valid), ("test", trial.test))
     }
+    trial.valid.release()
+    trial.test.release()
     weights = {f"weights.{k}": v.cpu().numpy() for k, v in trial.best_weights.items()}
     about = {
         "history": pd.DataFrame(trial.rows).to_dict("list"),
