@@ -32,7 +32,7 @@ from dc2lib.networks import apply_in_batches, device_of, evaluating
 from dc2lib.training import batches, default_device
 
 N_DIGITS = 10
-CODE = ("digits.py", "models.py", "gan/mnist.py", "gan/training.py")
+CODE = ("digits.py", "models.py", "gan/losses.py", "gan/mnist.py", "gan/training.py")
 
 
 class DigitJudge(nn.Module):

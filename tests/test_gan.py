@@ -9,8 +9,7 @@ from torch import nn
 
 from dc2lib import gan
 from dc2lib.errors import DataError
-from dc2lib.gan import GanRecipe, train_gan
-from dc2lib.gan import training as gan_training
+from dc2lib.gan import GanRecipe, losses, train_gan
 
 SHORT = GanRecipe(steps=12, round_steps=5, batch_size=16)
 
@@ -180,7 +179,7 @@ def test_penalties_of_a_linear_discriminator_by_hand():
     source = torch.Generator().manual_seed(0)
     for regulariser, value in (("r1", 2.0 / 2 * 25), ("gradient_penalty", 2.0 * (5 - 1) ** 2)):
         recipe = GanRecipe(regulariser=regulariser, strength=2.0)
-        penalty = gan_training.regulariser_loss(recipe, discriminator, real, made, source)
+        penalty = losses.regulariser_loss(recipe, discriminator, real, made, source)
         assert penalty.item() == pytest.approx(value, rel=1e-5)
 
 

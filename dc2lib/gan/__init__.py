@@ -7,17 +7,15 @@ from dc2lib.gan.histone import (
     counts_to_signals,
     signals_to_counts,
 )
-from dc2lib.gan.mnist import MnistDiscriminator, MnistGenerator, build_mnist_gan
-from dc2lib.gan.training import (
+from dc2lib.gan.losses import (
     LOSSES,
     REGULARISERS,
-    GanFit,
     GanRecipe,
     discriminator_loss,
-    generate,
     generator_loss,
-    train_gan,
 )
+from dc2lib.gan.mnist import MnistDiscriminator, MnistGenerator, build_mnist_gan
+from dc2lib.gan.training import GanFit, generate, train_gan
 
 __all__ = [
     "LOSSES",

@@ -5,8 +5,9 @@
 best.  Both take any PyTorch module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.11923).
 """
 
+from dc2lib.probing.found import HISTOGRAM_EDGES, Probe
 from dc2lib.probing.kept import Kept, log_odds, log_odds_of
-from dc2lib.probing.monte_carlo import Probe, latents, monte_carlo_probe
+from dc2lib.probing.monte_carlo import latents, monte_carlo_probe
 from dc2lib.probing.optimise import (
     DEEPCHROME_L2,
     DEEPCHROME_STEPS,
@@ -25,6 +26,7 @@ from dc2lib.probing.optimise import (
 __all__ = [
     "DEEPCHROME_L2",
     "DEEPCHROME_STEPS",
+    "HISTOGRAM_EDGES",
     "Kept",
     "LossTerm",
     "Probe",

@@ -17,109 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.networks import Network, evaluating, weights_digest
+from dc2lib.probing.found import HISTOGRAM_EDGES, Probe, from_tensors, to_tensors
 from dc2lib.probing.kept import Kept, log_odds, log_odds_of, nothing_kept
-from dc2lib.statistics import proportion
 from dc2lib.training import default_device
 
 BLOCK = 4096
-HISTOGRAM_EDGES = np.linspace(-40, 40, 321)
-
-
-@dataclass
-class Probe:
-    """What a probe found; `class` is a column of the classifier's logits.
-
-    Attributes
-    ----------
-    n
-        Samples drawn so far.
-    thresholds
-        Probabilities that were watched.
-    accepted
-        How many samples exceeded each threshold, int64 ``(class, threshold)``.
-    probability_sum
-        Sum of the class probabilities over the samples, ``(class,)``.
-    histogram
-        Samples by log odds, int64 ``(class, bin)``, between ``HISTOGRAM_EDGES``; what lies beyond
-        is in the outermost bins.
-    predicted
-        How many samples each class is the most probable for, int64 ``(class,)``.
-    top
-        For each class the samples with the highest probability, best first.
-    first
-        For each class and threshold the first samples that exceeded it, ``first[class][j]``.
-    seconds
-        Time spent in this call; of a resumed probe, since it was resumed.
-    resumed_from
-        Samples that came from the checkpoint.
-    """
-
-    n: int
-    thresholds: tuple[float, ...]
-    accepted: np.ndarray
-    probability_sum: np.ndarray
-    histogram: np.ndarray
-    predicted: np.ndarray
-    top: list[Kept]
-    first: list[list[Kept]]
-    seconds: float = 0.0
-    resumed_from: int = 0
-
-    @property
-    def mean_probability(self) -> np.ndarray:
-        """Mean probability of each class over all samples, ``(class,)``."""
-        return self.probability_sum / self.n
-
-    @property
-    def samples_per_second(self) -> float:
-        """Samples drawn and classified a second in this call."""
-        return (self.n - self.resumed_from) / self.seconds if self.seconds else float("nan")
-
-    def acceptance(self, level: float = 0.95) -> pd.DataFrame:
-        """Share of the samples above each threshold, a row a class and threshold.
-
-        Columns ``class``, ``threshold``, ``accepted``, ``n``, ``rate``, ``low``, ``high``
-        (Wilson's interval; a class that never passed has rate 0 and an upper end above 0).
-        """
-        rows = []
-        for label, counts in enumerate(self.accepted):
-            for threshold, count in zip(self.thresholds, counts, strict=True):
-                share = proportion(count, self.n, level)
-                rows.append(
-                    {
-                        "class": label,
-                        "threshold": threshold,
-                        "accepted": int(count),
-                        "n": self.n,
-                        "rate": share.estimate,
-                        "low": share.low,
-                        "high": share.high,
-                    }
-                )
-        return pd.DataFrame(rows)
-
-    def merged(self, other: Probe, keep: int, keep_first: int) -> Probe:
-        """Both probes as one; the order of merging does not matter."""
-        return Probe(
-            n=self.n + other.n,
-            thresholds=self.thresholds,
-            accepted=self.accepted + other.accepted,
-            probability_sum=self.probability_sum + other.probability_sum,
-            histogram=self.histogram + other.histogram,
-            predicted=self.predicted + other.predicted,
-            top=[a.joined(b).best(keep) for a, b in zip(self.top, other.top, strict=True)],
-            first=[
-                [a.joined(b).first(keep_first) for a, b in zip(mine, theirs, strict=True)]
-                for mine, theirs in zip(self.first, other.first, strict=True)
-            ],
-        )
 
 
 def monte_carlo_probe(
@@ -415,16 +323,16 @@ class _State:
         )
         self.done[blocks.start : blocks.stop] = True
         if self.path is not None:
-            self._save(self.path)
+            self._save(self.path, self.probe)
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path, probe: Probe) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         torch.save(
             {
                 "settings": self.task.settings(self.n),
                 "done": torch.from_numpy(self.done),
-                "probe": _to_tensors(self.probe),
+                "probe": to_tensors(probe),
             },
             temporary,
         )
@@ -434,7 +342,7 @@ class _State:
         try:
             saved = torch.load(path, weights_only=True)
             settings, done = saved["settings"], saved["done"].numpy()
-            probe = _from_tensors(saved["probe"])
+            probe = from_tensors(saved["probe"])
         except Exception as error:
             raise DataError(
                 f"{path} is not a readable checkpoint ({error}): delete it to probe from the start"
@@ -447,34 +355,6 @@ class _State:
                 "checkpoint or delete it"
             )
         self.done, self.probe, self.resumed_from = done, probe, probe.n
-
-
-ARRAYS = ("accepted", "probability_sum", "histogram", "predicted")
-
-
-def _to_tensors(probe: Probe | None) -> dict[str, Any]:
-    assert probe is not None
-    return {
-        "n": probe.n,
-        "thresholds": list(probe.thresholds),
-        **{name: torch.from_numpy(getattr(probe, name)) for name in ARRAYS},
-        "top": [_kept_tensors(kept) for kept in probe.top],
-        "first": [[_kept_tensors(kept) for kept in row] for row in probe.first],
-    }
-
-
-def _from_tensors(saved: dict[str, Any]) -> Probe:
-    return Probe(
-        n=saved["n"],
-        thresholds=tuple(saved["thresholds"]),
-        **{name: saved[name].numpy() for name in ARRAYS},
-        top=[Kept(*(t.numpy() for t in kept)) for kept in saved["top"]],
-        first=[[Kept(*(t.numpy() for t in kept)) for kept in row] for row in saved["first"]],
-    )
-
-
-def _kept_tensors(kept: Kept) -> list[Tensor]:
-    return [torch.from_numpy(a.copy()) for a in (kept.index, kept.log_odds, kept.samples)]
 
 
 def _latent_length(generator: Network, n_latent: int | None) -> int:
