@@ -4,12 +4,23 @@ import json
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from released_files import TABLE
 
-from dc2lib.audit import alignment, association, effects, evidence, noise, rules, scoring_gap
+from dc2lib.audit import (
+    alignment,
+    association,
+    effects,
+    evidence,
+    noise,
+    rules,
+    scoring_gap,
+    words,
+)
+from dc2lib.audit import plots as figures
 from dc2lib.audit import report as reporting
 from dc2lib.audit.rules import Expression, best_threshold, which_rule
 from dc2lib.comparison import Budget
@@ -428,3 +439,53 @@ def test_flipped_genes_by_hand():
     assert found["flipped_high"] == pytest.approx(2 / 4)
     assert (found["rpkm_low"], found["rpkm_high"]) == (12.0, 29.999)
     assert found["between_10_and_30"] == 1
+
+
+# sentences -------------------------------------------------------------------------------------
+
+
+def test_sentences_follow_the_numbers(trained):
+    models, datasets = trained
+    tables = [
+        effects.waterfall(effects.stages(models, one), n_resamples=20).assign(cell=cell)
+        for cell, one in datasets.items()
+    ]
+    table = words.waterfall_table(pd.concat(tables), {"linear": "L", "deepchrome_max": "D"})
+    assert len(table) == len(datasets) * 2 * len(effects.STAGES)
+    assert table["change"].isna().sum() == len(datasets) * 2
+    leads = pd.DataFrame({
+        "cell": ["A", "B"] * 2, "labels": ["numeric"] * 2 + ["lexicographic"] * 2,
+        "estimate": [0.03, 0.002, 0.0, 0.001], "low": [0.02, -0.002, -0.004, -0.003],
+        "high": [0.04, 0.006, 0.004, 0.005], "n": 500,
+    })
+    assert "better in 1 of 2 cell types on numeric labels" in words.advantage_sentence(leads)
+    assert "in 0 of 2 on released labels" in words.advantage_sentence(leads)
+    assert words.leads(leads.iloc[:1]) == "A +0.030 [+0.020, +0.040] (better)"
+    mean = pd.Series({("numeric", "numeric"): 0.94, ("numeric", "lexicographic"): 0.82,
+                      ("lexicographic", "numeric"): 0.92, ("lexicographic", "lexicographic"): 0.81})
+    assert "the scoring costs more than the learning" in words.loss_sentence(mean)
+    assert "worse than models that learned numeric ones, by 0.010" in words.loss_sentence(mean)
+    assert "nothing is lost" in words.loss_sentence(mean * 0 + 0.9)
+    assert "is flipped" in words.ranking_sentence(pd.DataFrame())
+    learned = pd.DataFrame({"kept_over_low": [0.9], "kept_over_flipped": [0.45],
+                            "flipped_over_low": [0.93]})
+    assert "93% of the pairs, more often than a kept high gene (90%)" in words.ranking_sentence(
+        learned
+    )
+    gaps = pd.DataFrame({"model": "linear", "scale": [1.0, 1.0], "epochs": [1, 4],
+                         "gap": [-0.1, 0.3]})
+    text = words.gap_sentence(gaps, "linear")
+    assert "+0.100 on average over 2 fits" in text
+    assert "0.100 after 1 epoch and 0.300 after 4 epochs" in text
+
+
+def test_published_figures_are_drawn():
+    for draw in (
+        lambda: figures.toy_genes(evidence.toy_labels_under_rules(), 3.329),
+        lambda: figures.coincidences(evidence.run_counts()),
+        lambda: figures.flips_against_scores(association.flips_and_scores()),
+        lambda: figures.linear_runs(scoring_gap.released_linear_runs()),
+    ):
+        fig = draw()
+        assert fig.axes[0].get_xlabel() or fig.axes[-1].get_xlabel()
+        plt.close(fig)

@@ -71,7 +71,8 @@ def reference_markdown(
     table = beside(build, reference.results, chapter, key, by, only)
     if table.empty:
         return f"*The reference run recorded no {key.replace('_', ' ')} on this page.*"
-    about = f"*{key.replace('_', ' ').capitalize()}, means over cell types. {_origin(build)}"
+    words = key.replace("_", " ").replace("auroc", "AUROC")
+    about = f"*{words[0].upper()}{words[1:]}, means over cell types. {_origin(build)}"
     return f"{markdown(table)}\n\n{about}Reference run: {reference.sentence()}.*"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -86,6 +86,37 @@ def stage_sentence(table: pd.DataFrame, model: str) -> str:
         f"being “{largest['stage']}” ({largest['change']:+.3f} "
         f"[{largest['change_low']:+.3f}, {largest['change_high']:+.3f}])"
     )
+
+
+def waterfall_table(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The waterfall as text: one row a cell type, model and step.
+
+    Parameters
+    ----------
+    table
+        As `dc2lib.audit.effects.waterfall`, with a column cell.
+    names
+        Of the models.
+    """
+    return pd.DataFrame(
+        {
+            "cell": table["cell"],
+            "model": table["model"].map(names),
+            "step": table["stage"],
+            "AUROC": table["estimate"],
+            "change": _intervals(table, "change"),
+            "network minus linear": _intervals(table, "lead"),
+        }
+    )
+
+
+def _intervals(table: pd.DataFrame, name: str) -> list[str | None]:
+    return [
+        None if pd.isna(value) else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+        for value, low, high in zip(
+            table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True
+        )
+    ]
 
 
 def loss_sentence(mean: pd.Series) -> str:

@@ -52,15 +52,20 @@ def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
         ``"build"`` or ``"reference"``.
     """
     rows = judged[judged["run"] == run]
-    table = pd.DataFrame({"claim": rows["claim"], "quantity": rows["quantity"],
-                          "paper": rows["paper"].replace("", NONE)})
+    table = pd.DataFrame(
+        {"quantity": [f"{row['quantity']} (`{row['claim']}`)" for _, row in rows.iterrows()]}
+    )
     for name, title in CONDITION_TITLES.items():
-        table[title] = rows[name].replace("", NONE)
-    table["no labels"] = rows["any"].replace("", NONE)
-    table["data"] = rows["data"].replace("", NONE)
-    table["chapter"] = rows["chapter"]
-    table["verdict"] = rows["verdict"]
-    return table.reset_index(drop=True)
+        table[title] = rows[name].replace("", NONE).to_numpy()
+    no_labels = (rows["any"] != "").to_numpy()
+    table.loc[no_labels, CONDITION_TITLES["numeric"]] = [
+        f"{value} (no labels)" for value in rows.loc[no_labels, "any"]
+    ] if no_labels.any() else NONE
+    table["from"] = [
+        f"{row['chapter']}, {row['data']}" if row["data"] else NONE for _, row in rows.iterrows()
+    ]
+    table["verdict"] = rows["verdict"].to_numpy()
+    return table
 
 
 def verdict_counts(judged: pd.DataFrame, run: str) -> str:
