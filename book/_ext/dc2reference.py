@@ -1,10 +1,13 @@
-"""A directive that shows a recorded quantity of this build beside the committed reference run.
+"""Directives that show the committed reference run.
+
+A recorded quantity of this build beside it, by some tags:
 
     ```{reference-run} stage_auroc
     :by: model, stage
     ```
 
-It is filled in when pages are made, so a new reference run reruns no chapter.
+What it says about every claim: ``{reference-claims}``.  Both are filled in when pages are made, so
+a new reference run reruns no chapter.
 """
 
 from __future__ import annotations
@@ -21,12 +24,16 @@ from sphinx.util.docutils import SphinxDirective
 
 from dc2lib.claims.beside import beside
 from dc2lib.claims.reference import Reference, load_reference
-from dc2lib.claims.tables import markdown
+from dc2lib.claims.tables import evidence_table, markdown
+from dc2lib.claims.verdicts import ledger
+
+NO_REFERENCE = "*No reference run has been made yet.*"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive with Sphinx."""
     app.add_directive("reference-run", ReferenceRun)
+    app.add_directive("reference-claims", ReferenceClaims)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -57,6 +64,25 @@ class ReferenceRun(SphinxDirective):
         return self.parse_text_to_nodes(text)
 
 
+class ReferenceClaims(SphinxDirective):
+    """What the reference run recorded about every claim."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table with a sentence on the reference run."""
+        folder = Path(self.env.srcdir) / "reference"
+        for file in sorted(folder.glob("*.json")):
+            self.env.note_dependency(str(file))
+        return self.parse_text_to_nodes(claims_markdown(load_reference(folder)))
+
+
+def claims_markdown(reference: Reference | None) -> str:
+    """The content of ``reference-claims`` as Markdown."""
+    if reference is None:
+        return NO_REFERENCE
+    table = evidence_table(ledger(reference.results), "build")
+    return f"{markdown(table)}\n\n*Reference run: {reference.sentence()}.*"
+
+
 def reference_markdown(
     build: pd.DataFrame | None,
     reference: Reference | None,
@@ -67,7 +93,7 @@ def reference_markdown(
 ) -> str:
     """The directive's content as Markdown."""
     if reference is None:
-        return "*No reference run has been made yet.*"
+        return NO_REFERENCE
     table = beside(build, reference.results, chapter, key, by, only)
     if table.empty:
         return f"*The reference run recorded no {key.replace('_', ' ')} on this page.*"

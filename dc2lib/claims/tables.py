@@ -42,7 +42,7 @@ def _claim_text(row: pd.Series) -> str:
 
 
 def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
-    """One row a claim of a run: what was compared, the value under each condition, and the verdict.
+    """One row a claim of a run: what was compared, and the value under each condition.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def evidence_table(judged: pd.DataFrame, run: str) -> pd.DataFrame:
         f"{value} (no labels)" for value in rows.loc[no_labels, "any"]
     ] if no_labels.any() else NONE
     table["from"] = [
-        f"{row['chapter']}, {row['data']}" if row["data"] else NONE for _, row in rows.iterrows()
+        f"{row['chapter'].replace('_', ' ')} ({row['data']})" if row["data"] else NONE
+        for _, row in rows.iterrows()
     ]
-    table["verdict"] = rows["verdict"].to_numpy()
     return table
 
 
