@@ -356,7 +356,10 @@ def test_ties_and_missing_drivers():
     found = pairs.rank_correlations(driver, values)
     assert found[0] == pytest.approx(spearmanr(driver[:, 0], values[:, 0]).statistic)
     assert found[1] == pytest.approx(0) and found[2] == pytest.approx(1)
-    assert np.isnan(pairs.rank_correlations(np.ones((4, 1)), values[:, :1]))[0]
+    assert pairs.rank_correlations(np.ones((4, 1)), values[:, :1])[0] == 0
+    assert np.isnan(pairs.rank_correlations(driver[:2], values[:2])).all()
+    assert pairs.pearson(np.ones((4, 1)), values[:, :1]) == 0
+    assert np.isnan(pairs.pearson(np.full((4, 1), np.nan), values[:, :1]))
 
 
 def test_pair_statistics_ignore_how_hard_a_test_cell_is_and_how_good_a_training_cell():

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from dc2lib.crosscell.cost import training_size
+from dc2lib.crosscell.pairs import pearson
 from dc2lib.crosscell.sets import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.errors import DataError
@@ -150,7 +151,7 @@ def bar_correlation(
     def bars(drawn: np.ndarray) -> float:
         known = np.isfinite(wide[1][:, drawn]).any(1)
         means = [np.nanmean(one[known][:, drawn], axis=1) for one in wide]
-        return float(stats.spearmanr(*means).statistic)
+        return pearson(*(stats.rankdata(one) for one in means))
 
     rng = np.random.default_rng(seed)
     draws = [bars(rng.integers(len(cells), size=len(cells))) for _ in range(n_resamples)]

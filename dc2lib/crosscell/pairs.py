@@ -23,12 +23,17 @@ Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 
 def pearson(driver: np.ndarray, transfer: np.ndarray) -> float:
-    """Pearson's r over all pairs, NaN entries left out (Figure 7)."""
+    """Pearson's r over all pairs, NaN entries left out (Figure 7).
+
+    0 where one side does not vary, NaN where no pair is known.
+    """
     use = np.isfinite(driver) & np.isfinite(transfer)
+    if not use.any():
+        return np.nan
     x, y = driver[use], transfer[use]
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / scale) if scale > 0 else np.nan
+    return float(x @ y / scale) if scale > 0 else 0.0
 
 
 def within_test_cells(driver: np.ndarray, transfer: np.ndarray) -> float:
@@ -44,7 +49,7 @@ def beyond_training_cell(driver: np.ndarray, transfer: np.ndarray) -> float:
 def rank_correlations(driver: np.ndarray, transfer: np.ndarray) -> np.ndarray:
     """Spearman's correlation over the training cells of each test cell, ``(test cell,)``.
 
-    NaN where fewer than three training cells are known, or one side does not vary.
+    0 where one side does not vary, NaN where fewer than three training cells are known.
     """
     use = np.isfinite(driver) & np.isfinite(transfer)
     n = use.sum(0)
@@ -55,8 +60,8 @@ def rank_correlations(driver: np.ndarray, transfer: np.ndarray) -> np.ndarray:
         ranks.append(np.where(use, rank - rank.sum(0) / np.maximum(n, 1), 0.0))
     x, y = ranks
     scale = np.sqrt((x**2).sum(0) * (y**2).sum(0))
-    known = (scale > 0) & (n >= MIN_TRAIN_CELLS)
-    return np.where(known, (x * y).sum(0) / np.where(known, scale, 1.0), np.nan)
+    correlation = (x * y).sum(0) / np.where(scale > 0, scale, 1.0)
+    return np.where(n >= MIN_TRAIN_CELLS, correlation, np.nan)
 
 
 def pair_specific(driver: np.ndarray, transfer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
