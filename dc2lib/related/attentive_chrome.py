@@ -38,7 +38,7 @@ class AttentiveChrome(nn.Module):
         return self.output(self.attended(signal)[0])
 
     def attention(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention over the bins of each mark ``(gene, mark, bin)`` and over marks ``(gene, mark)``.
+        """Attention over each mark's bins ``(gene, mark, bin)`` and over marks ``(gene, mark)``.
 
         Both sum to 1 over their last axis.
         """
