@@ -178,6 +178,8 @@ def _stamp(path: Path, chapter: Chapter, run: Mapping[str, Any]) -> None:
         if "injected-parameters" in tags:
             tags += hidden or ["hide-input"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters of this build"}
+        if "solution" in tags:
+            cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
     nbformat.write(notebook, path)
 
 

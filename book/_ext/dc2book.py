@@ -60,6 +60,8 @@ def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = link_chapters("".join(cell["source"]), chapters)
+        elif "solution" in cell["metadata"].get("tags", []):
+            hide_solution(cell["metadata"])
     for output in _display_outputs(notebook):
         data = output["data"]
         if FIGURE_MIME in data:
@@ -80,6 +82,16 @@ def link_chapters(text: str, chapters: Sequence[str]) -> str:
         return text
     names = "|".join(map(re.escape, chapters))
     return re.sub(rf"(?<=[(`])({names})\.md(?=[)#]|::)", r"\1.ipynb", text)
+
+
+def hide_solution(metadata: dict[str, Any]) -> None:
+    """Fold a cell tagged ``solution``, with its outputs, until a reader asks for it."""
+    metadata["tags"] = [*metadata["tags"], "hide-cell"]
+    metadata["mystnb"] = {
+        "code_prompt_show": "Show the solution, executed",
+        "code_prompt_hide": "Hide the solution",
+        **metadata.get("mystnb", {}),
+    }
 
 
 def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
