@@ -122,11 +122,11 @@ def test_an_interrupted_probe_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     path = tmp_path / "probe.pt"
     calls = []
 
-    def third_time_broken(task, n, blocks):
+    def third_time_broken(task, n, blocks, bars):
         calls.append(blocks)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(task, n, blocks)
+        return original(task, n, blocks, bars)
 
     original = monte_carlo._probe_blocks
     monkeypatch.setattr(monte_carlo, "_probe_blocks", third_time_broken)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -22,9 +22,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
+from dc2lib.matrix_form import matrix_form
 from dc2lib.networks import Network, evaluating, weights_digest
 from dc2lib.probing.found import HISTOGRAM_EDGES, Probe, from_tensors, to_tensors
 from dc2lib.probing.kept import Kept, log_odds, log_odds_of, nothing_kept
+from dc2lib.probing.screening import Classify, MarginError, Screening
 from dc2lib.training import default_device
 
 BLOCK = 4096
@@ -43,6 +45,7 @@ def monte_carlo_probe(
     batch_size: int = 256,
     chunk_size: int = 16_384,
     workers: int = 1,
+    screen: bool = False,
     device: str | torch.device | None = None,
     checkpoint: Path | str | None = None,
     progress: bool = False,
@@ -75,6 +78,11 @@ def monte_carlo_probe(
         Samples between two checkpoints, and the work that is handed to a process at once.
     workers
         Processes, of one thread each.  More than one needs networks that can be pickled.
+    screen
+        Classify in bfloat16 first, and again in float32 whatever comes near a threshold or the
+        samples kept so far: what is kept and what is accepted stays the same, the mean
+        probability and the histogram are those of bfloat16.  Only for networks that
+        `dc2lib.matrix_form` knows, on the CPU; pays where that has bfloat16 instructions.
     device
         Default CUDA if present, else the CPU; with several workers always the CPU.
     checkpoint
@@ -100,14 +108,16 @@ def monte_carlo_probe(
         seed,
         batch_size,
         str(default_device("cpu" if workers > 1 else device)),
+        screen,
     )
+    task.check()
     _check_sizes(n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size, workers=workers)
     blocks_a_chunk = max(1, chunk_size // BLOCK)
     state = _State.start(task, n, None if checkpoint is None else Path(checkpoint))
     chunks = state.missing_chunks(blocks_a_chunk)
     begin = time.perf_counter()
     with tqdm(total=n, initial=state.drawn, unit=" samples", disable=not progress) as bar:
-        for blocks, found in _run_chunks(task, n, chunks, workers):
+        for blocks, found in _run_chunks(task, n, chunks, workers, state.bars):
             state.add(blocks, found)
             bar.update(found.n)
     probe = state.probe
@@ -138,10 +148,21 @@ class _Task:
     seed: int
     batch_size: int
     device: str
+    screen: bool = False
     limits: tuple[float, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", tuple(log_odds_of(t) for t in self.thresholds))
+
+    def check(self) -> None:
+        """Refuse to screen what has no matrix form."""
+        unknown = [f for f in (self.generator, self.classifier) if matrix_form(f) is f]
+        if self.screen and (unknown or self.device != "cpu"):
+            raise DataError(
+                "screen=True needs a HistoneGenerator and a DeepChrome on the CPU; got "
+                f"{type(self.generator).__name__} and {type(self.classifier).__name__} on "
+                f"{self.device}: probe without screening"
+            )
 
     def settings(self, n: int) -> dict[str, Any]:
         """What a checkpoint must agree on."""
@@ -152,16 +173,20 @@ class _Task:
             "keep_first": self.keep_first,
             "n_latent": self.n_latent,
             "seed": self.seed,
+            "screen": self.screen,
             "networks": [weights_digest(self.generator), weights_digest(self.classifier)],
         }
 
 
+Bars = list[float]
+
+
 def _run_chunks(
-    task: _Task, n: int, chunks: list[range], workers: int
+    task: _Task, n: int, chunks: list[range], workers: int, bars: Callable[[], Bars | None]
 ) -> Iterator[tuple[range, Probe]]:
     if workers == 1:
         for blocks in chunks:
-            yield blocks, _probe_blocks(task, n, blocks)
+            yield blocks, _probe_blocks(task, n, blocks, bars())
         return
     with ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_start_worker, initargs=(task,)
@@ -171,7 +196,7 @@ def _run_chunks(
         try:
             while True:
                 for blocks in queue:
-                    running[pool.submit(_probe_in_worker, n, blocks)] = blocks
+                    running[pool.submit(_probe_in_worker, n, blocks, bars())] = blocks
                     if len(running) >= 2 * workers:
                         break
                 if not running:
@@ -191,47 +216,97 @@ def _start_worker(task: _Task) -> None:
     _worker_task[:] = [task]
 
 
-def _probe_in_worker(n: int, blocks: range) -> Probe:
-    return _probe_blocks(_worker_task[0], n, blocks)
+def _probe_in_worker(n: int, blocks: range, bars: Bars | None) -> Probe:
+    return _probe_blocks(_worker_task[0], n, blocks, bars)
 
 
-def _probe_blocks(task: _Task, n: int, blocks: range) -> Probe:
-    """Probe the samples of some blocks of the stream, cut at ``n``."""
-    found: _Collector | None = None
+def _probe_blocks(task: _Task, n: int, blocks: range, bars: Bars | None) -> Probe:
+    """Probe the samples of some blocks of the stream, cut at ``n``.
+
+    What lies below ``bars``, the log odds of the worst sample kept so far of each class, is not
+    kept.
+    """
     with evaluating(task.generator, task.classifier, device=task.device), torch.inference_mode():
-        for block in blocks:
-            start = block * BLOCK
-            z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
-            for offset in range(0, len(z), task.batch_size):
-                samples = task.generator(z[offset : offset + task.batch_size])
-                logits = task.classifier(samples)
-                if found is None:
-                    found = _Collector(task, logits.shape[1])
-                found.add(start + offset, samples, logits)
-    assert found is not None
+        exact = _classify(task, torch.float32)
+        if not task.screen:
+            return _collect(task, n, blocks, bars, lambda z, _: exact(z))
+        try:
+            screening = Screening(exact, _classify(task, torch.bfloat16))
+            return _collect(task, n, blocks, bars, screening)
+        except MarginError:
+            return _collect(task, n, blocks, bars, lambda z, _: exact(z))
+
+
+def _classify(task: _Task, dtype: torch.dtype) -> Classify:
+    """Latents to samples and log odds."""
+    generator, classifier = task.generator, task.classifier
+    if task.device == "cpu":
+        generator, classifier = matrix_form(generator, dtype), matrix_form(classifier, dtype)
+
+    def classify(z: Tensor) -> tuple[Tensor, Tensor]:
+        samples = generator(z)
+        return samples, log_odds(classifier(samples).float())
+
+    return classify
+
+
+def _collect(
+    task: _Task,
+    n: int,
+    blocks: range,
+    bars: Bars | None,
+    classify: Callable[[Tensor, Callable[[Tensor, float], Tensor]], tuple[Tensor, Tensor]],
+) -> Probe:
+    found = _Collector(task, bars)
+    for block in blocks:
+        start = block * BLOCK
+        z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
+        for offset in range(0, len(z), task.batch_size):
+            samples, odds = classify(z[offset : offset + task.batch_size], found.undecided)
+            found.add(start + offset, samples, odds)
     return found.probe()
 
 
 class _Collector:
     """Counts and kept samples of one chunk."""
 
-    def __init__(self, task: _Task, n_classes: int) -> None:
+    def __init__(self, task: _Task, bars: Bars | None) -> None:
         self.task = task
         self.n = 0
-        self.accepted = np.zeros((n_classes, len(task.thresholds)), np.int64)
+        self.bars: np.ndarray | None = None
+        if bars is not None:
+            self._start(bars)
+
+    def _start(self, bars: Bars) -> None:
+        n_classes = len(bars)
+        self.bars = np.array(bars)
+        self.accepted = np.zeros((n_classes, len(self.task.thresholds)), np.int64)
         self.probability_sum = np.zeros(n_classes)
         self.histogram = np.zeros((n_classes, len(HISTOGRAM_EDGES) - 1), np.int64)
         self.predicted = np.zeros(n_classes, np.int64)
         self.top = [nothing_kept() for _ in range(n_classes)]
-        self.first = [[nothing_kept() for _ in task.thresholds] for _ in range(n_classes)]
+        self.first = [[nothing_kept() for _ in self.task.thresholds] for _ in range(n_classes)]
 
-    def add(self, start: int, samples: Tensor, logits: Tensor) -> None:
-        odds = log_odds(logits.float()).double().cpu().numpy()
+    def undecided(self, odds: Tensor, margin: float) -> Tensor:
+        """Rows whose log odds are not further than ``margin`` below all that could keep them."""
+        if self.bars is None:
+            return torch.ones(len(odds), dtype=torch.bool)
+        rows = (odds >= torch.from_numpy(self.bars).to(odds.dtype) - margin).any(1)
+        for j, limit in enumerate(self.task.limits):
+            wanted = torch.tensor([len(row[j]) < self.task.keep_first for row in self.first])
+            near = (odds > limit - margin) & (wanted | (odds < limit + margin))
+            rows |= near.any(1)
+        return rows
+
+    def add(self, start: int, samples: Tensor, scores: Tensor) -> None:
+        odds = scores.double().cpu().numpy()
         if np.isnan(odds).any():
             raise FloatingPointError(
                 f"the classifier gave a logit that is not a number for sample {start} or one of "
                 f"the {len(odds) - 1} after it"
             )
+        if self.bars is None:
+            self._start([-np.inf] * odds.shape[1])
         self.n += len(odds)
         self.probability_sum += (1 / (1 + np.exp(-odds.clip(-700, 700)))).sum(0)
         self.predicted += np.bincount(odds.argmax(1), minlength=odds.shape[1])
@@ -259,13 +334,15 @@ class _Collector:
             self.accepted[label, j] += np.count_nonzero(column > limit)
 
     def _keep_top(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
-        kept, keep = self.top[label], self.task.keep
-        full = len(kept) == keep
-        rows = np.flatnonzero(column > kept.log_odds[-1]) if full else np.arange(len(column))
+        keep = self.task.keep
+        rows = np.flatnonzero(column >= self.bars[label])
         if len(rows) > keep:
             rows = rows[np.lexsort((rows, -column[rows]))[:keep]]
         if len(rows):
-            self.top[label] = kept.joined(_kept(rows, column, start, samples)).best(keep)
+            kept = self.top[label].joined(_kept(rows, column, start, samples)).best(keep)
+            self.top[label] = kept
+            if len(kept) == keep:
+                self.bars[label] = max(self.bars[label], kept.log_odds[-1])
 
     def _keep_first(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
         for j, limit in enumerate(self.task.limits):
@@ -304,6 +381,16 @@ class _State:
     @property
     def drawn(self) -> int:
         return 0 if self.probe is None else self.probe.n
+
+    def bars(self) -> Bars | None:
+        """The worst log odds kept of each class; minus infinity while there is room."""
+        if self.probe is None:
+            return None
+        full = [len(kept) == self.task.keep for kept in self.probe.top]
+        return [
+            float(kept.log_odds[-1]) if room_is_gone else -np.inf
+            for kept, room_is_gone in zip(self.probe.top, full, strict=True)
+        ]
 
     def missing_chunks(self, blocks_a_chunk: int) -> list[range]:
         """Runs of blocks that are not done yet, none longer than a chunk."""

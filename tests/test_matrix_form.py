@@ -1,0 +1,59 @@
+"""Networks as matrix products give what the modules give."""
+
+import pytest
+import torch
+from torch import nn
+
+from dc2lib.gan import build_histone_gan
+from dc2lib.matrix_form import matrix_form
+from dc2lib.models import DeepChrome, build
+
+
+def signals(n=7, n_marks=5, n_bins=100, seed=0):
+    drawn = torch.rand(n, n_marks, n_bins, generator=torch.Generator().manual_seed(seed))
+    return torch.log1p((20 * drawn**3).round())
+
+
+@pytest.mark.parametrize("name", ["deepchrome_max", "deepchrome_average", "deepchrome_strided"])
+@pytest.mark.parametrize(("n_marks", "n_bins"), [(5, 100), (3, 40)])
+def test_classifiers_give_the_same_logits(name, n_marks, n_bins):
+    model = build(name, n_marks, n_bins, seed=1).eval()
+    x = signals(n_marks=n_marks, n_bins=n_bins)
+    with torch.inference_mode():
+        expected = model(x)
+        torch.testing.assert_close(matrix_form(model)(x), expected, rtol=1e-5, atol=1e-6)
+        transposed = x.transpose(1, 2).contiguous().transpose(1, 2)
+        torch.testing.assert_close(matrix_form(model)(transposed), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_marks", "n_bins", "width"), [(5, 100, 16), (2, 12, 3)])
+def test_generators_give_the_same_signals(n_marks, n_bins, width):
+    generator, _ = build_histone_gan(3, n_marks=n_marks, n_bins=n_bins, width=width)
+    z = 3 * torch.randn(9, generator.n_latent, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        expected = generator(z)
+        made = matrix_form(generator)(z)
+    assert expected.unique().numel() > 2
+    torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_is_near_and_returns_float32():
+    model = build("deepchrome_max", seed=1).eval()
+    with torch.inference_mode():
+        exact, rough = model(signals()), matrix_form(model, torch.bfloat16)(signals())
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max() < 0.05
+
+
+def test_an_unknown_network_is_left_alone():
+    class Other(DeepChrome):
+        def forward(self, signal):
+            return super().forward(signal) + 1
+
+    for network in (nn.Identity(), Other(), signals):
+        assert matrix_form(network) is network
+
+
+def test_no_gradient_is_kept():
+    model = build("deepchrome_max").eval()
+    assert not matrix_form(model)(signals()).requires_grad
