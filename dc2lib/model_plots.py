@@ -224,6 +224,26 @@ def steps_of_the_story(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
+def auroc_along_bins(by_bin: pd.Series, mark: str = "H3K4me3", base_pairs: int = 100) -> Figure:
+    """AUROC of one bin's count of a mark, by the distance of the bin from the TSS.
+
+    Parameters
+    ----------
+    by_bin
+        AUROC of each bin, in order, ``(bin,)``.
+    base_pairs
+        Width of a bin.
+    """
+    fig, axis = plt.subplots(figsize=(6.2, 2.8))
+    place = (np.arange(len(by_bin)) - (len(by_bin) - 1) / 2) * base_pairs / 1000
+    axis.plot(place, by_bin.to_numpy(), color=mark_colour(mark))
+    axis.axhline(0.5, color="#7A7A7A", linewidth=1, linestyle=":")
+    axis.axvline(0, color="#7A7A7A", linewidth=1, linestyle="--")
+    axis.set(xlabel="distance of the bin from the TSS (kb, along the genome)",
+             ylabel=f"AUROC of {mark} in one bin")
+    return fig
+
+
 def _intervals(
     axis: Axes, rows: pd.DataFrame, y: Sequence[float], colour: str, marker: str, name: str
 ) -> None:

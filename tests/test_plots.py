@@ -1,10 +1,12 @@
 from itertools import pairwise
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from dc2lib import plots
+from dc2lib import model_plots, plots
 from dc2lib.datasets import MARKS
 
 
@@ -29,3 +31,11 @@ def test_style_sets_the_books_look():
     with mpl.rc_context():
         plots.style()
         assert mpl.rcParams["axes.spines.top"] is False
+
+
+def test_auroc_along_bins_puts_the_tss_in_the_middle():
+    fig = model_plots.auroc_along_bins(pd.Series([0.5, 0.7, 0.8, 0.6]))
+    x, y = fig.axes[0].lines[0].get_data()
+    assert x == pytest.approx([-0.15, -0.05, 0.05, 0.15])
+    assert list(y) == [0.5, 0.7, 0.8, 0.6]
+    plt.close(fig)
