@@ -88,8 +88,8 @@ def hide_solution(metadata: dict[str, Any]) -> None:
     """Fold a cell tagged ``solution``, with its outputs, until a reader asks for it."""
     metadata["tags"] = [*metadata["tags"], "hide-cell"]
     metadata["mystnb"] = {
-        "code_prompt_show": "Show the solution, executed",
-        "code_prompt_hide": "Hide the solution",
+        "code_prompt_show": "Show the code and its result",
+        "code_prompt_hide": "Hide the code and its result",
         **metadata.get("mystnb", {}),
     }
 
