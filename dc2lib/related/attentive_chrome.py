@@ -11,6 +11,15 @@ import torch
 from torch import Tensor, nn
 
 
+def remember_at_first(lstm: nn.LSTM) -> None:
+    """Raise the forget gates' bias by 1, so that what is read at one bin lasts over many."""
+    units = lstm.hidden_size
+    for name, bias in lstm.named_parameters():
+        if name.startswith("bias_ih"):
+            with torch.no_grad():
+                bias[units : 2 * units] += 1
+
+
 class AttentiveChrome(nn.Module):
     """Bidirectional LSTM a mark, attention over its bins, LSTM over marks, attention over marks.
 
@@ -32,6 +41,8 @@ class AttentiveChrome(nn.Module):
         self.over_marks = nn.LSTM(2 * hidden, hidden // 2, batch_first=True, bidirectional=True)
         self.mark_context = nn.Parameter(torch.empty(hidden).uniform_(-0.1, 0.1))
         self.output = nn.Linear(hidden, 2)
+        for lstm in (*self.over_bins, self.over_marks):
+            remember_at_first(lstm)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
