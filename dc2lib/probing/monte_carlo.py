@@ -232,18 +232,22 @@ def _probe_blocks(task: _Task, n: int, blocks: range, bars: Bars | None) -> Prob
             return _collect(task, n, blocks, bars, lambda z, _: exact(z))
         try:
             screening = Screening(exact, _classify(task, torch.bfloat16))
-            return _collect(task, n, blocks, bars, screening)
+            return _collect(task, n, blocks, bars, screening, BLOCK)
         except MarginError:
             return _collect(task, n, blocks, bars, lambda z, _: exact(z))
 
 
 def _classify(task: _Task, dtype: torch.dtype) -> Classify:
-    """Latents to samples and log odds."""
+    """Latents to samples and log odds, a batch at a time."""
     generator, classifier = task.generator, task.classifier
     if task.device == "cpu":
         generator, classifier = matrix_form(generator, dtype), matrix_form(classifier, dtype)
 
     def classify(z: Tensor) -> tuple[Tensor, Tensor]:
+        if len(z) > task.batch_size:
+            parts = [classify(part) for part in z.split(task.batch_size)]
+            samples, odds = zip(*parts, strict=True)
+            return torch.cat(samples), torch.cat(odds)
         samples = generator(z)
         return samples, log_odds(classifier(samples).float())
 
@@ -256,13 +260,16 @@ def _collect(
     blocks: range,
     bars: Bars | None,
     classify: Callable[[Tensor, Callable[[Tensor, float], Tensor]], tuple[Tensor, Tensor]],
+    step: int | None = None,
 ) -> Probe:
+    """Classify ``step`` samples at once (default a batch) and keep what is to be kept."""
+    step = step or task.batch_size
     found = _Collector(task, bars)
     for block in blocks:
         start = block * BLOCK
         z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
-        for offset in range(0, len(z), task.batch_size):
-            samples, odds = classify(z[offset : offset + task.batch_size], found.undecided)
+        for offset in range(0, len(z), step):
+            samples, odds = classify(z[offset : offset + step], found.undecided)
             found.add(start + offset, samples, odds)
     return found.probe()
 

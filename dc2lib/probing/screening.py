@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 SAFETY = 4.0
+CALIBRATION = 256
 
 Classify = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -27,8 +28,7 @@ class Screening:
         Latents ``(sample, latent)`` to samples and log odds ``(sample, class)``.
     margin
         A row whose rough log odds lie this far on the uninteresting side of every limit is not
-        looked at again.  It starts at infinity, so the first batch is exact altogether, and
-        becomes four times the largest difference seen there.
+        looked at again: four times the largest difference among the first 256 samples.
     """
 
     exact: Classify
@@ -51,15 +51,15 @@ class Screening:
         MarginError
             If a difference exceeds half the margin: then no row is to be trusted.
         """
+        if math.isinf(self.margin):
+            first = z[:CALIBRATION]
+            self.margin = SAFETY * float((self.exact(first)[1] - self.rough(first)[1]).abs().max())
         samples, odds = self.rough(z)
         rows = undecided(odds, self.margin)
         if not rows.any():
             return samples, odds
         exact_samples, exact_odds = self.exact(z[rows])
-        difference = float((exact_odds - odds[rows]).abs().max())
-        if math.isinf(self.margin):
-            self.margin = SAFETY * difference
-        elif difference > self.margin / 2:
+        if (exact_odds - odds[rows]).abs().max() > self.margin / 2:
             raise MarginError
         samples[rows], odds[rows] = exact_samples, exact_odds
         return samples, odds
