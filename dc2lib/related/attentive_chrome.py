@@ -2,13 +2,28 @@
 
 Source: Singh et al. 2017, Attend and Predict, NeurIPS 30 (doi:10.48550/arXiv.1708.00339).  The
 description gives five core marks over 100 bins of 100 bp around the TSS, the same input as
-DeepChrome, so nothing is missing here.
+DeepChrome, so nothing is missing here.  The description trains for up to 100 epochs; here an epoch
+costs several of the network's, and the budget says how many there are.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from dc2lib.models import count_parameters
+from dc2lib.related.contract import Fitted, Genes, Setting
+from dc2lib.training import TUNED, predict_logits
+from dc2lib.training import fit as train_network
+
+CANDIDATES: tuple[Setting, ...] = (
+    {"learning_rate": 2e-3},
+    {"learning_rate": 4e-3},
+    {"learning_rate": 1e-3},
+)
 
 
 def remember_at_first(lstm: nn.LSTM) -> None:
@@ -29,13 +44,17 @@ class AttentiveChrome(nn.Module):
         Shape of one signal; 5 and 100 in the released data.
     hidden
         Units of each direction of the LSTMs over bins; the LSTM over marks has half as many.
+    channels
+        Numbers a bin; more than one where several cell types are read side by side.
     """
 
-    def __init__(self, n_marks: int = 5, n_bins: int = 100, hidden: int = 32) -> None:
+    def __init__(
+        self, n_marks: int = 5, n_bins: int = 100, hidden: int = 32, channels: int = 1
+    ) -> None:
         super().__init__()
         self.n_bins = n_bins
         self.over_bins = nn.ModuleList(
-            nn.LSTM(1, hidden, batch_first=True, bidirectional=True) for _ in range(n_marks)
+            nn.LSTM(channels, hidden, batch_first=True, bidirectional=True) for _ in range(n_marks)
         )
         self.bin_context = nn.Parameter(torch.empty(n_marks, 2 * hidden).uniform_(-0.1, 0.1))
         self.over_marks = nn.LSTM(2 * hidden, hidden // 2, batch_first=True, bidirectional=True)
@@ -56,12 +75,70 @@ class AttentiveChrome(nn.Module):
         return self.attended(signal)[1:]
 
     def attended(self, signal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding of each gene ``(gene, hidden)`` and the two attentions that made it."""
+        """Embedding of each gene ``(gene, hidden)`` and the two attentions that made it.
+
+        The signal is ``(gene, mark, bin)``, or ``(gene, mark, bin, channel)``.
+        """
+        signal = signal.unsqueeze(3) if signal.ndim == 3 else signal
         states = torch.stack([
-            lstm(signal[:, mark, :, None])[0] for mark, lstm in enumerate(self.over_bins)
+            lstm(signal[:, mark])[0] for mark, lstm in enumerate(self.over_bins)
         ], dim=1)
         bins = torch.einsum("gmbh,mh->gmb", states, self.bin_context).softmax(-1)
         marks_in = torch.einsum("gmb,gmbh->gmh", bins, states)
         mark_states = self.over_marks(marks_in)[0]
         marks = (mark_states @ self.mark_context).softmax(-1)
         return torch.einsum("gm,gmh->gh", marks, mark_states), bins, marks
+
+
+class JointLSTM(nn.Module):
+    """One bidirectional LSTM that reads all marks of a bin at once, and attention over bins.
+
+    Not in the description: it tells what it costs AttentiveChrome to read every mark alone.
+    """
+
+    def __init__(self, n_marks: int = 5, n_bins: int = 100, hidden: int = 32) -> None:
+        super().__init__()
+        self.over_bins = nn.LSTM(n_marks, hidden, batch_first=True, bidirectional=True)
+        self.bin_context = nn.Parameter(torch.empty(2 * hidden).uniform_(-0.1, 0.1))
+        self.output = nn.Linear(2 * hidden, 2)
+        remember_at_first(self.over_bins)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
+        states = self.over_bins(signal.transpose(1, 2))[0]
+        attention = (states @ self.bin_context).softmax(-1)
+        return self.output(torch.einsum("gb,gbh->gh", attention, states))
+
+
+def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
+    """AttentiveChrome on log counts by Adam; the epoch with the best validation AUROC is kept."""
+    return _fit(AttentiveChrome, train, valid, setting, seed)
+
+
+def fit_joint(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
+    """As `fit`, for the network that reads all marks at once."""
+    return _fit(JointLSTM, train, valid, setting, seed)
+
+
+def _fit(
+    network: type[nn.Module], train: Genes, valid: Genes, setting: Setting, seed: int
+) -> Fitted:
+    _, n_bins, n_marks = train.counts.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = network(n_marks, n_bins)
+    epochs = int(setting["epochs"])
+    recipe = replace(
+        TUNED, learning_rate=float(setting["learning_rate"]), epochs=epochs, patience=epochs
+    )
+    result = train_network(
+        model, train.counts, train.label, valid.counts, valid.label, recipe=recipe, seed=seed
+    )
+
+    def score(counts: np.ndarray) -> np.ndarray:
+        logits = predict_logits(result.model, counts, transform="log1p").astype(np.float64)
+        return logits[:, 1] - logits[:, 0]
+
+    weights = {f"weights.{k}": v.cpu().numpy() for k, v in result.model.state_dict().items()}
+    about = {"valid_auroc": result.history["valid_auroc"].to_numpy()} | weights
+    return Fitted(score, parameters=count_parameters(result.model), about=about)

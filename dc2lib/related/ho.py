@@ -1,7 +1,7 @@
 """Rules over discretised marks (Ho et al. 2015).
 
 Source: Ho, Hassen and Le 2015, Combinatorial roles of DNA methylation and histone modifications on
-gene expression (doi:10.1007/978-3-319-14633-1_9).  There: methylation of DNA beside the marks, and
+gene expression (Springer, pages 123-135).  There: methylation of DNA beside the marks, and
 several regions of a gene.  Methylation and regions beyond 5 kb are not in the released data; five
 mark totals stand in, each cut at its quantiles.
 
