@@ -8,16 +8,11 @@ costs several of the network's, and the budget says how many there are.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dc2lib.models import count_parameters
 from dc2lib.related.contract import Fitted, Genes, Setting
-from dc2lib.training import TUNED, predict_logits
-from dc2lib.training import fit as train_network
+from dc2lib.related.network import fit_network
 
 CANDIDATES: tuple[Setting, ...] = (
     {"learning_rate": 2e-3},
@@ -112,33 +107,9 @@ class JointLSTM(nn.Module):
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """AttentiveChrome on log counts by Adam; the epoch with the best validation AUROC is kept."""
-    return _fit(AttentiveChrome, train, valid, setting, seed)
+    return fit_network(AttentiveChrome, train, valid, setting, seed)
 
 
 def fit_joint(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """As `fit`, for the network that reads all marks at once."""
-    return _fit(JointLSTM, train, valid, setting, seed)
-
-
-def _fit(
-    network: type[nn.Module], train: Genes, valid: Genes, setting: Setting, seed: int
-) -> Fitted:
-    _, n_bins, n_marks = train.counts.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = network(n_marks, n_bins)
-    epochs = int(setting["epochs"])
-    recipe = replace(
-        TUNED, learning_rate=float(setting["learning_rate"]), epochs=epochs, patience=epochs
-    )
-    result = train_network(
-        model, train.counts, train.label, valid.counts, valid.label, recipe=recipe, seed=seed
-    )
-
-    def score(counts: np.ndarray) -> np.ndarray:
-        logits = predict_logits(result.model, counts, transform="log1p").astype(np.float64)
-        return logits[:, 1] - logits[:, 0]
-
-    weights = {f"weights.{k}": v.cpu().numpy() for k, v in result.model.state_dict().items()}
-    about = {"valid_auroc": result.history["valid_auroc"].to_numpy()} | weights
-    return Fitted(score, parameters=count_parameters(result.model), about=about)
+    return fit_network(JointLSTM, train, valid, setting, seed)

@@ -25,18 +25,20 @@ from tqdm import tqdm
 
 from dc2lib import models, training
 from dc2lib.baseline import training_genes
-from dc2lib.datasets import data_home, open_cell
+from dc2lib.datasets import HistoneDataset, data_home, open_cell
 from dc2lib.engine import outcomes
 from dc2lib.grid import Fit, GridError, run_grid
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
-from dc2lib.related import contract, karlic
+from dc2lib.related import contract, karlic, network, splits
 from dc2lib.related.contract import genes_of, to_probability
+from dc2lib.related.network import log_odds
+from dc2lib.related.splits import resplit
 from dc2lib.related.systems import ALL, SYSTEMS
 from dc2lib.scoring import auroc
 from dc2lib.training import TUNED
 
-SHARED = (contract, karlic, training, models)
+SHARED = (contract, karlic, network, splits, training, models)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Budget:
 class Trial:
     """One fit of one system: all that decides its result.
 
-    ``setting`` holds the pairs of the chosen candidate.
+    ``setting`` holds the pairs of the chosen candidate; ``split`` is one of
+    `dc2lib.related.splits.SPLITS`, drawn with the seed.
     """
 
     system: str
@@ -82,6 +85,11 @@ class Trial:
     labels: str
     seed: int = 0
     n_train: int = 0
+    split: str = "released"
+
+    def dataset(self) -> HistoneDataset:
+        """The cell type, with its genes split as the trial says."""
+        return resplit(open_cell(self.cell, self.home), self.split, self.seed)
 
 
 @dataclass(frozen=True)
@@ -101,9 +109,12 @@ class TrialRecord:
 
     def probability(self) -> np.ndarray:
         """Probability of class 1 of each test gene, calibrated on the validation genes."""
-        dataset = open_cell(self.trial.cell, self.trial.home)
-        truth = label(dataset, self.trial.labels)[dataset.split == "valid"]
+        truth = label(self.trial.dataset().take("valid"), self.trial.labels)
         return to_probability(self.valid_score, truth, self.test_score)
+
+    def truth(self) -> np.ndarray:
+        """Labels of the test genes under the trial's rule, ``(gene,)``."""
+        return label(self.trial.dataset().take("test"), self.trial.labels)
 
 
 def run_study(
@@ -187,7 +198,10 @@ def run_trials(
     """
     place = data_home() / "related" if folder is None else Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    by_grid = [one for one in dict.fromkeys(trials) if ALL[one.system].network]
+    by_grid = [
+        one for one in dict.fromkeys(trials)
+        if ALL[one.system].network and one.split == "released"
+    ]
     records = dict(zip(by_grid, _from_grid(by_grid, executor, workers, progress), strict=True))
     own = [one for one in dict.fromkeys(trials) if one not in records]
     paths = {one: place / f"{trial_key(one)}.npz" for one in own}
@@ -207,7 +221,7 @@ def run_trials(
 
 def fit_trial(trial: Trial, path: Path) -> None:
     """Fit one system and write its record."""
-    dataset = open_cell(trial.cell, trial.home)
+    dataset = trial.dataset()
     train = genes_of(training_genes(dataset, trial.n_train, trial.seed), trial.labels)
     valid, test = (genes_of(dataset, trial.labels, split) for split in ("valid", "test"))
     start = time.perf_counter()
@@ -256,8 +270,13 @@ def trial_key(trial: Trial) -> str:
     dataset = open_cell(trial.cell, trial.home)
     truth = hashlib.sha256(label(dataset, trial.labels).tobytes()).hexdigest()
     code = _code_digest(inspect.getmodule(ALL[trial.system].fit))
-    parts = [settings, dataset.fingerprint, truth, code, sklearn.__version__]
+    parts = [settings, _fingerprint(trial.cell, trial.home), truth, code, sklearn.__version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def _fingerprint(cell: str, home: str) -> str:
+    return open_cell(cell, home).fingerprint
 
 
 @cache
@@ -276,8 +295,8 @@ def _from_grid(
     return [
         TrialRecord(
             trial=trial,
-            valid_score=_log_odds(one.valid_logits),
-            test_score=_log_odds(one.test_logits),
+            valid_score=log_odds(one.valid_logits),
+            test_score=log_odds(one.test_logits),
             valid_auroc=one.valid_auroc,
             seconds=one.seconds,
             parameters=sum(values.size for values in one.weights().values()),
@@ -303,7 +322,3 @@ def _as_fit(trial: Trial) -> Fit:
         seed=trial.seed,
         n_train=trial.n_train,
     )
-
-
-def _log_odds(logits: np.ndarray) -> np.ndarray:
-    return logits[:, 1].astype(np.float64) - logits[:, 0]

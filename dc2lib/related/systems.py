@@ -10,6 +10,7 @@ from dc2lib.related import (
     boosting,
     cheng,
     costa,
+    deepchrome,
     dong,
     ho,
     karlic,
@@ -18,8 +19,6 @@ from dc2lib.related import (
 from dc2lib.related.contract import Fitted, Genes, Setting
 
 Fit = Callable[[Genes, Genes, Setting, int], Fitted]
-NETWORK_RATES: tuple[Setting, ...] = tuple({"learning_rate": r} for r in (1e-3, 3e-4, 3e-3))
-LINEAR_RATES: tuple[Setting, ...] = tuple({"learning_rate": r} for r in (1e-1, 1e-2, 1.0))
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class System:
     candidates
         Settings to choose from, the description's own first.
     fit
-        Fits the system, or None for a network of `dc2lib.models`, which the grid trains.
+        Fits the system.
     network
-        Its name there.
+        Its name in `dc2lib.models`, if it has one: the grid then trains it on the released split.
     drawn
         Whether a seed changes the fit.
     epochs
@@ -46,7 +45,7 @@ class System:
     year: int
     cite: str
     candidates: tuple[Setting, ...]
-    fit: Fit | None = None
+    fit: Fit
     network: str | None = None
     drawn: bool = True
     epochs: str | None = None
@@ -71,8 +70,8 @@ SYSTEMS: dict[str, System] = {
     ),
     "ho": System("rules", 2015, "ho2015combinatorial", ho.CANDIDATES, ho.fit, drawn=False),
     "deepchrome": System(
-        "DeepChrome", 2016, "singh2016deepchrome", NETWORK_RATES, network="deepchrome_max",
-        epochs="convolution",
+        "DeepChrome", 2016, "singh2016deepchrome", deepchrome.CANDIDATES, deepchrome.fit,
+        network="deepchrome_max", epochs="convolution",
     ),
     "attentive_chrome": System(
         "AttentiveChrome", 2017, "singh2017attentivechrome", attentive_chrome.CANDIDATES,
@@ -86,8 +85,8 @@ SYSTEMS: dict[str, System] = {
         shallow_chrome.fit, drawn=False,
     ),
     "linear": System(
-        "12 parameters", 2022, "kadavath2022deepchrome2", LINEAR_RATES, network="linear",
-        epochs="convolution",
+        "12 parameters", 2022, "kadavath2022deepchrome2", deepchrome.LINEAR_CANDIDATES,
+        deepchrome.fit_linear, network="linear", epochs="convolution",
     ),
 }
 EXTRA: dict[str, System] = {
