@@ -1,0 +1,73 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from dc2lib import primer_plots, primers
+from dc2lib.datasets.simulated import simulate
+from dc2lib.errors import DataError
+from dc2lib.scoring import auroc
+
+
+def test_thinning_keeps_the_share_of_the_reads_and_never_adds_one():
+    counts = np.full((200, 50), 8)
+    kept = primers.thinned(counts, 0.25, seed=1)
+    assert kept.mean() == pytest.approx(2.0, abs=0.05)
+    assert (kept <= counts).all()
+    assert (primers.thinned(counts, 1.0) == counts).all()
+    assert (primers.thinned(counts, 0.25, seed=1) == kept).all()
+    with pytest.raises(DataError, match=r"share=1\.5"):
+        primers.thinned(counts, 1.5)
+
+
+def test_rpkm_halves_with_twice_the_length_and_with_twice_the_reads_in_all():
+    one = primers.reads_per_kilobase_per_million(100, 1000, 1_000_000)
+    assert one == 100.0
+    assert primers.reads_per_kilobase_per_million(100, 2000, 1_000_000) == one / 2
+    assert primers.reads_per_kilobase_per_million(100, 1000, 2_000_000) == one / 2
+
+
+def test_a_filter_answers_as_numpy_correlates():
+    signal, weights = np.random.default_rng(0).random((2, 10))
+    weights = weights[:4]
+    assert primers.slid(signal, weights) == pytest.approx(
+        np.correlate(signal, weights, mode="valid"))
+
+
+def test_pooling_takes_the_largest_of_whole_stretches():
+    assert primers.max_pooled(np.array([1, 5, 2, 4, 9]), 2).tolist() == [5, 4]
+
+
+def test_the_area_under_the_curve_is_the_auroc_ties_included():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 300)
+    scores = generator.integers(0, 12, 300) + 3 * labels
+    curve = primers.roc_curve(labels, scores)
+    area = np.trapezoid(curve["true_positive"], curve["false_positive"])
+    assert area == pytest.approx(auroc(labels, scores))
+    assert curve.iloc[[0, -1], 1:].to_numpy().tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(DataError, match="both classes"):
+        primers.roc_curve(np.ones(3), np.arange(3))
+
+
+def test_the_typical_gene_is_the_one_at_the_quantile():
+    (dataset,) = simulate(n_cells=1, n_genes=60, seed=0).datasets.values()
+    row = primers.typical_gene(dataset, "H3K4me3", 1.0)
+    means = dataset.counts[:, :, dataset.marks.index("H3K4me3")].mean(1)
+    assert means[row] == means.max()
+    with pytest.raises(DataError, match="has no H3K27ac"):
+        primers.typical_gene(dataset, "H3K27ac", 0.5)
+
+
+def test_the_figures_can_be_drawn():
+    signal = np.log1p(np.arange(20) % 7)
+    answers = primers.slid(signal, [-1, 1])
+    curve = primers.roc_curve(np.array([0, 1, 0, 1]), np.array([1, 2, 3, 4]))
+    figures = [
+        primer_plots.counts_by_depth({"all": np.arange(20), "half": np.arange(20)}, "H3K4me3"),
+        primer_plots.convolution_steps(signal, np.array([-1, 1]), answers,
+                                       primers.max_pooled(answers, 5), "H3K4me3"),
+        primer_plots.roc_curves({"H3K4me3, mean": curve}),
+    ]
+    assert [len(figure.axes) for figure in figures] == [2, 3, 1]
+    for figure in figures:
+        plt.close(figure)
