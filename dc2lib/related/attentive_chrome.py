@@ -8,11 +8,15 @@ costs several of the network's, and the budget says how many there are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dc2lib.related.contract import Fitted, Genes, Setting
 from dc2lib.related.network import fit_network
+from dc2lib.training import signal_tensor
 
 CANDIDATES: tuple[Setting, ...] = (
     {"learning_rate": 2e-3},
@@ -113,3 +117,33 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
 def fit_joint(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """As `fit`, for the network that reads all marks at once."""
     return fit_network(JointLSTM, train, valid, setting, seed)
+
+
+def from_record(about: Mapping[str, np.ndarray], n_marks: int, n_bins: int) -> AttentiveChrome:
+    """The network whose weights a fit left in its ``about`` as ``weights.NAME``."""
+    model = AttentiveChrome(n_marks, n_bins)
+    prefix = "weights."
+    model.load_state_dict({
+        name[len(prefix) :]: torch.from_numpy(values)
+        for name, values in about.items()
+        if name.startswith(prefix)
+    })
+    return model.eval()
+
+
+def attention_maps(
+    model: AttentiveChrome, counts: np.ndarray, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
+    """Attention over bins ``(gene, mark, bin)`` and over marks ``(gene, mark)`` of counts.
+
+    Parameters
+    ----------
+    counts
+        ``(gene, bin, mark)``, upstream first.
+    """
+    with torch.inference_mode():
+        parts = [
+            model.attention(signal_tensor(counts[start : start + batch_size], "log1p"))
+            for start in range(0, len(counts), batch_size)
+        ]
+    return tuple(torch.cat(one).numpy() for one in zip(*parts, strict=True))

@@ -138,8 +138,9 @@ def run_study(
         ]
         for name in systems
     }
-    judged = run_trials([one for group in tried.values() for one in group], **options)
-    best = best_settings(judged)
+    choices = [one for group in tried.values() if len(group) > 1 for one in group]
+    best = {name: group[0].setting for name, group in tried.items()}
+    best |= best_settings(run_trials(choices, **options))
     trials = [
         Trial(name, best[name], cell, home, rule, seed + number, budget.n_train)
         for name in systems

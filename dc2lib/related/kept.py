@@ -1,0 +1,49 @@
+"""Arrays that are computed once and kept on disk under a hash of what decides them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dc2lib.datasets import data_home
+
+
+def kept(
+    name: str,
+    settings: Mapping[str, Any],
+    modules: Sequence[ModuleType],
+    compute: Callable[[], Mapping[str, np.ndarray | float]],
+    folder: Path | str | None = None,
+) -> dict[str, np.ndarray]:
+    """What ``compute()`` gives, read from disk if it was computed before.
+
+    Parameters
+    ----------
+    name
+        First part of the file's name.
+    settings
+        Plain values that decide the result, such as the data's fingerprint.
+    modules
+        Their source decides it too.
+    folder
+        Default ``related`` in the data folder.
+    """
+    code = [inspect.getsource(module) for module in modules]
+    text = json.dumps([dict(settings), code], sort_keys=True)
+    place = data_home() / "related" if folder is None else Path(folder)
+    path = place / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+    if not path.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+        np.savez(temporary, **{key: np.asarray(value) for key, value in compute().items()})
+        os.replace(temporary, path)
+    with np.load(path) as arrays:
+        return {key: arrays[key] for key in arrays.files}

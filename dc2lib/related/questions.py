@@ -1,0 +1,203 @@
+"""The paper's two open questions asked of the fitted systems, and other ways to split the genes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.labels import label
+from dc2lib.related import breadth
+from dc2lib.related.report import probabilities_of, selected
+from dc2lib.related.splits import SPLITS
+from dc2lib.related.study import Trial, TrialRecord, run_trials
+from dc2lib.related.systems import ALL
+from dc2lib.scoring import auroc
+from dc2lib.statistics import (
+    Interval,
+    bootstrap_auroc,
+    bootstrap_mean,
+    paired_auroc_difference,
+)
+
+SPLITS_OF_GENES = ("train", "valid", "test")
+BROAD, NARROW = ("many", "all"), ("none", "few")
+OTHERS, NEAREST, BOTH = "other cell types", "nearest other cell type", "marks and other cell types"
+
+
+def best_by_validation(records: Sequence[TrialRecord], labels: str = "numeric") -> str:
+    """The system with the highest validation AUROC, averaged over its fits."""
+    scores: dict[str, list[float]] = {}
+    for one in records:
+        if one.trial.labels == labels:
+            scores.setdefault(one.trial.system, []).append(one.valid_auroc)
+    return max(scores, key=lambda name: float(np.mean(scores[name])))
+
+
+def by_breadth(
+    records: Sequence[TrialRecord],
+    expression: pd.DataFrame,
+    systems: Sequence[str],
+    **options: int,
+) -> tuple[pd.DataFrame, dict[str, Interval]]:
+    """AUROC by the number of other cell types that express a gene, numeric labels.
+
+    Returns
+    -------
+    table
+        Columns cell, system, title, group, estimate, low, high, positives, n.
+    differences
+        By cell type, the first system's AUROC among the genes of many cell types minus among those
+        of few; only where both have enough genes of either class.
+    """
+    rows, differences = [], {}
+    n_others = expression.shape[1] - 1
+    for cell in dict.fromkeys(one.trial.cell for one in records):
+        for number, system in enumerate(systems):
+            fits = selected(records, system, "numeric", cell)
+            test = fits[0].trial.dataset().take("test")
+            truth, scores = fits[0].truth(), probabilities_of(fits)
+            count = breadth.breadth(expression, cell, test.gene_id)
+            group = breadth.breadth_group(count, n_others)
+            for row in breadth.auroc_by_breadth(truth, scores, group, **options).to_dict("records"):
+                one = row.pop("auroc")
+                rows.append(
+                    {"cell": cell, "system": system, "title": ALL[system].title}
+                    | row
+                    | {"estimate": one.estimate, "low": one.low, "high": one.high}
+                )
+            halves = [np.isin(group, names) for names in (BROAD, NARROW)]
+            if number == 0 and all(_enough(truth[here]) for here in halves):
+                high, low = (
+                    bootstrap_auroc(truth[here], scores[:, here], **options) for here in halves
+                )
+                differences[cell] = breadth.difference_of(high, low)
+    return pd.DataFrame(rows), differences
+
+
+def against_others(
+    records: Sequence[TrialRecord],
+    expression: pd.DataFrame,
+    system: str,
+    **options: int,
+) -> tuple[pd.DataFrame, dict[tuple[str, str], Interval]]:
+    """A system of the marks, the other cell types' expression, and both together; numeric labels.
+
+    Returns
+    -------
+    table
+        Columns cell, genes (set of test genes), predictor, estimate, low, high, n.
+    gaps
+        By (cell, genes), AUROC of the marks minus that of the other cell types, paired.
+    """
+    rows, gaps = [], {}
+    for cell in dict.fromkeys(one.trial.cell for one in records):
+        fits = selected(records, system, "numeric", cell)
+        dataset = fits[0].trial.dataset()
+        genes = {split: dataset.take(split).gene_id for split in SPLITS_OF_GENES}
+        nearest = breadth.nearest_cell(expression, cell, genes["train"])
+        rest = {k: breadth.other_cells_score(expression, cell, v) for k, v in genes.items()}
+        marks = np.mean([one.test_score for one in fits], axis=0)
+        valid_marks = np.mean([one.valid_score for one in fits], axis=0)
+        scores = {
+            f"marks: {ALL[system].title}": marks,
+            OTHERS: rest["test"],
+            NEAREST: expression[nearest].loc[genes["test"]].to_numpy(),
+            BOTH: breadth.combined(
+                np.column_stack([valid_marks, rest["valid"]]),
+                label(dataset.take("valid"), "numeric"),
+                np.column_stack([marks, rest["test"]]),
+            ),
+        }
+        truth = fits[0].truth()
+        count = breadth.breadth(expression, cell, genes["test"])
+        for name, here in breadth.varying(count, expression.shape[1] - 1).items():
+            if not _enough(truth[here]):
+                continue
+            for predictor, values in scores.items():
+                one = bootstrap_auroc(truth[here], values[here], **options)
+                rows.append(
+                    {"cell": cell, "genes": name, "predictor": predictor, "nearest": nearest}
+                    | {"estimate": one.estimate, "low": one.low, "high": one.high, "n": one.n}
+                )
+            gaps[cell, name] = paired_auroc_difference(
+                truth[here], marks[here], rest["test"][here], **options
+            )
+    return pd.DataFrame(rows), gaps
+
+
+
+
+
+def split_trials(
+    records: Sequence[TrialRecord], systems: Sequence[str], draws: int
+) -> list[Trial]:
+    """Fits of some systems on the first cell type under every split, ``draws`` seeds each."""
+    trials = []
+    for system in systems:
+        first = selected(records, system, "numeric")[0].trial
+        for split in SPLITS:
+            seeds = range(first.seed, first.seed + draws)
+            if split == "released" and not ALL[system].drawn:
+                seeds = [first.seed]
+            trials += [replace(first, split=split, seed=seed) for seed in seeds]
+    return trials
+
+
+def split_table(trials: Sequence[Trial], **options: int) -> pd.DataFrame:
+    """Test AUROC by system and split.
+
+    Columns system, split, auroc (an `Interval`: over the drawn splits where there are three or
+    more, else over the test genes of the first), draws, positives (share among the test genes).
+    """
+    found: dict[tuple[str, str], list[TrialRecord]] = {}
+    for one in run_trials(list(trials), progress=False, **options):
+        found.setdefault((one.trial.system, one.trial.split), []).append(one)
+    rows = []
+    for (system, split), group in found.items():
+        values = np.array([auroc(one.truth(), one.test_score) for one in group])
+        if len(values) >= 3:
+            interval = bootstrap_mean(values)
+        else:
+            first = bootstrap_auroc(group[0].truth(), group[0].test_score, n_resamples=300)
+            shift = values.mean() - first.estimate
+            interval = Interval(
+                float(values.mean()), first.low + shift, first.high + shift, first.n
+            )
+        rows.append(
+            {
+                "system": ALL[system].title,
+                "split": split,
+                "auroc": interval,
+                "draws": len(values),
+                "positives": float(np.mean([one.truth().mean() for one in group])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def splits_in_words(table: pd.DataFrame) -> str:
+    """How far the split by chromosome lies from the released one and from a random one."""
+    wide = table.assign(value=[one.estimate for one in table["auroc"]]).pivot(
+        index="system", columns="split", values="value"
+    )
+    released = (wide["chromosome"] - wide["released"]).mean()
+    drawn = (wide["chromosome"] - wide["random"]).mean()
+    return (
+        f"on average over {len(wide)} systems, whole chromosomes change the AUROC by "
+        f"{released:+.3f} against the released split and by {drawn:+.3f} against genes drawn at "
+        "random"
+    )
+
+
+def _enough(truth: np.ndarray) -> bool:
+    return min((truth == 1).sum(), (truth == 0).sum()) >= breadth.LEAST
+
+
+def others_by_cell(
+    gaps: Mapping[tuple[str, str], Interval], genes: str
+) -> dict[str, Interval]:
+    """The gaps on one set of genes, by cell type."""
+    return {cell: gap for (cell, name), gap in gaps.items() if name == genes}

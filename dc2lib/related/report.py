@@ -1,0 +1,202 @@
+"""Tables and sentences of the chapter on related work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.related.judged import METRICS, Judged, judge
+from dc2lib.related.ranking import Ranking, least_wilcoxon_pvalue
+from dc2lib.related.study import TrialRecord
+from dc2lib.related.systems import ALL, SYSTEMS
+from dc2lib.scoring import auroc
+from dc2lib.statistics import Interval, compared
+
+MISSING = {
+    "karlic": "34 further modifications, T cells: five marks",
+    "cheng": "bins around the end of the transcript: 100 bins around its start",
+    "costa": "binding affinities of transcription factors: mark totals alone",
+    "dong_best_bin": "six further marks, the gene's body and end: bins around the start",
+    "dong_all_bins": "as above, with every bin",
+    "ho": "methylation of DNA, further regions: five mark totals",
+    "deepchrome": "nothing",
+    "attentive_chrome": "nothing",
+    "boosting": "nothing",
+    "shallow_chrome": "peaks of a peak caller: the highest smoothed level",
+    "linear": "nothing",
+}
+PUBLISHED_ORDERS = [
+    ("costa", "karlic", "Costa 2011"),
+    ("deepchrome", "cheng", "Singh 2016"),
+    ("deepchrome", "dong_best_bin", "Singh 2016"),
+    ("attentive_chrome", "deepchrome", "Singh 2017"),
+    ("shallow_chrome", "deepchrome", "Frasca 2022"),
+    ("shallow_chrome", "attentive_chrome", "Frasca 2022"),
+]
+HEADERS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+
+
+def systems_table() -> pd.DataFrame:
+    """Who described which system, and what of its inputs is missing and what stands in."""
+    by_year = sorted(SYSTEMS, key=lambda name: SYSTEMS[name].year)
+    return pd.DataFrame(
+        [
+            {
+                "system": SYSTEMS[name].title,
+                "described": str(SYSTEMS[name].year),
+                "missing here: what stands in": MISSING[name],
+            }
+            for name in by_year
+        ]
+    )
+
+
+def selected(
+    records: Iterable[TrialRecord], system: str, labels: str, cell: str | None = None
+) -> list[TrialRecord]:
+    """The records of one system under one label rule, of one cell type or of all."""
+    return [
+        one
+        for one in records
+        if (one.trial.system, one.trial.labels) == (system, labels)
+        and cell in (None, one.trial.cell)
+    ]
+
+
+def judged_systems(
+    records: Sequence[TrialRecord], labels: str, *, n_resamples: int, seed: int = 0
+) -> Judged:
+    """All systems on the test genes of all cell types under one label rule."""
+    here = [one for one in records if one.trial.labels == labels]
+    cells = list(dict.fromkeys(one.trial.cell for one in here))
+    systems = list(dict.fromkeys(one.trial.system for one in here))
+    truths = [next(one for one in here if one.trial.cell == cell).truth() for cell in cells]
+    probabilities = {
+        system: [probabilities_of(selected(here, system, labels, cell)) for cell in cells]
+        for system in systems
+    }
+    return judge(truths, probabilities, n_resamples=n_resamples, seed=seed)
+
+
+def probabilities_of(records: Sequence[TrialRecord]) -> np.ndarray:
+    """Calibrated probabilities of the test genes, a row a fit that differs, ``(fit, gene)``."""
+    distinct = {one.test_score.tobytes(): one for one in records}
+    return np.stack([one.probability() for one in distinct.values()])
+
+
+def summary_table(
+    judged: Judged, records: Sequence[TrialRecord], labels: str
+) -> pd.DataFrame:
+    """One row a system, best first: four scores with intervals, parameters, training seconds."""
+    rows = []
+    for system in sorted(judged.estimate, key=lambda name: -judged.estimate[name]["auroc"]):
+        fits = selected(records, system, labels)
+        seconds = np.array([one.seconds for one in fits])
+        rows.append(
+            {"system": ALL[system].title}
+            | {HEADERS[one]: short(judged.interval(system, one)) for one in METRICS}
+            | {
+                "parameters": f"{round(np.mean([one.parameters for one in fits])):,}",
+                "seconds": f"{seconds.mean():.1f} [{seconds.min():.1f}, {seconds.max():.1f}]",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def short(interval: Interval) -> str:
+    """An interval in a narrow table."""
+    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def block_table(records: Sequence[TrialRecord], labels: str) -> pd.DataFrame:
+    """Test AUROC, a row a block (cell type and seed), a column a system."""
+    rows = [
+        {
+            "cell": one.trial.cell,
+            "seed": one.trial.seed,
+            "system": one.trial.system,
+            "auroc": auroc(one.truth(), one.test_score),
+        }
+        for one in records
+        if one.trial.labels == labels
+    ]
+    return pd.DataFrame(rows).pivot(index=["cell", "seed"], columns="system", values="auroc")
+
+
+def attentive_in_words(gap: Interval, joint: Interval) -> str:
+    """AttentiveChrome beside the convolutional network, and why."""
+    if gap.low > -0.01:
+        return (
+            f"AttentiveChrome minus DeepChrome is {_signed(gap)}: within 0.01 AUROC of the "
+            "convolutional network or better."
+        )
+    text = f"AttentiveChrome minus DeepChrome is {_signed(gap)}"
+    text += ": not shown to be within 0.01." if gap.high > -0.01 else ": more than 0.01 behind."
+    if joint.low > 0:
+        return (
+            f"{text} One LSTM that reads all marks of a bin together, with the same epochs and a "
+            f"fifth of the work, gains {_signed(joint)} over AttentiveChrome: part of the distance "
+            "is the price of reading every mark alone and letting the marks meet only at the end."
+        )
+    return (
+        f"{text} One LSTM that reads all marks of a bin together differs from AttentiveChrome by "
+        f"{_signed(joint)}, so reading the marks apart does not explain it here; more genes or "
+        "epochs would have to."
+    )
+
+
+def orders_in_words(orders: pd.DataFrame) -> str:
+    """How many of the published orders are found."""
+    counts = orders["verdict"].value_counts()
+    parts = [f"{counts[word]} {word}" for word in
+             ("as published", "alike", "reversed", "undecided") if word in counts]
+    return f"of {len(orders)} published orders, {', '.join(parts)}"
+
+
+def ranks_in_words(ranking: Ranking) -> str:
+    """What the ranks can tell, computed from the number of blocks."""
+    first, last = ranking.mean_rank.index[0], ranking.mean_rank.index[-1]
+    alike = ranking.alike()
+    told = "all systems lie within one critical difference" if alike == [(first, last)] else (
+        f"{ALL[first].title} and {ALL[last].title} are told apart, and between them "
+        f"{len(alike)} overlapping runs are not"
+    )
+    return (
+        f"With {ranking.blocks} blocks and {len(ranking.mean_rank)} systems, mean ranks have to "
+        f"differ by {ranking.critical:.1f} to be told apart; {told}. A signed-rank test of two "
+        f"systems cannot fall below p = {least_wilcoxon_pvalue(ranking.blocks):.3f} on so many "
+        "blocks, before any correction."
+    )
+
+
+def breadth_in_words(differences: dict[str, Interval]) -> str:
+    """Whether models do better on broadly expressed genes, by cell type."""
+    words = {"better": "better", "worse": "worse", "equivalent": "equally well"}
+    parts = [
+        f"{cell}: {words.get(compared(gap), 'undecided')} on genes of many cell types than of few "
+        f"({_signed(gap)} AUROC)"
+        for cell, gap in differences.items()
+    ]
+    return "; ".join(parts) + "." if parts else "too few genes in the groups to compare."
+
+
+def others_in_words(gaps: dict[str, Interval]) -> str:
+    """Whether the marks beat the other cell types' expression, by cell type."""
+    words = {"better": "beats", "worse": "loses to", "equivalent": "equals"}
+    parts = [
+        f"{cell}: the best model of the marks {words.get(compared(gap), 'is not told apart from')} "
+        f"the other cell types ({_signed(gap)} AUROC)"
+        for cell, gap in gaps.items()
+    ]
+    return "; ".join(parts)
+
+
+def _signed(gap: Interval) -> str:
+    return f"{gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
