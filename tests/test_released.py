@@ -1,3 +1,6 @@
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from released_files import (
@@ -10,8 +13,9 @@ from released_files import (
     write_rpkm,
 )
 
-from dc2lib.datasets import read_csv_folder
+from dc2lib.datasets import MARKS, HistoneDataset, read_csv_folder, write_cell
 from dc2lib.datasets import released as module
+from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.released import assemble, read_split
 from dc2lib.errors import DataError
 
@@ -225,3 +229,39 @@ def test_a_file_beyond_all_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPLIT_LIMIT", 1000)
     with pytest.raises(DataError, match=r"more than the .* that a split may have"):
         read_csv_folder(write_folder(tmp_path / "E012", cell_files()))
+
+
+def test_store_of_a_folder_is_that_of_rows_read_one_by_one(tmp_path):
+    folder = write_folder(tmp_path / "E012", cell_files(n_genes=7, seed=3))
+    write_cell(read_csv_folder(folder), tmp_path / "fast")
+    write_cell(one_by_one(folder), tmp_path / "plain")
+    fast, plain = (files_below(tmp_path / way) for way in ("fast", "plain"))
+    assert len(fast) >= 5
+    assert fast == plain
+
+
+def one_by_one(folder: Path) -> HistoneDataset:
+    """The folder read with ``csv.DictReader``."""
+    names = ("gene", "bin", *MARKS, "label")
+    genes: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for split in SPLITS:
+        with open(folder / f"{split}.csv", newline="") as file:
+            for row in csv.DictReader(file, names):
+                genes.setdefault((split, f"ENSG00000{row['gene']}"), []).append(row)
+    gene_id = [gene for _, gene in genes]
+    return HistoneDataset.from_arrays(
+        [[[int(row[mark]) for mark in MARKS] for row in rows] for rows in genes.values()],
+        gene_id,
+        folder.name,
+        [split for split, _ in genes],
+        released_label=[int(rows[0]["label"]) for rows in genes.values()],
+        strand=gene_strand(np.array(gene_id)),
+    )
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -10,7 +10,6 @@ import io
 import mmap
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +76,9 @@ def read_csv_folder(
             raise DataError(f"{path} is missing; a cell type needs {', '.join(_names())}.")
         check_size(path.stat().st_size, str(path))
         paths[split] = path
-    with ThreadPoolExecutor(len(SPLITS)) as pool:
-        parsed = pool.map(lambda path: read_split(_mapped(path), str(path), marks), paths.values())
-        tables = dict(zip(paths, parsed, strict=True))
+    tables = {
+        split: read_split(_mapped(path), str(path), marks) for split, path in paths.items()
+    }
     if isinstance(rpkm, (str, Path)):
         rpkm = read_rpkm(rpkm)
     return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks)[0]

@@ -45,20 +45,23 @@ def read_rows(
     if data[-1:] != b"\n" or width < 1:
         return None
     text = np.frombuffer(data, dtype=np.uint8)
-    parts, row, start = [], 0, 0
+    most = len(data) // SHORTEST_ROW + 1
+    gene = np.empty((width, most), dtype=np.uint8)
+    counts = np.empty((most, n_marks), dtype=np.uint16)
+    label = np.empty(most, dtype=np.uint8)
+    row = start = 0
     while start < len(data):
         stop = data.rfind(b"\n", start, start + BLOCK) + 1
-        part = _read_block(text[start:stop], row, n_marks, width)
-        if part is None:
+        n_rows = _read_block(text[start:stop], row, gene[:, row:], counts[row:], label[row:])
+        if not n_rows:
             return None
-        parts.append(part)
-        row, start = row + len(part[0]), stop
+        row, start = row + n_rows, stop
     if row % N_BINS:
         return None
-    gene, counts, label = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    if not _same_in_blocks(label) or not all(_same_in_blocks(letter) for letter in gene.T):
+    gene, counts, label = gene[:, :row], counts[:row], label[:row]
+    if not _same_in_blocks(label) or not all(_same_in_blocks(letter) for letter in gene):
         return None
-    gene = np.ascontiguousarray(gene[::N_BINS]).view(f"S{width}")[:, 0]
+    gene = np.ascontiguousarray(gene[:, ::N_BINS].T).view(f"S{width}")[:, 0]
     return gene, counts.reshape(-1, N_BINS, n_marks), label[::N_BINS]
 
 
@@ -68,35 +71,39 @@ def _same_in_blocks(values: np.ndarray) -> bool:
 
 
 def _read_block(
-    text: np.ndarray, row: int, n_marks: int, width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Gene's bytes, counts and label of the rows in `text`, the first the file's row `row`."""
+    text: np.ndarray, row: int, gene: np.ndarray, counts: np.ndarray, label: np.ndarray
+) -> int:
+    """Fill in the genes' bytes, counts and labels of the rows in `text`; how many rows, 0 if wrong.
+
+    The first of them is the file's row `row`.
+    """
+    width, n_marks = len(gene), counts.shape[1]
     end = np.flatnonzero(text == NEWLINE)
     first = np.concatenate(([0], end[:-1] + 1))
-    if not len(end) or (end - first).min() < SHORTEST_ROW:
-        return None
-    label, comma = text[end - 1] - ZERO, end - 2
-    if label.max() > 1 or (text[comma] != COMMA).any():
-        return None
-    counts = np.empty((len(end), n_marks), dtype=np.uint16)
+    rows = len(end)
+    if not rows or (end - first).min() < SHORTEST_ROW:
+        return 0
+    comma = end - 2
+    np.subtract(text[end - 1], ZERO, out=label[:rows])
+    if label[:rows].max() > 1 or (text[comma] != COMMA).any():
+        return 0
     for mark in reversed(range(n_marks)):
         field = _number_before(text, comma)
         if field is None:
-            return None
-        counts[:, mark], comma = field
-    expected = slice(row % N_BINS, row % N_BINS + len(end))
+            return 0
+        counts[:rows, mark], comma = field
+    expected = slice(row % N_BINS, row % N_BINS + rows)
     if (comma - first != BIN_WIDTH[expected] + width + 1).any():
-        return None
+        return 0
     if (text[first + width] != COMMA).any():
-        return None
+        return 0
     for place, digits in enumerate(BIN_DIGITS):
         wrong = text[comma - 1 - place] != digits[expected]
         if (wrong & (BIN_WIDTH[expected] > place)).any():
-            return None
-    gene = np.empty((width, len(end)), dtype=np.uint8)
+            return 0
     for place in range(width):
-        gene[place] = text[first + place]
-    return gene.T, counts, label
+        gene[place, :rows] = text[first + place]
+    return rows
 
 
 def _number_before(text: np.ndarray, comma: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
