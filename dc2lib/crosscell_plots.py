@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dc2lib.crosscell.sets import THRESHOLDS
-from dc2lib.plots import LABEL_COLOURS
+from dc2lib.plots import LABEL_COLOURS, OTHER_COLOURS
 
 EXPERIMENT_NAMES = {
     "deepchrome": "DeepChrome (own)",
@@ -166,7 +166,7 @@ def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
         if known["driver"].nunique() > 1:
             slope, level = np.polyfit(known["driver"], known["change"], 1)
             ends = np.array([known["driver"].min(), known["driver"].max()])
-            axis.plot(ends, level + slope * ends, color="#B2182B")
+            axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
         axis.axhline(0, color="0.3", linewidth=0.7, linestyle=":")
         axis.set(title=title, xlabel=name, ylabel="AUROC minus own model's")
         axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize=9,

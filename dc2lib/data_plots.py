@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.description import BIN_KB, ORIENTATIONS
-from dc2lib.plots import CLASS_COLOURS, LABEL_COLOURS, mark_colour
+from dc2lib.plots import CLASS_COLOURS, LABEL_COLOURS, OTHER_COLOURS, mark_colour
 
 LABEL_NAMES = {"numeric": "numeric", "lexicographic": "lexicographic (released)"}
 LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
@@ -279,7 +279,7 @@ def mean_correlations(means: pd.DataFrame) -> Figure:
     means : DataFrame (cell, split)
     """
     fig, axis = plt.subplots(figsize=(max(5.0, 0.17 * len(means) + 1.6), 3.2))
-    colours = ("#0F5C9C", "#7A7A7A", "#E9A13B")
+    colours = OTHER_COLOURS[:2] + OTHER_COLOURS[3:4]
     for split, colour, marker in zip(means.columns, colours, "o^s", strict=True):
         axis.plot(
             means.index, means[split], marker, color=colour, markersize=5,

@@ -11,11 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from dc2lib.plots import INPUT_COLOURS, OTHER_COLOURS
+
 GAP = 2
-ACCENT = "#B2182B"
-METHOD_COLOURS = {"a": "#B2182B", "b": "#E9A13B", "c": "#8B2F7A", "sampled": "#0F5C9C"}
-REAL_COLOUR = "#14805A"
-LINE_COLOURS = ("#0F5C9C", "#8B2F7A", "#14805A", "#E9A13B", "#444444", "#B2182B")
+ACCENT = "#C1121F"
+METHOD_COLOURS = {
+    "a": OTHER_COLOURS[2],
+    "b": OTHER_COLOURS[3],
+    "c": OTHER_COLOURS[4],
+    "sampled": INPUT_COLOURS["generated"],
+}
+REAL_COLOUR = INPUT_COLOURS["real"]
+LINE_COLOURS = (*OTHER_COLOURS, "#6E6E6E")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 
@@ -98,7 +105,8 @@ def training_curves(history: pd.DataFrame, real: float) -> Figure:
         The same distance between two sets of real digits.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 2.9))
-    axes[0].plot(history["step"], history["frechet_distance"], color="#0F5C9C", marker="o", ms=3)
+    axes[0].plot(history["step"], history["frechet_distance"], marker="o", ms=3,
+                 color=INPUT_COLOURS["generated"])
     axes[0].axhline(real, color=REAL_COLOUR, linestyle="--", label="real against real")
     axes[0].set(xlabel="step", ylabel="Fréchet distance", yscale="log")
     axes[0].legend()

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2lib.plots import CLASS_COLOURS, mark_colour
+from dc2lib.plots import CLASS_COLOURS, INPUT_COLOURS, OTHER_COLOURS, mark_colour
 
-INPUT_COLOURS = {"real": "#14805A", "generated": "#8B2F7A", "random": "#7A7A7A"}
 INPUT_STYLES = {"real": "-", "generated": "--", "random": ":"}
-LINE_COLOURS = ("#0F5C9C", "#8B2F7A", "#E9A13B", "#444444", "#B2182B")
+LINE_COLOURS = OTHER_COLOURS[1:]
 KILOBASES = "distance from the TSS (kb)"
 
 

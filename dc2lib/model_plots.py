@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dc2lib.plots import LABEL_COLOURS, mark_colour
+from dc2lib.plots import LABEL_COLOURS, MODEL_COLOURS, mark_colour
 from dc2lib.statistics import MARGIN
 
 MODEL_NAMES = {
@@ -177,7 +177,7 @@ def restarts(table: pd.DataFrame) -> Figure:
             part = table[(table["labels"] == rule) & (table["scoring"] == scoring)]
             x = [cells.index(cell) + (side - 0.5) * 0.3 for cell in part["cell"]]
             x = np.array(x) + 0.02 * (part["restart"].to_numpy() - 2)
-            colour = ("#222222", "#9C9C9C")[side]
+            colour = ("#1F1F1F", "#9C9C9C")[side]
             axis.scatter(x, part["auroc"], s=22, color=colour, marker="os"[side], label=scoring)
             best = part["chosen"].to_numpy(bool)
             axis.scatter(x[best], part["auroc"][best], s=90, facecolor="none", edgecolor=colour,
@@ -201,10 +201,10 @@ def steps_of_the_story(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """
     steps = list(dict.fromkeys(step for table in tables.values() for step in table["step"]))
     styles = {
-        "deepchrome_max": ("#1F1F1F", "o", -0.18),
-        "deepchrome_average": ("#6A6A6A", "s", -0.06),
-        "deepchrome_strided": ("#9C9C9C", "D", 0.06),
-        "linear": ("#C0392B", "^", 0.18),
+        "deepchrome_max": ("o", -0.18),
+        "deepchrome_average": ("s", -0.06),
+        "deepchrome_strided": ("D", 0.06),
+        "linear": ("^", 0.18),
     }
     fig, axes = plt.subplots(
         1, len(tables), figsize=(3.2 + 3.6 * len(tables), 0.9 + 0.75 * len(steps)),
@@ -212,9 +212,9 @@ def steps_of_the_story(tables: Mapping[str, pd.DataFrame]) -> Figure:
     )
     for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
         for model, rows in table.groupby("model", sort=False):
-            colour, marker, shift = styles[model]
+            marker, shift = styles[model]
             y = [steps.index(step) + shift for step in rows["step"]]
-            _intervals(axis, rows, y, colour, marker, MODEL_NAMES[model])
+            _intervals(axis, rows, y, MODEL_COLOURS[model], marker, MODEL_NAMES[model])
         axis.set(title=title, xlabel="mean test AUROC")
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].set_yticks(range(len(steps)), steps)
@@ -237,8 +237,8 @@ def auroc_along_bins(by_bin: pd.Series, mark: str = "H3K4me3", base_pairs: int =
     fig, axis = plt.subplots(figsize=(6.2, 2.8))
     place = (np.arange(len(by_bin)) - (len(by_bin) - 1) / 2) * base_pairs / 1000
     axis.plot(place, by_bin.to_numpy(), color=mark_colour(mark))
-    axis.axhline(0.5, color="#7A7A7A", linewidth=1, linestyle=":")
-    axis.axvline(0, color="#7A7A7A", linewidth=1, linestyle="--")
+    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
+    axis.axvline(0, color="0.6", linewidth=1, linestyle="--")
     axis.set(xlabel="distance of the bin from the TSS (kb, along the genome)",
              ylabel=f"AUROC of {mark} in one bin")
     return fig

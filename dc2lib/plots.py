@@ -1,7 +1,9 @@
 """Figures of the book: one style, one set of colours, one function a figure.
 
 The colours keep apart for readers with any common colour-vision deficiency and rise in
-lightness, so that they also keep apart in grey print.
+lightness, so that they also keep apart in grey print.  Those of the marks, label rules and classes
+mean these everywhere and nothing else; everything else takes the others.  Cell types have no
+colour: panels, markers and line styles tell them apart.
 """
 
 from __future__ import annotations
@@ -19,6 +21,16 @@ MARK_COLOURS = {
 }
 LABEL_COLOURS = {"numeric": "#0F5C9C", "lexicographic": "#E9A13B", "released": "#7A7A7A"}
 CLASS_COLOURS = {"high": "#B2182B", "low": "#6FAFD6"}
+OTHER_COLOURS = ("#1F1F1F", "#007A87", "#74401A", "#CC8294", "#C2BC46")
+RISING_COLOURS = ("#00224E", "#414D6B", "#7C7B78", "#B9AC70", "#E8D65A")
+INPUT_COLOURS = {"real": "#1F1F1F", "generated": "#007A87", "random": "#CC8294"}
+MODEL_COLOURS = {
+    "deepchrome_max": "#1F1F1F",
+    "deepchrome_average": "#6A6A6A",
+    "deepchrome_strided": "#9C9C9C",
+    "linear": "#CC8294",
+    "gradient_boosting": "#007A87",
+}
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
 STYLE = {

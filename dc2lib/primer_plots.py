@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dc2lib.plots import mark_colour
 
 BIN_KB = 0.1
-GREY = "#7A7A7A"
+GREY = "0.5"
 
 
 def counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:

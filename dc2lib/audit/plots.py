@@ -11,17 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dc2lib.audit.effects import STAGES
-from dc2lib.plots import CLASS_COLOURS, LABEL_COLOURS
+from dc2lib.plots import (
+    CLASS_COLOURS,
+    LABEL_COLOURS,
+    MODEL_COLOURS,
+    OTHER_COLOURS,
+    RISING_COLOURS,
+)
 
 MODEL_NAMES = {
     "deepchrome_max": "DeepChrome (max)",
     "linear": "linear, 12 parameters",
     "gradient_boosting": "gradient boosting",
 }
-MODEL_COLOURS = {"deepchrome_max": "#14805A", "linear": "#8B2F7A", "gradient_boosting": "#7A7A7A"}
 MODEL_MARKERS = {"deepchrome_max": "o", "linear": "s", "gradient_boosting": "^"}
-DIGIT_COLOURS = {"1": "#2B1C6B", "2": "#0F5C9C", "3": "#14805A", "4": "#E9A13B", "5": "#B2182B"}
-SCORE_COLOURS = {"probability": "#0F5C9C", "positive_logit": "#EC7A4B"}
+DIGIT_COLOURS = dict(zip("12345", RISING_COLOURS, strict=True))
 SCORE_NAMES = {"probability": "probability", "positive_logit": "released score"}
 NOT_DETECTED = 0.004
 
@@ -116,7 +120,7 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         Columns flipped, class_ceiling, rpkm_auroc; one row a cell type.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharey=True)
-    shades = ["#0F5C9C", "#3E8FB0", "#A98BC9"]
+    shades = RISING_COLOURS[::2]
     for shade, (value, part) in zip(
         shades, sorted(curves.groupby("true_auroc"), reverse=True), strict=False
     ):
@@ -126,10 +130,10 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     axes[0].set(xlabel="flipped share of all genes", ylabel="AUROC on the observed labels",
                 title="one score, more and more flips")
     axes[0].legend(title="AUROC on true labels", fontsize=8, title_fontsize=8)
-    axes[1].scatter(cells["flipped"], cells["class_ceiling"], s=20, marker="^", color="#0F5C9C",
-                    label="knows the true class")
-    axes[1].scatter(cells["flipped"], cells["rpkm_auroc"], s=20, marker="o", color="#E9A13B",
-                    label="knows the RPKM")
+    axes[1].scatter(cells["flipped"], cells["class_ceiling"], s=20, marker="^",
+                    color=OTHER_COLOURS[0], label="knows the true class")
+    axes[1].scatter(cells["flipped"], cells["rpkm_auroc"], s=20, marker="o",
+                    color=OTHER_COLOURS[1], label="knows the RPKM")
     axes[1].set(xlabel="flipped share of test genes", title="each of 56 cell types")
     axes[1].legend(fontsize=8, loc="lower left")
     return fig
@@ -261,7 +265,7 @@ def transfer(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> F
         axis.scatter(table["x"], table["change"], s=3, color="0.55", alpha=0.5, linewidth=0)
         slope, level = np.polyfit(table["x"], table["change"], 1)
         ends = np.array([table["x"].min(), table["x"].max()])
-        axis.plot(ends, level + slope * ends, color="#B2182B")
+        axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
         axis.axhline(0, color="0.3", linewidth=0.7)
         axis.set(xlabel=titles[name], title=name)
     axes[0].set_ylabel("change of AUROC against own model")
@@ -277,7 +281,7 @@ def linear_runs(table: pd.DataFrame) -> Figure:
         As `dc2lib.audit.scoring_gap.released_linear_runs`.
     """
     fig, axis = plt.subplots(figsize=(6.2, 3.1))
-    colours = ("#EC7A4B", "#0F5C9C")
+    colours = OTHER_COLOURS[3:0:-2]
     for colour, marker, (chosen, part) in zip(
         colours, "os", table.groupby("chosen", sort=False), strict=True
     ):
@@ -302,7 +306,7 @@ def gaps(table: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(table["model"]))
     fig, axes = plt.subplots(1, len(models), figsize=(3.7 * len(models), 3.2), sharey=True,
                              squeeze=False)
-    shades = dict(zip(sorted(table["scale"].unique()), ("#A98BC9", "#8B2F7A", "#2B1C6B"),
+    shades = dict(zip(sorted(table["scale"].unique()), RISING_COLOURS[4::-2],
                       strict=False))
     for axis, model in zip(axes[0], models, strict=True):
         part = table[table["model"] == model].assign(
