@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from check_pages import _browser, _Tab, find_browser
 from sphinx.application import Sphinx
-from tornado.websocket import websocket_connect
+
+from tools.browser import Tab, find_browser, open_tab
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -107,27 +106,20 @@ def test_the_keyboard_is_enough(page):
 
 
 async def _answer_by_keyboard(page: Path) -> list[str]:
-    with _browser() as address:
-        connection = await websocket_connect(address)
-        tab = _Tab(connection)
-        await tab.call("Page.enable")
-        await tab.call("Page.navigate", url=page.as_uri())
-        await tab.wait_for("Page.loadEventFired")
-        await tab.call("Runtime.evaluate", expression=(
-            "document.querySelector('.dc2quiz button').focus()"))
+    async with open_tab() as tab:
+        await tab.open(page.as_uri())
+        await tab.evaluate("document.querySelector('.dc2quiz button').focus()")
         said = [await _said_after(tab, "Enter")]
-        await tab.call("Runtime.evaluate", expression=(
-            "document.querySelector('.dc2quiz input').focus()"))
+        await tab.evaluate("document.querySelector('.dc2quiz input').focus()")
         await _press(tab, " ")
         said.append(await _said_after(tab, "Enter"))
         await _press(tab, "ArrowDown")
         await _press(tab, "Tab")
         said.append(await _said_after(tab, "Enter"))
-        connection.close()
         return said
 
 
-async def _press(tab: _Tab, key: str) -> None:
+async def _press(tab: Tab, key: str) -> None:
     codes = {"Enter": 13, " ": 32, "ArrowDown": 40, "Tab": 9}
     texts = {"Enter": "\r", " ": " "}
     about = {"key": key, "windowsVirtualKeyCode": codes[key]}
@@ -136,8 +128,6 @@ async def _press(tab: _Tab, key: str) -> None:
     await tab.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
 
-async def _said_after(tab: _Tab, key: str) -> str:
+async def _said_after(tab: Tab, key: str) -> str:
     await _press(tab, key)
-    answer = await tab.call("Runtime.evaluate", returnByValue=True, expression=(
-        "JSON.stringify(document.querySelector('.dc2quiz-said').textContent.trim())"))
-    return json.loads(answer["result"]["value"])
+    return await tab.evaluate("document.querySelector('.dc2quiz-said').textContent.trim()")
