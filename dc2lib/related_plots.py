@@ -14,7 +14,7 @@ from dc2lib.plots import CLASS_COLOURS, LABEL_COLOURS, mark_colour
 from dc2lib.related.ranking import Ranking
 
 CELL_MARKERS = "osD^v<>P"
-PREDICTOR_COLOURS = ("#1F1F1F", "#0F5C9C", "#C0392B", "#14805A", "#8B6F9C")
+PREDICTOR_COLOURS = ("#1F1F1F", "#007A87", "#74401A", "#CC8294", "#C2BC46")
 BIN_KB = 0.1
 
 
