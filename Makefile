@@ -4,6 +4,11 @@ DATA ?= auto
 CELLS ?=
 MIRROR ?=
 NAME ?=
+A ?=
+B ?=
+IGNORE ?=
+KEY ?=
+RUN ?=
 PARAMS ?=
 PORT ?= 8000
 JOBS ?=
@@ -15,7 +20,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter reference notebooks data bench serve check lint lock env clean distclean
+.PHONY: help book test chapter reference notebooks data bench pdf compare keep serve check lint lock \
+	env clean distclean
 
 help:  ## say what the targets and variables do
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -46,12 +52,21 @@ data: env  ## fetch the Roadmap cell types into the store: [CELLS="E003 E123"] [
 bench: env  ## measure speed
 	@$(PY) -m tools.bench
 
+pdf: env  ## print the built book into one PDF with headless Chromium: _build/deepchrome2-book.pdf
+	@$(PY) -m tools.pdf
+
+compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]
+	@$(PY) -m tools.compare '$(A)' '$(B)' $(if $(IGNORE),--ignore '$(IGNORE)') $(if $(KEY),--key '$(KEY)')
+
+keep: env  ## keep pages and results of the last `make book`, to compare later: RUN=name
+	@$(PY) -m tools.keep '$(RUN)'
+
 serve: env  ## show the built book at http://localhost:8000 (PORT=)
 	@test -f _build/html/index.html || { echo 'no book built yet: make book'; exit 1; }
 	@$(PY) -m http.server $(PORT) --bind localhost --directory _build/html
 
-check: env  ## open every built page in headless Chromium, at desktop and phone width
-	@$(PY) tests/book/check_pages.py _build/html
+check: env  ## open every built page in headless Chromium: two widths, two themes, axe, keyboard
+	@$(PY) -m tests.book.check_pages _build/html
 
 lint: env  ## check style of library, tools, tests and chapters
 	@$(PY) -m ruff check .

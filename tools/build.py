@@ -29,6 +29,7 @@ from tools.chapters import (
 )
 from tools.dependencies import chapter_hash
 from tools.errors import BuildError
+from tools.publish import merged_results
 from tools.validation import problems
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,11 +143,7 @@ def current_results(plan: Plan) -> list[dict[str, Any]]:
 
 def write_results(plans: list[Plan], path: Path) -> int:
     """Merge the recorded results of this build's chapters into one file; return their number."""
-    rows = [row for plan in plans for row in current_results(plan)]
-    partial = path.with_suffix(".part")
-    partial.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-    os.replace(partial, path)
-    return len(rows)
+    return merged_results({plan.chapter.name: plan.target for plan in plans}, path)
 
 
 def is_valid(plan: Plan) -> bool:

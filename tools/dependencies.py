@@ -12,6 +12,7 @@ from tools.chapters import Chapter, digest
 
 FORMAT = 1
 LIBRARY = "dc2lib"
+PAGES_ONLY = ("axe-core-python", "pypdf")
 
 
 def chapter_hash(
@@ -44,12 +45,18 @@ def chapter_hash(
             "name": chapter.name,
             "source": digest(chapter.text),
             "parameters": dict(parameters),
-            "lock": digest((root / "requirements.lock").read_bytes()),
+            "lock": digest(execution_lock((root / "requirements.lock").read_text())),
             "library": {str(file.relative_to(root)): digest(file.read_bytes()) for file in files},
             "data": fingerprint,
             "inputs": dict(inputs),
         }
     )
+
+
+def execution_lock(lock: str) -> str:
+    """Return the lock file without the packages that only check or print finished pages."""
+    lines = lock.splitlines(keepends=True)
+    return "".join(line for line in lines if line.split("==")[0] not in PAGES_ONLY)
 
 
 def library_files(code: Iterable[str], root: Path) -> list[Path]:

@@ -16,6 +16,8 @@ import yaml
 
 from tools.chapters import digest, page_sources
 from tools.errors import BuildError
+from tools.parameters import costs, parameter_tables
+from tools.publish import add_downloads, merged_results, publication_url, repository_url
 
 STAMP = ".staged"
 SUPPORT = ("_ext", "_static", "references.bib", "reference")
@@ -52,6 +54,7 @@ def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
     stage = root / "_build" / "stage"
     _write_tree(stage, files)
     built = _sphinx(root, stage, root / "_build" / "sphinx", strict=True)
+    add_downloads(built, executed, page_sources(root), _repository(root))
     (built / STAMP).write_text(tree)
     _swap(built, html)
     return page
@@ -70,7 +73,9 @@ def build_page(root: Path, name: str, executed: Path) -> Path:
     }
     _write_tree(stage, files)
     built = _sphinx(root, stage, folder / "sphinx", strict=False)
+    add_downloads(built, {name: executed}, {name: root / "book" / f"{name}.md"}, _repository(root))
     _swap(built, folder / "html")
+    merged_results({name: executed}, folder / "results.json")
     shutil.copy(executed / "executed.ipynb", folder / f"{name}.ipynb")
     shutil.rmtree(stage)
     shutil.rmtree(folder / "sphinx")
@@ -93,6 +98,7 @@ def staged_files(root: Path, executed: Mapping[str, Path]) -> dict[str, bytes]:
         "_toc.yml": (root / "_toc.yml").read_bytes(),
         "results.json": _read(root / "_build" / "results.json").encode(),
         "build.json": _status(executed),
+        "parameters.json": _parameters(root),
     }
 
 
@@ -102,17 +108,6 @@ def tree_digest(files: Mapping[str, bytes], root: Path) -> str:
     lock = {"requirements.lock": (root / "requirements.lock").read_bytes()}
     everything = {**files, **library, **lock}
     return digest({name: digest(content) for name, content in everything.items()})
-
-
-def repository_url(configured: str, environment: Mapping[str, str]) -> str:
-    """Return the address that edit, Binder and Colab links point at; empty for no links.
-
-    ``_config.yml`` is the place to set it; on GitHub Actions the running repository is taken.
-    """
-    if configured:
-        return configured.rstrip("/")
-    running = environment.get("GITHUB_REPOSITORY", "")
-    return f"https://github.com/{running}" if running else ""
 
 
 def _chapter_files(name: str, executed: Path) -> dict[str, bytes]:
@@ -139,6 +134,7 @@ def _config(root: Path) -> dict[str, Any]:
     config.setdefault("sphinx", {}).setdefault("config", {})["dc2api_package"] = str(
         root / "dc2lib"
     )
+    config["html"]["baseurl"] = publication_url(config["html"].get("baseurl") or "", os.environ)
     url = repository_url(config["repository"].get("url") or "", os.environ)
     if url:
         config["repository"]["url"] = url
@@ -150,9 +146,23 @@ def _config(root: Path) -> dict[str, Any]:
     return config
 
 
+def _repository(root: Path) -> str:
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    return repository_url(config["repository"].get("url") or "", os.environ)
+
+
 def _status(executed: Mapping[str, Path]) -> bytes:
-    runs = [json.loads((folder / "run.json").read_text()) for folder in executed.values()]
-    return json.dumps([{key: run.get(key) for key in STATUS_KEYS} for run in runs]).encode()
+    about = []
+    for folder in executed.values():
+        run = json.loads((folder / "run.json").read_text())
+        shows = len(list((folder / "figures").glob("[!.]*.csv")))
+        about.append({**{key: run.get(key) for key in STATUS_KEYS}, "shows": shows})
+    return json.dumps(about).encode()
+
+
+def _parameters(root: Path) -> bytes:
+    content = {"parameters": parameter_tables(root), "costs": costs(root)}
+    return json.dumps(content, sort_keys=True).encode()
 
 
 def _yaml(content: Mapping[str, Any]) -> bytes:

@@ -1,46 +1,36 @@
 """Open every built page in headless Chromium and list what is wrong with it.
 
-Usage: ``python tests/book/check_pages.py _build/html [--width 1280 --width 390] [--shots FOLDER]``
+Usage: ``python -m tests.book.check_pages _build/html [--width 1280 --width 390] [--shots FOLDER]``
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import itertools
 import json
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
-from urllib.request import urlopen
 
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+sys.path.insert(0, str(Path(__file__).parent))
+
+from axe import find_axe, violations
+
+from tools.browser import BROWSERS, Tab, find_browser, open_tab
+
+__all__ = ["broken_links", "find_browser", "heavy_pages", "page_problems", "pages"]
 
 WIDTHS = (1280, 390)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--remote-debugging-port=0",
-    "--remote-allow-origins=*",
-)
+THEMES = ("light", "dark")
+MAX_PAGE_BYTES = 3_000_000
+MAX_BOOK_BYTES = 25_000_000
+MIN_ALT_WORDS = 5
+TABS = 25
 INSPECT = """
 (async () => {
   if (window.MathJax && MathJax.startup && MathJax.startup.promise) await MathJax.startup.promise;
@@ -53,15 +43,42 @@ INSPECT = """
     .filter(e => e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
     .filter((e, _, all) => ![...e.children].some(c => all.includes(c)))
     .map(e => `${e.tagName.toLowerCase()}.${e.className} "${e.textContent.slice(0, 40)}"`);
+  const images = [...document.querySelectorAll('.bd-article img')];
+  const alt = i => (i.getAttribute('alt') || '').trim();
+  const levels = [...document.querySelectorAll('main :is(h1, h2, h3, h4, h5, h6)')]
+    .filter(h => h.checkVisibility()).map(h => [+h.tagName[1], h.textContent.slice(0, 50)]);
   return JSON.stringify({
     pageWidth: document.documentElement.scrollWidth, width,
     wide: [...new Set(wide)].slice(0, 3),
     broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.getAttribute('src')),
-    unnamed: [...document.querySelectorAll('.bd-article img')]
-      .filter(i => !(i.getAttribute('alt') || '').trim()).map(i => i.getAttribute('src')),
+    unnamed: images.filter(i => !alt(i)).map(i => i.getAttribute('src')),
+    labels: images.filter(i => alt(i) && alt(i).split(/\\s+/).length < WORDS).map(alt),
+    unsized: images.filter(i => !i.getAttribute('width')).map(i => i.getAttribute('src')),
     title: document.title,
-    headings: document.querySelectorAll('h1').length,
+    levels,
     unset: [...document.querySelectorAll('mjx-merror')].length,
+  });
+})()
+""".replace("WORDS", str(MIN_ALT_WORDS))
+SETTLE = """
+(async () => {
+  const calm = new CSSStyleSheet();
+  calm.replaceSync('*, *::before, *::after { transition: none !important }');
+  document.adoptedStyleSheets = [calm];
+  window.scrollTo(0, 0);
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return null;
+})()
+"""
+FOCUSED = """
+(() => {
+  const e = document.activeElement, box = e.getBoundingClientRect(), css = getComputedStyle(e);
+  const ring = css.outlineStyle !== 'none' || css.boxShadow !== 'none' ||
+    css.textDecorationLine !== 'none' || css.borderStyle !== 'none';
+  return JSON.stringify({
+    name: `${e.tagName.toLowerCase()} "${(e.textContent || e.title || e.id).trim().slice(0, 30)}"`,
+    body: e === document.body, seen: box.width > 0 && box.height > 0 && box.right > 0 &&
+      box.bottom > 0 && box.left < innerWidth && box.top < innerHeight, ring,
   });
 })()
 """
@@ -82,11 +99,6 @@ class _Page(HTMLParser):
         link = values.get("src" if tag in ("img", "script") else "href")
         if link:
             self.links.append(link)
-
-
-def find_browser() -> str | None:
-    """Return the path of a Chromium, or None."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def pages(html: Path) -> list[Path]:
@@ -112,18 +124,58 @@ def broken_links(html: Path) -> list[str]:
     return found
 
 
-def page_problems(
-    html: Path, widths: tuple[int, ...] = WIDTHS, shots: Path | None = None
+def heavy_pages(
+    html: Path, most: int = MAX_PAGE_BYTES, most_in_all: int = MAX_BOOK_BYTES
 ) -> list[str]:
-    """Return what Chromium finds wrong with each page at each width.
+    """Return what weighs too much: a page with its figures, or all pages with theirs."""
+    found = []
+    total = 0
+    for page in pages(html):
+        weight = page_weight(page)
+        total += weight
+        if weight > most:
+            found.append(f"{page.relative_to(html)}: {weight / 1e6:.1f} MB, over {most / 1e6:g}")
+    if total > most_in_all:
+        found.append(f"the pages weigh {total / 1e6:.1f} MB, over {most_in_all / 1e6:g}")
+    return found
+
+
+def page_weight(page: Path) -> int:
+    """Return the bytes of a page and of the images that it shows."""
+    text = page.read_text()
+    images = {page.parent / unquote(name) for name in re.findall(r'<img[^>]* src="([^":]+)"', text)}
+    return page.stat().st_size + sum(image.stat().st_size for image in images if image.exists())
+
+
+def page_problems(
+    html: Path,
+    widths: Sequence[int] = WIDTHS,
+    shots: Path | None = None,
+    themes: Sequence[str] = THEMES,
+    only: Iterable[str] = (),
+) -> list[str]:
+    """Return what Chromium finds wrong with each page at each width and in each theme.
+
+    Parameters
+    ----------
+    html
+        Folder of the built book.
+    widths
+        Of the window, in CSS pixels.
+    shots
+        Folder for a picture of each page at each width and in each theme.
+    themes
+        Of ``light`` and ``dark``; axe and the keyboard are tried in them; none: neither.
+    only
+        Names of the pages to open; by default all.
 
     Raises
     ------
     RuntimeError
         If there is no Chromium, or it does not start.
     """
-    with _browser() as address:
-        return asyncio.run(_visit_all(address, html, widths, shots))
+    chosen = [page for page in pages(html) if not only or page.stem in set(only)]
+    return asyncio.run(_visit_all(chosen, html, widths, shots, themes))
 
 
 def _below(page: Path, html: Path) -> tuple[str, ...]:
@@ -131,44 +183,66 @@ def _below(page: Path, html: Path) -> tuple[str, ...]:
 
 
 async def _visit_all(
-    address: str, html: Path, widths: tuple[int, ...], shots: Path | None
+    chosen: Sequence[Path],
+    html: Path,
+    widths: Sequence[int],
+    shots: Path | None,
+    themes: Sequence[str],
 ) -> list[str]:
-    connection = await websocket_connect(address, max_message_size=2**28)
-    try:
-        return await _visit_each(_Tab(connection), html, widths, shots)
-    finally:
-        connection.close()
-        while await connection.read_message() is not None:
-            pass
-
-
-async def _visit_each(
-    tab: _Tab, html: Path, widths: tuple[int, ...], shots: Path | None
-) -> list[str]:
-    for domain in ("Page", "Runtime", "Log", "Network"):
-        await tab.call(f"{domain}.enable")
+    axe = find_axe()
+    script = axe.read_text() if axe is not None and themes else ""
     found = []
-    for width, page in itertools.product(widths, pages(html)):
-        seen = await _visit(tab, page, width)
-        found += [f"{page.relative_to(html)} at {width} px: {problem}" for problem in seen]
-        if shots is not None:
-            await _shoot(tab, shots / f"{page.stem}-{width}.png")
+    async with open_tab() as tab:
+        for width, page in itertools.product(widths, chosen):
+            await tab.resize(width)
+            await tab.prefer(themes[0] if themes else "light")
+            await tab.open(page.as_uri())
+            seen = await _inspect(tab)
+            for theme in themes:
+                if shots is not None:
+                    await tab.prefer(theme)
+                    await tab.evaluate(SETTLE)
+                    await tab.shoot(shots / f"{page.stem}-{width}-{theme}.png")
+                seen += await _in_theme(tab, theme, script, theme != themes[0])
+            seen += await _walk_with_keys(tab) if themes else []
+            seen += _event_problems(tab.events)
+            found += [f"{page.relative_to(html)} at {width} px: {problem}" for problem in seen]
     return found
 
 
-async def _visit(tab: _Tab, page: Path, width: int) -> list[str]:
-    tab.events.clear()
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    await tab.call("Emulation.setDeviceMetricsOverride", **size)
-    await tab.call("Page.navigate", url=page.as_uri())
-    await tab.wait_for("Page.loadEventFired")
-    answer = await tab.call(
-        "Runtime.evaluate", expression=INSPECT, awaitPromise=True, returnByValue=True
-    )
-    if "exceptionDetails" in answer:
-        return [f"could not be inspected: {answer['exceptionDetails']}"]
-    state = json.loads(answer["result"]["value"])
-    return [*_event_problems(tab.events), *_state_problems(state)]
+async def _inspect(tab: Tab) -> list[str]:
+    try:
+        return _state_problems(json.loads(await tab.evaluate(INSPECT)))
+    except RuntimeError as error:
+        return [f"could not be inspected: {error}"]
+
+
+async def _in_theme(tab: Tab, theme: str, script: str, contrast_only: bool) -> list[str]:
+    await tab.prefer(theme)
+    await tab.evaluate(SETTLE)
+    if not script:
+        return []
+    found = await violations(tab, script, contrast_only)
+    return [f"{problem} [{theme}]" for problem in found]
+
+
+async def _walk_with_keys(tab: Tab) -> list[str]:
+    """Press Tab from the top of the page: every stop must be seen and marked."""
+    await tab.evaluate("window.scrollTo(0, 0); document.activeElement.blur(); null")
+    found = []
+    for _ in range(TABS):
+        for kind in ("rawKeyDown", "keyUp"):
+            await tab.call(
+                "Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9
+            )
+        stop = json.loads(await tab.evaluate(FOCUSED))
+        if stop["body"]:
+            break
+        if not stop["seen"]:
+            found.append(f"the key Tab leads to {stop['name']}, which is not seen")
+        elif not stop["ring"]:
+            found.append(f"the key Tab leads to {stop['name']}, which does not show it")
+    return found
 
 
 def _event_problems(events: list[dict[str, Any]]) -> list[str]:
@@ -197,6 +271,9 @@ def _state_problems(state: dict[str, Any]) -> list[str]:
         found.append(f"wider than the window: {', '.join(state['wide']) or state['pageWidth']}")
     found += [f"image {source} does not load" for source in state["broken"]]
     found += [f"image {source} has no alternative text" for source in state["unnamed"]]
+    found += [f"alternative text {text!r} is a label only" for text in state["labels"]]
+    found += [f"image {source} states no size" for source in state["unsized"]]
+    found += _heading_problems(state["levels"])
     if state["unset"]:
         found.append(f"{state['unset']} formulas are wrong")
     if not state["title"]:
@@ -204,80 +281,14 @@ def _state_problems(state: dict[str, Any]) -> list[str]:
     return found
 
 
-async def _shoot(tab: _Tab, path: Path) -> None:
-    layout = await tab.call("Page.getLayoutMetrics")
-    size = layout["cssContentSize"]
-    clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 8000), "scale": 1}
-    image = await tab.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(base64.b64decode(image["data"]))
-
-
-class _Tab:
-    """Calls to one browser tab over the DevTools protocol."""
-
-    def __init__(self, connection: WebSocketClientConnection) -> None:
-        self.connection = connection
-        self.events: list[dict[str, Any]] = []
-        self.numbers = itertools.count(1)
-
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        number = next(self.numbers)
-        message = {"id": number, "method": method, "params": parameters}
-        await self.connection.write_message(json.dumps(message))
-        while True:
-            answer = await self._next()
-            if answer.get("id") == number:
-                if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']['message']}")
-                return answer["result"]
-
-    async def wait_for(self, method: str) -> None:
-        while not any(event["method"] == method for event in self.events):
-            await self._next()
-
-    async def _next(self) -> dict[str, Any]:
-        message = await asyncio.wait_for(self.connection.read_message(), timeout=60)
-        if message is None:
-            raise RuntimeError("Chromium closed the connection")
-        answer = json.loads(message)
-        if "method" in answer:
-            self.events.append(answer)
-        return answer
-
-
-@contextmanager
-def _browser() -> Iterator[str]:
-    """Start Chromium with a profile of its own; yield the address of its tab."""
-    executable = find_browser()
-    if executable is None:
-        raise RuntimeError(f"none of {', '.join(BROWSERS)} is installed")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield _tab_address(Path(profile))
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _tab_address(profile: Path) -> str:
-    port_file = profile / "DevToolsActivePort"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if port_file.exists() and "\n" in port_file.read_text():
-            port = port_file.read_text().splitlines()[0]
-            with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-                tabs = json.load(answer)
-            for tab in tabs:
-                if tab["type"] == "page":
-                    return tab["webSocketDebuggerUrl"]
-        time.sleep(0.1)
-    raise RuntimeError("Chromium did not start within 30 s")
+def _heading_problems(levels: Sequence[tuple[int, str]]) -> list[str]:
+    if [level for level, _ in levels].count(1) != 1:
+        return [f"{[level for level, _ in levels].count(1)} headings of the first level"]
+    return [
+        f"heading {text!r} skips from level {before} to {level}"
+        for (before, _), (level, text) in itertools.pairwise(levels)
+        if level > before + 1
+    ]
 
 
 def main() -> int:
@@ -285,15 +296,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("html", type=Path)
     parser.add_argument("--width", type=int, action="append")
-    parser.add_argument("--shots", type=Path, help="folder for a screenshot of each page")
+    parser.add_argument("--only", action="append", default=[], help="name of a page")
+    parser.add_argument("--shots", type=Path, help="folder for pictures of each page")
     options = parser.parse_args()
     html = options.html.resolve()
     if not (html / "index.html").exists():
         sys.exit(f"{html} holds no built book; run `make book` first")
     if find_browser() is None:
         sys.exit(f"needs Chromium: none of {', '.join(BROWSERS)} is installed")
-    found = broken_links(html)
-    found += page_problems(html, tuple(options.width or WIDTHS), options.shots)
+    if find_axe() is None:
+        print("axe is not asked: axe-core-python is not installed, and AXE names no file")
+    found = [*broken_links(html), *heavy_pages(html)]
+    widths = tuple(options.width or WIDTHS)
+    found += page_problems(html, widths, options.shots, only=options.only)
     print("\n".join(re.sub(r"\s+", " ", problem) for problem in found))
     print(f"{len(pages(html))} pages, {len(found)} problems")
     return 1 if found else 0

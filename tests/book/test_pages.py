@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from check_pages import broken_links, find_browser, page_problems, pages
+from axe import find_axe
+from check_pages import broken_links, find_browser, heavy_pages, page_problems, pages
 
 from tools import stage
 
@@ -31,6 +32,17 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
     "rkJggg=="
 )
+CHAPTER = """---
+kernelspec: {name: python3, display_name: Python 3}
+---
+
+# Chapter
+
+```{code-cell} python
+:tags: [parameters]
+n_genes = 4000  # genes of a simulated cell type
+```
+"""
 
 
 def notebook(cells):
@@ -60,6 +72,14 @@ def display(data, metadata=None):
     return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
 
 
+needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+
+
+def is_newer(file, folder):
+    """Return whether a file was written after every file of a folder."""
+    return all(file.stat().st_mtime > other.stat().st_mtime for other in folder.glob("*.py"))
+
+
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
     """Pages of a book of one chapter and prose, made with the repository's configuration."""
@@ -72,13 +92,17 @@ def html(tmp_path_factory):
         shutil.copy(ROOT / "book" / f"{name}.md", root / "book")
     for name in ("_config.yml", "requirements.lock"):
         shutil.copy(ROOT / name, root)
-    (root / "book" / "how_to_rerun.md").write_text("# Rerun\n")
+    (root / "book" / "how_to_rerun.md").write_text(
+        "# Rerun\n\n```{chapter-parameters}\n```\n\n```{chapter-costs}\n```\n"
+    )
     (root / "book" / "index.md").write_text(
         "# Index\n\nThe area is {glue:text}`chapter.md::area:.2f` of [it](chapter.md), "
         "{numref}`fig-waves`.\n\n"
         "```{margin}\nA note.\n```\n"
     )
-    (root / "book" / "chapter.md").write_text("executed\n")
+    (root / "book" / "chapter.md").write_text(CHAPTER)
+    (root / "book" / "profiles").mkdir()
+    (root / "book" / "profiles" / "smoke.yml").write_text("common:\n  n_genes: 400\n")
     names = ("chapter", "how_to_rerun", "status", "glossary", "bibliography")
     chapters = "".join(f"  - file: {name}\n" for name in names)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{chapters}")
@@ -96,6 +120,7 @@ def executed_chapter(root):
         {"application/papermill.record/text/plain": "0.125"},
         {"scrapbook": {"name": "area", "mime_prefix": "application/papermill.record/"}},
     )
+    (folder / "results.jsonl").write_text("")
     last = {"text/markdown": "*Provenance*", "application/vnd.dc2lib.provenance+json": {}}
     cells = [
         markdown(
@@ -105,7 +130,9 @@ def executed_chapter(root):
         code("c", "show_table()", display(table)),
         code("d", "provenance()", display(last)),
     ]
-    (folder / "executed.ipynb").write_text(json.dumps(notebook(cells)))
+    executed = notebook(cells)
+    executed["metadata"]["prerequisites"] = ["glossary"]
+    (folder / "executed.ipynb").write_text(json.dumps(executed))
     run = {
         "chapter": "chapter",
         "profile": "smoke",
@@ -131,8 +158,16 @@ def test_figures_are_numbered_and_described(html):
 def test_figures_and_tables_offer_their_files(html):
     page = (html / "chapter.html").read_text()
     for name in ("waves.svg", "waves.csv", "scores.csv"):
-        (link,) = re.findall(rf'href="(_downloads/[^"]*{name})"', page)
+        (link,) = set(re.findall(rf'href="(_downloads/[^"]*{name})"', page))
         assert (html / link).exists()
+
+
+def test_a_click_on_a_figure_opens_its_vector_version(html):
+    page = (html / "chapter.html").read_text()
+    found = re.search(r'<a class="vector-version" href="(\S+)" title="\S.*?"><img ([^>]*)>', page)
+    assert found[1].endswith("waves.svg")
+    for attribute in ('width="1"', 'height="1"', 'loading="lazy"', f'alt="{FIGURE["alt"]}"'):
+        assert attribute in found[2]
 
 
 def test_tables_are_numbered_and_keep_bars(html):
@@ -154,7 +189,48 @@ def test_the_status_page_says_what_ran(html):
 
 def test_the_notebook_to_download_has_images_and_no_directives(html):
     downloaded = json.loads((html / "_sources" / "chapter.ipynb").read_text())
-    assert "image/png" in downloaded["cells"][1]["outputs"][0]["data"]
+    assert "image/png" in downloaded["cells"][2]["outputs"][0]["data"]
+    assert "Installs dc2lib" in downloaded["cells"][1]["source"][0]
+    text = "".join("".join(cell["source"]) for cell in downloaded["cells"])
+    assert "chapter-about" not in text
+
+
+def test_below_the_title_stands_what_the_chapter_takes(html):
+    page = (html / "chapter.html").read_text()
+    about = re.search(r'<div class="chapter-about.*?</div>', page, re.DOTALL)[0]
+    for fact in ("To read</strong> 1 min", "To run</strong> 12 s", "simulated", "smoke"):
+        assert fact in about
+    assert '<a class="reference internal" href="glossary.html">' in about
+    for link in ("chapter.ipynb", "chapter.md", "chapter-data.zip"):
+        assert f'href="_sources/{link}"' in about
+        assert (html / "_sources" / link).exists()
+    assert "chapter-about" not in (html / "index.html").read_text()
+
+
+def test_the_status_page_states_the_weight_of_every_page(html):
+    page = (html / "status.html").read_text()
+    table = page[page.index("All pages and their figures weigh") :]
+    for name in ("index", "chapter", "status", "glossary"):
+        assert re.search(rf'href="{name}.html">[^<]+</a></p></td><td[^>]*><p>0\.\d\d MB', table)
+
+
+def test_nothing_is_shipped_that_no_page_loads(html):
+    assert not list(html.rglob("*.map"))
+    assert "ethical-ad" not in (html / "chapter.html").read_text()
+
+
+def test_the_page_on_rerunning_lists_parameters_and_costs(html):
+    page = (html / "how_to_rerun.html").read_text()
+    for fact in ("<code", "n_genes", "genes of a simulated cell type", "400", "12 s"):
+        assert fact in page
+
+
+def test_heavy_pages_are_found(tmp_path):
+    (tmp_path / "a.html").write_text("<img alt='' src=\"b.png\">" + "x" * 90)
+    (tmp_path / "b.png").write_bytes(bytes(100))
+    assert heavy_pages(tmp_path) == []
+    assert heavy_pages(tmp_path, most=200) == ["a.html: 0.0 MB, over 0.0002"]
+    assert heavy_pages(tmp_path, most_in_all=200) == ["the pages weigh 0.0 MB, over 0.0002"]
 
 
 def test_pages_load_nothing_of_thebe_and_mathjax_from_the_book(html):
@@ -177,19 +253,22 @@ def test_broken_links_are_found(tmp_path):
     ]
 
 
-@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+@needs_browser
 def test_pages_have_no_problems_in_a_browser(html):
-    assert page_problems(html) == []
+    shown = ("chapter", "how_to_rerun", "status", "bibliography", "search")
+    assert page_problems(html, only=shown) == []
 
 
-@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+@needs_browser
 def test_the_browser_finds_what_is_wrong(tmp_path):
     (tmp_path / "a.html").write_text(
-        "<html><head><title>t</title></head><body><article class='bd-article'>"
+        "<html><head><title>t</title></head><body><main><article class='bd-article'>"
+        "<h1>One</h1><h3>Three</h3><a href='#' style='outline: 0; text-decoration: none'>go</a>"
+        "<a href='#' style='position: absolute; left: -9999px'>hidden</a>"
         "<div style='width: 3000px'>wide</div><img src='absent.png' alt='x'>"
         "<img src='data:image/png;base64," + PIXEL + "'>"
         "<script>null.x</script><script src='https://example.invalid/x.js'></script>"
-        "</article></body></html>"
+        "</article></main></body></html>"
     )
     found = "; ".join(page_problems(tmp_path, widths=(390,)))
     for problem in (
@@ -198,17 +277,48 @@ def test_the_browser_finds_what_is_wrong(tmp_path):
         "wider than the window",
         "image absent.png does not load",
         "has no alternative text",
+        "alternative text 'x' is a label only",
+        "states no size",
+        "heading 'Three' skips from level 1 to 3",
+        "hidden\", which is not seen",
+        "go\", which does not show it",
     ):
         assert problem in found
 
 
-@pytest.mark.skipif(not (BUILT / "index.html").exists(), reason="no book built: make book")
+@needs_browser
+@pytest.mark.skipif(find_axe() is None, reason="no axe.min.js: pip install axe-core-python")
+def test_axe_finds_what_keeps_people_out(tmp_path):
+    (tmp_path / "a.html").write_text(
+        "<html lang='en'><head><title>t</title><style>@media (prefers-color-scheme: dark) "
+        "{ p { color: #222; background: #111 } }</style></head><body><main><h1>One</h1>"
+        "<button></button><p>Text that is read.</p></main></body></html>"
+    )
+    found = page_problems(tmp_path, widths=(390,))
+    assert any("axe button-name: button" in problem for problem in found)
+    dark = [problem for problem in found if "color-contrast" in problem]
+    assert len(dark) == 1
+    assert dark[0].endswith("[dark]")
+
+
+needs_built_book = pytest.mark.skipif(
+    not (BUILT / "index.html").exists() or not is_newer(BUILT / "index.html", ROOT / "book/_ext"),
+    reason="no book built since the last change of book/_ext: make book",
+)
+
+
+@needs_built_book
 def test_links_of_the_built_book_lead_somewhere():
     assert broken_links(BUILT) == []
     assert (BUILT / "index.html") in pages(BUILT)
 
 
-@pytest.mark.skipif(not (BUILT / "index.html").exists(), reason="no book built: make book")
-@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+@needs_built_book
+def test_the_built_book_is_light():
+    assert heavy_pages(BUILT) == []
+
+
+@needs_built_book
+@needs_browser
 def test_the_built_book_has_no_problems_in_a_browser():
-    assert page_problems(BUILT) == []
+    assert page_problems(BUILT, themes=()) == []

@@ -93,3 +93,10 @@ def test_no_import_needs_no_library(book):
 
 def test_code_that_cannot_be_parsed_depends_on_everything(book):
     assert len(names(book, "def (")) == 7
+
+
+def test_packages_that_only_print_or_check_pages_rerun_nothing(book):
+    lock = book / "requirements.lock"
+    before = key(book)
+    lock.write_text("axe-core-python==0.1.0\n" + lock.read_text() + "pypdf==7.1.0\n")
+    assert key(book) == before

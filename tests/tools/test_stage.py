@@ -11,6 +11,8 @@ import yaml
 from tools import stage
 from tools.errors import BuildError
 
+EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+
 
 @pytest.fixture
 def executed(book):
@@ -21,7 +23,7 @@ def executed(book):
                 "title": "t",
                 "repository": {"url": ""},
                 "launch_buttons": {"colab_url": "x"},
-                "html": {"use_edit_page_button": True, "favicon": "f"},
+                "html": {"use_edit_page_button": True, "favicon": "f", "baseurl": ""},
             }
         )
     )
@@ -30,7 +32,8 @@ def executed(book):
     for name in ("first", "second"):
         folder = book / "_build" / "executed" / name / "abc"
         (folder / "figures").mkdir(parents=True)
-        (folder / "executed.ipynb").write_text("{}")
+        (folder / "executed.ipynb").write_text(EMPTY_NOTEBOOK)
+        (folder / "results.jsonl").write_text("")
         (folder / "figures" / "waves.svg").write_text("<svg/>")
         (folder / "figures" / ".waves.csv.part").write_text("half")
         (folder / "run.json").write_text(json.dumps({"chapter": name, "hash": "abc", "x": 1}))
@@ -83,7 +86,7 @@ def test_a_changed_ingredient_is_built_again(book, executed, sphinx, file):
 
 def test_another_execution_is_built_again(book, executed, sphinx):
     stage.build_book(book, executed)
-    (executed["first"] / "executed.ipynb").write_text("{ }")
+    (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
     stage.build_book(book, executed)
     assert len(sphinx) == 2
 
@@ -91,7 +94,7 @@ def test_another_execution_is_built_again(book, executed, sphinx):
 def test_a_page_that_is_gone_leaves_no_stale_html(book, executed, sphinx):
     stage.build_book(book, executed)
     (book / "_build" / "html" / "stale.html").write_text("old")
-    (executed["first"] / "executed.ipynb").write_text("{ }")
+    (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
     stage.build_book(book, executed)
     assert not (book / "_build" / "html" / "stale.html").exists()
 
@@ -103,7 +106,7 @@ def test_a_failed_build_keeps_the_earlier_book(book, executed, sphinx, monkeypat
         raise BuildError("WARNING: a link is broken")
 
     monkeypatch.setattr(stage, "_sphinx", fail)
-    (executed["first"] / "executed.ipynb").write_text("{ }")
+    (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
     with pytest.raises(BuildError, match="a link is broken"):
         stage.build_book(book, executed)
     assert (book / "_build" / "html" / "index.html").read_text() == "page"
@@ -113,20 +116,12 @@ def test_one_chapter_becomes_a_page_and_a_notebook(book, executed, sphinx):
     page = stage.build_page(book, "first", executed["first"])
     folder = book / "_build" / "chapters" / "first-abc"
     assert page == folder / "html" / "first.html"
-    assert sorted(p.name for p in folder.iterdir()) == ["first.ipynb", "html"]
+    assert sorted(p.name for p in folder.iterdir()) == ["first.ipynb", "html", "results.json"]
+    assert sorted(p.name for p in (folder / "html" / "_sources").iterdir()) == [
+        "first.ipynb",
+        "first.md",
+    ]
     assert "second.ipynb" not in sphinx[0]
-
-
-@pytest.mark.parametrize(
-    ("configured", "environment", "url"),
-    [
-        ("", {}, ""),
-        ("https://x.org/a/b/", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/a/b"),
-        ("", {"GITHUB_REPOSITORY": "c/d"}, "https://github.com/c/d"),
-    ],
-)
-def test_the_address_of_the_repository(configured, environment, url):
-    assert stage.repository_url(configured, environment) == url
 
 
 def test_without_an_address_there_are_no_buttons_that_lead_nowhere(book, executed, monkeypatch):

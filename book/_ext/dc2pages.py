@@ -1,0 +1,245 @@
+"""What a page says about itself, and how its HTML is made lighter and easier to use.
+
+- Below the title of each chapter: time to read and to run, profile, data, needs, downloads.
+- Images state their size and load when they come into view; a click opens the vector version.
+- Repairs of what axe finds in the theme's and the extensions' HTML.
+- ``{page-weights}``: a table of what each page weighs, filled in when all are written.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+WORDS_PER_MINUTE = 200
+SOURCES = {
+    "roadmap": "Roadmap cell types",
+    "simulated": "simulated cell types",
+    "mnist": "MNIST digits",
+    "published": "published figures",
+}
+WEIGHTS = "<!-- page weights -->"
+NOT_SHIPPED = ("*.map", "*.ttf")
+REPAIRS = (
+    # ARIA has dropped the role that docutils gives to entries of a bibliography.
+    (' role="doc-biblioentry"', ' role="listitem"'),
+    # sphinx-exercise repeats these ids on one page; nothing refers to them.
+    (' id="exercise-content"', ""),
+    (' id="solution-content"', ""),
+    # The theme's sidebar holds content outside of any landmark.
+    ('<div id="pst-primary-sidebar"', '<div role="complementary" aria-label="Book" '
+     'id="pst-primary-sidebar"'),
+)
+AD = re.compile(
+    r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement".*?</div></div>', re.DOTALL
+)
+ASSET = re.compile(r'<(?:script|link)[^>]* (?:src|href)="(_static/[^":?]+|search[^":?]+)')
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    app.add_directive("page-weights", PageWeights)
+    app.connect("source-read", introduce_chapter, priority=600)
+    app.connect("build-finished", finish_pages, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def introduce_chapter(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Say below the title of a chapter what it takes and what can be taken away from it."""
+    run = next((run for run in _runs(app) if run["chapter"] == docname), None)
+    if run is None or docname == app.config.root_doc:
+        return
+    notebook = json.loads(source[0])
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    about = about_chapter(notebook, run, set(app.env.found_docs))
+    first["source"] = below_title("".join(first["source"]), about)
+    source[0] = json.dumps(notebook)
+
+
+def about_chapter(
+    notebook: Mapping[str, Any], run: Mapping[str, Any], pages: set[str]
+) -> str:
+    """Return the Markdown of what stands below a chapter's title."""
+    text = "\n".join(
+        "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"
+    )
+    name = run["chapter"]
+    facts = {
+        "To read": f"{reading_minutes(text)} min",
+        "To run": in_words(run["duration"]) if run.get("duration") else "",
+        "Data": SOURCES.get(run["data_source"] or "", "none of its own"),
+        "Profile": run["profile"],
+        "You need": _prerequisites(notebook["metadata"], pages),
+    }
+    files = {
+        "executed notebook": f"_sources/{name}.ipynb",
+        "source": f"_sources/{name}.md",
+        **({"data of its figures": f"_sources/{name}-data.zip"} if run.get("shows") else {}),
+    }
+    links = [f'<a href="{path}" download>{words}</a>' for words, path in files.items()]
+    facts["Download"] = ", ".join(links)
+    lines = [f"**{what}** {fact}" for what, fact in facts.items() if fact]
+    return "\n".join(["```{container} chapter-about", " · ".join(lines), "```"])
+
+
+def below_title(text: str, block: str) -> str:
+    """Return Markdown with a block after its first heading."""
+    head, title, rest = re.split(r"^(# .*\n?)", text, maxsplit=1, flags=re.MULTILINE)
+    return f"{head}{title.rstrip()}\n\n{block}\n{rest}"
+
+
+def reading_minutes(text: str) -> int:
+    """Return the minutes that a text of Markdown takes to read, without code and directives."""
+    prose = re.sub(r"^(`{3,}|:{3,}).*$|^:[\w-]+:.*$|https?://\S+", "", text, flags=re.MULTILINE)
+    return max(1, math.ceil(len(re.findall(r"[\w’'-]+", prose)) / WORDS_PER_MINUTE))
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration to two figures, in the unit that fits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class PageWeights(SphinxDirective):
+    """Leaves the place for the table of weights."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a comment that `finish_pages` replaces."""
+        return [nodes.raw("", WEIGHTS, format="html")]
+
+
+def finish_pages(app: Sphinx, error: Exception | None) -> None:
+    """Repair every written page, drop files that no page loads, and state the weights."""
+    folder = Path(app.outdir)
+    if error is not None or app.builder.format != "html":
+        return
+    for pattern in NOT_SHIPPED:
+        for file in (folder / "_static").rglob(pattern):
+            file.unlink()
+    pages = sorted(folder.glob("*.html"))
+    for page in pages:
+        page.write_text(polished(page.read_text(), folder))
+    table = weight_table(folder, pages)
+    for page in pages:
+        text = page.read_text()
+        if WEIGHTS in text:
+            page.write_text(text.replace(WEIGHTS, table))
+
+
+def polished(text: str, folder: Path) -> str:
+    """Return the HTML of a page with the repairs of this module.
+
+    Parameters
+    ----------
+    text
+        The page.
+    folder
+        That it lies in, for the sizes of its images.
+    """
+    for wrong, right in REPAIRS:
+        text = text.replace(wrong, right)
+    text = AD.sub("", text)
+    text = re.sub(r"<img\b[^>]*>", lambda found: _sized(found[0], folder), text)
+    return re.sub(r"<figure\b.*?</figure>", lambda found: _opened(found[0]), text, flags=re.DOTALL)
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height of a PNG in pixels; None for anything else."""
+    if path.suffix != ".png" or not path.exists():
+        return None
+    head = path.read_bytes()[:24]
+    if head[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+
+def page_bytes(page: Path) -> dict[str, int]:
+    """Return the bytes of a page, of the images that it shows, and of what it loads beside."""
+    text = page.read_text()
+    images = set(re.findall(r'<img[^>]* src="([^":?]+)', text))
+    assets = {name for name in ASSET.findall(text) if name.endswith((".js", ".css"))}
+    return {
+        "page": page.stat().st_size,
+        "figures": _bytes(page.parent, images),
+        "shared": _bytes(page.parent, assets),
+    }
+
+
+def weight_table(folder: Path, pages: list[Path]) -> str:
+    """Return the weights of the pages as an HTML table with a sentence on the whole."""
+    rows = []
+    total = 0
+    shared = 0
+    for page in pages:
+        weight = page_bytes(page)
+        total += weight["page"] + weight["figures"]
+        shared = max(shared, weight["shared"])
+        found = re.search(r"<title>(.*?)(?: &#8212; .*)?</title>", page.read_text(), re.DOTALL)
+        title = " ".join(found[1].split()) if found else page.stem
+        cells = [_megabytes(weight[key]) for key in ("page", "figures")]
+        cells.append(_megabytes(weight["page"] + weight["figures"]))
+        numbers = "".join(f'<td class="text-right"><p>{cell}</p></td>' for cell in cells)
+        rows.append(f'<tr><td><p><a href="{page.name}">{title}</a></p></td>{numbers}</tr>')
+    everything = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    heads = ("page", "HTML", "figures", "together")
+    head = "".join(f'<th class="head"><p>{html.escape(name)}</p></th>' for name in heads)
+    return "\n".join([
+        f"<p>All pages and their figures weigh {_megabytes(total)}; scripts and styles, loaded "
+        f"once for the whole book, up to {_megabytes(shared)}; with every file to download the "
+        f"folder holds {_megabytes(everything)}.</p>",
+        '<div class="pst-scrollable-table-container"><table class="table">',
+        f"<thead><tr>{head}</tr></thead><tbody>",
+        *rows,
+        "</tbody></table></div>",
+    ])
+
+
+def _prerequisites(metadata: Mapping[str, Any], pages: set[str]) -> str:
+    named = metadata.get("prerequisites") or metadata.get("dc2lib", {}).get("prerequisites") or []
+    if isinstance(named, str):
+        return named
+    return ", ".join(f"{{doc}}`{name}`" if name in pages else str(name) for name in named)
+
+
+def _sized(image: str, folder: Path) -> str:
+    name = re.search(r' src="([^":?]+)', image)
+    size = image_size(folder / html.unescape(name[1])) if name else None
+    if size is None or " width=" in image or " style=" in image:
+        return image
+    extra = f' width="{size[0]}" height="{size[1]}" loading="lazy" decoding="async"'
+    return re.sub(r"\s*/?>$", f"{extra} />", image)
+
+
+def _opened(figure: str) -> str:
+    """Let a click on a figure open its vector version."""
+    vector = re.search(r'href="(_downloads/[^"]+\.svg)"', figure)
+    if vector is None or "vector-version" in figure:
+        return figure
+    link = f'<a class="vector-version" href="{vector[1]}" title="Open as SVG">'
+    return re.sub(r"(<img\b[^>]*>)", rf"{link}\1</a>", figure, count=1)
+
+
+def _bytes(folder: Path, names: set[str]) -> int:
+    files = [folder / html.unescape(name) for name in names]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / 1e6:.2f} MB"
+
+
+def _runs(app: Sphinx) -> list[dict[str, Any]]:
+    path = Path(app.srcdir) / "build.json"
+    return json.loads(path.read_text()) if path.exists() else []

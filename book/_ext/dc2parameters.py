@@ -1,0 +1,113 @@
+"""Directives of the page on rerunning, filled in from the chapters when pages are made.
+
+``{chapter-parameters}``: every parameter of every chapter, its meaning, its value per profile.
+``{chapter-costs}``: how long each chapter took when it last ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dc2pages import SOURCES, in_words
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+FILE = "parameters.json"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives with Sphinx."""
+    app.add_directive("chapter-parameters", ChapterParameters)
+    app.add_directive("chapter-costs", ChapterCosts)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class ChapterParameters(SphinxDirective):
+    """One folded table a chapter."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the tables."""
+        pages = self.env.found_docs
+        tables = [
+            parameters_markdown(table, table["chapter"] in pages)
+            for table in _content(self).get("parameters", [])
+        ]
+        text = "\n\n".join(tables)
+        return self.parse_text_to_nodes(text or "*No chapter has parameters.*")
+
+
+class ChapterCosts(SphinxDirective):
+    """One row a chapter, one column a profile."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        return self.parse_text_to_nodes(costs_markdown(_content(self).get("costs", [])))
+
+
+def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
+    """Return the parameters of one chapter as a folded Markdown table."""
+    rows = table["parameters"]
+    profiles = list(rows[0]["values"]) if rows else []
+    heads = ["parameter", "meaning", "default", *profiles]
+    lines = [_row(heads), _row([":---"] * len(heads))]
+    for row in rows:
+        values = [_value(row["values"][profile], as_set=True) for profile in profiles]
+        default = _value(row["default"], as_set=False)
+        lines.append(_row([f"`{row['name']}`", row["meaning"], default, *values]))
+    name = table["chapter"]
+    return "\n".join([
+        f":::{{dropdown}} `{name}`: {_count(len(rows), 'parameter')}",
+        *([f"Of {{doc}}`{name}`.", ""] if linked else []),
+        *lines,
+        ":::",
+    ])
+
+
+def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the durations as a Markdown table."""
+    if not costs:
+        return "*No chapter has been executed yet.*"
+    profiles = [p for p in ("smoke", "quick", "paper") if p in {cost["profile"] for cost in costs}]
+    by_place = {(cost["chapter"], cost["profile"]): cost for cost in costs}
+    heads = ["chapter", *profiles]
+    lines = [_row(heads), _row([":---", *["---:"] * len(profiles)])]
+    for name in dict.fromkeys(cost["chapter"] for cost in costs):
+        cells = [_cost(by_place.get((name, profile))) for profile in profiles]
+        lines.append(_row([f"`{name}`", *cells]))
+    return "\n".join(lines)
+
+
+def _cost(cost: Mapping[str, Any] | None) -> str:
+    if cost is None:
+        return "–"
+    source = SOURCES.get(cost["data_source"] or "", "")
+    about = [words for words in (source, "reference run" * (cost["where"] != "here")) if words]
+    return in_words(cost["seconds"]) + (f" ({', '.join(about)})" if about else "")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _value(value: Any, as_set: bool) -> str:
+    """Write a value as in the parameters cell; one that a profile leaves alone as a dash."""
+    if value is None and as_set:
+        return "–"
+    if isinstance(value, str) and value.startswith("`"):
+        return value
+    written = json.dumps(value) if isinstance(value, str) else repr(value)
+    return f"`{written}`"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _content(directive: SphinxDirective) -> dict[str, Any]:
+    path = Path(directive.env.srcdir) / FILE
+    directive.env.note_dependency(str(path))
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,41 @@
+"""A finished run is kept under a name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.errors import BuildError
+from tools.keep import keep
+
+
+@pytest.fixture
+def built(tmp_path):
+    (tmp_path / "_build" / "html").mkdir(parents=True)
+    (tmp_path / "_build" / "html" / "index.html").write_text("page")
+    (tmp_path / "_build" / "results.json").write_text("[]")
+    return tmp_path
+
+
+def test_pages_and_results_are_kept(built):
+    target = keep(built, "e013")
+    assert target == built / "runs" / "e013"
+    assert (target / "results.json").read_text() == "[]"
+    assert (target / "html" / "index.html").read_text() == "page"
+    assert [path.name for path in (built / "runs").iterdir()] == ["e013"]
+
+
+def test_a_kept_run_is_not_overwritten(built):
+    keep(built, "e013")
+    with pytest.raises(BuildError, match="exists"):
+        keep(built, "e013")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a b"])
+def test_a_name_that_is_no_folder_name_is_refused(built, name):
+    with pytest.raises(BuildError, match="needs a name"):
+        keep(built, name)
+
+
+def test_nothing_built_is_said(tmp_path):
+    with pytest.raises(BuildError, match="make book"):
+        keep(tmp_path, "e013")

@@ -1,0 +1,71 @@
+"""The table of parameters is read from the chapters and the profiles."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from dc2parameters import costs_markdown, parameters_markdown
+
+from tools.chapters import find_chapters
+from tools.parameters import costs, meanings, parameter_tables, title
+
+
+@pytest.fixture
+def first(book):
+    return find_chapters(book)["first"]
+
+
+def test_the_meaning_is_the_comment(first):
+    assert meanings(first)["rate"] == "a number with decimals"
+    assert title(first) == "first"
+
+
+def test_a_row_has_default_and_what_each_profile_sets(book):
+    (book / "book" / "profiles" / "smoke.yml").write_text("first:\n  rate: 0.1\n")
+    tables = parameter_tables(book)
+    assert [table["chapter"] for table in tables] == ["first", "second"]
+    rows = {row["name"]: row for row in tables[0]["parameters"]}
+    assert rows["rate"]["default"] == 0.5
+    assert rows["rate"]["values"] == {"smoke": 0.1, "quick": None}
+    assert rows["seed"]["values"] == {"smoke": None, "quick": 3}
+    assert rows["profile"]["values"]["smoke"] == "`PROFILE=`"
+
+
+def test_the_table_shows_each_parameter(book):
+    text = parameters_markdown(parameter_tables(book)[0], linked=True)
+    assert "| `seed` | of every draw | `0` | – | `3` |" in text
+    assert '| `words` | some text | `""` | – | – |' in text
+    assert "{doc}`first`" in text
+    assert "{doc}" not in parameters_markdown(parameter_tables(book)[0], linked=False)
+
+
+def write_run(book, chapter, key, **about):
+    folder = book / "_build" / "executed" / chapter / key
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"chapter": chapter, **about}))
+
+
+def test_the_newest_execution_of_each_profile_counts(book):
+    write_run(book, "first", "aa", profile="smoke", started=1, duration=9, data_source="simulated")
+    write_run(book, "first", "ab", profile="smoke", started=2, duration=7.04, data_source="roadmap")
+    write_run(book, "first", "ac", profile="smoke", started=3)
+    reference = {
+        "profile": "quick",
+        "chapters": {"first": {"seconds": 641.2, "data_source": "roadmap"}},
+    }
+    (book / "book" / "reference").mkdir()
+    (book / "book" / "reference" / "provenance.json").write_text(json.dumps(reference))
+    found = costs(book)
+    assert [(c["profile"], c["seconds"], c["where"]) for c in found] == [
+        ("quick", 641.2, "reference run"),
+        ("smoke", 7.0, "here"),
+    ]
+    text = costs_markdown(found)
+    row = "| `first` | 7 s (Roadmap cell types) | 11 min (Roadmap cell types, reference run) |"
+    assert row in text
+
+
+def test_before_anything_ran_the_page_says_so(book):
+    assert costs(book) == []
+    assert "No chapter has been executed" in costs_markdown([])

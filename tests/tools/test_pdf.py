@@ -1,0 +1,127 @@
+"""The book as one PDF, tested on three small pages."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from tools.browser import find_browser
+from tools.errors import BuildError
+
+pdf = pytest.importorskip("tools.pdf", reason="pypdf is missing: make env")
+pypdf = pytest.importorskip("pypdf")
+
+FACTS = ["A small book", "Some Author", "Version 1 & more"]
+PAGE = (
+    "<!doctype html><html lang='en'><head><title>t</title></head><body>"
+    "<article class='bd-article'>{}</article></body></html>"
+)
+FIRST = (
+    "<section id='first'><h1>First<a class='headerlink' href='#first'>#</a></h1>"
+    "<p>To <a href='second.html#deep'>deep</a>, <a href='#end'>end</a>, "
+    "<a href='absent.html'>elsewhere</a>, <a href='https://example.invalid/'>outside</a>.</p>"
+    "<details class='hide'><summary>Show the code</summary><pre>secret = 1</pre></details>"
+    "<div class='tag_solution'><details class='hide'><summary>Show the solution</summary>"
+    "<p>answer</p></details></div>"
+    "<p><a class='download' href='x.csv'>Table as CSV</a></p>"
+    "<section id='end' style='break-before: page'><h2>End</h2></section></section>"
+)
+SECOND = (
+    "<section id='second'><h1>Second</h1><p>Text.</p>"
+    "<section id='deep' style='break-before: page'><h2>Deep</h2>"
+    "<p><a href='first.html'>back</a></p></section></section>"
+)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("html")
+    (folder / "first.html").write_text(PAGE.format(FIRST))
+    (folder / "second.html").write_text(PAGE.format(SECOND))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(html):
+    if find_browser() is None:
+        pytest.skip("no Chromium here")
+    return pypdf.PdfReader(io.BytesIO(pdf.print_book(html, ["first", "second"], FACTS)))
+
+
+def words(reader, number):
+    return " ".join(reader.pages[number].extract_text().split())
+
+
+def targets(reader, number):
+    """Pages that the links of a page lead to, and addresses outside."""
+    found = []
+    for annotation in reader.pages[number].get("/Annots", []):
+        link = annotation.get_object()
+        if "/Dest" in link:
+            found.append(reader.get_page_number(link["/Dest"][0].get_object()))
+        else:
+            found.append(link["/A"]["/URI"])
+    return found
+
+
+def test_title_contents_and_pages_follow_in_order(printed):
+    texts = [words(printed, number) for number in range(len(printed.pages))]
+    assert len(texts) == 6
+    assert texts[0].startswith("A small book Some Author Version 1 & more")
+    assert texts[1].startswith("Contents First 3 Second 5")
+    assert texts[2].startswith("First")
+    assert texts[5].startswith("Deep")
+
+
+def test_every_page_but_the_first_is_numbered(printed):
+    assert not words(printed, 0).endswith("1")
+    for number in range(1, 6):
+        assert words(printed, number).endswith(str(number + 1))
+
+
+def test_bookmarks_lead_to_pages_and_their_sections(printed):
+    first, inside, second, inside_second = printed.outline
+    place = printed.get_destination_page_number
+    assert [(first.title, place(first)), (second.title, place(second))] == [
+        ("First", 2),
+        ("Second", 4),
+    ]
+    assert [(entry.title, place(entry)) for entry in inside] == [("End", 3)]
+    assert [(entry.title, place(entry)) for entry in inside_second] == [("Deep", 5)]
+
+
+def test_links_between_pages_lead_inside_the_pdf(printed):
+    assert targets(printed, 2) == [5, 3, "https://example.invalid/"]
+    assert targets(printed, 5) == [2]
+    assert targets(printed, 1) == [2, 4]
+
+
+def test_folded_code_stays_away_and_solutions_are_shown(printed):
+    text = words(printed, 2)
+    assert "secret" not in text
+    assert "answer" in text
+    assert "Table as CSV" not in text
+    assert "#" not in text
+
+
+def test_nothing_is_left_beside_the_pages(html, printed):
+    assert sorted(file.name for file in html.iterdir()) == ["first.html", "second.html"]
+
+
+def test_wanted_places_are_those_that_pages_link_to(html):
+    assert pdf.wanted_places(html, ["first", "second"]) == {
+        "first": {"first", "end"},
+        "second": {"deep"},
+    }
+
+
+def test_a_page_that_is_not_built_is_named(html):
+    with pytest.raises(BuildError, match=r"no page absent.*make book"):
+        pdf.print_book(html, ["first", "absent"], FACTS)
+
+
+def test_without_chromium_the_error_says_what_to_install(html, monkeypatch):
+    monkeypatch.setattr(pdf, "find_browser", lambda: None)
+    with pytest.raises(BuildError, match="apt install chromium"):
+        pdf.print_book(html, ["first"], FACTS)

@@ -1,0 +1,121 @@
+"""What readers take away runs elsewhere, and addresses are set in one place."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import pytest
+
+from tools import publish
+
+URL = "https://github.com/someone/deepchrome-book"
+
+
+def executed_notebook():
+    new = nbformat.v4
+    cells = [
+        new.new_markdown_cell("# A chapter"),
+        new.new_code_cell('data = "auto"  # where from', metadata={"tags": ["parameters"]}),
+        new.new_code_cell(
+            '# Parameters\nprofile = "quick"\ndata = "roadmap"\nseed = 3\n',
+            metadata={"tags": ["injected-parameters"]},
+        ),
+        new.new_code_cell("1 + 1", outputs=[new.new_output("stream", text="2")]),
+    ]
+    return nbformat.writes(new.new_notebook(cells=cells)).encode()
+
+
+def taken(url=URL):
+    return nbformat.reads(publish.notebook_to_take(executed_notebook(), url).decode(), as_version=4)
+
+
+def test_the_first_code_cell_installs_dc2lib():
+    cells = taken().cells
+    assert cells[0].cell_type == "markdown"
+    assert f"git+{URL}" in cells[1].source
+    compile(cells[1].source, "cell", "exec")
+    nbformat.validate(taken())
+
+
+def test_installing_does_nothing_where_dc2lib_is_there():
+    cell = taken().cells[1].source
+    command = [sys.executable, "-c", cell]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_without_an_address_the_cell_says_what_to_do():
+    cell = taken(url="").cells[1].source.replace('"dc2lib"', '"absent_dc2lib"')
+    with pytest.raises(ModuleNotFoundError, match="clone the repository"):
+        exec(cell, {})
+
+
+def test_the_cell_installs_from_the_repository(monkeypatch):
+    called = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: called.append(command))
+    exec(taken().cells[1].source.replace('"dc2lib"', '"absent_dc2lib"'), {})
+    assert called == [[sys.executable, "-m", "pip", "install", "--quiet", f"git+{URL}"]]
+
+
+def test_injected_data_becomes_what_every_machine_has():
+    injected = taken().cells[3].source.splitlines()
+    assert injected[2].startswith('data = "auto"  # roadmap in the executed build')
+    assert injected[1::2] == ['profile = "quick"', "seed = 3"]
+    assert taken().cells[2].source == 'data = "auto"  # where from'
+    assert taken().cells[4].outputs[0]["text"] == "2"
+
+
+def test_the_archive_holds_the_csv_files_and_is_the_same_each_time(tmp_path):
+    assert publish.data_archive(tmp_path) is None
+    (tmp_path / "waves.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "waves.svg").write_text("<svg/>")
+    (tmp_path / ".scores.csv").write_text("half")
+    archive = publish.data_archive(tmp_path)
+    assert zipfile.ZipFile(io.BytesIO(archive)).namelist() == ["waves.csv"]
+    assert publish.data_archive(tmp_path) == archive
+
+
+def test_results_of_chapters_are_merged_in_order(tmp_path):
+    runs = {}
+    for name in ("first", "second"):
+        runs[name] = tmp_path / name
+        runs[name].mkdir()
+        (runs[name] / "results.jsonl").write_text(json.dumps({"key": name}) + "\n")
+    assert publish.merged_results(runs, tmp_path / "results.json") == 2
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["key"] for row in rows] == ["first", "second"]
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "url"),
+    [
+        ("", {}, ""),
+        ("https://x.org/a/b/", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/a/b"),
+        ("", {"GITHUB_REPOSITORY": "c/d"}, "https://github.com/c/d"),
+    ],
+)
+def test_the_address_of_the_repository(configured, environment, url):
+    assert publish.repository_url(configured, environment) == url
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "url"),
+    [
+        ("", {}, ""),
+        ("https://x.org/book", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/book/"),
+        ("", {"GITHUB_REPOSITORY": "Some/book"}, "https://some.github.io/book/"),
+    ],
+)
+def test_the_address_of_the_pages(configured, environment, url):
+    assert publish.publication_url(configured, environment) == url
+
+
+@pytest.mark.parametrize(("url", "source"), [("", ""), (URL, f"git+{URL}"), ("relative/path", "")])
+def test_what_pip_installs_from(url, source):
+    assert publish.pip_source(url) == source

@@ -1,0 +1,113 @@
+"""What each chapter can be given, and what it has cost: the content of the page on rerunning."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.chapters import COMMON, Chapter, find_chapters, read_profile
+
+PROFILES = ("smoke", "quick", "paper")
+SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
+REFERENCE = Path("book") / "reference" / "provenance.json"
+
+
+def parameter_tables(root: Path) -> list[dict[str, Any]]:
+    """Return, chapter by chapter, name, meaning, default and value per profile of each parameter.
+
+    A profile that does not set a parameter leaves its default; ``None`` stands for that.
+    """
+    settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
+    return [
+        {"chapter": name, "title": title(chapter), "parameters": _rows(chapter, settings)}
+        for name, chapter in find_chapters(root).items()
+    ]
+
+
+def meanings(chapter: Chapter) -> dict[str, str]:
+    """Return what the comment behind each parameter of a chapter says."""
+    cell = next(
+        cell
+        for cell in chapter.notebook.cells
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    )
+    lines = cell.source.splitlines()
+    found = {}
+    for statement in ast.parse(cell.source).body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            comment = re.search(r"\s#\s*(.+)$", lines[(statement.end_lineno or 1) - 1])
+            found[statement.targets[0].id] = comment[1].strip() if comment else ""
+    return found
+
+
+def title(chapter: Chapter) -> str:
+    """Return the first heading of a chapter."""
+    found = re.search(r"^# (.+)$", chapter.text, flags=re.MULTILINE)
+    return found[1].strip() if found else chapter.name
+
+
+def costs(root: Path) -> list[dict[str, Any]]:
+    """Return how long each chapter took when it was last executed, by profile and data source.
+
+    Taken from the executions that are kept in ``_build``, and for profiles that were not executed
+    here from the committed reference run; only the newest of each kind.
+    """
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in sorted(_runs(root), key=lambda run: run["started"]):
+        newest[run["chapter"], run["profile"]] = {
+            "chapter": run["chapter"],
+            "profile": run["profile"],
+            "data_source": run.get("data_source"),
+            "seconds": round(run["duration"], 1),
+            "where": "here",
+        }
+    for cost in _reference_costs(root):
+        newest.setdefault((cost["chapter"], cost["profile"]), cost)
+    return [newest[key] for key in sorted(newest)]
+
+
+def _profiles(root: Path) -> list[str]:
+    named = {file.stem for file in (root / "book" / "profiles").glob("*.yml")}
+    return [*(p for p in PROFILES if p in named), *sorted(named - set(PROFILES))]
+
+
+def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    said = meanings(chapter)
+    rows = []
+    for name, default in chapter.parameters.items():
+        values = {
+            profile: {**chapters.get(COMMON, {}), **chapters.get(chapter.name, {})}.get(name)
+            for profile, chapters in settings.items()
+        }
+        if name in SET_BY_BUILD:
+            values = dict.fromkeys(settings, SET_BY_BUILD[name])
+        rows.append(
+            {"name": name, "meaning": said.get(name, ""), "default": default, "values": values}
+        )
+    return rows
+
+
+def _runs(root: Path) -> Iterator[dict[str, Any]]:
+    for file in (root / "_build" / "executed").glob("*/[0-9a-f]*/run.json"):
+        run = json.loads(file.read_text())
+        if "duration" in run:
+            yield run
+
+
+def _reference_costs(root: Path) -> Iterator[dict[str, Any]]:
+    path = root / REFERENCE
+    if not path.exists():
+        return
+    reference = json.loads(path.read_text())
+    for name, chapter in reference["chapters"].items():
+        yield {
+            "chapter": name,
+            "profile": reference["profile"],
+            "data_source": chapter.get("data_source"),
+            "seconds": chapter["seconds"],
+            "where": "reference run",
+        }

@@ -1,0 +1,137 @@
+"""What readers take away from the pages: notebooks that run elsewhere, sources, data of figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlparse
+
+import nbformat
+
+DOWNLOADS = "_sources"
+INSTALL = '''# Installs dc2lib where it is missing, as on Colab.
+import importlib.util
+import subprocess
+import sys
+
+source = {source!r}
+if importlib.util.find_spec("dc2lib") is None:
+    if not source:
+        raise ModuleNotFoundError(
+            "dc2lib is not installed: clone the repository of this book and run "
+            "`pip install PATH_OF_THE_CLONE` in this environment, then run this cell again"
+        )
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)'''
+DATA_LINE = 'data = "auto"  # {was} in the executed build; auto: roadmap if it is stored here'
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def repository_url(configured: str, environment: Mapping[str, str]) -> str:
+    """Return the address that edit, Binder and Colab links point at; empty for no links.
+
+    ``_config.yml`` is the place to set it; on GitHub Actions the running repository is taken.
+    """
+    if configured:
+        return configured.rstrip("/")
+    running = environment.get("GITHUB_REPOSITORY", "")
+    return f"https://github.com/{running}" if running else ""
+
+
+def publication_url(configured: str, environment: Mapping[str, str]) -> str:
+    """Return the address of the published pages, with a slash at its end; empty where unknown.
+
+    ``_config.yml`` is the place to set it; on GitHub Actions the running repository's Pages.
+    """
+    if configured:
+        return f"{configured.rstrip('/')}/"
+    owner, _, name = environment.get("GITHUB_REPOSITORY", "").partition("/")
+    if not name:
+        return ""
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
+def pip_source(url: str) -> str:
+    """Return what pip installs dc2lib from; empty if the repository has no address."""
+    return f"git+{url}" if urlparse(url).scheme in ("https", "http", "ssh") else ""
+
+
+def notebook_to_take(executed: bytes, url: str) -> bytes:
+    """Return an executed notebook that also runs elsewhere.
+
+    Its first code cell installs dc2lib where that is missing, and the injected data source becomes
+    ``auto``, because another machine may hold no store.  Outputs stay.
+    """
+    notebook = nbformat.reads(executed.decode(), as_version=4)
+    cells = notebook.cells
+    for cell in cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = "\n".join(map(_portable, cell.source.splitlines()))
+    first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+    install = nbformat.v4.new_code_cell(
+        INSTALL.format(source=pip_source(url)), id="install-dc2lib", metadata={"tags": ["install"]}
+    )
+    cells.insert(first, install)
+    return nbformat.writes(notebook).encode()
+
+
+def data_archive(figures: Path) -> bytes | None:
+    """Return the CSV files of a folder as one zip file, the same bytes for the same files."""
+    files = sorted(figures.glob("[!.]*.csv"))
+    if not files:
+        return None
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.writestr(zipfile.ZipInfo(file.name, ZIP_DATE), file.read_bytes())
+    return buffer.getvalue()
+
+
+def add_downloads(
+    html: Path, executed: Mapping[str, Path], sources: Mapping[str, Path], url: str
+) -> None:
+    """Put notebook, source and data of each chapter beside the pages that link to them.
+
+    Parameters
+    ----------
+    html
+        Folder of the built pages.
+    executed
+        Folder of the execution of each chapter.
+    sources
+        Markdown file of each chapter.
+    url
+        Of the repository; empty where it has none.
+    """
+    folder = html / DOWNLOADS
+    folder.mkdir(exist_ok=True)
+    for name, run in executed.items():
+        executed_notebook = (run / "executed.ipynb").read_bytes()
+        (folder / f"{name}.ipynb").write_bytes(notebook_to_take(executed_notebook, url))
+        (folder / f"{name}.md").write_bytes(sources[name].read_bytes())
+        archive = data_archive(run / "figures")
+        if archive is not None:
+            (folder / f"{name}-data.zip").write_bytes(archive)
+
+
+def merged_results(runs: Mapping[str, Path], path: Path) -> int:
+    """Write the recorded results of executed chapters into one JSON file; return their number."""
+    rows = [
+        json.loads(line)
+        for run in runs.values()
+        for line in (run / "results.jsonl").read_text().splitlines()
+    ]
+    partial = path.with_suffix(".part")
+    partial.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    os.replace(partial, path)
+    return len(rows)
+
+
+def _portable(line: str) -> str:
+    if not line.startswith("data = "):
+        return line
+    was = line.removeprefix("data = ").split("#")[0].strip().strip("\"'")
+    return line if was == "auto" else DATA_LINE.format(was=was)
