@@ -8,8 +8,6 @@ float32 where the CPU has instructions for it.  Weights are copied: convert agai
 
 from __future__ import annotations
 
-from functools import reduce
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu_, linear, softplus
@@ -51,14 +49,18 @@ def _classifier(model: DeepChrome, dtype: torch.dtype) -> Network:
 
     def logits(signal: Tensor) -> Tensor:
         signal = signal.transpose(1, 2).to(dtype).contiguous()
-        seen = _windows(signal, KERNEL_WIDTH, stride, positions * POOL_WIDTH)
-        parts = linear(seen, filters, offsets).view(len(signal), positions, POOL_WIDTH, -1)
-        places = parts.unbind(2)
+        places = _pooled_places(signal, positions, stride)
+        pooled = linear(places[0], filters, offsets)
         if average:
-            pooled = reduce(torch.add, [place.relu() for place in places]) / POOL_WIDTH
-        else:
-            pooled = reduce(torch.maximum, places).relu_()
-        hidden = pooled.flatten(1)
+            pooled.relu_()
+        for place in places[1:]:
+            activation = linear(place, filters, offsets)
+            if average:
+                pooled += activation.relu_()
+            else:
+                torch.maximum(pooled, activation, out=pooled)
+        pooled = pooled.div_(POOL_WIDTH) if average else pooled.relu_()
+        hidden = pooled.view(len(signal), -1)
         for weight, bias in layers:
             hidden = linear(hidden, weight, bias).relu_()
         return linear(hidden, *last).float()
@@ -114,14 +116,26 @@ def _padded(signal: Tensor, places: int) -> Tensor:
     return nn.functional.pad(signal, (0, 0, places, places))
 
 
-def _windows(signal: Tensor, width: int, stride: int = 1, count: int | None = None) -> Tensor:
+def _windows(signal: Tensor, width: int) -> Tensor:
     """Windows of a contiguous ``(sample, place, channel)`` as rows ``(sample x window, ...)``."""
     n, length, channels = signal.shape
-    if count is None:
-        count = (length - width) // stride + 1
-    steps = (length * channels, stride * channels, 1)
+    count = length - width + 1
+    steps = (length * channels, channels, 1)
     rows = signal.as_strided((n, count, width * channels), steps)
     return rows.reshape(n * count, width * channels)
+
+
+def _pooled_places(signal: Tensor, positions: int, stride: int) -> Tensor:
+    """Windows ``(place, sample x position, ...)``: those of one place are a product of their own.
+
+    Pooling then takes products of a few megabytes in turn, which stay in the cache, instead of one
+    large product that does not.
+    """
+    n, length, channels = signal.shape
+    shape = (POOL_WIDTH, n, positions, KERNEL_WIDTH * channels)
+    step = stride * channels
+    rows = signal.as_strided(shape, (step, length * channels, POOL_WIDTH * step, 1))
+    return rows.reshape(POOL_WIDTH, n * positions, -1)
 
 
 def _doubling(layer: nn.ConvTranspose1d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -18,10 +18,11 @@ from dc2lib.engine import outcomes
 from dc2lib.grid import FitRecord
 from dc2lib.grid.counts import PooledCounts, part_of, rows_of
 from dc2lib.labels import label
+from dc2lib.matrix_form import matrix_form
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import default_device, signal_tensor
 
-BATCH = 512
+CPU_BATCH, GPU_BATCH = 256, 4096
 
 
 def transfer(
@@ -79,19 +80,25 @@ def transfer(
 
 
 def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
-    """Write the logits ``(model, gene, 2)`` of all models on one cell type's test genes."""
+    """Write the logits ``(model, gene, 2)`` of all models on one cell type's test genes.
+
+    Each batch is read and transformed once for all models.  On a CPU the networks run as matrix
+    products (`dc2lib.matrix_form`), whose logits are those of the modules up to rounding.
+    """
     if path.exists():
         return
     fit = records[0].fit
     dataset, device = open_cell(cell, fit.home), default_device()
     counts = PooledCounts([part_of(dataset, rows_of(dataset, "test"), fit.orientation)])
     models = [record.load_model().to(device) for record in records]
+    networks = [matrix_form(model) for model in models] if device.type == "cpu" else models
+    batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     logits = np.empty((len(models), len(counts), 2), np.float32)
     with torch.inference_mode():
-        for start in range(0, len(counts), BATCH):
-            signal = signal_tensor(counts[start : start + BATCH], fit.recipe.transform, device)
-            for number, model in enumerate(models):
-                logits[number, start : start + BATCH] = model(signal).cpu().numpy()
+        for start in range(0, len(counts), batch):
+            signal = signal_tensor(counts[start : start + batch], fit.recipe.transform, device)
+            for number, network in enumerate(networks):
+                logits[number, start : start + batch] = network(signal).cpu().numpy()
     counts.release()
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(temporary, logits=logits)
