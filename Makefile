@@ -9,6 +9,7 @@ B ?=
 IGNORE ?=
 KEY ?=
 RUN ?=
+PDF ?= _build/deepchrome2-book.pdf
 PARAMS ?=
 PORT ?= 8000
 JOBS ?=
@@ -20,7 +21,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter reference notebooks data bench pdf compare keep serve check lint lock \
+.PHONY: help book test chapter reference notebooks data bench pdf compare keep links serve check lint lock \
 	env clean distclean
 
 help:  ## say what the targets and variables do
@@ -52,14 +53,17 @@ data: env  ## fetch the Roadmap cell types into the store: [CELLS="E003 E123"] [
 bench: env  ## measure speed
 	@$(PY) -m tools.bench
 
-pdf: env  ## print the built book into one PDF with headless Chromium: _build/deepchrome2-book.pdf
-	@$(PY) -m tools.pdf
+pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file]
+	@$(PY) -m tools.pdf --output '$(PDF)'
 
 compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]
 	@$(PY) -m tools.compare '$(A)' '$(B)' $(if $(IGNORE),--ignore '$(IGNORE)') $(if $(KEY),--key '$(KEY)')
 
 keep: env  ## keep pages and results of the last `make book`, to compare later: RUN=name
 	@$(PY) -m tools.keep '$(RUN)'
+
+links: env  ## ask every address outside of the book that its pages link to
+	@$(PY) -m tools.links
 
 serve: env  ## show the built book at http://localhost:8000 (PORT=)
 	@test -f _build/html/index.html || { echo 'no book built yet: make book'; exit 1; }

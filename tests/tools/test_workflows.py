@@ -1,0 +1,61 @@
+"""The workflows are well formed and call what can be run here too."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+VARIABLES = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
+each = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+
+
+def steps(path):
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    return [step for job in jobs.values() for step in job["steps"]]
+
+
+@each
+def test_a_workflow_has_a_trigger_jobs_and_limits(path):
+    content = yaml.safe_load(path.read_text())
+    assert content[True], "no trigger (YAML reads `on` as true)"
+    assert content["permissions"]["contents"] == "read"
+    for job in content["jobs"].values():
+        assert job["runs-on"] == "ubuntu-latest"
+        assert job["timeout-minutes"] <= 90
+        assert job["steps"][0]["uses"].startswith("actions/checkout@")
+
+
+@each
+def test_what_is_built_is_built_by_make(path):
+    for step in steps(path):
+        if "run" not in step or step["run"].startswith(("cd _build/html\n", "title=")):
+            continue
+        command, *words = step["run"].split()
+        if command == ".ci/run":
+            continue
+        assert command == "make"
+        names = [word for word in words if "=" not in word]
+        assert set(names) <= TARGETS
+        assert {word.split("=")[0] for word in words if "=" in word} <= VARIABLES
+
+
+@each
+def test_actions_are_pinned_to_a_version(path):
+    for step in steps(path):
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"])
+
+
+@each
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
+def test_actionlint_finds_nothing(path):
+    ended = subprocess.run(["actionlint", str(path)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
