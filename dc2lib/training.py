@@ -2,13 +2,17 @@
 
 The same seed on the same machine gives the same model, whether or not the fit was interrupted:
 order and dropout of every epoch are drawn from the seed and the number of the epoch.
+
+A step is torch's autograd, which trains any model anywhere, or the hand-written one of
+`dc2lib.fused_step`, two to three times as fast for `DeepChrome` on a CPU.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,12 +22,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from dc2lib import fused_step
 from dc2lib.errors import DataError
 from dc2lib.scoring import auroc, positive_score
 
 TRANSFORMS = ("raw", "log1p")
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("cosine", "constant")
+DROPOUT_STREAM = 1
+STEPS = ("auto", "autograd", "fused")
+
+TrainStep = Callable[[np.ndarray, np.ndarray, np.random.Generator], Tensor | float]
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ def fit(
     recipe: Recipe = PAPER,
     seed: int = 0,
     device: str | torch.device | None = None,
+    step: str = "auto",
     checkpoint: Path | str | None = None,
     progress: bool = False,
 ) -> FitResult:
@@ -137,6 +147,9 @@ def fit(
         schedule, 100 epochs, patience 15.
     seed
         Decides the order of the genes and the dropout.
+    step
+        ``"autograd"``, ``"fused"`` (see `dc2lib.fused_step`), or ``"auto"``: fused where it is
+        supported. They make the same updates up to rounding, but drop other units.
     checkpoint
         A file that is written after every epoch; if it exists the fit goes on from it.
     progress
@@ -147,22 +160,24 @@ def fit(
     DataError
         If shapes differ, a label is not 0 or 1, or a set has only one class, or the checkpoint
         belongs to other settings.
+    ValueError
+        If the step is unknown, or fused and not for this model, device or type of counts.
     FloatingPointError
         If the loss is not finite (the learning rate is too large for the transform).
     """
     labels = _checked(counts, labels, "training")
     valid_labels = _checked(valid_counts, valid_labels, "validation")
     place = default_device(device)
-    model.to(place)
+    model.to(place).train()
     optimizer = make_optimizer(model, recipe)
     state = _TrainingState(model, optimizer, recipe, seed, checkpoint)
-    targets = torch.from_numpy(labels.astype(np.int64)).to(place)
+    update = train_step(model, optimizer, counts, recipe, place, step)
     epochs = range(state.epochs_done, recipe.epochs)
     with tqdm(epochs, disable=not progress, initial=state.epochs_done, total=recipe.epochs) as bar:
         for epoch in bar:
             if state.stopped:
                 break
-            loss = _train_epoch(model, optimizer, counts, targets, recipe, seed, epoch, place)
+            loss = _train_epoch(update, optimizer, counts, labels, recipe, seed, epoch, place)
             row = {"epoch": epoch, "loss": loss, **_validate(model, valid_counts, valid_labels,
                                                              recipe, place)}
             row["learning_rate"] = optimizer.param_groups[0]["lr"]
@@ -185,13 +200,22 @@ def predict_logits(
     place = default_device(device)
     was_training = model.training
     model.to(place).eval()
+    forward = _forward(model, counts, transform, place)
     with torch.inference_mode():
         logits = [
-            model(signal_tensor(counts[start : start + batch_size], transform, place)).cpu().numpy()
+            forward(counts[start : start + batch_size]).cpu().numpy()
             for start in range(0, len(counts), batch_size)
         ]
     model.train(was_training)
     return np.concatenate(logits) if logits else np.empty((0, 2), np.float32)
+
+
+def _forward(
+    model: nn.Module, counts: np.ndarray, transform: str, device: torch.device
+) -> Callable[[np.ndarray], Tensor]:
+    if fused_step.supported(model, counts, device):
+        return fused_step.FusedNetwork(model, transform).logits
+    return lambda batch: model(signal_tensor(batch, transform, device))
 
 
 def _checked(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
@@ -218,6 +242,43 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), **settings)
 
 
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    counts: np.ndarray,
+    recipe: Recipe,
+    device: torch.device,
+    step: str = "auto",
+) -> TrainStep:
+    """What updates the model with a batch: ``step(counts, labels, rng)`` returns the loss.
+
+    Raises
+    ------
+    ValueError
+        If the step is unknown, or fused and not for this model, device or type of counts.
+    """
+    if step not in STEPS:
+        raise ValueError(f"unknown step {step!r}: expected one of {STEPS}")
+    possible = fused_step.supported(model, counts, device)
+    if step == "fused" and not possible:
+        raise ValueError(
+            f"the fused step trains DeepChrome in float32 on uint16 counts on a CPU, not "
+            f"{type(model).__name__} on {counts.dtype} counts on {device.type}: use step='auto'"
+        )
+    if possible and step != "autograd":
+        return fused_step.FusedStep(model, optimizer, recipe.transform)
+
+    def autograd(batch: np.ndarray, labels: np.ndarray, _: np.random.Generator) -> Tensor:
+        optimizer.zero_grad()
+        logits = model(signal_tensor(batch, recipe.transform, device))
+        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return autograd
+
+
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
     """Indices of the batches of one epoch: every index once, in an order drawn from the seed."""
     order = np.random.default_rng((seed, epoch)).permutation(n)
@@ -226,29 +287,23 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarr
 
 
 def _train_epoch(
-    model: nn.Module,
+    step: TrainStep,
     optimizer: torch.optim.Optimizer,
     counts: np.ndarray,
-    targets: Tensor,
+    labels: np.ndarray,
     recipe: Recipe,
     seed: int,
     epoch: int,
     device: torch.device,
 ) -> float:
-    model.train()
     steps = -(-len(counts) // recipe.batch_size)
+    labels = labels.astype(np.int64)
+    rng = np.random.default_rng((seed, epoch, DROPOUT_STREAM))
     total = 0.0
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item())
-        for step, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
-            set_learning_rate(optimizer, recipe, (epoch * steps + step) / (recipe.epochs * steps))
-            optimizer.zero_grad()
-            logits = model(signal_tensor(counts[index], recipe.transform, device))
-            loss = nn.functional.cross_entropy(logits, targets[index])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(index)
+    with _randomness_of_an_epoch(seed, epoch, device), _denormals_are_zero():
+        for number, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
+            set_learning_rate(optimizer, recipe, (epoch * steps + number) / (recipe.epochs * steps))
+            total += step(counts[index], labels[index], rng) * len(index)
     mean = float(total) / len(counts)
     if not np.isfinite(mean):
         raise FloatingPointError(
@@ -256,6 +311,27 @@ def _train_epoch(
             f"({recipe.learning_rate}) or use transform='log1p'"
         )
     return mean
+
+
+@contextmanager
+def _randomness_of_an_epoch(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item())
+        yield
+
+
+@contextmanager
+def _denormals_are_zero() -> Iterator[None]:
+    """Adam's averages of units that died sink below 1e-38, where arithmetic is many times slower.
+
+    Of no effect on the weights.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def learning_rate_factor(recipe: Recipe, done: float) -> float:

@@ -21,7 +21,7 @@ from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import Recipe
 
 ORIENTATIONS = ("genome", "gene")
-CODE = ("models.py", "training.py")
+CODE = ("fused_step.py", "models.py", "training.py")
 RECORD_VERSION = 1
 
 

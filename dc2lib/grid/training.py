@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from dc2lib.datasets import open_cell
@@ -32,6 +31,7 @@ from dc2lib.training import (
     default_device,
     make_optimizer,
     predict_logits,
+    train_step,
 )
 
 
@@ -130,14 +130,14 @@ def _train(trials: list[_Trial], start: float) -> None:
     labels = _checked(counts, labels, "training")
     model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed).to(device)
     optimizer = make_optimizer(model, recipe)
-    targets = torch.from_numpy(labels.astype(np.int64)).to(device)
+    step = train_step(model.train(), optimizer, counts, recipe, device)
     for trial in trials:
         trial.best_weights = _copy(model)
     for epoch in range(recipe.epochs):
         running = [trial for trial in trials if trial.running]
         if not running:
             break
-        loss = _train_epoch(model, optimizer, counts, targets, recipe, one.seed, epoch, device)
+        loss = _train_epoch(step, optimizer, counts, labels, recipe, one.seed, epoch, device)
         counts.release()
         weights = _copy(model)
         for trial in running:

@@ -1,0 +1,205 @@
+"""The hand-written step makes the updates that autograd makes, tie by tie, and compiles quietly."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_training import SHORT, planted, weights
+
+from dc2lib import fused_step, models, training
+from dc2lib.fused_step import FusedNetwork, FusedStep
+from dc2lib.training import PAPER
+
+NETWORKS = [name for name in models.MODELS if name != "linear"]
+
+
+def network(name="deepchrome_max", dropout=0.0, seed=0, bins=100, marks=5):
+    model = models.build(name, marks, bins, seed=seed)
+    model.dropout.p = dropout
+    return model
+
+
+def batch(n=32, seed=0, bins=100, marks=5):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rng.gamma(0.5, 4, (n, 1, marks)), (n, bins, marks)).astype(np.uint16)
+    return counts, rng.integers(0, 2, n)
+
+
+def autograd_gradients(model, counts, labels, transform):
+    loss = torch.nn.functional.cross_entropy(
+        model(training.signal_tensor(counts, transform)), torch.from_numpy(labels)
+    )
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    return loss.item(), dict(zip(dict(model.named_parameters()), gradients, strict=True))
+
+
+def fused_gradients(model, counts, labels, transform):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    loss = FusedStep(model, optimizer, transform)(counts, labels, np.random.default_rng(0))
+    return loss, {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("transform", ["raw", "log1p"])
+@pytest.mark.parametrize("n", [1, 7, 70])
+def test_every_gradient_equals_autograds(name, transform, n):
+    model, (counts, labels) = network(name, seed=3), batch(n, seed=n)
+    loss, expected = autograd_gradients(model, counts, labels, transform)
+    fused, found = fused_gradients(model, counts, labels, transform)
+    assert fused == pytest.approx(loss, rel=1e-5)
+    for parameter, gradient in expected.items():
+        scale = gradient.abs().max().item()
+        torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-4 * scale,
+                                   msg=lambda text, name=parameter: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_ties_between_windows_are_broken_as_autograd_breaks_them(name):
+    model = network(name, seed=1)
+    counts = np.zeros((6, 100, 5), np.uint16)
+    counts[1:4] = 3
+    counts[4:, ::2] = 2
+    labels = np.array([0, 1, 0, 1, 1, 0])
+    _, expected = autograd_gradients(model, counts, labels, "raw")
+    _, found = fused_gradients(model, counts, labels, "raw")
+    for parameter, gradient in expected.items():
+        torch.testing.assert_close(found[parameter], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_max_pooling_gives_the_error_to_the_first_of_equal_windows():
+    active = np.array([[1.0], [2.0], [2.0], [0.0], [2.0]], np.float32)
+    pooled, chosen = np.empty((1, 1), np.float32), np.zeros((1, 1), np.uint8)
+    noise, bias = np.zeros((1, 1), np.uint8), np.array([0.5], np.float32)
+    fused_step.pool_max(active, bias, noise, 0, np.float32(2), pooled, chosen)
+    assert pooled[0, 0] == 5.0
+    fused_step.unpool(np.array([[3.0]], np.float32), chosen, np.float32(2), active)
+    np.testing.assert_array_equal(active[:, 0], [0, 6, 0, 0, 0])
+    fused_step.pool_max(active, bias - 9, noise, 0, np.float32(2), pooled, chosen)
+    assert pooled[0, 0] == 0 and chosen[0, 0] == 0
+
+
+def test_widths_are_the_models():
+    widths = fused_step.KERNEL_WIDTH, fused_step.POOL_WIDTH
+    assert widths == (models.KERNEL_WIDTH, models.POOL_WIDTH)
+
+
+def test_windows_by_hand():
+    counts = np.arange(36, dtype=np.uint16).reshape(1, 18, 2)
+    windows = np.empty((3, 20), np.float32)
+    fused_step.unfold(fused_step.signal_table("raw"), counts, 4, windows)
+    for row, start in enumerate((0, 4, 8)):
+        np.testing.assert_array_equal(windows[row], counts[0, start : start + 10].T.ravel())
+
+
+@pytest.mark.parametrize(("marks", "bins"), [(7, 60), (1, 33)])
+def test_any_number_of_marks_and_bins(marks, bins):
+    model, (counts, labels) = network(bins=bins, marks=marks), batch(9, 0, bins, marks)
+    _, expected = autograd_gradients(model, counts, labels, "log1p")
+    _, found = fused_gradients(model, counts, labels, "log1p")
+    for parameter, gradient in expected.items():
+        torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_predictions_equal_the_models(name):
+    model, (counts, _) = network(name, seed=2).eval(), batch(45)
+    logits = FusedNetwork(model, "log1p").logits(counts)
+    signal = training.signal_tensor(counts, "log1p")
+    torch.testing.assert_close(logits, model(signal).detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "recipe",
+    [replace(PAPER, weight_decay=0.1, epochs=3), replace(SHORT, weight_decay=0.1, batch_size=48)],
+    ids=["sgd", "adam"],
+)
+def test_losses_and_weights_follow_autograds(name, recipe):
+    both = [
+        training.fit(network(name), *planted(), *planted(seed=1), recipe=recipe, device="cpu",
+                     step=step)
+        for step in ("autograd", "fused")
+    ]
+    histories = [one.history for one in both]
+    for column in ("loss", "valid_loss"):
+        np.testing.assert_allclose(histories[1][column], histories[0][column], atol=1e-4)
+    np.testing.assert_allclose(weights(both[1]), weights(both[0]), atol=2e-4)
+
+
+def test_with_dropout_training_ends_equally_well():
+    recipe = replace(SHORT, epochs=8, patience=8)
+    scores = [
+        training.fit(models.build(NETWORKS[0]), *planted(), *planted(seed=1), recipe=recipe,
+                     device="cpu", step=step).valid_auroc
+        for step in ("autograd", "fused")
+    ]
+    assert min(scores) > 0.97 and abs(scores[0] - scores[1]) < 0.02
+
+
+def test_dropout_drops_half_of_the_units_and_doubles_the_rest():
+    model, (counts, _) = network(dropout=0.5), batch(64)
+    fused = FusedNetwork(model, "log1p")
+    with torch.no_grad():
+        fused.forward(counts, None)
+        whole = fused.pooled.clone()
+        noise = np.random.default_rng(0).integers(0, 256, whole.shape, np.uint8)
+        fused.forward(counts, noise)
+    kept = torch.from_numpy(noise >= 128)
+    torch.testing.assert_close(fused.pooled, whole * kept * 2)
+    assert kept.float().mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_dropped_units_pass_no_error_back():
+    model, (counts, labels) = network(dropout=0.5), batch(8)
+    step = FusedStep(model, torch.optim.AdamW(model.parameters(), lr=0.0), "log1p")
+    step(counts, labels, np.random.default_rng(0))
+    noise = np.random.default_rng(0).integers(0, 256, (8, 900), np.uint8)
+    mask = torch.from_numpy((noise >= 128) * 2.0).float()
+    model.dropout.forward = lambda pooled: pooled * mask
+    _, expected = autograd_gradients(model, counts, labels, "log1p")
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-5)
+
+
+def test_what_the_step_is_not_for_is_refused_or_left_to_autograd():
+    counts, labels = planted()
+    for model, signal in (
+        (models.build("linear"), counts), (models.build("deepchrome_max"), counts.astype(np.int64)),
+        (type("Other", (models.DeepChrome,), {})(), counts),
+    ):
+        assert not fused_step.supported(model, signal, torch.device("cpu"))
+        with pytest.raises(ValueError, match="step='auto'"):
+            training.fit(model, signal, labels, signal, labels, recipe=SHORT, device="cpu",
+                         step="fused")
+    assert not fused_step.supported(network(), counts, torch.device("cuda"))
+    with pytest.raises(ValueError, match="autograd"):
+        training.fit(network(), counts, labels, counts, labels, step="magic", device="cpu")
+    with pytest.raises(ValueError, match="log1p"):
+        fused_step.signal_table("sqrt")
+
+
+PREDICT = """
+import numpy as np
+from dc2lib.models import build
+from dc2lib.training import predict_logits
+counts = np.zeros((2, 100, 5), np.uint16)
+predict_logits(build("deepchrome_max"), counts, transform="raw", device="cpu")
+"""
+
+
+def test_machine_code_is_kept_between_processes_and_not_needed(tmp_path):
+    """A read-only place and an unusable one for the compiled code give no warning and no error."""
+    root = Path(__file__).parents[1]
+    kept = tmp_path / "kept"
+    for folder in (kept, Path(os.devnull)):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "HOME": os.devnull}
+        done = subprocess.run([sys.executable, "-W", "error", "-c", PREDICT], env=environment,
+                              cwd=root, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0 and done.stderr == ""
+    names = {path.name.split("-")[0] for path in kept.rglob("*.nbi")}
+    assert names == {"fused_step.unfold", "fused_step.pool_max"}
