@@ -189,7 +189,10 @@ def drop_thebe_files(
 def repair_links(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Point edit and Binder links at the chapter's Markdown, Colab at the published notebook."""
+    """Point edit links at the chapter's Markdown and Colab at the published notebook.
+
+    Binder opens the notebook beside the Markdown file, which ``postBuild`` makes there.
+    """
     branch = app.config.html_theme_options.get("repository_branch", "main")
     book = app.config.html_theme_options.get("path_to_docs", "book")
     for button in _buttons(context.get("header_buttons", [])):
@@ -198,7 +201,7 @@ def repair_links(
             url = url.replace(
                 f"/blob/{branch}/{book}/{pagename}.", f"/blob/gh-pages/_sources/{pagename}."
             )
-        elif "/edit/" in url or "urlpath=" in url:
+        elif "/edit/" in url:
             url = url.replace(f"{pagename}.ipynb", f"{pagename}.md")
         button["url"] = url
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from axe import find_axe
 from check_pages import broken_links, find_browser, heavy_pages, page_problems, pages
 
@@ -28,6 +30,8 @@ TABLE = {
     "rows": [["a|b", "0.9"]],
     "numeric": [False, True],
 }
+REPOSITORY = "https://github.com/someone/deepchrome-book"
+PUBLICATION = "https://someone.github.io/deepchrome-book/"
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
     "rkJggg=="
@@ -84,7 +88,24 @@ def is_newer(file, folder):
 def html(tmp_path_factory):
     """Pages of a book of one chapter and prose, made with the repository's configuration."""
     pytest.importorskip("jupyter_book")
-    root = tmp_path_factory.mktemp("book")
+    root = written_book(tmp_path_factory.mktemp("book"))
+    return stage.build_book(root, {"chapter": executed_chapter(root)}).parent
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Root of the same book where the addresses are set."""
+    pytest.importorskip("jupyter_book")
+    root = written_book(tmp_path_factory.mktemp("published"))
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config["repository"]["url"] = REPOSITORY
+    config["html"]["baseurl"] = PUBLICATION
+    (root / "_config.yml").write_text(yaml.safe_dump(config))
+    stage.build_book(root, {"chapter": executed_chapter(root)})
+    return root
+
+
+def written_book(root):
     shutil.copytree(ROOT / "book" / "_ext", root / "book" / "_ext")
     shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
@@ -106,7 +127,7 @@ def html(tmp_path_factory):
     names = ("chapter", "how_to_rerun", "status", "glossary", "bibliography")
     chapters = "".join(f"  - file: {name}\n" for name in names)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{chapters}")
-    return stage.build_book(root, {"chapter": executed_chapter(root)}).parent
+    return root
 
 
 def executed_chapter(root):
@@ -223,6 +244,44 @@ def test_the_page_on_rerunning_lists_parameters_and_costs(html):
     page = (html / "how_to_rerun.html").read_text()
     for fact in ("<code", "n_genes", "genes of a simulated cell type", "400", "12 s"):
         assert fact in page
+
+
+def links_to(page, text):
+    return {link for link in re.findall(r'href="([^"]+)"', page) if text in link}
+
+
+def test_without_addresses_no_page_leads_to_a_repository(html):
+    for page in pages(html):
+        for name in ("mybinder", "colab.research", "/edit/", "github.com/someone"):
+            assert name not in page.read_text()
+
+
+def test_with_an_address_launch_and_edit_links_lead_to_files_that_exist(published):
+    html = published / "_build" / "html"
+    page = (html / "chapter.html").read_text()
+    (colab,) = links_to(page, "colab")
+    base = "https://colab.research.google.com/github/someone/deepchrome-book/blob/gh-pages/"
+    assert colab.startswith(base)
+    assert (html / colab.removeprefix(base)).exists()
+    (edit,) = links_to(page, "/edit/")
+    assert edit.startswith(f"{REPOSITORY}/edit/main/")
+    assert (published / edit.removeprefix(f"{REPOSITORY}/edit/main/")).exists()
+    (binder,) = links_to(page, "mybinder")
+    opened = re.search(r"urlpath=(?:lab/)?tree/(\S+)", binder)[1]
+    assert (published / opened).with_suffix(".md").exists()
+    assert "tools.notebooks" in (ROOT / "postBuild").read_text()
+    assert os.access(ROOT / "postBuild", os.X_OK)
+    assert not links_to((html / "glossary.html").read_text(), "mybinder")
+
+
+def test_with_an_address_notebooks_install_from_it(published):
+    notebook = (published / "_build" / "html" / "_sources" / "chapter.ipynb").read_text()
+    assert f"git+{REPOSITORY}" in notebook
+
+
+def test_with_an_address_of_the_pages_each_names_its_own(published):
+    page = (published / "_build" / "html" / "chapter.html").read_text()
+    assert f'<link rel="canonical" href="{PUBLICATION}chapter.html"' in page
 
 
 def test_heavy_pages_are_found(tmp_path):
