@@ -1,0 +1,81 @@
+"""The examples of the page on rerunning: every command can be given, the Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tools.chapters import find_chapters, read_profile, typed_override
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "book" / "how_to_rerun.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+VARIABLES = set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE))
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+CHAPTERS = find_chapters(ROOT)
+COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
+MAKE = [shlex.split(line, comments=True)[1:] for line in COMMANDS if line.startswith("make ")]
+
+
+def split(words):
+    variables = dict(word.split("=", 1) for word in words if "=" in word)
+    return [word for word in words if "=" not in word], variables
+
+
+def test_there_are_examples():
+    assert len(MAKE) > 8
+    assert len(blocks("python")) == 2
+
+
+@pytest.mark.parametrize("words", MAKE, ids=" ".join)
+def test_every_make_command_names_targets_and_variables_that_exist(words):
+    targets, variables = split(words)
+    assert set(targets) <= TARGETS
+    assert set(variables) <= VARIABLES
+
+
+@pytest.mark.parametrize("words", [w for w in MAKE if "chapter" in w], ids=" ".join)
+def test_every_chapter_command_gives_known_parameters_of_a_chapter(words):
+    _, variables = split(words)
+    chapter = CHAPTERS[variables["NAME"]]
+    read_profile(ROOT, variables.get("PROFILE", "quick"))
+    given = shlex.split(variables.get("PARAMS", ""))
+    for name, text in zip(given[1::3], given[2::3], strict=True):
+        assert str(typed_override(chapter, name, text)) == text
+
+
+def test_the_papermill_command_and_call_name_declared_parameters():
+    (line,) = [line for line in COMMANDS if line.startswith(".venv/bin/papermill")]
+    words = shlex.split(line)
+    chapter = CHAPTERS[Path(words[1]).stem]
+    assert set(words[words.index("-p") + 1 :: 3]) <= set(chapter.parameters)
+
+
+def test_the_papermill_call_is_as_written(monkeypatch):
+    import papermill
+
+    calls = []
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *a, **k: calls.append((a, k)))
+    exec(blocks("python")[0], {})
+    ((source, _), options), = calls
+    chapter = CHAPTERS[Path(source).stem]
+    assert set(options["parameters"]) <= set(chapter.parameters)
+
+
+def test_the_example_of_own_data_runs(tmp_path, monkeypatch):
+    from dc2lib import datasets
+
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "read_csv_folder", lambda *a, **k: None)
+    exec(blocks("python")[1], {})
+    assert datasets.list_cells() == ["my_cell"]
+    assert len(datasets.open_cell("my_cell")) == 300
