@@ -7,16 +7,21 @@ ablation are captum's (doi:10.48550/arXiv.2009.07896).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation, IntegratedGradients, Saliency
 from torch import Tensor
+from tqdm import TqdmWarning
 
 from dc2lib.errors import DataError
 from dc2lib.networks import Network, device_of, evaluating, frozen
+
+with warnings.catch_warnings():  # captum asks for a progress bar of notebooks, and uses none here
+    warnings.simplefilter("ignore", TqdmWarning)
+    from captum.attr import FeatureAblation, IntegratedGradients, Saliency
 
 BATCH = 128
 

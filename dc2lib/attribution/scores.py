@@ -115,13 +115,16 @@ def similarity(first: Picture, second: Picture) -> float:
 
     The measure of Adebayo et al. 2018 (arXiv 1810.03292); 0 if one of them never varies.
     """
-    values = [
-        np.abs(one.strength if one.evidence is None else one.evidence).ravel()
-        for one in (first, second)
-    ]
-    if any(np.ptp(one) == 0 for one in values):
+    return rank_correlation(*(
+        np.abs(one.strength if one.evidence is None else one.evidence) for one in (first, second)
+    ))
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman correlation of all values of two arrays of one shape; 0 if one never varies."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(stats.spearmanr(*values).statistic)
+    return float(stats.spearmanr(first.ravel(), second.ravel()).statistic)
 
 
 def _position_scores(evidence: np.ndarray, truth: Truth) -> list[float]:

@@ -1,0 +1,99 @@
+"""The study's outcomes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dc2lib.attribution.methods import SHORT
+from dc2lib.digit_study import joined
+
+CHANCE = 0.5
+HIGH = 0.9
+
+
+def recovered_in_words(table: pd.DataFrame) -> str:
+    """Which methods show every aspect in every world above chance, and where the others fail.
+
+    `table` is that of `dc2lib.attribution.grades.recovery_table`.
+    """
+    failed = table[table["low"] <= CHANCE]
+    everywhere = [m for m in dict.fromkeys(table["method"]) if m not in set(failed["method"])]
+    first = (
+        f"{_named(everywhere)} show{'s' if len(everywhere) == 1 else ''} what "
+        f"{'it' if len(everywhere) == 1 else 'they'} can be asked for in every world"
+        if everywhere
+        else "no method shows what it can be asked for in every world"
+    )
+    if failed.empty:
+        return first
+    parts = [
+        f"{SHORT[method]} ({joined(_places(group))})"
+        for method, group in failed.groupby("method", sort=False)
+    ]
+    return f"{first}; not above chance somewhere: {'; '.join(parts)}"
+
+
+def blind_in_words(table: pd.DataFrame) -> str:
+    """Which methods name the right marks of a network that has learned nothing."""
+    high = table[(table["aspect"] == "marks") & (table["untrained"] >= HIGH)]
+    if high.empty:
+        return "no method names the right marks of networks before training"
+    parts = [
+        f"{SHORT[method]} ({joined(_rules(group))})"
+        for method, group in high.groupby("method", sort=False)
+    ]
+    return f"before any training the right marks are already named by {joined(parts)}"
+
+
+def similar_in_words(table: pd.DataFrame) -> str:
+    """Which methods' pictures are as like an untrained network's as another trained one's.
+
+    `table` is that of `dc2lib.attribution.grades.similarity_table`.
+    """
+    means = table.groupby("method", sort=False)[["other_seed", "untrained"]].mean()
+    same = means.index[means["untrained"] >= means["other_seed"]]
+    if not len(same):
+        return "every method's picture is more like another trained network's than the untrained's"
+    return f"{_named(same)} fail{'s' if len(same) == 1 else ''} the check"
+
+
+def silence_in_words(null: pd.DataFrame, level: float) -> str:
+    """Whether any method reports more findings on the null rule than its threshold allows."""
+    loud = null[null["low"] > level]
+    n = int(null["n"].iloc[0])
+    if loud.empty:
+        return (
+            f"on {n} null worlds no method is shown to report more findings than allowed;"
+            f" the most is {null['value'].max():.2f}"
+        )
+    parts = [
+        f"{SHORT[row.method]} by {row.statistic} ({row.value:.2f}, {row.low:.2f} to {row.high:.2f})"
+        for row in loud.itertuples()
+    ]
+    return f"on {n} null worlds more findings than allowed come from {joined(parts)}"
+
+
+def power_in_words(planted: pd.DataFrame, statistic: str) -> str:
+    """Which methods see that there is something to find, and which hardly ever do."""
+    part = planted[planted["statistic"] == statistic]
+    shares = part.groupby("method", sort=False)["value"].mean()
+    seeing, mute = shares.index[shares >= HIGH], shares.index[shares < CHANCE]
+    words = f"by {statistic} {_named(seeing) if len(seeing) else 'no method'} almost always"
+    words += f" report{'s' if len(seeing) < 2 else ''} a planted rule"
+    if len(mute):
+        words += f", {_named(mute)} in less than half of the worlds"
+    return words
+
+
+def _places(group: pd.DataFrame) -> list[str]:
+    return [f"{row.aspect}, {row.rule.replace('_', ' ')}" for row in group.itertuples()]
+
+
+def _rules(group: pd.DataFrame) -> list[str]:
+    return [rule.replace("_", " ") for rule in group["rule"]]
+
+
+def _named(methods: Sequence[str]) -> str:
+    return joined([SHORT[method] for method in methods])
