@@ -9,6 +9,7 @@ from dc2lib import linear, models, training
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
 from dc2lib.labels import label
+from dc2lib.scoring import auroc, positive_score
 
 RECIPE = training.Recipe(learning_rate=0.05, epochs=4, patience=4)
 
@@ -29,7 +30,13 @@ def planted(cell, n=180, seed=0):
 
 @pytest.mark.parametrize(
     "recipe",
-    [RECIPE, replace(RECIPE, optimizer="adam", transform="log1p"), replace(RECIPE, patience=1)],
+    [
+        RECIPE,
+        replace(RECIPE, optimizer="adam", transform="log1p"),
+        replace(RECIPE, patience=1),
+        replace(RECIPE, weight_decay=0.3),
+        replace(RECIPE, optimizer="adam", transform="log1p", weight_decay=0.3, batch_size=23),
+    ],
 )
 def test_batched_fits_equal_single_fits(recipe):
     datasets = [planted("A"), planted("B", seed=1), planted("C", n=150, seed=2)]
@@ -50,6 +57,26 @@ def test_batched_fits_equal_single_fits(recipe):
                 training.predict_logits(alone.model, valid.counts, transform=recipe.transform),
                 atol=1e-4,
             )
+
+
+def test_the_sum_of_both_rows_stays_as_drawn():
+    fits = linear.fit_linear([planted("A")], recipe=RECIPE, seeds=(3,))
+    layer = models.build("linear", seed=3).output
+    np.testing.assert_allclose(fits.weight[0, 0].sum(0), layer.weight.detach().sum(0), atol=1e-6)
+    np.testing.assert_allclose(fits.bias[0, 0].sum(), layer.bias.detach().sum(), atol=1e-6)
+
+
+def test_pairs_won_by_hand():
+    high, low = np.array([[1.0, 2.0, 2.0], [5.0, 6.0, 7.0]]), np.array([[0.0, 2.0], [9.0, 9.0]])
+    np.testing.assert_array_equal(linear.wins(high, low), [1 + 2 * 1.5, 0])
+
+
+def test_validation_auroc_is_scikit_learns_with_ties():
+    dataset = planted("A", n=400)
+    fits = linear.fit_linear([dataset], recipe=RECIPE, seeds=(0, 1))
+    valid = dataset.take("valid")
+    for logits, found in zip(fits.logits(0, valid.counts), fits.valid_auroc[0], strict=True):
+        assert found == pytest.approx(auroc(label(valid), positive_score(logits)), abs=1e-6)
 
 
 def test_best_restart_is_the_one_with_the_best_validation_auroc():
