@@ -91,13 +91,23 @@ def textbook_network(record: FitRecord) -> TextbookNetwork:
     return model
 
 
-def untrained(home: Path, dataset: HistoneDataset, n_models: int) -> list[FitRecord]:
-    """Records of networks with initial weights, which take as long as trained ones."""
+def untrained(
+    home: Path, dataset: HistoneDataset, n_models: int, folder: Path | None = None
+) -> list[FitRecord]:
+    """Records of networks with initial weights, which take as long as trained ones.
+
+    Parameters
+    ----------
+    home
+        Store that holds the cell type.
+    folder
+        Where the weights are written; default the same.
+    """
     cell, none = dataset.cell, np.empty((0, 2), np.float32)
     records = []
     for seed in range(n_models):
         fit = Fit("deepchrome_max", TUNED, (cell,), cell, str(home), seed=seed)
-        path = home / f"model-{seed}.npz"
+        path = (folder or home) / f"model-{seed}.npz"
         weights = build(fit.model, seed=seed).state_dict()
         np.savez(path, **{f"weights.{name}": value.numpy() for name, value in weights.items()})
         records.append(FitRecord(fit, none, none, pd.DataFrame(), 0, 0.0, path))
