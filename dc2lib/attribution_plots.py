@@ -132,8 +132,8 @@ def finding_strips(ratios: pd.DataFrame) -> Figure:
                       color=RULE_COLOURS.get(group, "#444444"),
                       label=RULE_NAMES.get(group, f"{group} labels"))
         axis.axvline(1, color="#444444", lw=1)
-        axis.set(title=statistic, xscale="log", ylim=(-0.6, len(methods) - 0.4),
-                 xlabel=f"{statistic} / threshold")
+        axis.set(title=statistic, xscale="log" if statistic == "size" else "linear",
+                 ylim=(-0.6, len(methods) - 0.4), xlabel=f"{statistic} / threshold")
         for line in np.arange(len(methods) - 1) + 0.5:
             axis.axhline(line, color="#EEEEEE", lw=0.8, zorder=0)
     axes[0, 0].set_yticks(range(len(methods)), [SHORT[method] for method in methods])
@@ -160,8 +160,8 @@ def similarity_dots(table: pd.DataFrame) -> Figure:
     for line in np.arange(len(methods) - 1) + 0.5:
         axis.axhline(line, color="#EEEEEE", lw=0.8, zorder=0)
     axis.set_yticks(range(len(methods)), [SHORT[method] for method in methods])
-    axis.set(xlabel="Spearman correlation of absolute pictures", xlim=(-1.05, 1.05),
-             ylim=(-0.6, len(methods) - 0.4))
+    axis.set(xlabel="Spearman correlation of absolute pictures", ylim=(-0.6, len(methods) - 0.4))
+    axis.set_xlim(min(-0.2, axis.get_xlim()[0]), 1.03)
     fig.legend(loc="outside upper center", ncols=5, columnspacing=1.0, handletextpad=0.3)
     return fig
 

@@ -30,6 +30,7 @@ from dc2lib.datasets import MARKS
 from dc2lib.datasets.store import write_cell
 from dc2lib.labels import label
 from dc2lib.scoring import auroc
+from dc2lib.statistics import Interval
 
 EFFORT = Effort(n_genes=40, ig_steps=4, window=20, starts=2, deepchrome_steps=10, steps=5, keep=20)
 PLAN = Plan(
@@ -165,6 +166,23 @@ def test_paired_difference_by_hand() -> None:
     assert (gap.low, gap.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
 
 
+def test_score_difference_by_hand() -> None:
+    right, wrong = np.array([0, 0, 0, 1.0, 0]), np.array([1.0, 1, 1, 0, 1])
+    worlds = [
+        Replicate(
+            replace(PLAN, seed=seed),
+            {
+                "saliency": Picture(right, direction=right),
+                "attention": Picture(wrong if seed else right, np.ones((5, 100)), signed=False),
+            },
+            np.zeros(0), {},
+        )
+        for seed in (0, 1)
+    ]  # fmt: skip
+    gap = grades.score_difference(worlds, MARKS, "saliency", "attention")
+    assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
+
+
 def _row(method: str, low: float, untrained: float = 0.5, aspect: str = "marks") -> dict:
     return {"rule": "two_marks", "method": method, "aspect": aspect, "low": low,
             "value": 1.0, "untrained": untrained}  # fmt: skip
@@ -192,6 +210,11 @@ def test_words() -> None:
     )
     assert "less than half" in words.power_in_words(planted.assign(value=0.2), "size")
     alike = pd.DataFrame([{"method": "saliency", "other_seed": 0.5, "untrained": 0.1}])
+    gaps = {"saliency": Interval(0.2, 0.1, 0.3, 4), "attention": Interval(-0.2, -0.3, -0.1, 4)}
+    assert words.differences_in_words(gaps, "gan_probe") == (
+        "saliency scores higher than the GAN probe and attention scores lower than the GAN probe"
+    )
+    assert words.differences_in_words({}, "gan_probe").startswith("none differs")
     assert words.similar_in_words(alike).startswith("every method")
     assert words.similar_in_words(alike.assign(untrained=0.6)) == "saliency fails the check"
 

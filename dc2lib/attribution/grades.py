@@ -62,6 +62,20 @@ def overall(table: pd.DataFrame, column: str = "value") -> pd.DataFrame:
     return mean[[rule for rule in RULES_SHOWN if rule in mean.columns]]
 
 
+def score_difference(
+    studied: Sequence[Replicate], marks: Sequence[str], first: str, second: str
+) -> Interval:
+    """Mean over worlds of one method's score minus another's, over the aspects that both have.
+
+    Student's interval over worlds, all rules together.
+    """
+    wide = scores(studied, marks).pivot(
+        index=["rule", "seed", "aspect"], columns="method", values="value"
+    )
+    gap = (wide[first] - wide[second]).dropna().groupby(level=["rule", "seed"]).mean()
+    return mean_interval(gap.to_numpy())
+
+
 def thresholds(
     permuted: Sequence[Replicate], level: float
 ) -> dict[tuple[str, str], Threshold]:

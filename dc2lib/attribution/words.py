@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from dc2lib.attribution.methods import SHORT
 from dc2lib.digit_study import joined
+from dc2lib.statistics import Interval
 
 CHANCE = 0.5
 HIGH = 0.9
@@ -45,6 +46,18 @@ def blind_in_words(table: pd.DataFrame) -> str:
         for method, group in high.groupby("method", sort=False)
     ]
     return f"before any training the right marks are already named by {joined(parts)}"
+
+
+def differences_in_words(differences: Mapping[str, Interval], other: str) -> str:
+    """Which methods score higher or lower than another one, by paired intervals."""
+    above = [m for m, gap in differences.items() if gap.low > 0]
+    below = [m for m, gap in differences.items() if gap.high < 0]
+    parts = [
+        f"{_named(found)} score{'s' if len(found) == 1 else ''} {word} than the {SHORT[other]}"
+        for found, word in ((above, "higher"), (below, "lower"))
+        if found
+    ]
+    return " and ".join(parts) or f"none differs clearly from the {SHORT[other]}"
 
 
 def similar_in_words(table: pd.DataFrame) -> str:
