@@ -199,10 +199,14 @@ def signal_table(transform: str) -> np.ndarray:
 def kernels() -> SimpleNamespace:
     """The loops below, compiled; the machine code is kept on disk where there is a place for it."""
     loops = (unfold, pool_max, pool_average, unpool, rectify, cross_entropy)
-    return SimpleNamespace(**{loop.__name__: _compiled(loop) for loop in loops})
+    return SimpleNamespace(**{loop.__name__: compiled(loop) for loop in loops})
 
 
-def _compiled(loop: Callable) -> Callable:
+def compiled(loop: Callable) -> Callable:
+    """The function as machine code, made at its first call and kept on disk where that is possible.
+
+    It runs without holding the interpreter's lock.
+    """
     from numba import njit
 
     settings = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
@@ -239,19 +243,22 @@ def pool_max(
     position * filter); units whose noise is ``below`` are dropped. A NaN stays one.
     """
     filters = len(bias)
-    for unit in range(pooled.size // filters):
-        gene, position = divmod(unit, pooled.shape[1] // filters)
-        for f in range(filters):
-            largest = active[unit * POOL_WIDTH, f]
-            bit = np.uint8(1)
-            for k in range(1, POOL_WIDTH):
-                value = active[unit * POOL_WIDTH + k, f]
-                bit = np.uint8(1 << k) if value > largest else bit
-                largest = value if value > largest else largest
-            largest += bias[f]
-            off = largest <= 0 or noise[gene, position * filters + f] < below
-            pooled[gene, position * filters + f] = np.float32(0) if off else largest * share
-            chosen[gene, position * filters + f] = np.uint8(0) if off else bit
+    positions = pooled.shape[1] // filters
+    for gene in range(len(pooled)):
+        for position in range(positions):
+            row = (gene * positions + position) * POOL_WIDTH
+            for f in range(filters):
+                unit = position * filters + f
+                largest = active[row, f]
+                bit = np.uint8(1)
+                for k in range(1, POOL_WIDTH):
+                    value = active[row + k, f]
+                    bit = np.uint8(1 << k) if value > largest else bit
+                    largest = value if value > largest else largest
+                largest += bias[f]
+                off = largest <= 0 or noise[gene, unit] < below
+                pooled[gene, unit] = np.float32(0) if off else largest * share
+                chosen[gene, unit] = np.uint8(0) if off else bit
 
 
 def pool_average(
@@ -260,39 +267,43 @@ def pool_average(
 ) -> None:
     """Bias, ReLU, sum of five windows times ``share``, dropout; ``chosen``: those above zero."""
     filters = len(bias)
-    for unit in range(pooled.size // filters):
-        gene, position = divmod(unit, pooled.shape[1] // filters)
-        for f in range(filters):
-            total, bits = np.float32(0), np.uint8(0)
-            for k in range(POOL_WIDTH):
-                value = active[unit * POOL_WIDTH + k, f] + bias[f]
-                total += np.float32(0) if value <= 0 else value
-                bits |= np.uint8(0) if value <= 0 else np.uint8(1 << k)
-            off = noise[gene, position * filters + f] < below
-            pooled[gene, position * filters + f] = np.float32(0) if off else total * share
-            chosen[gene, position * filters + f] = np.uint8(0) if off else bits
+    positions = pooled.shape[1] // filters
+    for gene in range(len(pooled)):
+        for position in range(positions):
+            row = (gene * positions + position) * POOL_WIDTH
+            for f in range(filters):
+                unit = position * filters + f
+                total, bits = np.float32(0), np.uint8(0)
+                for k in range(POOL_WIDTH):
+                    value = active[row + k, f] + bias[f]
+                    total += np.float32(0) if value <= 0 else value
+                    bits |= np.uint8(0) if value <= 0 else np.uint8(1 << k)
+                off = noise[gene, unit] < below
+                pooled[gene, unit] = np.float32(0) if off else total * share
+                chosen[gene, unit] = np.uint8(0) if off else bits
 
 
 def unpool(error: np.ndarray, chosen: np.ndarray, share: float, active: np.ndarray) -> None:
     """Overwrite ``active`` with its error: the pooled unit's, in the windows that were chosen."""
     filters = active.shape[1]
-    for unit in range(error.size // filters):
-        gene, position = divmod(unit, error.shape[1] // filters)
-        for k in range(POOL_WIDTH):
-            for f in range(filters):
-                bits = chosen[gene, position * filters + f]
-                value = error[gene, position * filters + f] * share
-                active[unit * POOL_WIDTH + k, f] = (
-                    value if bits & np.uint8(1 << k) else np.float32(0)
-                )
+    positions = error.shape[1] // filters
+    for gene in range(len(error)):
+        for position in range(positions):
+            for k in range(POOL_WIDTH):
+                row = (gene * positions + position) * POOL_WIDTH + k
+                bit = np.uint8(1 << k)
+                for f in range(filters):
+                    unit = position * filters + f
+                    value = error[gene, unit] * share
+                    active[row, f] = value if chosen[gene, unit] & bit else np.float32(0)
 
 
 def rectify(error: np.ndarray, activation: np.ndarray) -> None:
     """Set the error to zero where the ReLU's output ``activation`` is zero."""
     for gene in range(error.shape[0]):
         for unit in range(error.shape[1]):
-            if activation[gene, unit] <= 0:
-                error[gene, unit] = 0
+            kept = activation[gene, unit] > 0
+            error[gene, unit] = error[gene, unit] if kept else np.float32(0)
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray, error: np.ndarray) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.fused_step import _compiled as compiled
+from dc2lib.fused_step import compiled
 from dc2lib.labels import label
 from dc2lib.models import build
 from dc2lib.training import PAPER, Recipe, batches, learning_rate_factor
