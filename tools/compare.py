@@ -130,6 +130,8 @@ def report(
         return f"No recorded result has a key with {key!r} in it."
     both = table["A"].notna() & table["B"].notna()
     same = both & (table["A"].map(_value) == table["B"].map(_value))
+    if table["chapter"].nunique() == 1:
+        table = table.drop(columns="chapter")
     differ = table[both & ~same]
     sections = [
         "\n".join(differing(about(a), about(b)) or ["Profile, data and versions are the same."]),
@@ -145,7 +147,7 @@ def report(
     for side in ("A", "B"):
         alone = table[table["AB".replace(side, "")].isna()]
         if len(alone):
-            columns = ["chapter", "key", "tags", side]
+            columns = [name for name in ("chapter", "key", "tags", side) if name in alone]
             sections.append(f"## Only in {side}\n\n{_markdown(alone[columns])}")
     return "\n\n".join(sections)
 
