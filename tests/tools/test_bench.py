@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
+from dc2lib.grid import Fit
+from dc2lib.training import TUNED, predict_logits
 from tools.bench import __main__ as bench
-from tools.bench import evaluation
-from tools.bench.data import write_csv
+from tools.bench import book, cluster, evaluation, gpu
 from tools.bench.harness import Row, Task, paired
 
 
@@ -28,10 +30,6 @@ def test_matrix_column_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
 
 
 def test_logits_are_those_of_the_modules(dataset, tmp_path):
-    import torch
-
-    from dc2lib.training import predict_logits
-
     write_cell(dataset, tmp_path)
     records = evaluation.untrained(tmp_path, dataset, 2)
     evaluation.evaluate_all(records, dataset.cell, tmp_path / "logits.npz")
@@ -70,17 +68,49 @@ def test_named_rows_replace_their_own_only(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
 
+def test_a_stage_that_has_fewer_rows_leaves_none_of_its_old_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "OUTPUT", tmp_path / "bench.json")
+    bench.keep([Row(name, 1.0, None, None, "s", None, 1, 1) for name in ("a", "a:x", "ab")], {})
+    bench.keep([Row("a", 2.0, None, None, "s", None, 1, 1)], {})
+    table = json.loads(bench.OUTPUT.read_text())
+    assert sorted(row["name"] for row in table["rows"]) == ["a", "ab"]
+
+
+def test_the_quick_book_is_read_from_what_was_executed(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "EXECUTED", tmp_path)
+    assert "absent" in book.book_quick(None)[0].note
+    for profile, key, started, duration in (("quick", "old", 1, 9.0), ("quick", "new", 2, 5.0),
+                                            ("smoke", "small", 3, 1.0)):
+        folder = tmp_path / "data" / key
+        folder.mkdir(parents=True)
+        run = {"profile": profile, "started": started, "duration": duration}
+        (folder / "run.json").write_text(json.dumps(run))
+        cells = [{"cell_type": "markdown", "source": ["# The data\n", "## Labels"], "metadata": {}},
+                 {"cell_type": "code", "source": ["slow()\n", "x"],
+                  "metadata": {"papermill": {"duration": duration - 1}}}]
+        (folder / "executed.ipynb").write_text(json.dumps({"cells": cells}))
+    total, chapter, cell = book.book_quick(None)
+    assert (total.ours, chapter.name, chapter.ours) == (5.0, "book_quick:data", 5.0)
+    assert (cell.ours, cell.note.split(";")[0]) == (4.0, "data, Labels: slow()")
+
+
+def test_a_job_for_a_worker_is_small(tmp_path, dataset):
+    home = str(tmp_path)
+    write_cell(dataset, home)
+    one = Fit("deepchrome_max", TUNED, ("S001",), "S001", home)
+    sent, back = cluster.on_the_wire(one, tmp_path)
+    assert sent < 2000
+    assert back < 100
+
+
+def test_no_accelerator_is_said(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    rows = gpu.gpu(None)
+    assert all(row.ours is None and "not measured" in row.note for row in rows)
+    assert all("not measured" in bench.line(row) for row in rows)
+
+
 def test_every_stage_is_found_once():
     stages = bench.find_stages()
     assert {"csv_to_store", "store_open", "evaluate", "train_one"} <= set(stages)
     assert all(name == stage.name for name, stage in stages.items())
-
-
-def test_written_files_are_in_the_released_layout(dataset, tmp_path):
-    from dc2lib.datasets import read_csv_folder
-
-    few = dataset.select(np.arange(0, 900, 90))
-    write_csv(few, tmp_path / "csv")
-    read = read_csv_folder(tmp_path / "csv")
-    np.testing.assert_array_equal(read.counts, few.counts)
-    assert read.split.tolist() == few.split.tolist()

@@ -13,7 +13,7 @@ import os
 import pkgutil
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -84,24 +84,32 @@ def line(row: Row) -> str:
     plain = "" if row.plain is None else f"  plain {row.plain:12,.1f}"
     ratio = "" if row.ratio is None else f"  ratio {row.ratio:8.1f}"
     share = "" if row.share_of_limit is None else f"  {row.share_of_limit:.0%} of the limit"
-    return f"{row.name:18} {row.threads} thread(s)  ours {row.ours:12,.1f}{plain} " \
+    ours = "not measured" if row.ours is None else f"{row.ours:12,.1f}"
+    return f"{row.name:18} {row.threads} thread(s)  ours {ours}{plain} " \
            f"{row.unit:12}{ratio}{share}"
 
 
 def keep(rows: Sequence[Row], about: dict[str, object]) -> None:
-    """Put rows into the table, in place of older ones of the same stage and threads."""
+    """Put rows into the table, in place of older ones of the same stage and threads.
+
+    The name of a stage's row may go on after a colon.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     new = [{**asdict(row), **{"measured": now}} for row in rows]
-    key = {(row["name"], row["threads"]) for row in new}
+    replaced = {_stage_of(row) for row in new}
     kept = []
     if OUTPUT.exists():
         kept = json.loads(OUTPUT.read_text(encoding="utf-8"))["rows"]
-    table = [row for row in kept if (row["name"], row["threads"]) not in key] + new
+    table = [row for row in kept if _stage_of(row) not in replaced] + new
     OUTPUT.parent.mkdir(exist_ok=True)
     temporary = OUTPUT.with_suffix(".json.tmp")
     content = {"about": about | {"date": now}, "rows": table}
     temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(temporary, OUTPUT)
+
+
+def _stage_of(row: Mapping[str, object]) -> tuple[str, object]:
+    return str(row["name"]).partition(":")[0], row["threads"]
 
 
 def _processor() -> str:

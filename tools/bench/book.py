@@ -11,6 +11,15 @@ from tools.bench.harness import Row, Stage, Task
 
 EXECUTED = Path("_build") / "executed"
 SLOWEST = 3
+HALF_THE_SIZES = "half its sizes in book/profiles/quick.yml"
+TWO_WORKERS = "two processes for its independent fits (DC2LIB_WORKERS=2), on two free cores"
+HALVED_BY = {
+    "architectures": TWO_WORKERS,
+    "audit": TWO_WORKERS,
+    "cross_cell": TWO_WORKERS,
+    "gan_probe": "two processes for its samples and screening in bfloat16 (row probe)",
+    "mnist_visualization": "half the images in its sweep, which are independent of each other",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,8 @@ def book_quick(task: Task) -> list[Row]:
     cells = [cell for name, run in runs.items() for cell in cells_of(name, run["folder"])]
     slowest = sorted(cells, key=lambda cell: -cell.seconds)[:SLOWEST]
     rows += [Row(f"book_quick:cell {place}", cell.seconds, None, None, "s", None, 1, 1,
-                 f"{cell.chapter}, {cell.heading}: {cell.first_line}")
+                 f"{cell.chapter}, {cell.heading}: {cell.first_line};"
+                 f" halved by {HALVED_BY.get(cell.chapter, HALF_THE_SIZES)}")
              for place, cell in enumerate(slowest, 1)]
     return rows
 

@@ -31,13 +31,15 @@ class Task:
 class Row:
     """One stage: medians of both ways, how much faster ours is, and its share of what is possible.
 
-    ``ours`` and ``plain`` are rates in ``unit`` (more is better; None where there is no plain way);
-    ``share_of_limit`` is ours over the rate that the machine's matrix product allows, where that is
-    the limit. ``note`` says what the row does not measure, or what bounds it.
+    ``ours`` and ``plain`` are rates in ``unit`` (more is better), or seconds where the unit is
+    ``s``; None where there is no such way, or it was not measured. ``share_of_limit`` is ours over
+    the rate that the machine's matrix product allows, where that is the limit. ``note`` says what
+    the row does not measure, or what bounds it; ``work`` is how much was done, in rows that show
+    how seconds grow with it.
     """
 
     name: str
-    ours: float
+    ours: float | None
     plain: float | None
     ratio: float | None
     unit: str
@@ -45,6 +47,7 @@ class Row:
     threads: int
     pairs: int
     note: str = ""
+    work: float | None = None
 
 
 @dataclass(frozen=True)
