@@ -65,6 +65,10 @@ class Pair:
     def __len__(self) -> int:
         return len(self.change)
 
+    def take(self, chosen: np.ndarray | slice) -> Pair:
+        """The genes given by an index array, a mask or a slice."""
+        return Pair(self.first[chosen], self.second[chosen], self.change[chosen])
+
     def swapped(self) -> Pair:
         """The cell types exchanged."""
         return Pair(self.second, self.first, -self.change)

@@ -38,7 +38,8 @@ from dc2lib.related.systems import ALL, SYSTEMS
 from dc2lib.scoring import auroc
 from dc2lib.training import TUNED
 
-SHARED = (contract, karlic, network, splits, training, models)
+SHARED = (contract, karlic, splits)
+NETWORKS = (network, training)
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def trial_key(trial: Trial) -> str:
     del settings["home"]
     dataset = open_cell(trial.cell, trial.home)
     truth = hashlib.sha256(label(dataset, trial.labels).tobytes()).hexdigest()
-    code = _code_digest(inspect.getmodule(ALL[trial.system].fit))
+    code = _code_digest(trial.system)
     parts = [settings, _fingerprint(trial.cell, trial.home), truth, code, sklearn.__version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -281,9 +282,13 @@ def _fingerprint(cell: str, home: str) -> str:
 
 
 @cache
-def _code_digest(module: Any) -> str:
-    text = "".join(inspect.getsource(one) for one in (module, *SHARED))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _code_digest(name: str) -> str:
+    """Digest of the source that fits a system."""
+    system = ALL[name]
+    modules = [inspect.getmodule(system.fit), *SHARED]
+    modules += [*NETWORKS] if system.epochs else []
+    modules += [models] if system.network else []
+    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
 def _from_grid(
