@@ -207,18 +207,19 @@ def steps_of_the_story(tables: Mapping[str, pd.DataFrame]) -> Figure:
         "linear": ("^", 0.18),
     }
     fig, axes = plt.subplots(
-        1, len(tables), figsize=(3.2 + 3.6 * len(tables), 0.9 + 0.75 * len(steps)),
+        len(tables), 1, figsize=(6.6, 0.8 + (0.5 + 0.52 * len(steps)) * len(tables)),
         sharex=True, sharey=True, squeeze=False,
     )
-    for axis, (title, table) in zip(axes[0], tables.items(), strict=True):
+    for axis, (title, table) in zip(axes[:, 0], tables.items(), strict=True):
         for model, rows in table.groupby("model", sort=False):
             marker, shift = styles[model]
             y = [steps.index(step) + shift for step in rows["step"]]
             _intervals(axis, rows, y, MODEL_COLOURS[model], marker, MODEL_NAMES[model])
-        axis.set(title=title, xlabel="mean test AUROC")
+        axis.set(title=title)
         axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].set_yticks(range(len(steps)), steps)
-    axes[0, 0].invert_yaxis()
+    axis.set_xlabel("mean test AUROC")
+    axis.set_yticks(range(len(steps)), steps)
+    axis.invert_yaxis()
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig
