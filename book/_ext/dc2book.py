@@ -26,7 +26,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-status", ChapterStatus)
     app.connect("config-inited", repair_theme_options, priority=900)
     app.connect("source-read", write_shows)
-    app.connect("doctree-read", report_execution)
     app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
     app.connect("html-page-context", drop_thebe_files, priority=900)
     app.connect("html-page-context", repair_links, priority=900)
@@ -130,45 +129,47 @@ def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
     )
 
 
-def report_execution(app: Sphinx, doctree: nodes.document) -> None:
-    """Tell myst-nb when papermill executed a chapter and how long it took."""
-    from myst_nb.sphinx_ import NbMetadataCollector
-
-    runs = {run["chapter"]: run for run in _runs(app)}
-    run = runs.get(app.env.docname)
-    if run is None:
-        return
-    executed = {
-        "mtime": run["started"] + run["duration"],
-        "runtime": run["duration"],
-        "method": "papermill",
-        "succeeded": True,
-        "error": None,
-        "traceback": None,
-    }
-    NbMetadataCollector.set_exec_data(app.env, app.env.docname, executed)
-
-
 class ChapterStatus(SphinxDirective):
-    """A table of what each chapter was executed with."""
+    """A table of what each chapter was executed with, and the versions that all ran with."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        head = "| chapter | profile | data source | seeds | hash | executed |"
-        lines = [head, "|" + ":---|" * 6]
-        for run in _runs(self.env.app):
-            seeds = ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items())
-            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"]))
-            cells = [
-                f"{{doc}}`{run['chapter']}`",
-                run["profile"],
-                run["data_source"] or "–",
-                seeds or "–",
-                f"`{run['hash'][:12]}`",
-                when,
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-        return self.parse_text_to_nodes("\n".join(lines))
+        """Return the table and the versions."""
+        runs = _runs(self.env.app)
+        results = Path(self.env.srcdir) / "results.json"
+        self.env.note_dependency(str(results))
+        rows = json.loads(results.read_text() or "[]") if results.exists() else []
+        return self.parse_text_to_nodes(f"{status_table(runs)}\n\n{versions_markdown(rows)}")
+
+
+def status_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return one row a chapter: profile, data source, seeds, time, date and hash."""
+    heads = ("chapter", "profile", "data source", "seeds", "took", "executed", "hash")
+    lines = [f"| {' | '.join(heads)} |", "|" + ":---|" * len(heads)]
+    for run in runs:
+        seeds = ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items())
+        cells = [
+            f"{{doc}}`{run['chapter']}`",
+            run["profile"],
+            run["data_source"] or "–",
+            seeds or "–",
+            f"{run['duration']:.1f} s",
+            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"])),
+            f"`{run['hash'][:12]}`",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def versions_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the versions under which results were recorded, and by which chapters."""
+    used: dict[str, dict[str, None]] = {}
+    for row in rows:
+        versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+        used.setdefault(versions, {})[row["chapter"]] = None
+    if len(used) == 1:
+        return f"All recorded their results with {next(iter(used))}."
+    lines = [f"- {versions}: {', '.join(chapters)}" for versions, chapters in used.items()]
+    return "\n".join(["Versions differ between chapters:", "", *lines]) if lines else ""
 
 
 def drop_thebe_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:

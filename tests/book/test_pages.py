@@ -164,7 +164,9 @@ def executed_chapter(root):
         "duration": 12.5,
     }
     (folder / "run.json").write_text(json.dumps(run))
-    (root / "_build" / "results.json").write_text("[]")
+    row = {"key": "area", "value": 0.125, "chapter": "chapter", "profile": "smoke"}
+    row |= {"data_source": "simulated", "versions": {"numpy": "2.0", "torch": "9"}}
+    (root / "_build" / "results.json").write_text(json.dumps([row]))
     return folder
 
 
@@ -204,7 +206,8 @@ def test_numbers_are_glued_in_and_across_pages(html):
 
 def test_the_status_page_says_what_ran(html):
     page = (html / "status.html").read_text()
-    for fact in ("papermill", "12.5", "smoke", "simulated", "seed = 5", "0123456789ab"):
+    facts = ("12.5 s", "smoke", "simulated", "seed = 5", "0123456789ab", "with numpy 2.0, torch 9")
+    for fact in facts:
         assert fact in page
 
 
