@@ -18,6 +18,7 @@ from dc2lib.datasets import open_cell, write_cell
 from dc2lib.errors import DataError
 from dc2lib.grid import Fit, GridError, run_grid
 from dc2lib.labels import label
+from dc2lib.lockstep import Lockstep
 from dc2lib.models import build
 from dc2lib.training import Recipe, fit, predict_logits
 
@@ -136,6 +137,37 @@ def test_fits_that_share_their_training_equal_fits_alone(home, tmp_path):
         assert record.history.equals(alone.history) and record.best_epoch == alone.best_epoch
         logits = predict_logits(alone.model, test.gene_oriented(), transform="log1p")
         np.testing.assert_array_equal(record.test_logits, logits)
+
+
+@pytest.mark.parametrize("model", ["linear", "deepchrome_max"])
+def test_models_in_lockstep_equal_models_alone(home, tmp_path, model):
+    recipe = replace(RECIPE, epochs=4, patience=1, learning_rate=1e-3)
+    base = Fit(model, recipe, ("A",), "A", home)
+    planned = [
+        base, replace(base, test_cell="B"), replace(base, seed=1),
+        replace(base, train_cells=("B",)), replace(base, n_train=60, seed=2),
+        replace(base, train_cells=("A", "B")),
+    ]
+    alone = run_grid(planned, tmp_path / "alone", lockstep=1, progress=False)
+    together = run_grid(planned, tmp_path / "together", lockstep=16, progress=False)
+    for one, other in zip(alone, together, strict=True):
+        assert one.fit == other.fit
+        np.testing.assert_allclose(one.history["loss"], other.history["loss"], atol=1e-4)
+        np.testing.assert_allclose(one.test_logits, other.test_logits, atol=1e-3)
+
+
+def test_a_model_that_diverges_in_lockstep_does_not_stop_the_others(home, tmp_path, monkeypatch):
+    train_epoch = Lockstep.train_epoch
+    monkeypatch.setattr(
+        Lockstep, "train_epoch", lambda *args: train_epoch(*args) * np.array([1, np.nan])
+    )
+    good, bad = fits(home)
+    with pytest.raises(GridError, match="1 of 2 fits failed") as failure:
+        run_grid([good, bad], tmp_path, lockstep=2, progress=False)
+    assert list(failure.value.failures) == [bad]
+    assert "lower the learning rate" in str(failure.value)
+    monkeypatch.setattr(dc2lib.grid.run, "train_together", None)
+    assert run_grid([good], tmp_path, progress=False)[0].fit == good
 
 
 def test_a_bad_test_cell_does_not_stop_those_that_share_its_training(home, tmp_path):

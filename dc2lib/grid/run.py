@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from dc2lib.datasets import data_home
 from dc2lib.engine import outcomes
 from dc2lib.grid.fits import Fit, FitRecord, fit_key, read_record
-from dc2lib.grid.training import alike, train_together
+from dc2lib.grid.training import alike, train_in_lockstep, train_together
 
 SHOWN = 20
+LOCKSTEP_ON_CUDA = 16
 
 
 class GridError(RuntimeError):
@@ -37,6 +39,7 @@ def run_grid(
     executor: Executor | None = None,
     workers: int | None = None,
     retries: int = 2,
+    lockstep: int | None = None,
     progress: bool = True,
 ) -> list[FitRecord]:
     """Train the fits that are not on disk yet and return the records of all, in order.
@@ -56,6 +59,10 @@ def run_grid(
         Default: the environment variable ``DC2LIB_WORKERS``, else 1.
     retries
         How often a training is tried again whose worker was killed.
+    lockstep
+        Models with the same recipe that are trained at once, as one batch of matrix products;
+        default 16 if this process sees a CUDA device, where one small network leaves it idle, and
+        1 otherwise: on a CPU, processes of one thread are faster.
     progress
         Show a bar over the fits.
 
@@ -70,7 +77,7 @@ def run_grid(
     missing = [one for one, path in paths.items() if not path.exists()]
     failures: dict[Fit, BaseException] = {}
     with tqdm(total=len(paths), initial=len(paths) - len(missing), disable=not progress) as bar:
-        for group, errors in _trained(missing, paths, executor, workers, retries):
+        for group, errors in _trained(missing, paths, executor, workers, retries, lockstep):
             bar.update(len(group))
             failures |= {one: error for one, error in zip(group, errors, strict=True) if error}
             if failures:
@@ -94,8 +101,12 @@ def _trained(
     executor: Executor | None,
     workers: int | None,
     retries: int,
+    lockstep: int | None,
 ) -> Iterator[tuple[list[Fit], list[BaseException | None]]]:
-    groups = trainings(missing)
+    groups, together = trainings(missing), _lockstep(lockstep)
+    if together > 1:
+        yield from _trained_in_lockstep(groups, paths, executor, workers, retries, together)
+        return
     jobs = [(group, [paths[one] for one in group]) for group in groups]
     results = outcomes(
         train_together, jobs, executor=executor, workers=workers, retries=retries
@@ -103,3 +114,39 @@ def _trained(
     for number, errors, error in results:
         group = groups[number]
         yield group, errors if error is None else [error] * len(group)
+
+
+def _trained_in_lockstep(
+    groups: Sequence[list[Fit]],
+    paths: Mapping[Fit, Path],
+    executor: Executor | None,
+    workers: int | None,
+    retries: int,
+    together: int,
+) -> Iterator[tuple[list[Fit], list[BaseException | None]]]:
+    alike_models: dict[tuple, list[list[Fit]]] = {}
+    for group in groups:
+        one = group[0]
+        key = one.model, one.recipe, len(one.train_cells), one.n_train, one.each_gene_once
+        alike_models.setdefault(key, []).append(group)
+    bundles = [
+        models[start : start + together]
+        for models in alike_models.values()
+        for start in range(0, len(models), together)
+    ]
+    jobs = [
+        (bundle, [[paths[one] for one in group] for group in bundle]) for bundle in bundles
+    ]
+    results = outcomes(
+        train_in_lockstep, jobs, executor=executor, workers=workers, retries=retries
+    )
+    for number, errors, error in results:
+        fits = [one for group in bundles[number] for one in group]
+        found = [error] * len(fits) if error is not None else [e for each in errors for e in each]
+        yield fits, found
+
+
+def _lockstep(asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    return LOCKSTEP_ON_CUDA if torch.cuda.is_available() else 1

@@ -1,8 +1,8 @@
-"""Train one model for all fits that differ in their test cell only.
+"""Train one model for all fits that differ in their test cell only, or several such models at once.
 
 The training genes, the seed and so every step are the same for such fits; what differs is which
 epoch is the best for whom, and when each would have stopped.  Each fit's record is what training
-it alone would have left.
+it alone would have left.  On a GPU several models are trained in lockstep (`dc2lib.lockstep`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from dc2lib.datasets import open_cell
@@ -23,6 +24,7 @@ from dc2lib.errors import DataError
 from dc2lib.grid.counts import PooledCounts, part_of, rows_of
 from dc2lib.grid.fits import Fit, fit_key
 from dc2lib.labels import label
+from dc2lib.lockstep import Lockstep
 from dc2lib.models import build
 from dc2lib.training import (
     _checked,
@@ -50,6 +52,57 @@ def train_together(fits: Sequence[Fit], paths: Sequence[Path]) -> list[BaseExcep
         planned the fits.
     """
     start = time.perf_counter()
+    trials, errors = _trials(fits, paths)
+    if trials:
+        _train(trials, start)
+    return errors
+
+
+def train_in_lockstep(
+    groups: Sequence[Sequence[Fit]], paths: Sequence[Sequence[Path]]
+) -> list[list[BaseException | None]]:
+    """Train one model for each group of fits that are `alike`, all at once.
+
+    All fits have the same model and recipe.  Models whose training genes differ in number are
+    trained one batch of equal numbers after the other.
+
+    Returns
+    -------
+    list
+        For each fit of each group None, or what went wrong.
+    """
+    start = time.perf_counter()
+    ready = [_trials(*group) for group in zip(groups, paths, strict=True)]
+    errors = [found for _, found in ready]
+    sets: dict[int, list[_Set]] = {}
+    for number, (trials, _) in enumerate(ready):
+        if not trials:
+            continue
+        try:
+            one = _set(number, trials)
+            sets.setdefault(len(one.counts), []).append(one)
+        except Exception as error:
+            _blame(errors[number], error)
+    n_trials = sum(len(trials) for trials, _ in ready)
+    for together in sets.values():
+        for number, error in _train_sets(together).items():
+            _blame(errors[number], error)
+    share = (time.perf_counter() - start) / max(n_trials, 1)
+    for together in sets.values():
+        for one in together:
+            for trial in one.trials if one.error is None else ():
+                _write(trial, one.model, share, n_trials)
+    return errors
+
+
+def _blame(errors: list[BaseException | None], error: BaseException) -> None:
+    errors[:] = [error if known is None else known for known in errors]
+
+
+def _trials(
+    fits: Sequence[Fit], paths: Sequence[Path]
+) -> tuple[list[_Trial], list[BaseException | None]]:
+    """The fits that are not on disk, and what is wrong with the test cells of others."""
     errors: list[BaseException | None] = [None] * len(fits)
     trials = []
     for number, (one, path) in enumerate(zip(fits, paths, strict=True)):
@@ -60,9 +113,7 @@ def train_together(fits: Sequence[Fit], paths: Sequence[Path]) -> list[BaseExcep
             trials.append(_trial(one, path))
         except Exception as error:
             errors[number] = error
-    if trials:
-        _train(trials, start)
-    return errors
+    return trials, errors
 
 
 def alike(one: Fit) -> Fit:
@@ -123,32 +174,80 @@ def _trial(one: Fit, path: Path) -> _Trial:
     return _Trial(one, path, valid, labels, test)
 
 
-def _train(trials: list[_Trial], start: float) -> None:
+@dataclass
+class _Set:
+    """One model, the genes that it is trained on, and the fits that it serves."""
+
+    number: int
+    trials: list[_Trial]
+    counts: PooledCounts
+    labels: np.ndarray
+    model: nn.Module
+    error: BaseException | None = None
+
+    @property
+    def running(self) -> list[_Trial]:
+        return [] if self.error else [trial for trial in self.trials if trial.running]
+
+    def finish_epoch(self, row: dict[str, float], rate: float, device: torch.device) -> None:
+        """Judge the model by the validation genes of every fit that is not stopped."""
+        weights, recipe = _copy(self.model), self.trials[0].fit.recipe
+        self.counts.release()
+        for trial in self.running:
+            judged = _validate(self.model, trial.valid, trial.valid_labels, recipe, device)
+            trial.finish_epoch({**row, **judged, "learning_rate": rate}, weights)
+            trial.valid.release()
+
+
+def _set(number: int, trials: list[_Trial]) -> _Set:
     one, device = trials[0].fit, default_device()
-    recipe = one.recipe
     counts, labels = training_genes(one)
     labels = _checked(counts, labels, "training")
     model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed).to(device)
-    optimizer = make_optimizer(model, recipe)
-    step = train_step(model.train(), optimizer, counts, recipe, device)
     for trial in trials:
         trial.best_weights = _copy(model)
+    return _Set(number, trials, counts, labels, model)
+
+
+def _train(trials: list[_Trial], start: float) -> None:
+    one, device = _set(0, trials), default_device()
+    recipe, seed = trials[0].fit.recipe, trials[0].fit.seed
+    optimizer = make_optimizer(one.model, recipe)
+    step = train_step(one.model.train(), optimizer, one.counts, recipe, device)
     for epoch in range(recipe.epochs):
-        running = [trial for trial in trials if trial.running]
-        if not running:
+        if not one.running:
             break
-        loss = _train_epoch(step, optimizer, counts, labels, recipe, one.seed, epoch, device)
-        counts.release()
-        weights = _copy(model)
-        for trial in running:
-            row = {"epoch": epoch, "loss": loss}
-            row |= _validate(model, trial.valid, trial.valid_labels, recipe, device)
-            row["learning_rate"] = optimizer.param_groups[0]["lr"]
-            trial.finish_epoch(row, weights)
-            trial.valid.release()
+        loss = _train_epoch(step, optimizer, one.counts, one.labels, recipe, seed, epoch, device)
+        row = {"epoch": epoch, "loss": loss}
+        one.finish_epoch(row, optimizer.param_groups[0]["lr"], device)
     share = (time.perf_counter() - start) / len(trials)
     for trial in trials:
-        _write(trial, model, share, len(trials))
+        _write(trial, one.model, share, len(trials))
+
+
+def _train_sets(sets: list[_Set]) -> dict[int, BaseException]:
+    """Train the models of all sets in lockstep; return the errors of those that diverged."""
+    device, recipe = default_device(), sets[0].trials[0].fit.recipe
+    seeds = [one.trials[0].fit.seed for one in sets]
+    lockstep = Lockstep([one.model for one in sets], recipe, seeds, device)
+    counts, labels = [one.counts for one in sets], [one.labels for one in sets]
+    for epoch in range(recipe.epochs):
+        if not any(one.running for one in sets):
+            break
+        losses = lockstep.train_epoch(counts, labels, epoch)
+        rate = lockstep.optimizer.param_groups[0]["lr"]
+        for place, one in enumerate(sets):
+            if not one.running:
+                continue
+            if not np.isfinite(losses[place]):
+                one.error = FloatingPointError(
+                    f"the training loss of epoch {epoch} is {losses[place]}: lower the learning"
+                    f" rate ({recipe.learning_rate}) or use transform='log1p'"
+                )
+                continue
+            lockstep.load(place, one.model)
+            one.finish_epoch({"epoch": epoch, "loss": float(losses[place])}, rate, device)
+    return {one.number: one.error for one in sets if one.error}
 
 
 def _write(trial: _Trial, model: nn.Module, seconds: float, together: int) -> None:
