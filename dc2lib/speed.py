@@ -1,0 +1,293 @@
+"""What `make bench` and `make scale` measured, as tables of the book.
+
+The last measurement of this machine is shown where a whole one is there (``_build``), else the one
+that is kept with the book (``book/reference/speed``); a table always says which.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.crosscell.cost import Cost, Speed, grid_cost
+from dc2lib.crosscell.experiments import planned_experiments
+from dc2lib.datasets import published
+from dc2lib.errors import DataError
+from dc2lib.grid import Fit
+from dc2lib.labels import RULES
+from dc2lib.training import PAPER, TUNED, Recipe
+
+BUILT = Path("_build")
+KEPT = Path("book") / "reference" / "speed"
+BENCH, SCALE = "bench.json", "scale.json"
+TARGETS = {
+    "csv_to_store": 25.0,
+    "train_one": 1.7,
+    "train_grid": 2.5,
+    "linear_all_cells": 50.0,
+    "probe": 2.5,
+    "evaluate": 3.0,
+}
+NEEDED = {
+    BENCH: ("csv_to_store", "train_one", "evaluate", "growth:csv_to_store:1"),
+    SCALE: ("ingest", "linear", "inclusive_epoch", "test_on_rest"),
+}
+NAMES = {BENCH: "name", SCALE: "piece"}
+APART = ("book_quick", "growth", "grid_dask", "gpu")
+FULL_TRAIN, FULL_VALID = 6601, 6601
+WORKERS = (2, 32)
+TRAINING_FLOP, EVALUATION_FLOP = 4.745e6, 1.736e6
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured file.
+
+    Attributes
+    ----------
+    rows : DataFrame
+    about : dict
+        Machine, versions, sizes and date.
+    kept : bool
+        Whether it is the one kept with the book, not the last of this machine.
+    """
+
+    rows: pd.DataFrame
+    about: dict[str, Any]
+    kept: bool
+
+    def sentence(self) -> str:
+        """Which measurement, when, on what machine."""
+        which = "kept with the book" if self.kept else "the last on the machine of this build"
+        accelerator = self.about["accelerator"]
+        device = "no GPU" if accelerator == "none" else accelerator
+        return (
+            f"{which}, {self.about['date'][:10]}, {self.about['processor']}, "
+            f"{self.about['cores']} cores, {self.about['memory_gib']:.0f} GiB, {device}"
+        )
+
+
+def measurement(name: str, root: Path | None = None) -> Measurement:
+    """The measurement in `name`, ``"bench.json"`` or ``"scale.json"``.
+
+    One of this machine that lacks stages or pieces that the book needs does not count.
+
+    Parameters
+    ----------
+    name
+    root
+        Folder that holds ``_build`` and ``book``; default this one or one above it.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or there is none.
+    """
+    for place in (BUILT, KEPT):
+        path = _found(place / name, root)
+        if path is None:
+            continue
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+            rows, about = pd.DataFrame(read["rows"]), read["about"]
+            if set(NEEDED[name]) <= set(rows[NAMES[name]]):
+                return Measurement(rows, about, place == KEPT)
+        except (ValueError, KeyError) as error:
+            raise DataError(
+                f"{path}: not what make bench or make scale writes ({error}); delete it and run"
+                " it again"
+            ) from None
+    raise DataError(f"no whole {name} in {BUILT} or {KEPT}; run make bench and make scale")
+
+
+def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ours against the plain way, a row a stage and number of threads, with the target beside it.
+
+    Returns
+    -------
+    DataFrame
+        stage, threads, ours, plain, unit, ratio, target, of limit; texts where a number may be
+        absent.
+    """
+    own = rows[~rows["name"].map(_stage).isin(APART)]
+    return pd.DataFrame(
+        {
+            "stage": own["name"],
+            "threads": own["threads"].astype(int),
+            "ours": own["ours"].map(_rate),
+            "plain": own["plain"].map(_rate),
+            "unit": own["unit"],
+            "ratio": own["ratio"].map(lambda ratio: _or_dash(ratio, ".1f")),
+            "target": own["name"].map(lambda name: _or_dash(TARGETS.get(name), "g")),
+            "of limit": own["share_of_limit"].map(lambda share: _or_dash(share, ".0%")),
+        }
+    )
+
+
+def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Best ratio of each stage with a target, and whether it reaches it.
+
+    Returns
+    -------
+    DataFrame
+        stage, ratio, target, met; stages that were not measured are missing.
+    """
+    best = rows[rows["name"].isin(TARGETS)].groupby("name", sort=False)["ratio"].max()
+    target = best.index.map(TARGETS)
+    table = pd.DataFrame({"stage": best.index, "ratio": best.to_numpy(), "target": target})
+    return table.assign(met=table["ratio"] >= table["target"])
+
+
+def notes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Stage, threads (workers for the grid) and note of every row that has one."""
+    noted = rows[(rows["note"] != "") & (rows["name"].map(_stage) != "growth")]
+    return pd.DataFrame(
+        {"stage": noted["name"], "threads": noted["threads"].astype(str), "note": noted["note"]}
+    )
+
+
+def growth(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds by amount of work, and the power of the work that they grow with.
+
+    Returns
+    -------
+    DataFrame
+        what, work, unit, seconds, power (of the whole series; 1 is linear).
+    """
+    own = rows[rows["name"].map(_stage) == "growth"]
+    parts = [part for _, part in own.groupby(own["name"].str.split(":").str[1], sort=False)]
+    tables = [
+        pd.DataFrame(
+            {
+                "what": part["name"].str.split(":").str[1],
+                "work": part["work"],
+                "unit": part["note"],
+                "seconds": part["ours"],
+                "power": growth_power(part["work"], part["ours"]),
+            }
+        )
+        for part in parts
+    ]
+    columns = ["what", "work", "unit", "seconds", "power"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds, peak memory and disk of each piece by number of cell types, its parts together.
+
+    A number of cell types whose parts are not all there is left out.
+
+    Returns
+    -------
+    DataFrame
+        piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
+    """
+    found = []
+    for (piece, cells), part in rows.groupby(["piece", "cells"], sort=False):
+        if piece == "test_on_rest" and part["pairs"].sum() != cells**2:
+            continue
+        disk = part["disk_mib"].max() if "disk_mib" in part else np.nan
+        found.append(
+            {
+                "piece": piece,
+                "cells": int(cells),
+                "work": int(cells**2 if piece == "test_on_rest" else cells),
+                "seconds": float(part["seconds"].sum()),
+                "peak_mib": float(part["peak_mib"].max()),
+                "disk_mib": float(disk),
+            }
+        )
+    columns = ["piece", "cells", "work", "seconds", "peak_mib", "disk_mib"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
+    """Power p of the best fit of seconds ~ work ** p (least squares of the logarithms).
+
+    Examples
+    --------
+    >>> round(growth_power([1, 2, 4], [3, 6, 12]), 3)
+    1.0
+    """
+    x, y = np.log(np.asarray(list(work), float)), np.log(np.asarray(list(seconds), float))
+    return float(np.polyfit(x, y, 1)[0]) if len(x) > 1 else float("nan")
+
+
+def full_grid(recipe: Recipe) -> Cost:
+    """All cross-cell experiments of the paper under both label rules, 56 cell types, counted."""
+    base = Fit("deepchrome_average", recipe, ("",), "", "", orientation="gene")
+    correlation = published.rpkm_correlation("aligned")
+    fits = [
+        one
+        for rule in RULES
+        for one in planned_experiments(
+            replace(base, labels=rule), correlation, n_random=10
+        ).values()
+    ]
+    return grid_cost(fits, FULL_TRAIN, FULL_VALID)
+
+
+def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> pd.DataFrame:
+    """Hours of the full grid at the rates of one thread, on 2 and 32 workers and, assumed, a GPU.
+
+    Parameters
+    ----------
+    rows
+        Of ``bench.json``.
+    gpu_teraflops
+        Sustained 10^12 operations a second that a GPU is assumed to reach; nothing is measured.
+
+    Returns
+    -------
+    DataFrame
+        recipe, gene_passes, hours_2, hours_32, hours_gpu.
+
+    Raises
+    ------
+    DataError
+        If training or evaluation with one thread was not measured.
+    """
+    speed = Speed(_one_thread(rows, "train_one"), _one_thread(rows, "evaluate"))
+    assumed = Speed(gpu_teraflops * 1e12 / TRAINING_FLOP, gpu_teraflops * 1e12 / EVALUATION_FLOP)
+    found = []
+    for name, recipe in (("paper", PAPER), ("tuned", TUNED)):
+        cost = full_grid(recipe)
+        hours = {f"hours_{n}": cost.hours(speed, n) for n in WORKERS}
+        hours["hours_gpu"] = cost.hours(assumed)
+        found.append({"recipe": name, "gene_passes": cost.gene_passes, **hours})
+    return pd.DataFrame(found)
+
+
+def _one_thread(rows: pd.DataFrame, name: str) -> float:
+    found = rows[(rows["name"] == name) & (rows["threads"] == 1)]
+    if found.empty:
+        raise DataError(f"{name} was not measured with one thread; run `make bench`")
+    return float(found["ours"].iloc[-1])
+
+
+def _stage(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _rate(value: float | None) -> str:
+    if value is None or np.isnan(value):
+        return "not measured"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None or np.isnan(value) else format(value, form)
+
+
+def _found(path: Path, root: Path | None) -> Path | None:
+    here = Path.cwd()
+    for folder in (root,) if root is not None else (here, *here.parents):
+        if (folder / path).is_file():
+            return folder / path
+    return None

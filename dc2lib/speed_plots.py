@@ -1,0 +1,63 @@
+"""Figures of the benchmarks chapter."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dc2lib.plots import OTHER_COLOURS
+
+INK, ACCENT = OTHER_COLOURS[:2]
+PIECES = {
+    "ingest": "CSV files to store",
+    "linear": "linear baseline,\nfive restarts",
+    "inclusive_epoch": "one epoch\nof Inclusive All",
+    "test_on_rest": "Test-on-Rest,\nevery pair",
+}
+
+
+def ratios(table: pd.DataFrame) -> Figure:
+    """How many times as fast as the plain way, a bar a stage, with a tick at its target.
+
+    Parameters
+    ----------
+    table
+        As from `dc2lib.speed.verdicts`.
+    """
+    fig, axis = plt.subplots(figsize=(6.4, 0.9 + 0.42 * len(table)))
+    places = range(len(table))
+    axis.barh(places, table["ratio"], color=ACCENT, height=0.55)
+    axis.plot(table["target"], places, "|", color=INK, markersize=16, markeredgewidth=2,
+              label="target")
+    for place, ratio in zip(places, table["ratio"], strict=True):
+        axis.annotate(f"{ratio:.1f}", (ratio, place), (4, 0), textcoords="offset points",
+                      va="center", fontsize=9)
+    axis.axvline(1, color=INK, linewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_xlim(0.8, 2.2 * max(table["ratio"].max(), table["target"].max()))
+    axis.set_yticks(places, table["stage"])
+    axis.invert_yaxis()
+    axis.set_xlabel("times as fast as the plain way (log scale)")
+    axis.legend(loc="lower right")
+    return fig
+
+
+def full_size(table: pd.DataFrame) -> Figure:
+    """Seconds against the number of cell types, or of pairs, a panel a piece of work.
+
+    Parameters
+    ----------
+    table
+        As from `dc2lib.speed.scale_table`.  The line is proportional, through the largest size.
+    """
+    names = [name for name in PIECES if name in set(table["piece"])]
+    fig, axes = plt.subplots(1, len(names), figsize=(2.4 * len(names), 2.7), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = table[table["piece"] == name].sort_values("work")
+        last = part.iloc[-1]
+        axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)
+        axis.plot(part["work"], part["seconds"], "o", color=ACCENT, zorder=2)
+        axis.set(title=PIECES[name], xlabel="pairs" if name == "test_on_rest" else "cell types",
+                 ylabel="seconds", xlim=(0, None), ylim=(0, None))
+    return fig

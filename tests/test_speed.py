@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dc2lib import speed, speed_plots
+from dc2lib.errors import DataError
+
+ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,
+         "memory_gib": 23.5, "genes": 900}
+
+
+def row(name, ours, plain=None, **more):
+    ratio = None if plain is None else ours / plain
+    return {"name": name, "ours": ours, "plain": plain, "ratio": ratio, "unit": "genes/s",
+            "share_of_limit": None, "threads": 1, "pairs": 5, "note": "", "work": None} | more
+
+
+def bench_rows():
+    grown = [row(f"growth:csv_to_store:{share}", seconds, work=work, unit="s", note="genes")
+             for share, work, seconds in ((0.25, 100, 1.0), (0.5, 200, 2.0), (1, 400, 4.0))]
+    return [
+        row("csv_to_store", 300.0, 10.0),
+        row("train_one", 10_000.0, 8000.0, share_of_limit=0.25),
+        row("train_one", 16_000.0, 8000.0, threads=2),
+        row("evaluate", 40_000.0, 10_000.0, note="8 models"),
+        row("gpu:train", None, note="not measured: no CUDA device on this machine"),
+        *grown,
+    ]
+
+
+def scale_rows():
+    rows = []
+    for cells in (2, 4):
+        for piece in ("ingest", "linear", "inclusive_epoch"):
+            rows.append({"piece": piece, "cells": cells, "part": 0, "seconds": 3.0 * cells,
+                         "peak_mib": 400.0 + cells, "disk_mib": 10.0 * cells})
+        for part in range(cells // 2):
+            rows.append({"piece": "test_on_rest", "cells": cells, "part": part,
+                         "seconds": 1.0 * cells, "peak_mib": 500.0, "pairs": 2.0 * cells})
+    return rows
+
+
+def written(root, place, rows, name="bench.json"):
+    folder = root / place
+    folder.mkdir(parents=True)
+    (folder / name).write_text(json.dumps({"about": ABOUT, "rows": rows}))
+
+
+def test_the_last_measurement_of_this_machine_comes_first(tmp_path):
+    written(tmp_path, speed.KEPT, bench_rows())
+    kept = speed.measurement("bench.json", tmp_path)
+    assert kept.kept
+    assert kept.sentence() == "kept with the book, 2026-11-22, Toy, 2 cores, 24 GiB, no GPU"
+    written(tmp_path, speed.BUILT, bench_rows())
+    assert not speed.measurement("bench.json", tmp_path).kept
+
+
+def test_a_part_of_a_measurement_does_not_count(tmp_path):
+    written(tmp_path, speed.KEPT, bench_rows())
+    written(tmp_path, speed.BUILT, bench_rows()[:2])
+    assert speed.measurement("bench.json", tmp_path).kept
+
+
+def test_no_measurement_and_a_wrong_one_are_said(tmp_path):
+    with pytest.raises(DataError, match="run make bench"):
+        speed.measurement("bench.json", tmp_path)
+    (tmp_path / speed.BUILT).mkdir()
+    (tmp_path / speed.BUILT / "bench.json").write_text("{}")
+    with pytest.raises(DataError, match="delete it"):
+        speed.measurement("bench.json", tmp_path)
+
+
+def test_stages_stand_beside_their_targets():
+    table = speed.stage_table(pd.DataFrame(bench_rows()))
+    assert table["stage"].tolist() == ["csv_to_store", "train_one", "train_one", "evaluate"]
+    assert table.iloc[1].tolist() == ["train_one", 1, "10,000", "8,000", "genes/s", "1.2", "1.7",
+                                      "25%"]
+    judged = speed.verdicts(pd.DataFrame(bench_rows())).set_index("stage")
+    assert judged["met"].to_dict() == {"csv_to_store": True, "train_one": True, "evaluate": True}
+    assert judged.loc["train_one", "ratio"] == 2.0
+
+
+def test_growth_is_the_power_of_the_work():
+    table = speed.growth(pd.DataFrame(bench_rows()))
+    assert table["work"].tolist() == [100, 200, 400]
+    np.testing.assert_allclose(table["power"], 1.0)
+    assert speed.growth_power([1, 2, 4], [1, 4, 16]) == pytest.approx(2)
+
+
+def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
+    table = speed.scale_table(pd.DataFrame(scale_rows()))
+    pairs = table[table["piece"] == "test_on_rest"].set_index("cells")
+    assert pairs["work"].to_dict() == {2: 4, 4: 16}
+    assert pairs["seconds"].to_dict() == {2: 2.0, 4: 8.0}
+    lacking = speed.scale_table(pd.DataFrame(scale_rows()[:-1]))
+    assert lacking[lacking["piece"] == "test_on_rest"]["cells"].tolist() == [2]
+
+
+def test_hours_follow_from_rates():
+    rows = pd.DataFrame([row("train_one", 1e4), row("evaluate", 1e9)])
+    table = speed.grid_hours(rows, gpu_teraflops=4.745).set_index("recipe")
+    paper = table.loc["paper"]
+    assert paper["gene_passes"] == 5 * table.loc["tuned", "gene_passes"]
+    assert paper["hours_2"] == pytest.approx(paper["gene_passes"] / 1e4 / 2 / 3600, rel=1e-3)
+    assert paper["hours_gpu"] == pytest.approx(paper["gene_passes"] / 1e6 / 3600, rel=0.2)
+    with pytest.raises(DataError, match="train_one"):
+        speed.grid_hours(rows.iloc[1:], 1.0)
+
+
+def test_notes_say_what_was_not_measured():
+    notes = speed.notes(pd.DataFrame(bench_rows()))
+    assert notes["stage"].tolist() == ["evaluate", "gpu:train"]
+
+
+def test_figures_are_drawn_from_their_tables():
+    judged = speed.verdicts(pd.DataFrame(bench_rows()))
+    (axis,) = speed_plots.ratios(judged).axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == judged["stage"].tolist()
+    fig = speed_plots.full_size(speed.scale_table(pd.DataFrame(scale_rows())))
+    assert len(fig.axes) == 4
