@@ -93,8 +93,10 @@ def about_chapter(
 
 def below_title(text: str, block: str) -> str:
     """Return Markdown with a block after its first heading."""
-    head, title, rest = re.split(r"^(# .*\n?)", text, maxsplit=1, flags=re.MULTILINE)
-    return f"{head}{title.rstrip()}\n\n{block}\n{rest}"
+    found = re.search(r"^# .*\n?", text, flags=re.MULTILINE)
+    if found is None:
+        return text
+    return f"{text[: found.start()]}{found[0].rstrip()}\n\n{block}\n{text[found.end() :]}"
 
 
 def reading_minutes(text: str) -> int:

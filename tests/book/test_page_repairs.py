@@ -1,0 +1,114 @@
+"""What stands below a chapter's title, and the repairs of written pages."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+dc2pages = pytest.importorskip("dc2pages")
+dc2book = pytest.importorskip("dc2book")
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
+    "rkJggg=="
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (641.2, "11 min"), (7200, "2.0 h")],
+)
+def test_durations(seconds, words):
+    assert dc2pages.in_words(seconds) == words
+
+
+def test_minutes_to_read_count_prose_only():
+    assert dc2pages.reading_minutes("word " * 200) == 1
+    assert dc2pages.reading_minutes("word " * 201) == 2
+    fenced = "```{figure} a-b.png\n:name: fig-a\n```\n"
+    assert dc2pages.reading_minutes("word " * 200 + "\n" + fenced) == 1
+
+
+def test_the_block_stands_below_the_first_heading():
+    assert dc2pages.below_title("# A\n\nText\n# B\n", "X") == "# A\n\nX\n\nText\n# B\n"
+    assert dc2pages.below_title("(label)=\n# A", "X") == "(label)=\n# A\n\nX\n"
+    assert dc2pages.below_title("No heading.", "X") == "No heading."
+
+
+@pytest.mark.parametrize("where", ["prerequisites", "dc2lib"])
+def test_prerequisites_are_linked_where_they_are_pages(where):
+    named = ["data", "some algebra"]
+    metadata = {where: named if where == "prerequisites" else {"prerequisites": named}}
+    notebook = {"metadata": metadata, "cells": []}
+    run = {"chapter": "a", "data_source": "roadmap", "profile": "quick", "duration": 3}
+    about = dc2pages.about_chapter(notebook, run, {"data"})
+    assert "**You need** {doc}`data`, some algebra" in about
+    assert "data.zip" not in about
+    assert "**To run** 3 s" in about
+
+
+def test_a_chapter_without_prerequisites_or_data_says_so():
+    run = {"chapter": "a", "data_source": None, "profile": "quick", "duration": None, "shows": 1}
+    about = dc2pages.about_chapter({"metadata": {}, "cells": []}, run, set())
+    assert "You need" not in about
+    assert "To run" not in about
+    assert "**Data** none of its own" in about
+    assert "_sources/a-data.zip" in about
+
+
+def test_images_state_their_size(tmp_path):
+    (tmp_path / "a.png").write_bytes(PIXEL)
+    images = '<img alt="x" src="a.png"><img src="b.png"><img src="c.svg" />'
+    text = dc2pages.polished(images, tmp_path)
+    assert text == (
+        '<img alt="x" src="a.png" width="1" height="1" loading="lazy" decoding="async" />'
+        '<img src="b.png"><img src="c.svg" />'
+    )
+    assert dc2pages.polished(text, tmp_path) == text
+
+
+def test_a_figure_opens_its_own_vector_version(tmp_path):
+    one = '<figure><img src="a.png" /><a href="_downloads/1/a.svg">SVG</a></figure>'
+    other = '<figure><img src="b.png" /></figure>'
+    text = dc2pages.polished(one + other, tmp_path)
+    assert text.count("vector-version") == 1
+    assert 'href="_downloads/1/a.svg" title="Open as SVG"><img src="a.png" /></a>' in text
+    assert dc2pages.polished(text, tmp_path) == text
+
+
+def test_markup_that_keeps_people_out_is_repaired(tmp_path):
+    text = dc2pages.polished(
+        '<div role="doc-biblioentry"></div><section id="exercise-content"></section>'
+        '<div id="pst-primary-sidebar" class="x"></div>',
+        tmp_path,
+    )
+    assert text == (
+        '<div role="listitem"></div><section></section>'
+        '<div role="complementary" aria-label="Book" id="pst-primary-sidebar" class="x"></div>'
+    )
+
+
+def test_weights_count_pages_figures_and_what_is_shared(tmp_path):
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "a.css").write_text("x" * 7)
+    (tmp_path / "a.png").write_bytes(b"x" * 11)
+    page = tmp_path / "a.html"
+    image = '<img src="a.png">'
+    page.write_text(f'<link rel="stylesheet" href="_static/a.css?v=1">{image}{image}')
+    weight = dc2pages.page_bytes(page)
+    assert weight == {"page": page.stat().st_size, "figures": 11, "shared": 7}
+
+
+def test_versions_are_named_once_where_all_agree():
+    rows = [{"chapter": name, "versions": {"numpy": "2.0"}} for name in ("a", "b")]
+    assert dc2book.versions_markdown(rows) == "All recorded their results with numpy 2.0."
+    rows.append({"chapter": "c", "versions": {"numpy": "2.1"}})
+    text = dc2book.versions_markdown(rows)
+    assert "- numpy 2.0: a, b" in text
+    assert "- numpy 2.1: c" in text
+    assert dc2book.versions_markdown([]) == ""
