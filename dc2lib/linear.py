@@ -20,7 +20,7 @@ import numpy as np
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.fused_step import compiled
+from dc2lib.fused_step import compiled, signal_table
 from dc2lib.labels import label
 from dc2lib.models import build
 from dc2lib.training import PAPER, Recipe, batches, learning_rate_factor
@@ -63,9 +63,11 @@ class LinearFits:
 
 def mark_means(counts: np.ndarray, transform: str = "raw", block: int = 2048) -> np.ndarray:
     """Mean over the bins of the transformed counts, float32 ``(gene, mark)``."""
-    if transform not in ("raw", "log1p"):
-        raise ValueError(f"unknown transform {transform!r}: expected raw or log1p")
+    table = signal_table(transform)
     means = np.empty((len(counts), counts.shape[2]), np.float32)
+    if counts.dtype == np.uint16:
+        _loops().mean_over_bins(table, np.ascontiguousarray(counts), means)
+        return means
     for start in range(0, len(counts), block):
         part = counts[start : start + block].astype(np.float32)
         means[start : start + block] = (np.log1p(part) if transform == "log1p" else part).mean(1)
@@ -219,7 +221,21 @@ def _valid_auroc(
 
 @cache
 def _loops() -> SimpleNamespace:
-    return SimpleNamespace(descend=compiled(descend), wins=compiled(wins))
+    loops = (descend, mean_over_bins, wins)
+    return SimpleNamespace(**{loop.__name__: compiled(loop) for loop in loops})
+
+
+def mean_over_bins(table: np.ndarray, counts: np.ndarray, means: np.ndarray) -> None:
+    """Mean ``(gene, mark)`` of the signal that the table gives for counts ``(gene, bin, mark)``."""
+    n, bins, marks = counts.shape
+    total = np.zeros(marks)
+    for gene in range(n):
+        total[:] = 0
+        for bin_ in range(bins):
+            for mark in range(marks):
+                total[mark] += table[counts[gene, bin_, mark]]
+        for mark in range(marks):
+            means[gene, mark] = total[mark] / bins
 
 
 def descend(
