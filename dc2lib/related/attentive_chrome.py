@@ -79,14 +79,15 @@ class AttentiveChrome(nn.Module):
         The signal is ``(gene, mark, bin)``, or ``(gene, mark, bin, channel)``.
         """
         signal = signal.unsqueeze(3) if signal.ndim == 3 else signal
-        states = torch.stack([
-            lstm(signal[:, mark])[0] for mark, lstm in enumerate(self.over_bins)
-        ], dim=1)
-        bins = torch.einsum("gmbh,mh->gmb", states, self.bin_context).softmax(-1)
-        marks_in = torch.einsum("gmb,gmbh->gmh", bins, states)
-        mark_states = self.over_marks(marks_in)[0]
+        bins, summaries = [], []
+        for mark, lstm in enumerate(self.over_bins):
+            states = lstm(signal[:, mark])[0]
+            weight = (states @ self.bin_context[mark]).softmax(-1)
+            bins.append(weight)
+            summaries.append(_weighted(weight, states))
+        mark_states = self.over_marks(torch.stack(summaries, dim=1))[0]
         marks = (mark_states @ self.mark_context).softmax(-1)
-        return torch.einsum("gm,gmh->gh", marks, mark_states), bins, marks
+        return _weighted(marks, mark_states), torch.stack(bins, dim=1), marks
 
 
 class JointLSTM(nn.Module):
@@ -106,7 +107,12 @@ class JointLSTM(nn.Module):
         """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
         states = self.over_bins(signal.transpose(1, 2))[0]
         attention = (states @ self.bin_context).softmax(-1)
-        return self.output(torch.einsum("gb,gbh->gh", attention, states))
+        return self.output(_weighted(attention, states))
+
+
+def _weighted(weight: Tensor, states: Tensor) -> Tensor:
+    """States ``(gene, step, unit)`` averaged with weights ``(gene, step)``: ``(gene, unit)``."""
+    return (weight.unsqueeze(1) @ states).squeeze(1)
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:

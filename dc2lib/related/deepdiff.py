@@ -29,6 +29,7 @@ from dc2lib.related.karlic import log_totals
 from dc2lib.training import TUNED, batches, make_optimizer, set_learning_rate
 
 ROWS = 128
+N_JUDGED = 2000
 
 
 class DeepDiff(nn.Module):
@@ -98,6 +99,8 @@ def fit(
 ) -> tuple[Predictor, int]:
     """Train `DeepDiff` on the squared error; keep the epoch of the best validation correlation.
 
+    Epochs are judged on at most `N_JUDGED` validation genes, evenly spaced in the list.
+
     Returns
     -------
     The predictor of log fold change, and its number of parameters.
@@ -110,6 +113,7 @@ def fit(
     optimizer = make_optimizer(model, recipe)
     target = torch.from_numpy((train.change / train.change.std()).astype(np.float32))
     steps = -(-len(train) // recipe.batch_size) * epochs
+    judges = valid.take(slice(None, None, -(-len(valid) // N_JUDGED)))
     best, weights, step = -np.inf, None, 0
     for epoch in range(epochs):
         model.train()
@@ -121,7 +125,7 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             step += 1
-        judged = correlation(_answers(model, valid), valid.change)
+        judged = correlation(_answers(model, judges), judges.change)
         if weights is None or judged > best:
             best = judged
             weights = {k: v.clone() for k, v in model.state_dict().items()}
