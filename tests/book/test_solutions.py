@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from pathlib import Path
 
 import jupytext
@@ -59,6 +60,32 @@ def test_each_solution_needs_the_setup_only(chapter):
 def test_each_main_chapter_ends_with_three_questions(chapter):
     text = (ROOT / "book" / f"{chapter}.md").read_text()
     assert text.count(":::{quiz}") == 3
+
+
+def test_the_teachers_page_lists_every_exercise():
+    texts = [page.read_text() for page in (ROOT / "book").glob("*.md")]
+    labels = re.findall(r"\{exercise\}[^\n]*\n:label: (\S+)", "\n".join(texts))
+    listed = re.findall(r"<(ex-[\w-]+)>", (ROOT / "book" / "teaching.md").read_text())
+    assert sorted(listed) == sorted(labels)
+
+
+def test_solutions_are_folded_on_the_page():
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    from dc2book import hide_solution
+
+    metadata = {"tags": ["solution"]}
+    hide_solution(metadata)
+    assert metadata["tags"] == ["solution", "hide-cell"]
+    assert metadata["mystnb"]["code_prompt_show"] == "Show the code and its result"
+
+
+def test_the_front_page_cites_the_paper_as_the_references_do():
+    front = (ROOT / "book" / "index.md").read_text()
+    (number,) = re.findall(r"eprint\s*= \{([\d.]+)\}", front)
+    for file in ("book/references.bib", "CITATION.cff"):
+        assert number in (ROOT / file).read_text()
+    version = re.findall(r"^version: (\S+)", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert re.findall(r"version = \{(\S+)\}", front) == version
 
 
 def test_the_solutions_of_find_the_error_run(capsys):
