@@ -133,7 +133,7 @@ def finish_pages(app: Sphinx, error: Exception | None) -> None:
     pages = sorted(folder.glob("*.html"))
     for page in pages:
         page.write_text(polished(page.read_text(), folder))
-    table = weight_table(folder, pages)
+    table = weight_table(pages)
     for page in pages:
         text = page.read_text()
         if WEIGHTS in text:
@@ -179,28 +179,24 @@ def page_bytes(page: Path) -> dict[str, int]:
     }
 
 
-def weight_table(folder: Path, pages: list[Path]) -> str:
+def weight_table(pages: list[Path]) -> str:
     """Return the weights of the pages as an HTML table with a sentence on the whole."""
+    weights = {page: page_bytes(page) for page in pages}
+    shown = {page: weight["page"] + weight["figures"] for page, weight in weights.items()}
+    shared = max(weight["shared"] for weight in weights.values())
     rows = []
-    total = 0
-    shared = 0
-    for page in pages:
-        weight = page_bytes(page)
-        total += weight["page"] + weight["figures"]
-        shared = max(shared, weight["shared"])
+    for page, together in sorted(shown.items(), key=lambda item: -item[1]):
+        weight = weights[page]
         found = re.search(r"<title>(.*?)(?: &#8212; .*)?</title>", page.read_text(), re.DOTALL)
         title = " ".join(found[1].split()) if found else page.stem
-        cells = [_megabytes(weight[key]) for key in ("page", "figures")]
-        cells.append(_megabytes(weight["page"] + weight["figures"]))
-        numbers = "".join(f'<td class="text-right"><p>{cell}</p></td>' for cell in cells)
+        sizes = (weight["page"], weight["figures"], together)
+        numbers = "".join(f'<td class="text-right"><p>{_megabytes(n)}</p></td>' for n in sizes)
         rows.append(f'<tr><td><p><a href="{page.name}">{title}</a></p></td>{numbers}</tr>')
-    everything = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    heads = ("page", "HTML", "figures", "together")
+    heads = ("page", "HTML, MB", "figures", "together")
     head = "".join(f'<th class="head"><p>{html.escape(name)}</p></th>' for name in heads)
     return "\n".join([
-        f"<p>All pages and their figures weigh {_megabytes(total)}; scripts and styles, loaded "
-        f"once for the whole book, up to {_megabytes(shared)}; with every file to download the "
-        f"folder holds {_megabytes(everything)}.</p>",
+        f"<p>All pages and their figures weigh {_megabytes(sum(shown.values()))} MB; scripts and "
+        f"styles, loaded once for the whole book, up to {_megabytes(shared)} MB.</p>",
         '<div class="pst-scrollable-table-container"><table class="table">',
         f"<thead><tr>{head}</tr></thead><tbody>",
         *rows,
@@ -239,7 +235,7 @@ def _bytes(folder: Path, names: set[str]) -> int:
 
 
 def _megabytes(number: int) -> str:
-    return f"{number / 1e6:.2f} MB"
+    return f"{number / 1e6:.2f}"
 
 
 def _runs(app: Sphinx) -> list[dict[str, Any]]:

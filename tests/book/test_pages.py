@@ -235,7 +235,7 @@ def test_the_status_page_states_the_weight_of_every_page(html):
     page = (html / "status.html").read_text()
     table = page[page.index("All pages and their figures weigh") :]
     for name in ("index", "chapter", "status", "glossary"):
-        assert re.search(rf'href="{name}.html">[^<]+</a></p></td><td[^>]*><p>0\.\d\d MB', table)
+        assert re.search(rf'href="{name}.html">[^<]+</a></p></td><td[^>]*><p>0\.\d\d<', table)
 
 
 def test_nothing_is_shipped_that_no_page_loads(html):
