@@ -64,7 +64,7 @@ def critical_difference(rankings: Mapping[str, Ranking], titles: Mapping[str, st
     )
     for axis, (name, ranking) in zip(axes[:, 0], rankings.items(), strict=True):
         _critical_difference(axis, ranking, titles, systems)
-        axis.set_title(f"{name}: {ranking.blocks} blocks, critical difference "
+        axis.set_title(f"{name}, {ranking.blocks} block(s): critical difference "
                        f"{ranking.critical:.1f} ranks")
     axes[-1, 0].set_xlabel("mean rank by test AUROC (1 is best)")
     return fig
@@ -113,7 +113,7 @@ def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
                       linewidth=1.3, label=f"{class_} expression")
         axis.axvline(0, color="0.6", linewidth=0.8)
         axis.set_title(mark, color=mark_colour(mark))
-        axis.set(xlabel="kb from the TSS", ylim=(0, None))
+        axis.set(xlabel="kb from the TSS", ylim=(0, 1.15 * bins["attention"].max()))
     for axis in panels[len(names) : -1]:
         axis.set_visible(False)
     axes[0, 0].set_ylabel("attention of a bin")

@@ -82,7 +82,7 @@ def against_others(
     expression: pd.DataFrame,
     system: str,
     **options: int,
-) -> tuple[pd.DataFrame, dict[tuple[str, str], Interval]]:
+) -> tuple[pd.DataFrame, dict[tuple[str, str, str], Interval]]:
     """A system of the marks, the other cell types' expression, and both together; numeric labels.
 
     Returns
@@ -90,7 +90,7 @@ def against_others(
     table
         Columns cell, genes (set of test genes), predictor, estimate, low, high, n.
     gaps
-        By (cell, genes), AUROC of the marks minus that of the other cell types, paired.
+        By (cell, genes, predictor), AUROC of the marks minus that of `OTHERS` or `NEAREST`, paired.
     """
     rows, gaps = [], {}
     for cell in dict.fromkeys(one.trial.cell for one in records):
@@ -122,9 +122,10 @@ def against_others(
                     {"cell": cell, "genes": name, "predictor": predictor, "nearest": nearest}
                     | {"estimate": one.estimate, "low": one.low, "high": one.high, "n": one.n}
                 )
-            gaps[cell, name] = paired_auroc_difference(
-                truth[here], marks[here], rest["test"][here], **options
-            )
+            for predictor in (OTHERS, NEAREST):
+                gaps[cell, name, predictor] = paired_auroc_difference(
+                    truth[here], marks[here], scores[predictor][here], **options
+                )
     return pd.DataFrame(rows), gaps
 
 
@@ -197,7 +198,11 @@ def _enough(truth: np.ndarray) -> bool:
 
 
 def others_by_cell(
-    gaps: Mapping[tuple[str, str], Interval], genes: str
+    gaps: Mapping[tuple[str, str, str], Interval], genes: str, predictor: str = OTHERS
 ) -> dict[str, Interval]:
-    """The gaps on one set of genes, by cell type."""
-    return {cell: gap for (cell, name), gap in gaps.items() if name == genes}
+    """The gaps on one set of genes to one predictor, by cell type."""
+    return {
+        cell: gap
+        for (cell, name, other), gap in gaps.items()
+        if (name, other) == (genes, predictor)
+    }

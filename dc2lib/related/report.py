@@ -187,15 +187,15 @@ def breadth_in_words(differences: dict[str, Interval]) -> str:
     return "; ".join(parts) + "." if parts else "too few genes in the groups to compare."
 
 
-def others_in_words(gaps: dict[str, Interval]) -> str:
-    """Whether the marks beat the other cell types' expression, by cell type."""
-    words = {"better": "beats", "worse": "loses to", "equivalent": "equals"}
+def others_in_words(gaps: dict[str, Interval], other: str = "the other cell types") -> str:
+    """Whether the marks beat expression elsewhere, by cell type."""
+    words = {"better": "beat", "worse": "lose to", "equivalent": "equal"}
     parts = [
-        f"{cell}: the best model of the marks {words.get(compared(gap), 'is not told apart from')} "
-        f"the other cell types ({_signed(gap)} AUROC)"
+        f"{cell}: the marks {words.get(compared(gap), 'are not told apart from')} {other} "
+        f"({_signed(gap)} AUROC)"
         for cell, gap in gaps.items()
     ]
-    return "; ".join(parts)
+    return "; ".join(parts) if parts else "too few genes of either class"
 
 
 def _signed(gap: Interval) -> str:
