@@ -6,3 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   placeholder.hidden = true;
   document.body.append(placeholder);
 });
+// From files a browser refuses to fetch the pages that search results are summarised from.
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+}

@@ -31,6 +31,7 @@ MAX_PAGE_BYTES = 3_000_000
 MAX_BOOK_BYTES = 25_000_000
 MIN_ALT_WORDS = 5
 TABS = 25
+SEARCHED = "chapter"
 INSPECT = """
 (async () => {
   if (window.MathJax && MathJax.startup && MathJax.startup.promise) await MathJax.startup.promise;
@@ -196,8 +197,10 @@ async def _visit_all(
         for width, page in itertools.product(widths, chosen):
             await tab.resize(width)
             await tab.prefer(themes[0] if themes else "light")
-            await tab.open(page.as_uri())
+            searching = page.stem == "search"
+            await tab.open(page.as_uri() + f"?q={SEARCHED}" * searching)
             seen = await _inspect(tab)
+            seen += await _search_problems(tab) if searching else []
             for theme in themes:
                 if shots is not None:
                     await tab.prefer(theme)
@@ -215,6 +218,16 @@ async def _inspect(tab: Tab) -> list[str]:
         return _state_problems(json.loads(await tab.evaluate(INSPECT)))
     except RuntimeError as error:
         return [f"could not be inspected: {error}"]
+
+
+async def _search_problems(tab: Tab) -> list[str]:
+    """Wait for the results of a search; there must be some."""
+    for _ in range(100):
+        if await tab.evaluate("document.querySelectorAll('#search-results li').length"):
+            await asyncio.sleep(0.5)
+            return []
+        await asyncio.sleep(0.1)
+    return [f"the search finds nothing for {SEARCHED!r}"]
 
 
 async def _in_theme(tab: Tab, theme: str, script: str, contrast_only: bool) -> list[str]:
