@@ -21,7 +21,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter reference notebooks data bench pdf compare keep links serve check lint lock \
+.PHONY: help book test chapter reference notebooks data bench scale pdf compare keep links serve check lint lock \
 	env clean distclean
 
 help:  ## say what the targets and variables do
@@ -50,8 +50,11 @@ notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 data: env  ## fetch the Roadmap cell types into the store: [CELLS="E003 E123"] [MIRROR=folder or URL]
 	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)")
 
-bench: env  ## measure speed
+bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench
+
+scale: env  ## the full size by simulation, 56 cell types (half an hour, goes on where it stopped): _build/scale.json
+	@$(PY) -m tools.scale
 
 pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file]
 	@$(PY) -m tools.pdf --output '$(PDF)'

@@ -112,17 +112,16 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        stage, threads, ours, plain, unit, ratio, target, of limit; texts where a number may be
-        absent.
+        stage (with the unit of its rates), threads, ours, plain, ratio, target, of limit; texts
+        where a number may be absent.
     """
     own = rows[~rows["name"].map(_stage).isin(APART)]
     return pd.DataFrame(
         {
-            "stage": own["name"],
-            "threads": own["threads"].astype(int),
+            "stage": own["name"] + ", " + own["unit"],
+            "threads": own["threads"].astype(str),
             "ours": own["ours"].map(_rate),
             "plain": own["plain"].map(_rate),
-            "unit": own["unit"],
             "ratio": own["ratio"].map(lambda ratio: _or_dash(ratio, ".1f")),
             "target": own["name"].map(lambda name: _or_dash(TARGETS.get(name), "g")),
             "of limit": own["share_of_limit"].map(lambda share: _or_dash(share, ".0%")),
@@ -145,11 +144,34 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def notes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Stage, threads (workers for the grid) and note of every row that has one."""
-    noted = rows[(rows["note"] != "") & (rows["name"].map(_stage) != "growth")]
+    """Stage, threads (workers for the grid) and note of every row that has one.
+
+    Those of growth and of the book have tables of their own.
+    """
+    apart = rows["name"].map(_stage).isin(("growth", "book_quick"))
+    noted = rows[(rows["note"] != "") & ~apart]
     return pd.DataFrame(
         {"stage": noted["name"], "threads": noted["threads"].astype(str), "note": noted["note"]}
     )
+
+
+def book_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Seconds of each chapter of the quick book, and of its slowest cells.
+
+    Returns
+    -------
+    chapters : DataFrame
+        chapter, seconds; the slowest first, empty if no quick book was built.
+    cells : DataFrame
+        place, seconds, cell (with what would halve it).
+    """
+    own = rows[rows["name"].str.startswith("book_quick:")]
+    within = own["name"].str.removeprefix("book_quick:")
+    is_cell = within.str.startswith("cell ")
+    chapters = pd.DataFrame({"chapter": within[~is_cell], "seconds": own["ours"][~is_cell]})
+    places = within[is_cell].str.removeprefix("cell ")
+    cells = {"place": places, "seconds": own["ours"][is_cell], "cell": own["note"][is_cell]}
+    return chapters, pd.DataFrame(cells)
 
 
 def growth(rows: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +188,7 @@ def growth(rows: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "what": part["name"].str.split(":").str[1],
-                "work": part["work"],
+                "work": part["work"].astype(int),
                 "unit": part["note"],
                 "seconds": part["ours"],
                 "power": growth_power(part["work"], part["ours"]),

@@ -11,9 +11,9 @@ from dc2lib.plots import OTHER_COLOURS
 INK, ACCENT = OTHER_COLOURS[:2]
 PIECES = {
     "ingest": "CSV files to store",
-    "linear": "linear baseline,\nfive restarts",
-    "inclusive_epoch": "one epoch\nof Inclusive All",
-    "test_on_rest": "Test-on-Rest,\nevery pair",
+    "linear": "linear baseline, five restarts",
+    "inclusive_epoch": "one epoch of Inclusive All",
+    "test_on_rest": "Test-on-Rest, every pair",
 }
 
 
@@ -30,8 +30,9 @@ def ratios(table: pd.DataFrame) -> Figure:
     axis.barh(places, table["ratio"], color=ACCENT, height=0.55)
     axis.plot(table["target"], places, "|", color=INK, markersize=16, markeredgewidth=2,
               label="target")
-    for place, ratio in zip(places, table["ratio"], strict=True):
-        axis.annotate(f"{ratio:.1f}", (ratio, place), (4, 0), textcoords="offset points",
+    ends = table[["ratio", "target"]].max(axis=1)
+    for place, ratio, end in zip(places, table["ratio"], ends, strict=True):
+        axis.annotate(f"{ratio:.1f}", (end, place), (6, 0), textcoords="offset points",
                       va="center", fontsize=9)
     axis.axvline(1, color=INK, linewidth=0.8)
     axis.set_xscale("log")
@@ -39,7 +40,7 @@ def ratios(table: pd.DataFrame) -> Figure:
     axis.set_yticks(places, table["stage"])
     axis.invert_yaxis()
     axis.set_xlabel("times as fast as the plain way (log scale)")
-    axis.legend(loc="lower right")
+    fig.legend(loc="outside upper right")
     return fig
 
 
@@ -51,9 +52,8 @@ def full_size(table: pd.DataFrame) -> Figure:
     table
         As from `dc2lib.speed.scale_table`.  The line is proportional, through the largest size.
     """
-    names = [name for name in PIECES if name in set(table["piece"])]
-    fig, axes = plt.subplots(1, len(names), figsize=(2.4 * len(names), 2.7), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
+    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2))
+    for axis, name in zip(axes.flat, PIECES, strict=True):
         part = table[table["piece"] == name].sort_values("work")
         last = part.iloc[-1]
         axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)

@@ -74,9 +74,10 @@ def test_no_measurement_and_a_wrong_one_are_said(tmp_path):
 
 def test_stages_stand_beside_their_targets():
     table = speed.stage_table(pd.DataFrame(bench_rows()))
-    assert table["stage"].tolist() == ["csv_to_store", "train_one", "train_one", "evaluate"]
-    assert table.iloc[1].tolist() == ["train_one", 1, "10,000", "8,000", "genes/s", "1.2", "1.7",
-                                      "25%"]
+    stages = ["csv_to_store", "train_one", "train_one", "evaluate"]
+    assert table["stage"].tolist() == [f"{stage}, genes/s" for stage in stages]
+    assert table.iloc[1].tolist() == ["train_one, genes/s", "1", "10,000", "8,000", "1.2",
+                                      "1.7", "25%"]
     judged = speed.verdicts(pd.DataFrame(bench_rows())).set_index("stage")
     assert judged["met"].to_dict() == {"csv_to_store": True, "train_one": True, "evaluate": True}
     assert judged.loc["train_one", "ratio"] == 2.0
@@ -112,6 +113,15 @@ def test_hours_follow_from_rates():
 def test_notes_say_what_was_not_measured():
     notes = speed.notes(pd.DataFrame(bench_rows()))
     assert notes["stage"].tolist() == ["evaluate", "gpu:train"]
+
+
+def test_the_quick_book_has_chapters_and_cells():
+    rows = [row("book_quick", 9.0), row("book_quick:audit", 6.0), row("book_quick:data", 3.0),
+            row("book_quick:cell 1", 5.0, note="audit, Scoring: fit(); halved by luck")]
+    chapters, cells = speed.book_tables(pd.DataFrame([*bench_rows(), *rows]))
+    assert chapters["chapter"].tolist() == ["audit", "data"]
+    assert cells.to_numpy().tolist() == [["1", 5.0, "audit, Scoring: fit(); halved by luck"]]
+    assert speed.book_tables(pd.DataFrame(bench_rows()))[0].empty
 
 
 def test_figures_are_drawn_from_their_tables():
