@@ -336,6 +336,9 @@ def test_orders_are_judged_by_the_paired_interval():
     assert table["verdict"].tolist() == ["as published", "reversed", "alike"]
     words = report.orders_in_words(table)
     assert words == "of 3 published orders, 1 as published, 1 alike, 1 reversed"
+    shown = report.orders_table({"numeric": table})
+    assert shown["better > worse"][0] == "DeepChrome > linear regression"
+    assert shown["numeric labels"][2] == "+0.000 [+0.000, +0.000], alike"
     assert ranking.rank_agreement(one, one).estimate == pytest.approx(1)
 
 

@@ -99,20 +99,47 @@ def summary_table(
     for system in sorted(judged.estimate, key=lambda name: -judged.estimate[name]["auroc"]):
         fits = selected(records, system, labels)
         seconds = np.array([one.seconds for one in fits])
+        fastest, slowest = seconds.min(), seconds.max()
         rows.append(
             {"system": ALL[system].title}
-            | {HEADERS[one]: short(judged.interval(system, one)) for one in METRICS}
+            | {HEADERS[one]: half_width(judged.interval(system, one)) for one in METRICS}
             | {
                 "parameters": f"{round(np.mean([one.parameters for one in fits])):,}",
-                "seconds": f"{seconds.mean():.1f} [{seconds.min():.1f}, {seconds.max():.1f}]",
+                "seconds (range)": f"{seconds.mean():.1f} ({fastest:.1f}-{slowest:.1f})",
             }
         )
     return pd.DataFrame(rows)
 
 
-def short(interval: Interval) -> str:
-    """An interval in a narrow table."""
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+def half_width(interval: Interval) -> str:
+    """An estimate with half the width of its interval, for a narrow table."""
+    return f"{interval.estimate:.3f} ± {(interval.high - interval.low) / 2:.3f}"
+
+
+def orders_table(orders: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Published orders beside what is found under each label rule.
+
+    Parameters
+    ----------
+    orders
+        By label rule, from `dc2lib.related.ranking.ordered_as_published`.
+    """
+    first = next(iter(orders.values()))
+    table = pd.DataFrame(
+        {
+            "better > worse": [
+                f"{ALL[better].title} > {ALL[worse].title}"
+                for better, worse in zip(first["better"], first["worse"], strict=True)
+            ],
+            "reported by": first["source"],
+        }
+    )
+    for labels, found in orders.items():
+        table[f"{labels} labels"] = [
+            f"{gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], {verdict}"
+            for gap, verdict in zip(found["difference"], found["verdict"], strict=True)
+        ]
+    return table
 
 
 def block_table(records: Sequence[TrialRecord], labels: str) -> pd.DataFrame:

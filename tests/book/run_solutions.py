@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from tools.chapters import chosen_parameters, read_chapter, read_profile  # noqa: E402
 
 CHAPTERS = ("data", "mnist_visualization", "architectures", "linear_baseline", "cross_cell",
-            "gan_probe", "audit", "ground_truth")
+            "gan_probe", "audit", "ground_truth", "related_work")
 SETUP = {"parameters", "setup"}
 
 
