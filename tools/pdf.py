@@ -31,6 +31,7 @@ from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject
 from tools.browser import BROWSERS, Tab, find_browser, open_tab
 from tools.chapters import page_names
 from tools.errors import BuildError
+from tools.publish import publication_url, repository_url
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("_build") / "deepchrome2-book.pdf"
@@ -324,6 +325,11 @@ def title_facts(root: Path, html: Path) -> list[str]:
     facts.append(f"Version {dc2lib.__version__}, pages made on {date}")
     if rows:
         facts.append(f"Profile {', '.join(profiles)}; data: {', '.join(sources)}")
+    addresses = (
+        publication_url(config["html"].get("baseurl") or "", os.environ),
+        repository_url(config["repository"].get("url") or "", os.environ),
+    )
+    facts += filter(None, addresses)
     facts.append(
         "An independent companion of the paper DeepChrome 2.0 by Saurav Kadavath, Samuel Paradis "
         "and Jacob Yeung (arXiv:2209.11923)"

@@ -85,16 +85,8 @@ def is_newer(file, folder):
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    """Pages of a book of one chapter and prose, made with the repository's configuration."""
-    pytest.importorskip("jupyter_book")
-    root = written_book(tmp_path_factory.mktemp("book"))
-    return stage.build_book(root, {"chapter": executed_chapter(root)}).parent
-
-
-@pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """Root of the same book where the addresses are set."""
+    """Root of a book of one chapter and prose with the repository's configuration and addresses."""
     pytest.importorskip("jupyter_book")
     root = written_book(tmp_path_factory.mktemp("published"))
     config = yaml.safe_load((root / "_config.yml").read_text())
@@ -103,6 +95,12 @@ def published(tmp_path_factory):
     (root / "_config.yml").write_text(yaml.safe_dump(config))
     stage.build_book(root, {"chapter": executed_chapter(root)})
     return root
+
+
+@pytest.fixture(scope="module")
+def html(published):
+    """Its pages."""
+    return published / "_build" / "html"
 
 
 def written_book(root):
@@ -253,14 +251,7 @@ def links_to(page, text):
     return {link for link in re.findall(r'href="([^"]+)"', page) if text in link}
 
 
-def test_without_addresses_no_page_leads_to_a_repository(html):
-    for page in pages(html):
-        for name in ("mybinder", "colab.research", "/edit/", "github.com/someone"):
-            assert name not in page.read_text()
-
-
-def test_with_an_address_launch_and_edit_links_lead_to_files_that_exist(published):
-    html = published / "_build" / "html"
+def test_with_an_address_launch_and_edit_links_lead_to_files_that_exist(published, html):
     page = (html / "chapter.html").read_text()
     (colab,) = links_to(page, "colab")
     base = "https://colab.research.google.com/github/someone/deepchrome-book/blob/gh-pages/"
@@ -277,13 +268,13 @@ def test_with_an_address_launch_and_edit_links_lead_to_files_that_exist(publishe
     assert not links_to((html / "glossary.html").read_text(), "mybinder")
 
 
-def test_with_an_address_notebooks_install_from_it(published):
-    notebook = (published / "_build" / "html" / "_sources" / "chapter.ipynb").read_text()
+def test_with_an_address_notebooks_install_from_it(html):
+    notebook = (html / "_sources" / "chapter.ipynb").read_text()
     assert f"git+{REPOSITORY}" in notebook
 
 
-def test_with_an_address_of_the_pages_each_names_its_own(published):
-    page = (published / "_build" / "html" / "chapter.html").read_text()
+def test_with_an_address_of_the_pages_each_names_its_own(html):
+    page = (html / "chapter.html").read_text()
     assert f'<link rel="canonical" href="{PUBLICATION}chapter.html"' in page
 
 

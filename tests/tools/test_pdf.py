@@ -125,3 +125,22 @@ def test_without_chromium_the_error_says_what_to_install(html, monkeypatch):
     monkeypatch.setattr(pdf, "find_browser", lambda: None)
     with pytest.raises(BuildError, match="apt install chromium"):
         pdf.print_book(html, ["first"], FACTS)
+
+
+def test_the_title_page_says_what_the_book_ran_on(html, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/book")
+    (tmp_path / "_config.yml").write_text(
+        "title: T\nauthor: A\nrepository: {url: ''}\nhtml: {baseurl: ''}\n"
+    )
+    (html / "index.html").write_text("x")
+    try:
+        facts = pdf.title_facts(tmp_path, html)
+        (tmp_path / "_build").mkdir()
+        row = '[{"profile": "quick", "data_source": "roadmap"}]'
+        (tmp_path / "_build" / "results.json").write_text(row)
+        assert "Profile quick; data: roadmap" in pdf.title_facts(tmp_path, html)
+    finally:
+        (html / "index.html").unlink()
+    assert facts[:2] == ["T", "A"]
+    assert "https://someone.github.io/book/" in facts
+    assert "https://github.com/someone/book" in facts
