@@ -22,6 +22,7 @@ from dc2lib.attribution.pictures import (
     rise,
 )
 from dc2lib.attribution.scores import (
+    above_chance,
     rank_correlation,
     recovery,
     seeds_interval,
@@ -262,6 +263,13 @@ def test_interval_over_seeds() -> None:
     exact = reported([True] * 3 + [False] * 7)
     same = seeds_interval([1.0] * 3 + [0.0] * 7)
     assert (same.low, same.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_above_chance_is_a_sign_test() -> None:
+    assert above_chance([0.6] * 6)  # 1 / 64
+    assert not above_chance([0.6] * 5)  # 1 / 32
+    assert not above_chance([1.0] * 5 + [0.5])
+    assert above_chance([1.0] * 9 + [0.0])  # 11 / 1,024
 
 
 def test_similarity_ignores_sign_and_scale() -> None:

@@ -183,18 +183,18 @@ def test_score_difference_by_hand() -> None:
     assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
 
 
-def _row(method: str, low: float, untrained: float = 0.5, aspect: str = "marks") -> dict:
-    return {"rule": "two_marks", "method": method, "aspect": aspect, "low": low,
+def _row(method: str, shown: bool, untrained: float = 0.5, rule: str = "two_marks") -> dict:
+    return {"rule": rule, "method": method, "aspect": "marks", "shown": shown,
             "value": 1.0, "untrained": untrained}  # fmt: skip
 
 
 def test_words() -> None:
-    good, bad = _row("saliency", 0.6), _row("gan_probe", 0.2, 0.95)
+    good, bad = _row("saliency", True), _row("gan_probe", False, 0.95)
     assert words.recovered_in_words(pd.DataFrame([good])) == (
         "saliency shows what it can be asked for in every world"
     )
-    said = words.recovered_in_words(pd.DataFrame([good, bad]))
-    assert said.endswith("not above chance somewhere: GAN probe (marks, two marks)")
+    said = words.recovered_in_words(pd.DataFrame([good, bad, bad | {"rule": "position"}]))
+    assert said.endswith("not above chance somewhere: GAN probe (marks: two marks and position)")
     assert words.recovered_in_words(pd.DataFrame([bad])).startswith("no method shows")
     assert words.blind_in_words(pd.DataFrame([good])).startswith("no method names")
     assert words.blind_in_words(pd.DataFrame([good, bad])).endswith("GAN probe (two marks)")

@@ -9,7 +9,13 @@ import pandas as pd
 from scipy import stats
 
 from dc2lib.attribution.replicates import Replicate
-from dc2lib.attribution.scores import recovery, seeds_interval, similarity, truth_of
+from dc2lib.attribution.scores import (
+    above_chance,
+    recovery,
+    seeds_interval,
+    similarity,
+    truth_of,
+)
 from dc2lib.attribution.silence import STATISTICS, Threshold, calibrate, reported
 from dc2lib.scoring import auroc
 from dc2lib.statistics import Interval
@@ -39,8 +45,8 @@ def recovery_table(
     Returns
     -------
     DataFrame
-        Columns rule, method, aspect, value, low, high, n, untrained, untrained_low,
-        untrained_high.
+        Columns rule, method, aspect, value, low, high, n, shown (whether the scores are above
+        chance), untrained, untrained_low, untrained_high.
     """
     by = ["rule", "method", "aspect"]
     other = {key: group["value"] for key, group in scores(untrained, marks).groupby(by)}
@@ -50,6 +56,7 @@ def recovery_table(
         rows.append(
             dict(zip(by, key, strict=True))
             | {"value": found.estimate, "low": found.low, "high": found.high, "n": found.n}
+            | {"shown": above_chance(group["value"])}
             | {"untrained": blind.estimate, "untrained_low": blind.low,
                "untrained_high": blind.high}
         )

@@ -72,12 +72,12 @@ class Effort:
         Generated signals that the GAN probe keeps of each class.
     """
 
-    n_genes: int = 150
+    n_genes: int = 100
     ig_steps: int = 16
     window: int = 10
     starts: int = 4
-    deepchrome_steps: int = 200
-    steps: int = 100
+    deepchrome_steps: int = 150
+    steps: int = 60
     keep: int = 100
 
 

@@ -38,7 +38,7 @@ from dc2lib.training import TUNED
 
 SPLITS = (0.5, 0.2, 0.3)
 CLASSIFIER = replace(TUNED, learning_rate=1e-3)
-ATTENTIVE = replace(TUNED, learning_rate=5e-3)
+ATTENTIVE = replace(TUNED, learning_rate=1e-2, batch_size=64)
 ATTENTIVE_BINS, ATTENTIVE_HIDDEN = 25, 16
 FIELDS = ("strength", "evidence", "direction", "pairs")
 
@@ -72,7 +72,7 @@ class Plan:
     epochs: int = 6
     attentive_epochs: int = 4
     training: str = "labels"
-    gan_steps: int = 300
+    gan_steps: int = 250
     n_pool: int = 4000
     effort: Effort = field(default_factory=Effort)
 

@@ -110,6 +110,13 @@ def seeds_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(total / n, low, high, n)
 
 
+def above_chance(values: Sequence[float], chance: float = 0.5, level: float = 0.025) -> bool:
+    """Whether more seeds score above chance than blind guessing reaches so often (a sign test)."""
+    values = np.asarray(values, dtype=np.float64)
+    above = int((values > chance).sum())
+    return bool(stats.binom.sf(above - 1, len(values), 0.5) <= level)
+
+
 def similarity(first: Picture, second: Picture) -> float:
     """Spearman correlation of two pictures' absolute values, map by map (or mark by mark).
 

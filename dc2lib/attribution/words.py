@@ -19,7 +19,7 @@ def recovered_in_words(table: pd.DataFrame) -> str:
 
     `table` is that of `dc2lib.attribution.grades.recovery_table`.
     """
-    failed = table[table["low"] <= CHANCE]
+    failed = table[~table["shown"].astype(bool)]
     everywhere = [m for m in dict.fromkeys(table["method"]) if m not in set(failed["method"])]
     first = (
         f"{_named(everywhere)} show{'s' if len(everywhere) == 1 else ''} what "
@@ -30,10 +30,10 @@ def recovered_in_words(table: pd.DataFrame) -> str:
     if failed.empty:
         return first
     parts = [
-        f"{SHORT[method]} ({joined(_places(group))})"
+        f"{SHORT[method]} ({_places(group)})"
         for method, group in failed.groupby("method", sort=False)
     ]
-    return f"{first}; not above chance somewhere: {'; '.join(parts)}"
+    return f"{first}; not above chance somewhere: {', '.join(parts)}"
 
 
 def blind_in_words(table: pd.DataFrame) -> str:
@@ -100,8 +100,11 @@ def power_in_words(planted: pd.DataFrame, statistic: str) -> str:
     return words
 
 
-def _places(group: pd.DataFrame) -> list[str]:
-    return [f"{row.aspect}, {row.rule.replace('_', ' ')}" for row in group.itertuples()]
+def _places(group: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{aspect}: {joined(_rules(part))}"
+        for aspect, part in group.groupby("aspect", sort=False)
+    )
 
 
 def _rules(group: pd.DataFrame) -> list[str]:
