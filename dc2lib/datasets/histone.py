@@ -299,9 +299,9 @@ def _per_gene(values: object, name: str, n_genes: int, cell: str, dtype: type) -
 
 
 def _check_unique(gene_id: np.ndarray, cell: str) -> None:
-    ids, times = np.unique(gene_id, return_counts=True)
-    if len(ids) == len(gene_id):
+    if len(set(gene_id.tolist())) == len(gene_id):
         return
+    ids, times = np.unique(gene_id, return_counts=True)
     raise DataError(
         f"{cell}: gene {ids[times > 1][0]} comes {times.max()} times; give each gene once."
     )

@@ -166,8 +166,10 @@ def assemble(
     gene_id = np.concatenate([tables[split].gene_id for split in SPLITS])
     label = np.concatenate([tables[split].label for split in SPLITS])
     split = np.repeat(SPLITS, [len(tables[split].gene_id) for split in SPLITS])
-    keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
-    if repeated:
+    if len(set(gene_id.tolist())) == len(gene_id):
+        repeated = []
+    else:
+        keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
     expression = {} if rpkm is None else rpkm.join(cell, gene_id)
     dataset = HistoneDataset.from_arrays(

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,13 +114,16 @@ def write_cell(
     with (
         temporary_folder(folder, dataset.cell) as temporary,
         explain_full_disk(folder, needed),
-        ThreadPoolExecutor(1) as beside,
+        ThreadPoolExecutor(2) as beside,
     ):
         content = beside.submit(lambda: dataset.fingerprint)
-        arrays = {
-            name: _write_array(temporary / f"{name}.npy", getattr(dataset, name))
+        written = {
+            name: _write_array(temporary / f"{name}.npy", getattr(dataset, name), beside)
             for name in PER_GENE
             if getattr(dataset, name) is not None
+        }
+        arrays = {
+            name: {**about, "sha256": digest.result()} for name, (about, digest) in written.items()
         }
         meta = {
             "format_version": FORMAT_VERSION,
@@ -253,14 +256,23 @@ def _size(dataset: HistoneDataset, name: str) -> int:
     return 0 if values is None else values.nbytes
 
 
-def _write_array(path: Path, values: np.ndarray) -> dict[str, object]:
+def _write_array(
+    path: Path, values: np.ndarray, beside: Executor
+) -> tuple[dict[str, object], Future[str]]:
+    """Write one array; what describes it, and its file's digest once another thread has it."""
+    values = np.ascontiguousarray(values)
     with open(path, "wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-    return {
-        "shape": list(values.shape),
-        "dtype": values.dtype.str,
-        "sha256": _file_digest(path),
-    }
+        np.lib.format.write_array(file, values, allow_pickle=False)
+    header = path.stat().st_size - values.nbytes
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read(header))
+    about = {"shape": list(values.shape), "dtype": values.dtype.str}
+    return about, beside.submit(_digest_with, digest, values)
+
+
+def _digest_with(digest: hashlib._Hash, values: np.ndarray) -> str:
+    digest.update(values.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path) -> str:
