@@ -28,6 +28,7 @@ METHODS = {
     "discriminator_loss": "class optimisation (b), with discriminator",
     "distance_loss": "class optimisation (c), near the start",
     "gan_probe": "GAN probe",
+    "real_favourites": "the probe among real genes",
     "saliency": "saliency",
     "integrated_gradients": "integrated gradients",
     "window_ablation": "ablation of windows",
@@ -40,6 +41,7 @@ SHORT = {
     "discriminator_loss": "loss (b)",
     "distance_loss": "loss (c)",
     "gan_probe": "GAN probe",
+    "real_favourites": "probe, perfect GAN",
     "saliency": "saliency",
     "integrated_gradients": "integrated gradients",
     "window_ablation": "window ablation",
@@ -83,17 +85,20 @@ class Effort:
 
 @dataclass(frozen=True)
 class Generated:
-    """What the probes of one kind of signal share: generated signals and a discriminator.
+    """What the probes of one kind of signal share.
 
     Attributes
     ----------
     pool
         Generated signals, float32 ``(sample, mark, bin)``.
+    real
+        Signals that the GAN learned from, ``(gene, mark, bin)``: what a perfect generator makes.
     discriminator
         Logits ``(sample,)``, positive for real signals.
     """
 
     pool: np.ndarray
+    real: np.ndarray
     discriminator: nn.Module
 
 
@@ -122,12 +127,17 @@ def all_pictures(
     chosen = np.random.default_rng(seed).permutation(len(signals))[: effort.n_genes]
     genes, mean = signals[np.sort(chosen)], signals.mean(0)
     log_odds = classifier_log_odds(classifier, generated.pool)
+    favourites = {
+        name: pictures.picture_of_sampled(pool, odds, min(effort.keep, len(odds) // 4), marks)
+        for name, pool, odds in (
+            ("gan_probe", generated.pool, log_odds),
+            ("real_favourites", generated.real, classifier_log_odds(classifier, generated.real)),
+        )
+    }
     return {
         "deepchrome_recipe": deepchrome_picture(classifier, genes.shape[1:], effort, seed),
         **optimised_pictures(classifier, generated, log_odds, effort, seed, genes.max()),
-        "gan_probe": pictures.picture_of_sampled(
-            generated.pool, log_odds, min(effort.keep, len(log_odds) // 4), marks
-        ),
+        **favourites,
         **local_pictures(classifier, genes, mean, effort),
     }
 

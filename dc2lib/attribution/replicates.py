@@ -240,7 +240,9 @@ def generated_like(
         discriminator_learning_rate=5e-4, averaging=0.99,
     )  # fmt: skip
     fit = histone_probe.kept_histone_gan(signals, recipe=recipe, seed=seed, home=home)
-    return Generated(generate(fit.generator, n_pool, seed=seed), fit.discriminator)
+    return Generated(
+        generate(fit.generator, n_pool, seed=seed), signals[:n_pool], fit.discriminator
+    )
 
 
 def plan_key(plan: Plan) -> str:
