@@ -487,6 +487,11 @@ def test_open_questions_of_a_study(small_study):
         small_study.records, expression, ["karlic"], n_resamples=20
     )
     assert set(table["group"]) <= set(breadth.GROUPS) and (table["estimate"] > 0.7).all()
+    booster = report.selected(small_study.records, "boosting", "numeric", "A")[0]
+    trained = questions.trained_by_breadth(booster, expression, n_resamples=20)
+    assert trained["genes"].nunique() <= 1 and set(trained["tested_on"]) <= {"broad", "narrow"}
+    if len(trained):
+        assert "trained on" in report.training_in_words(trained)
     beside, gaps = questions.against_others(
         small_study.records, expression, "karlic", n_resamples=20
     )

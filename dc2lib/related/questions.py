@@ -10,6 +10,7 @@ import pandas as pd
 
 from dc2lib.labels import label
 from dc2lib.related import breadth
+from dc2lib.related.contract import genes_of
 from dc2lib.related.report import probabilities_of, selected
 from dc2lib.related.splits import SPLITS
 from dc2lib.related.study import Trial, TrialRecord, run_trials
@@ -75,6 +76,64 @@ def by_breadth(
                 )
                 differences[cell] = breadth.difference_of(high, low)
     return pd.DataFrame(rows), differences
+
+
+def trained_by_breadth(
+    record: TrialRecord, expression: pd.DataFrame, **options: int
+) -> pd.DataFrame:
+    """A system trained on broadly or narrowly expressed genes only, tested on both kinds.
+
+    Future work of DeepChrome 2.0.  Broad: above the median in three quarters of the
+    other cell types or more; narrow: in a quarter or fewer.  All training sets hold equally many
+    genes; ``drawn`` takes them from all.
+
+    Parameters
+    ----------
+    record
+        A fit whose system, setting, cell type and seed are used.
+
+    Returns
+    -------
+    DataFrame
+        Columns trained_on, tested_on, auroc (an `Interval`), genes (for training), positives
+        (their share); without the sets that lack genes of either class.
+    """
+    trial = record.trial
+    dataset = trial.dataset()
+    genes = {split: genes_of(dataset, trial.labels, split) for split in SPLITS_OF_GENES}
+    kinds = {
+        split: breadth_kinds(expression, trial.cell, dataset.take(split).gene_id)
+        for split in ("train", "test")
+    }
+    n = min(int(here.sum()) for here in kinds["train"].values())
+    rng = np.random.default_rng(trial.seed)
+    pools = {kind: np.flatnonzero(here) for kind, here in kinds["train"].items()}
+    pools["drawn"] = np.arange(len(genes["train"]))
+    rows = []
+    for trained_on, pool in pools.items():
+        chosen = genes["train"].take(np.sort(rng.choice(pool, n, replace=False)))
+        if not _enough(chosen.label):
+            continue
+        fitted = ALL[trial.system].fit(chosen, genes["valid"], dict(trial.setting), trial.seed)
+        scores = fitted.score(genes["test"].counts)
+        for tested_on, here in kinds["test"].items():
+            truth = genes["test"].label[here]
+            if _enough(truth):
+                one = bootstrap_auroc(truth, scores[here], **options)
+                rows.append(
+                    {"trained_on": trained_on, "tested_on": tested_on, "auroc": one, "genes": n}
+                    | {"positives": float(chosen.label.mean())}
+                )
+    return pd.DataFrame(rows, columns=["trained_on", "tested_on", "auroc", "genes", "positives"])
+
+
+def breadth_kinds(
+    expression: pd.DataFrame, cell: str, genes: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Masks ``(gene,)`` of the broadly and the narrowly expressed genes."""
+    count = breadth.breadth(expression, cell, genes)
+    group = breadth.breadth_group(count, expression.shape[1] - 1)
+    return {"broad": np.isin(group, BROAD), "narrow": np.isin(group, NARROW)}
 
 
 def against_others(

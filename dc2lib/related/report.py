@@ -214,6 +214,27 @@ def breadth_in_words(differences: dict[str, Interval]) -> str:
     return "; ".join(parts) + "." if parts else "too few genes in the groups to compare."
 
 
+def training_in_words(table: pd.DataFrame) -> str:
+    """Whether training on broadly expressed genes suits broadly expressed test genes."""
+    found = {(row.trained_on, row.tested_on): row.auroc for row in table.itertuples()}
+    parts = [
+        f"trained on {kind} genes, the AUROC is "
+        + " and ".join(
+            f"{short(found[kind, other])} on {other} ones"
+            for other in ("broad", "narrow")
+            if (kind, other) in found
+        )
+        for kind in ("broad", "narrow")
+        if any((kind, other) in found for other in ("broad", "narrow"))
+    ]
+    return "; ".join(parts) if parts else "too few genes of either class to train on"
+
+
+def short(interval: Interval) -> str:
+    """An interval in a sentence."""
+    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
 def others_in_words(gaps: dict[str, Interval], other: str = "the other cell types") -> str:
     """Whether the marks beat expression elsewhere, by cell type."""
     words = {"better": "beat", "worse": "lose to", "equivalent": "equal"}
