@@ -195,9 +195,13 @@ def check_size(size: int, name: str) -> None:
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
+    if path.stat().st_size == 0:
+        return b""
     with open(path, "rb") as file:
-        empty = path.stat().st_size == 0
-        return b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if not hasattr(mmap, "MAP_POPULATE"):
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        all_pages_at_once = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        return mmap.mmap(file.fileno(), 0, flags=all_pages_at_once, prot=mmap.PROT_READ)
 
 
 def _names() -> list[str]:
