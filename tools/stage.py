@@ -162,7 +162,7 @@ def _status(executed: Mapping[str, Path]) -> bytes:
 
 def _parameters(root: Path) -> bytes:
     content = {"parameters": parameter_tables(root), "costs": costs(root)}
-    return json.dumps(content, sort_keys=True).encode()
+    return json.dumps(content).encode()
 
 
 def _yaml(content: Mapping[str, Any]) -> bytes:
