@@ -69,7 +69,8 @@ class Measurement:
         device = "no GPU" if accelerator == "none" else accelerator
         return (
             f"{which}, {self.about['date'][:10]}, {self.about['processor']}, "
-            f"{self.about['cores']} cores, {self.about['memory_gib']:.0f} GiB, {device}"
+            f"{self.about['cores']} cores, {self.about['memory_gib']:.0f} GiB, {device}, "
+            f"load by other work {self.about['load']:.1f}"
         )
 
 

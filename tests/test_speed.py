@@ -8,7 +8,7 @@ from dc2lib import speed, speed_plots
 from dc2lib.errors import DataError
 
 ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,
-         "memory_gib": 23.5, "genes": 900}
+         "load": 0.5, "memory_gib": 23.5, "genes": 900}
 
 
 def row(name, ours, plain=None, **more):
@@ -52,7 +52,8 @@ def test_the_last_measurement_of_this_machine_comes_first(tmp_path):
     written(tmp_path, speed.KEPT, bench_rows())
     kept = speed.measurement("bench.json", tmp_path)
     assert kept.kept
-    assert kept.sentence() == "kept with the book, 2026-11-22, Toy, 2 cores, 24 GiB, no GPU"
+    assert kept.sentence() == ("kept with the book, 2026-11-22, Toy, 2 cores, 24 GiB, no GPU, load"
+                               " by other work 0.5")
     written(tmp_path, speed.BUILT, bench_rows())
     assert not speed.measurement("bench.json", tmp_path).kept
 

@@ -66,7 +66,7 @@ def find_stages() -> dict[str, Stage]:
 
 
 def machine() -> dict[str, object]:
-    """Processor, cores, memory, accelerator and versions of this machine."""
+    """Processor, cores, memory, accelerator, load by other work, and versions of this machine."""
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
@@ -74,6 +74,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "accelerator": accelerator,
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
     }
