@@ -20,8 +20,8 @@ from dc2lib.training import signal_tensor
 
 CANDIDATES: tuple[Setting, ...] = (
     {"learning_rate": 2e-3},
-    {"learning_rate": 4e-3},
     {"learning_rate": 1e-3},
+    {"learning_rate": 4e-3},
 )
 
 
