@@ -86,4 +86,10 @@ def test_the_closure_follows_requirements():
 
 def test_every_extra_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) == {"book", "test", "cluster", "attribution"}
+    assert set(project["optional-dependencies"]) == {
+        "attribution",
+        "book",
+        "cluster",
+        "pages",
+        "test",
+    }
