@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.chapters import COMMON, Chapter, find_chapters, read_profile
+from tools.chapters import COMMON, Chapter, chosen_parameters, find_chapters, read_profile
 
 PROFILES = ("smoke", "quick", "paper")
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
@@ -53,11 +53,16 @@ def title(chapter: Chapter) -> str:
 def costs(root: Path) -> list[dict[str, Any]]:
     """Return how long each chapter took when it was last executed, by profile and data source.
 
-    Taken from the executions that are kept in ``_build``, and for profiles that were not executed
-    here from the committed reference run; only the newest of each kind.
+    Taken from the executions that are kept in ``_build`` and ran with a profile's own parameters,
+    and for profiles that were not executed here from the committed reference run; only the newest
+    of each kind.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
+    chapters = find_chapters(root)
+    settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
     for run in sorted(_runs(root), key=lambda run: run["started"]):
+        if not _is_of_profile(run, chapters, settings):
+            continue
         newest[run["chapter"], run["profile"]] = {
             "chapter": run["chapter"],
             "profile": run["profile"],
@@ -89,6 +94,21 @@ def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[d
             {"name": name, "meaning": said.get(name, ""), "default": default, "values": values}
         )
     return rows
+
+
+def _is_of_profile(
+    run: Mapping[str, Any],
+    chapters: Mapping[str, Chapter],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> bool:
+    """Return whether a chapter ran with exactly the parameters that its profile gives it now."""
+    chapter = chapters.get(run["chapter"])
+    if chapter is None or run["profile"] not in settings:
+        return False
+    given = chosen_parameters(chapter, run["profile"], settings[run["profile"]], "")
+    wanted = {**chapter.parameters, **given}
+    used = run.get("parameters", {})
+    return all(used.get(name) == wanted[name] for name in wanted if name not in SET_BY_BUILD)
 
 
 def _runs(root: Path) -> Iterator[dict[str, Any]]:

@@ -158,6 +158,7 @@ def executed_chapter(root):
         "data_source": "simulated",
         "hash": "0123456789abcdef",
         "seeds": {"seed": 5},
+        "parameters": {"n_genes": 400},
         "started": 1.7e9,
         "duration": 12.5,
     }

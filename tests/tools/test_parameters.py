@@ -43,7 +43,10 @@ def test_the_table_shows_each_parameter(book):
 def write_run(book, chapter, key, **about):
     folder = book / "_build" / "executed" / chapter / key
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"chapter": chapter, **about}))
+    parameters = {"profile": about["profile"], "data": "simulated", "seed": 0, "rate": 0.5}
+    parameters |= {"words": "", **about.pop("given", {})}
+    run = {"chapter": chapter, "parameters": parameters, **about}
+    (folder / "run.json").write_text(json.dumps(run))
 
 
 def test_the_newest_execution_of_each_profile_counts(book):
@@ -64,6 +67,15 @@ def test_the_newest_execution_of_each_profile_counts(book):
     text = costs_markdown(found)
     row = "| `first` | 7 s (Roadmap cell types) | 11 min (Roadmap cell types, reference run) |"
     assert row in text
+
+
+def test_an_execution_with_other_parameters_does_not_count(book):
+    about = {"profile": "smoke", "data_source": "simulated"}
+    write_run(book, "first", "aa", started=1, duration=7, **about)
+    write_run(book, "first", "ab", started=2, duration=99, given={"rate": 0.9}, **about)
+    write_run(book, "gone", "ac", started=3, duration=1, **about)
+    write_run(book, "first", "ad", started=4, duration=1, profile="gone", data_source=None)
+    assert [cost["seconds"] for cost in costs(book)] == [7]
 
 
 def test_before_anything_ran_the_page_says_so(book):
