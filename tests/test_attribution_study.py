@@ -190,12 +190,15 @@ def _row(method: str, shown: bool, untrained: float = 0.5, rule: str = "two_mark
 
 def test_words() -> None:
     good, bad = _row("saliency", True), _row("gan_probe", False, 0.95)
-    assert words.recovered_in_words(pd.DataFrame([good])) == (
+    assert words.complete_in_words(pd.DataFrame([good])) == (
         "saliency shows what it can be asked for in every world"
     )
-    said = words.recovered_in_words(pd.DataFrame([good, bad, bad | {"rule": "position"}]))
-    assert said.endswith("not above chance somewhere: GAN probe (marks: two marks and position)")
-    assert words.recovered_in_words(pd.DataFrame([bad])).startswith("no method shows")
+    said = words.missing_in_words(pd.DataFrame([good, bad, bad | {"rule": "position"}]))
+    assert said == "GAN probe (marks: two marks and position)"
+    assert words.missing_in_words(pd.DataFrame([good])) == "nothing"
+    assert words.complete_in_words(pd.DataFrame([bad])).startswith("no method shows")
+    both = pd.DataFrame([good, good | {"method": "mark_ablation"}])
+    assert words.complete_in_words(both).startswith("saliency and mark ablation show what they")
     assert words.blind_in_words(pd.DataFrame([good])).startswith("no method names")
     assert words.blind_in_words(pd.DataFrame([good, bad])).endswith("GAN probe (two marks)")
     null = pd.DataFrame(

@@ -14,26 +14,28 @@ CHANCE = 0.5
 HIGH = 0.9
 
 
-def recovered_in_words(table: pd.DataFrame) -> str:
-    """Which methods show every aspect in every world above chance, and where the others fail.
+def complete_in_words(table: pd.DataFrame) -> str:
+    """Which methods show every aspect in every world above chance.
 
     `table` is that of `dc2lib.attribution.grades.recovery_table`.
     """
+    failed = set(table.loc[~table["shown"].astype(bool), "method"])
+    everywhere = [method for method in dict.fromkeys(table["method"]) if method not in failed]
+    if not everywhere:
+        return "no method shows what it can be asked for in every world"
+    if len(everywhere) == 1:
+        return f"{_named(everywhere)} shows what it can be asked for in every world"
+    return f"{_named(everywhere)} show what they can be asked for in every world"
+
+
+def missing_in_words(table: pd.DataFrame) -> str:
+    """What methods do not show above chance: ``GAN probe (marks: two marks)``."""
     failed = table[~table["shown"].astype(bool)]
-    everywhere = [m for m in dict.fromkeys(table["method"]) if m not in set(failed["method"])]
-    first = (
-        f"{_named(everywhere)} show{'s' if len(everywhere) == 1 else ''} what "
-        f"{'it' if len(everywhere) == 1 else 'they'} can be asked for in every world"
-        if everywhere
-        else "no method shows what it can be asked for in every world"
-    )
-    if failed.empty:
-        return first
     parts = [
         f"{SHORT[method]} ({_places(group)})"
         for method, group in failed.groupby("method", sort=False)
     ]
-    return f"{first}; not above chance somewhere: {', '.join(parts)}"
+    return ", ".join(parts) or "nothing"
 
 
 def blind_in_words(table: pd.DataFrame) -> str:
