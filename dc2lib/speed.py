@@ -36,9 +36,10 @@ TARGETS = {
 }
 NEEDED = {
     BENCH: ("csv_to_store", "train_one", "evaluate", "growth:csv_to_store:1"),
-    SCALE: ("ingest", "linear", "inclusive_epoch", "test_on_rest"),
+    SCALE: ("ingest",),
 }
 NAMES = {BENCH: "name", SCALE: "piece"}
+PIECES = ("ingest", "linear", "inclusive_epoch", "test_on_rest")
 APART = ("book_quick", "growth", "grid_dask", "gpu")
 FULL_TRAIN, FULL_VALID = 6601, 6601
 WORKERS = (2, 32)
@@ -228,6 +229,35 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
         )
     columns = ["piece", "cells", "work", "seconds", "peak_mib", "disk_mib"]
     return pd.DataFrame(found, columns=columns)
+
+
+def scale_powers(table: pd.DataFrame) -> dict[str, float]:
+    """Power of the work that the seconds of each piece grow with, where two sizes were measured.
+
+    Parameters
+    ----------
+    table
+        As from `scale_table`.
+    """
+    return {
+        piece: growth_power(part["work"], part["seconds"])
+        for piece, part in table.groupby("piece", sort=False)
+        if len(part) > 1
+    }
+
+
+def scale_words(table: pd.DataFrame) -> str:
+    """Largest number of cell types of every piece and its power; what was not measured."""
+    largest = table.groupby("piece", sort=False)["cells"].max()
+    powers = scale_powers(table)
+    found = [
+        f"{piece} up to {largest[piece]} cell types"
+        + (f", power {powers[piece]:.2f}" if piece in powers else ", one size only")
+        for piece in PIECES
+        if piece in largest
+    ]
+    absent = [piece for piece in PIECES if piece not in largest]
+    return "; ".join(found) + (f"; not measured: {', '.join(absent)}" if absent else "")
 
 
 def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:

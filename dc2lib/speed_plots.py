@@ -52,8 +52,12 @@ def full_size(table: pd.DataFrame) -> Figure:
     table
         As from `dc2lib.speed.scale_table`.  The line is proportional, through the largest size.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2))
-    for axis, name in zip(axes.flat, PIECES, strict=True):
+    names = [name for name in PIECES if name in set(table["piece"])]
+    n_rows = -(-len(names) // 2)
+    fig, axes = plt.subplots(n_rows, 2, figsize=(6.4, 2.6 * n_rows), squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, names, strict=False):
         part = table[table["piece"] == name].sort_values("work")
         last = part.iloc[-1]
         axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)

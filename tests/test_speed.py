@@ -100,6 +100,16 @@ def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
     assert lacking[lacking["piece"] == "test_on_rest"]["cells"].tolist() == [2]
 
 
+def test_what_was_not_measured_at_full_size_is_said():
+    table = speed.scale_table(pd.DataFrame(scale_rows()))
+    assert speed.scale_powers(table)["test_on_rest"] == pytest.approx(1)
+    few = table[(table["piece"] == "ingest") | ((table["piece"] == "linear") & (table.cells == 2))]
+    assert speed.scale_words(few) == ("ingest up to 4 cell types, power 1.00; linear up to 2 cell"
+                                      " types, one size only; not measured: inclusive_epoch,"
+                                      " test_on_rest")
+    assert len(speed_plots.full_size(few).axes) == 2
+
+
 def test_hours_follow_from_rates():
     rows = pd.DataFrame([row("train_one", 1e4), row("evaluate", 1e9)])
     table = speed.grid_hours(rows, gpu_teraflops=4.745).set_index("recipe")

@@ -63,7 +63,7 @@ def test_what_chapters_read_can_be_ordered():
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
 def test_profiles_set_declared_parameters_only(profile):
-    prints = {"cells": "", "mnist": "", "reference": ""}
+    prints = {"cells": "", "mnist": "", "reference": "", "speed": ""}
     plan_build(ROOT, Request(profile=profile.stem), "simulated", prints)
 
 

@@ -70,8 +70,9 @@ def test_named_rows_replace_their_own_only(tmp_path, monkeypatch):
 
 def test_a_stage_that_has_fewer_rows_leaves_none_of_its_old_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "OUTPUT", tmp_path / "bench.json")
-    bench.keep([Row(name, 1.0, None, None, "s", None, 1, 1) for name in ("a", "a:x", "ab")], {})
-    bench.keep([Row("a", 2.0, None, None, "s", None, 1, 1)], {})
+    bench.keep([Row(name, 1.0, None, None, "s", None, 1, 1) for name in ("a", "a:x", "ab")],
+               {"genes": 10})
+    bench.keep([Row("a", 2.0, None, None, "s", None, 1, 1)], {"genes": 10})
     table = json.loads(bench.OUTPUT.read_text())
     assert sorted(row["name"] for row in table["rows"]) == ["a", "ab"]
 

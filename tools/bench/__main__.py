@@ -96,7 +96,7 @@ def keep(rows: Sequence[Row], about: dict[str, object]) -> None:
     The name of a stage's row may go on after a colon.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    new = [{**asdict(row), **{"measured": now}} for row in rows]
+    new = [{**asdict(row), "genes": about["genes"], "measured": now} for row in rows]
     replaced = {_stage_of(row) for row in new}
     kept = []
     if OUTPUT.exists():
