@@ -90,7 +90,7 @@ def trained_by_breadth(
     Parameters
     ----------
     record
-        A fit whose system, setting, cell type and seed are used.
+        A fit whose system, setting, cell type and seed are used; at most its number of genes.
 
     Returns
     -------
@@ -106,6 +106,7 @@ def trained_by_breadth(
         for split in ("train", "test")
     }
     n = min(int(here.sum()) for here in kinds["train"].values())
+    n = min(n, trial.n_train or n)
     rng = np.random.default_rng(trial.seed)
     pools = {kind: np.flatnonzero(here) for kind, here in kinds["train"].items()}
     pools["drawn"] = np.arange(len(genes["train"]))
