@@ -115,11 +115,15 @@ def test_predictions_equal_the_models(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(
-    "recipe",
-    [replace(PAPER, weight_decay=0.1, epochs=3), replace(SHORT, weight_decay=0.1, batch_size=48)],
+    ("recipe", "atol"),
+    [
+        (replace(PAPER, weight_decay=0.1, epochs=3), 1e-4),
+        (replace(SHORT, weight_decay=0.1, batch_size=48), 1e-3),
+    ],
     ids=["sgd", "adam"],
 )
-def test_losses_and_weights_follow_autograds(name, recipe):
+def test_losses_and_weights_follow_autograds(name, recipe, atol):
+    """Adam divides gradients by their size, so it makes more of the rounding of small ones."""
     both = [
         training.fit(network(name), *planted(), *planted(seed=1), recipe=recipe, device="cpu",
                      step=step)
@@ -127,8 +131,8 @@ def test_losses_and_weights_follow_autograds(name, recipe):
     ]
     histories = [one.history for one in both]
     for column in ("loss", "valid_loss"):
-        np.testing.assert_allclose(histories[1][column], histories[0][column], atol=1e-4)
-    np.testing.assert_allclose(weights(both[1]), weights(both[0]), atol=2e-4)
+        np.testing.assert_allclose(histories[1][column], histories[0][column], atol=atol)
+    np.testing.assert_allclose(weights(both[1]), weights(both[0]), atol=3 * atol)
 
 
 def test_with_dropout_training_ends_equally_well():
