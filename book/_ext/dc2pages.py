@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -28,6 +30,7 @@ SOURCES = {
     "published": "published figures",
 }
 WEIGHTS = "<!-- page weights -->"
+HEAVY_IMAGE = 150_000
 NOT_SHIPPED = ("*.map", "*.ttf")
 REPAIRS = (
     # ARIA has dropped the role that docutils gives to entries of a bibliography.
@@ -130,6 +133,8 @@ def finish_pages(app: Sphinx, error: Exception | None) -> None:
     for pattern in NOT_SHIPPED:
         for file in (folder / "_static").rglob(pattern):
             file.unlink()
+    for image in (folder / "_images").glob("*.png"):
+        lighten(image)
     pages = sorted(folder.glob("*.html"))
     for page in pages:
         page.write_text(polished(page.read_text(), folder))
@@ -155,6 +160,17 @@ def polished(text: str, folder: Path) -> str:
     text = AD.sub("", text)
     text = re.sub(r"<img\b[^>]*>", lambda found: _sized(found[0], folder), text)
     return re.sub(r"<figure\b.*?</figure>", lambda found: _opened(found[0]), text, flags=re.DOTALL)
+
+
+def lighten(image: Path) -> None:
+    """Write a heavy PNG with a palette of 256 colours; its SVG and the notebook keep them all."""
+    if image.stat().st_size < HEAVY_IMAGE:
+        return
+    with Image.open(image) as drawn:
+        content = io.BytesIO()
+        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(content, "PNG")
+    if len(content.getvalue()) < image.stat().st_size:
+        image.write_bytes(content.getvalue())
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

@@ -6,7 +6,9 @@ import base64
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -112,3 +114,17 @@ def test_versions_are_named_once_where_all_agree():
     assert "- numpy 2.0: a, b" in text
     assert "- numpy 2.1: c" in text
     assert dc2book.versions_markdown([]) == ""
+
+
+def test_heavy_images_become_lighter_and_keep_their_size(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 200, size=(400, 400), dtype=np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(path)
+    before = path.stat().st_size
+    dc2pages.lighten(path)
+    assert path.stat().st_size < before
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image.convert("RGB"))[..., 0], grey)
+    (tmp_path / "b.png").write_bytes(PIXEL)
+    dc2pages.lighten(tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes() == PIXEL
