@@ -113,7 +113,7 @@ def summary_table(
 
 def half_width(interval: Interval) -> str:
     """An estimate with half the width of its interval, for a narrow table."""
-    return f"{interval.estimate:.3f} ± {(interval.high - interval.low) / 2:.3f}"
+    return f"{interval.estimate:.3f}±{(interval.high - interval.low) / 2:.3f}"
 
 
 def orders_table(orders: dict[str, pd.DataFrame]) -> pd.DataFrame:
