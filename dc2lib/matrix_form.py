@@ -8,6 +8,8 @@ float32 where the CPU has instructions for it.  Weights are copied: convert agai
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu_, linear, softplus
@@ -38,18 +40,41 @@ def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network
     return network
 
 
+def matrix_forms(networks: Sequence[Network]) -> Callable[[Tensor], Iterator[Tensor]]:
+    """One function that gives the results of all networks on a batch in turn, in float32.
+
+    Classifiers of one shape read the same windows, which are made once for all of them.
+    """
+    if not all(type(network) is DeepChrome for network in networks):
+        forms = [matrix_form(network) for network in networks]
+        return lambda signal: (form(signal) for form in forms)
+    if len({(model.convolution.stride, model.positions) for model in networks}) > 1:
+        forms = [matrix_form(network) for network in networks]
+        return lambda signal: (form(signal) for form in forms)
+    heads = [_classifier_of_places(model, torch.float32) for model in networks]
+
+    def results(signal: Tensor) -> Iterator[Tensor]:
+        places = _pooled_places(signal, networks[0], torch.float32)
+        return (head(places) for head in heads)
+
+    return results
+
+
 def _classifier(model: DeepChrome, dtype: torch.dtype) -> Network:
+    logits = _classifier_of_places(model, dtype)
+    return lambda signal: logits(_pooled_places(signal, model, dtype))
+
+
+def _classifier_of_places(model: DeepChrome, dtype: torch.dtype) -> Network:
+    """From the windows of `_pooled_places` to logits."""
     kernel = model.convolution
     filters = kernel.weight.detach().transpose(1, 2).flatten(1).to(dtype).contiguous()
     offsets = kernel.bias.detach().to(dtype)
     layers = [_constants(layer, dtype) for layer in (model.hidden1, model.hidden2)]
     last = _constants(model.output, dtype)
-    stride, positions = kernel.stride[0], model.positions
     average = model.pooling == "average"
 
-    def logits(signal: Tensor) -> Tensor:
-        signal = signal.transpose(1, 2).to(dtype).contiguous()
-        places = _pooled_places(signal, positions, stride)
+    def logits(places: Tensor) -> Tensor:
         pooled = linear(places[0], filters, offsets)
         if average:
             pooled.relu_()
@@ -60,7 +85,7 @@ def _classifier(model: DeepChrome, dtype: torch.dtype) -> Network:
             else:
                 torch.maximum(pooled, activation, out=pooled)
         pooled = pooled.div_(POOL_WIDTH) if average else pooled.relu_()
-        hidden = pooled.view(len(signal), -1)
+        hidden = pooled.view(-1, model.hidden1.in_features)
         for weight, bias in layers:
             hidden = linear(hidden, weight, bias).relu_()
         return linear(hidden, *last).float()
@@ -125,17 +150,18 @@ def _windows(signal: Tensor, width: int) -> Tensor:
     return rows.reshape(n * count, width * channels)
 
 
-def _pooled_places(signal: Tensor, positions: int, stride: int) -> Tensor:
+def _pooled_places(signal: Tensor, model: DeepChrome, dtype: torch.dtype) -> Tensor:
     """Windows ``(place, sample x position, ...)``: those of one place are a product of their own.
 
     Pooling then takes products of a few megabytes in turn, which stay in the cache, instead of one
     large product that does not.
     """
+    signal = signal.transpose(1, 2).to(dtype).contiguous()
     n, length, channels = signal.shape
-    shape = (POOL_WIDTH, n, positions, KERNEL_WIDTH * channels)
-    step = stride * channels
+    shape = (POOL_WIDTH, n, model.positions, KERNEL_WIDTH * channels)
+    step = model.convolution.stride[0] * channels
     rows = signal.as_strided(shape, (step, length * channels, POOL_WIDTH * step, 1))
-    return rows.reshape(POOL_WIDTH, n * positions, -1)
+    return rows.reshape(POOL_WIDTH, n * model.positions, -1)
 
 
 def _doubling(layer: nn.ConvTranspose1d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dc2lib.gan import build_histone_gan
-from dc2lib.matrix_form import matrix_form
+from dc2lib.matrix_form import matrix_form, matrix_forms
 from dc2lib.models import DeepChrome, build
 
 
@@ -57,3 +57,14 @@ def test_an_unknown_network_is_left_alone():
 def test_no_gradient_is_kept():
     model = build("deepchrome_max").eval()
     assert not matrix_form(model)(signals()).requires_grad
+
+
+@pytest.mark.parametrize(
+    "names", [("deepchrome_max", "deepchrome_average"), ("deepchrome_max", "deepchrome_strided"),
+              ("deepchrome_max", "linear")]
+)
+def test_many_networks_give_what_each_gives(names):
+    models = [build(name, seed=seed).eval() for seed, name in enumerate(names)]
+    with torch.inference_mode():
+        for model, found in zip(models, matrix_forms(models)(signals()), strict=True):
+            torch.testing.assert_close(found, model(signals()), rtol=1e-5, atol=1e-6)

@@ -18,7 +18,7 @@ from dc2lib.engine import outcomes
 from dc2lib.grid import FitRecord
 from dc2lib.grid.counts import PooledCounts, part_of, rows_of
 from dc2lib.labels import label
-from dc2lib.matrix_form import matrix_form
+from dc2lib.matrix_form import matrix_forms
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import default_device, signal_tensor
 
@@ -91,14 +91,16 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
     dataset, device = open_cell(cell, fit.home), default_device()
     counts = PooledCounts([part_of(dataset, rows_of(dataset, "test"), fit.orientation)])
     models = [record.load_model().to(device) for record in records]
-    networks = [matrix_form(model) for model in models] if device.type == "cpu" else models
+    every = matrix_forms(models) if device.type == "cpu" else (
+        lambda signal: (model(signal) for model in models)
+    )
     batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     logits = np.empty((len(models), len(counts), 2), np.float32)
     with torch.inference_mode():
         for start in range(0, len(counts), batch):
             signal = signal_tensor(counts[start : start + batch], fit.recipe.transform, device)
-            for number, network in enumerate(networks):
-                logits[number, start : start + batch] = network(signal).cpu().numpy()
+            for number, found in enumerate(every(signal)):
+                logits[number, start : start + batch] = found.cpu().numpy()
     counts.release()
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(temporary, logits=logits)
