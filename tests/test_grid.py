@@ -70,7 +70,6 @@ def test_changed_counts_or_labels_retrain(home, tmp_path):
     before = grid.fit_key(base)
     assert grid.fit_key(base) == before
     write_cell(replace(cell, counts=cell.counts + np.uint16(1)), home)
-    dc2lib.grid.fits._cell_digest.cache_clear()
     assert grid.fit_key(base) != before
 
 

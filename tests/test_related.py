@@ -538,3 +538,10 @@ def test_words_follow_the_numbers():
 
 def test_the_linear_system_has_twelve_parameters():
     assert count_parameters(TemporalMeanLinear(5)) == 12
+
+
+def test_a_pair_needs_another_cell_type():
+    datasets = {name: planted(name, n=8) for name in ("A", "B")}
+    assert pairs.another_cell("A", datasets).cell == "B"
+    with pytest.raises(DataError, match="B is the only cell type"):
+        pairs.another_cell("B", {"B": datasets["B"]})

@@ -52,6 +52,17 @@ def list_cells(home: str | Path | None = None) -> list[str]:
     )
 
 
+def cell_stamp(cell: str, home: str | Path | None = None) -> int:
+    """Changes when a stored cell type is written again: nanoseconds of its last writing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the cell type is not stored.
+    """
+    return (cells_folder(home) / cell / META).stat().st_mtime_ns
+
+
 def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
     """Open one stored cell type, its counts memory-mapped and read-only.
 

@@ -15,6 +15,7 @@ import torch
 
 import dc2lib
 from dc2lib.datasets import HistoneDataset, open_cell
+from dc2lib.datasets.store import cell_stamp
 from dc2lib.labels import label
 from dc2lib.models import build
 from dc2lib.scoring import auroc, positive_score
@@ -127,7 +128,9 @@ def fit_key(one: Fit) -> str:
     if not one.each_gene_once:
         del settings["each_gene_once"]
     cells = dict.fromkeys((*one.train_cells, one.test_cell))
-    settings["cells"] = {cell: _cell_digest(cell, one.home, one.labels) for cell in cells}
+    settings["cells"] = {
+        cell: _cell_digest(cell, one.home, one.labels, cell_stamp(cell, one.home)) for cell in cells
+    }
     settings["code"] = [_code_digest(), RECORD_VERSION]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -148,7 +151,7 @@ def read_record(one: Fit, path: Path) -> FitRecord:
 
 
 @cache
-def _cell_digest(cell: str, home: str, rule: str) -> str:
+def _cell_digest(cell: str, home: str, rule: str, stamp: int) -> str:
     dataset = open_cell(cell, home)
     return dataset.fingerprint + hashlib.sha256(label(dataset, rule).tobytes()).hexdigest()[:16]
 

@@ -42,7 +42,7 @@ def monte_carlo_probe(
     keep_first: int = 10,
     n_latent: int | None = None,
     seed: int = 0,
-    batch_size: int = 256,
+    batch_size: int = 128,
     chunk_size: int = 16_384,
     workers: int = 1,
     screen: bool = False,
@@ -73,7 +73,7 @@ def monte_carlo_probe(
     seed
         Decides the latents; sample i is the same for any ``n``, batch size and number of workers.
     batch_size
-        Samples through the networks at once; 128 to 512 is fastest on a CPU.
+        Samples through the networks at once; 128 to 256 is fastest on a CPU.
     chunk_size
         Samples between two checkpoints, and the work that is handed to a process at once.
     workers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from dc2lib.baseline import training_genes
 from dc2lib.datasets import SPLITS, HistoneDataset
+from dc2lib.errors import DataError
 from dc2lib.related import attentive_chrome, contract, deepdiff, ernst, karlic
 from dc2lib.related.contract import genes_of, log_counts
 from dc2lib.related.deepdiff import Pair, correlation, paired
@@ -27,6 +28,23 @@ METHODS = {
     "linear": "linear regression on differences",
     "level": "level alone (boosting on sums)",
 }
+
+
+def another_cell(cell: str, datasets: Mapping[str, HistoneDataset]) -> HistoneDataset:
+    """The first of the cell types that is not the named one.
+
+    Raises
+    ------
+    DataError
+        If there is no other.
+    """
+    for name, dataset in datasets.items():
+        if name != cell:
+            return dataset
+    raise DataError(
+        f"{cell} is the only cell type there is, and its partner is a second one: load more by "
+        "`make data`, or simulate more (n_cells)"
+    )
 
 
 def shared_genes(first: HistoneDataset, second: HistoneDataset) -> tuple[HistoneDataset, ...]:

@@ -54,7 +54,7 @@ def train_grid(task: Task) -> Row:
 
     Both validate after every epoch and score the test genes in the end; ours keeps records.
     """
-    store = task.folder / "grid"
+    store = task.folder / "trained"
     write_cell(task.dataset, store)
     train, *judges = (task.dataset.take(split) for split in SPLITS)
     recipe = replace(PAPER, epochs=GRID_EPOCHS, patience=GRID_EPOCHS)
