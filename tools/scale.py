@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import list_cells, open_cell, read_csv_folder, write_cell
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--piece", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.piece:
+        torch.set_num_threads(1)
         name, cells, part = options.piece
         print(json.dumps(PIECES[name](int(cells), int(part), options.genes)))
         return

@@ -14,7 +14,7 @@ SLOWEST = 3
 HALF_THE_SIZES = "half its sizes in book/profiles/quick.yml"
 TWO_WORKERS = "two processes for its independent fits (DC2LIB_WORKERS=2), on two free cores"
 HALVED_BY = (
-    ("gan_probe", "draws", "screening in bfloat16 and two processes (row probe_screened)"),
+    ("gan_probe", "draws", "screening in bfloat16 and two processes (row probe)"),
     ("gan_probe", "gans", "its two independent trainings side by side"),
     ("architectures", "", TWO_WORKERS),
     ("audit", "", TWO_WORKERS),

@@ -52,7 +52,8 @@ def evaluate(task: Task) -> Row:
     minutes = FULL_SIZE**2 * len(test) / row.ours / 60
     note = (f"{MODELS} models (plain {PLAIN_MODELS}, batches of {PLAIN_BATCH}) on 1 of {FULL_SIZE}"
             f" test cell types; {FULL_SIZE} x {FULL_SIZE} would take {minutes:.0f} minutes at this"
-            f" rate; AUROCs differ by at most {apart:.0e}")
+            f" rate; AUROCs differ by at most {apart:.0e}; at the limit the ratio would be "
+            f"{limit / row.plain:.1f}")
     return replace(row, note=note)
 
 

@@ -90,9 +90,9 @@ def probe(task: Task) -> list[Row]:
         return paired(task, name, ours(screen), plain, work=SAMPLES, plain_work=PLAIN_SAMPLES,
                       unit="samples/s", limit=limit, note=note)
 
-    return [row("probe", False, "float32"),
-            row("probe_screened", True, "bfloat16, near candidates again in float32; the limit is "
-                "that of float32")]
+    return [row("probe", True, "screened in bfloat16, near candidates again in float32; the limit "
+                "is that of float32"),
+            row("probe_float32", False, "float32 alone")]
 
 
 def probe_memory(task: Task) -> list[Row]:
