@@ -45,10 +45,8 @@ def matrix_forms(networks: Sequence[Network]) -> Callable[[Tensor], Iterator[Ten
 
     Classifiers of one shape read the same windows, which are made once for all of them.
     """
-    if not all(type(network) is DeepChrome for network in networks):
-        forms = [matrix_form(network) for network in networks]
-        return lambda signal: (form(signal) for form in forms)
-    if len({(model.convolution.stride, model.positions) for model in networks}) > 1:
+    known = all(type(network) is DeepChrome for network in networks)
+    if not known or len({(one.convolution.stride, one.positions) for one in networks}) > 1:
         forms = [matrix_form(network) for network in networks]
         return lambda signal: (form(signal) for form in forms)
     heads = [_classifier_of_places(model, torch.float32) for model in networks]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dc2lib import histone_probe, models, training
+from dc2lib import fused_step, histone_probe, models, training
 from dc2lib.attribution import local, methods, pictures
 from dc2lib.attribution.methods import Effort, Generated
 from dc2lib.attribution.pictures import Picture, picture_of_attention
@@ -321,7 +321,7 @@ def _code_digest() -> str:
         Path(inspect.getfile(module))
         for module in (
             sys.modules[__name__], local, methods, pictures, histone_probe, models, training,
-            attentive_chrome,
+            fused_step, attentive_chrome,
         )
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()

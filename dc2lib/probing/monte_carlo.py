@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -156,8 +157,10 @@ class _Task:
 
     def check(self) -> None:
         """Refuse to screen what has no matrix form."""
+        if not self.screen:
+            return
         unknown = [f for f in (self.generator, self.classifier) if matrix_form(f) is f]
-        if self.screen and (unknown or self.device != "cpu"):
+        if unknown or self.device != "cpu":
             raise DataError(
                 "screen=True needs a HistoneGenerator and a DeepChrome on the CPU; got "
                 f"{type(self.generator).__name__} and {type(self.classifier).__name__} on "
@@ -228,13 +231,11 @@ def _probe_blocks(task: _Task, n: int, blocks: range, bars: Bars | None) -> Prob
     """
     with evaluating(task.generator, task.classifier, device=task.device), torch.inference_mode():
         exact = _classify(task, torch.float32)
-        if not task.screen:
-            return _collect(task, n, blocks, bars, lambda z, _: exact(z))
-        try:
+        if task.screen:
             screening = Screening(exact, _classify(task, torch.bfloat16))
-            return _collect(task, n, blocks, bars, screening, BLOCK)
-        except MarginError:
-            return _collect(task, n, blocks, bars, lambda z, _: exact(z))
+            with suppress(MarginError):
+                return _collect(task, n, blocks, bars, screening, BLOCK)
+        return _collect(task, n, blocks, bars, lambda z, _: exact(z))
 
 
 def _classify(task: _Task, dtype: torch.dtype) -> Classify:

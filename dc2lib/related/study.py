@@ -23,7 +23,7 @@ import numpy as np
 import sklearn
 from tqdm import tqdm
 
-from dc2lib import models, training
+from dc2lib import fused_step, models, training
 from dc2lib.baseline import training_genes
 from dc2lib.datasets import HistoneDataset, data_home, open_cell
 from dc2lib.engine import outcomes
@@ -287,7 +287,7 @@ def _code_digest(name: str) -> str:
     system = ALL[name]
     modules = [inspect.getmodule(system.fit), *SHARED]
     modules += [*NETWORKS] if system.epochs else []
-    modules += [models] if system.network else []
+    modules += [models, fused_step] if system.network else []
     return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
