@@ -21,6 +21,7 @@ from dc2lib.linear import LinearFits, mark_means
 from dc2lib.scoring import RULES as SCORE_RULES
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.statistics import bootstrap_auroc, paired_auroc_difference
+from dc2lib.training_set import training_genes
 
 EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -239,15 +240,6 @@ def logistic_scores(
     model = LogisticRegression(C=100.0, max_iter=2000)
     model.fit((x - centre) / scale, label(train, rule))
     return model.decision_function((features(test.counts) - centre) / scale)
-
-
-def training_genes(dataset: HistoneDataset, n_train: int = 0, seed: int = 0) -> HistoneDataset:
-    """The training genes, or ``n_train`` of them drawn with the seed (0: all)."""
-    train = dataset.take("train")
-    if not 0 < n_train < len(train):
-        return train
-    drawn = np.random.default_rng(seed).choice(len(train), n_train, replace=False)
-    return train.select(np.sort(drawn))
 
 
 def _logistic_optimum(

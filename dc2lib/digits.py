@@ -6,7 +6,6 @@ architecture on purpose: what fools the one need not fool the other.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets.store import data_home
 from dc2lib.errors import DataError
 from dc2lib.gan import GanFit, GanRecipe, build_mnist_gan, train_gan
@@ -32,7 +32,6 @@ from dc2lib.networks import apply_in_batches, device_of, evaluating
 from dc2lib.training import batches, default_device
 
 N_DIGITS = 10
-CODE = ("digits.py", "models.py", "gan/losses.py", "gan/mnist.py", "gan/training.py")
 
 
 class DigitJudge(nn.Module):
@@ -220,13 +219,10 @@ def convolutional_fit(
 def checkpoint_path(name: str, settings: dict[str, Any], home: Path | str | None = None) -> Path:
     """Where a trained network of the digits is kept: in the data folder, by a hash of its settings.
 
-    The hash covers the code that trains it, so a changed library trains again; a changed comment
-    or docstring does not.
+    The hash covers the code that trains it (see `dc2lib.code_digest`).
     """
-    here = Path(__file__).parent
-    content = [_code(here / name) for name in CODE]
-    content.append(json.dumps(settings, sort_keys=True, default=str))
-    key = hashlib.sha256("\0".join(content).encode()).hexdigest()[:20]
+    content = json.dumps([settings, code_digest(__name__)], sort_keys=True, default=str)
+    key = hashlib.sha256(content.encode()).hexdigest()[:20]
     folder = Path(home) if home is not None else data_home()
     return folder / "digits" / f"{name}-{key}.pt"
 
@@ -289,16 +285,6 @@ def kept_gan(
         checkpoint=checkpoint_path("gan", settings, home),
         progress=progress,
     )
-
-
-def _code(file: Path) -> str:
-    """A module's syntax tree without docstrings, as text."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
 
 
 def _epoch(

@@ -7,7 +7,6 @@ Signals are float32 ``(sample, mark, bin)``, the logarithm of one plus the reads
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -19,11 +18,9 @@ import pandas as pd
 from scipy import stats
 from torch import nn
 
-from dc2lib.datasets import HistoneDataset, data_home
+from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.gan import GanFit, GanRecipe, generate, train_gan
-from dc2lib.gan.histone import build_histone_gan, counts_to_signals
-from dc2lib.gan.training import Quality
+from dc2lib.gan import counts_to_signals, generate
 from dc2lib.gan_quality import (
     frechet_distance,
     memorised,
@@ -66,46 +63,6 @@ def gene_signals(datasets: Sequence[HistoneDataset], split: str, n: int = 0) -> 
     """Signals along the gene of one split of one or more cell types; the first ``n`` of each."""
     parts = [dataset.take(split).gene_oriented()[: n or None] for dataset in datasets]
     return counts_to_signals(np.concatenate(parts))
-
-
-def kept_histone_gan(
-    signals: np.ndarray,
-    *,
-    recipe: GanRecipe,
-    seed: int = 0,
-    width: int = 16,
-    quality: Quality | None = None,
-    select: str | None = None,
-    home: Path | str | None = None,
-    progress: bool = False,
-) -> GanFit:
-    """A GAN of histone signals, trained once for equal arguments and kept in the data folder.
-
-    It is written after every round, so an interrupted training goes on; the quality function is
-    known by its ``key`` if it has an attribute of that name.
-    """
-    settings = {
-        "recipe": recipe,
-        "seed": seed,
-        "width": width,
-        "select": select,
-        "quality": getattr(quality, "key", None),
-        "signals": hashlib.sha256(np.ascontiguousarray(signals).tobytes()).hexdigest(),
-    }
-    n_marks, n_bins = signals.shape[1:]
-    largest = int(np.rint(np.expm1(np.float64(signals.max()))))
-    return train_gan(
-        *build_histone_gan(
-            seed, n_marks=n_marks, n_bins=n_bins, width=width, largest_count=largest
-        ),
-        signals,
-        recipe=recipe,
-        seed=seed,
-        quality=quality,
-        select=select,
-        checkpoint=_checkpoint_path(settings, home),
-        progress=progress,
-    )
 
 
 def positive_probability(classifier: Network, signals: np.ndarray) -> np.ndarray:
@@ -407,12 +364,3 @@ def _summaries(signals: np.ndarray) -> np.ndarray:
         np.abs(np.diff(signals, axis=2)).mean(2), coarse.reshape(len(signals), -1),
     ]
     return np.concatenate(parts, axis=1)
-
-
-def _checkpoint_path(settings: dict[str, Any], home: Path | str | None) -> Path:
-    here = Path(__file__).parent / "gan"
-    content = [(here / name).read_bytes() for name in ("histone.py", "training.py")]
-    content.append(json.dumps(settings, sort_keys=True, default=str).encode())
-    key = hashlib.sha256(b"\0".join(content)).hexdigest()[:20]
-    folder = Path(home) if home is not None else data_home()
-    return folder / "histone_gans" / f"{key}.pt"

@@ -79,16 +79,6 @@ def test_boosting_finds_what_the_means_hide():
     assert all(gap.low > 0 for gap in numeric["gap"])
 
 
-def test_training_genes_are_drawn_by_the_seed():
-    dataset = planted("A")
-    assert len(baseline.training_genes(dataset, 50)) == 50
-    assert len(baseline.training_genes(dataset)) == 100
-    first, again, other = (
-        baseline.training_genes(dataset, 50, seed).gene_id.tolist() for seed in (0, 0, 1)
-    )
-    assert first == again != other
-
-
 @pytest.mark.parametrize("name", baseline.FEATURES)
 def test_feature_shapes(name):
     assert baseline.FEATURES[name](planted("A").counts).shape == (180, 5)

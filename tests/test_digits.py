@@ -102,14 +102,6 @@ def test_the_pixel_test_tells_bars_from_noise_and_not_from_bars():
     assert 0.5 in two_sample_test(images, bars(400, seed=7)[0], fit=fit).accuracy
 
 
-def test_a_changed_comment_trains_nothing_again(tmp_path):
-    plain, commented, changed = (tmp_path / f"{name}.py" for name in "abc")
-    plain.write_text('def f(x):\n    """Old."""\n    return x\n')
-    commented.write_text('"""New."""\n\n\ndef f(x):  # why\n    """New."""\n    return x\n')
-    changed.write_text("def f(x):\n    return x + 1\n")
-    assert digits._code(plain) == digits._code(commented) != digits._code(changed)
-
-
 def test_what_cannot_be_trained_is_named():
     images, labels = bars(32)
     with pytest.raises(DataError, match="32 images and 31 labels"):

@@ -18,6 +18,7 @@ from dc2lib.gan.histone import (
     signals_to_counts,
     whole_counts,
 )
+from dc2lib.gan.kept import kept_histone_gan
 from dc2lib.models import TemporalMeanLinear
 from dc2lib.probing import monte_carlo_probe
 
@@ -92,11 +93,11 @@ def test_the_same_seed_gives_the_same_gan():
 def test_a_kept_gan_is_read_again(tmp_path):
     quality = histone_probe.frechet_to(toy_signals(), own_features, 100)
     options = {"recipe": RECIPE, "quality": quality, "select": "frechet_distance"}
-    first = histone_probe.kept_histone_gan(toy_signals(), home=tmp_path, **options)
-    again = histone_probe.kept_histone_gan(toy_signals(), home=tmp_path, **options)
+    first = kept_histone_gan(toy_signals(), home=tmp_path, **options)
+    again = kept_histone_gan(toy_signals(), home=tmp_path, **options)
     assert first.best_round == int(first.history["frechet_distance"].argmin())
     np.testing.assert_array_equal(generate(first.generator, 5), generate(again.generator, 5))
-    histone_probe.kept_histone_gan(
+    kept_histone_gan(
         toy_signals(), home=tmp_path, **options | {"recipe": replace(RECIPE, loss="hinge")}
     )
     assert len(list((tmp_path / "histone_gans").iterdir())) == 2

@@ -520,8 +520,8 @@ def test_kept_arrays_are_computed_once(tmp_path):
         return {"value": 3.0}
 
     for _ in range(2):
-        assert kept.kept("x", {"a": 1}, [ernst], compute, tmp_path)["value"] == 3
-    kept.kept("x", {"a": 2}, [ernst], compute, tmp_path)
+        assert kept.kept("x", {"a": 1}, ernst.__name__, compute, tmp_path)["value"] == 3
+    kept.kept("x", {"a": 2}, ernst.__name__, compute, tmp_path)
     assert len(calls) == 2 and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dc2lib.imports import imports_of, modules_of, package_data
 from tools.chapters import Chapter, digest
 
 FORMAT = 1
@@ -61,7 +62,7 @@ def execution_lock(lock: str) -> str:
 
 def library_files(code: Iterable[str], root: Path) -> list[Path]:
     """Return the library's files that code cells import, directly or not, with package data."""
-    modules = _modules(root / LIBRARY)
+    modules = modules_of(root / LIBRARY)
     queue = [name for cell in code for name in _imported(_python(cell), "", modules)]
     seen: set[str] = set()
     while queue:
@@ -74,31 +75,8 @@ def library_files(code: Iterable[str], root: Path) -> list[Path]:
     files = {modules[name] for name in seen}
     for name in seen:
         if modules[name].name == "__init__.py":
-            files |= _package_data(modules[name].parent)
+            files |= package_data(modules[name].parent)
     return sorted(files)
-
-
-def _modules(package: Path) -> dict[str, Path]:
-    found = {}
-    for file in package.rglob("*.py"):
-        parts = [package.name, *file.relative_to(package).with_suffix("").parts]
-        if parts[-1] == "__init__":
-            parts.pop()
-        found[".".join(parts)] = file
-    return found
-
-
-def _package_data(folder: Path) -> set[Path]:
-    """Files beside a package's modules and in its folders that are not packages themselves."""
-    files: set[Path] = set()
-    for entry in folder.iterdir():
-        if entry.name.startswith((".", "__pycache__")):
-            continue
-        if entry.is_file() and entry.suffix not in {".py", ".pyc"}:
-            files.add(entry)
-        elif entry.is_dir() and not (entry / "__init__.py").exists():
-            files |= _package_data(entry)
-    return files
 
 
 def _python(cell: str) -> str:
@@ -118,24 +96,9 @@ def _imported(source: str, module: str, modules: Mapping[str, Path]) -> list[str
     except SyntaxError:
         return list(modules)
     named: list[str] = []
+    for source_module, name, _ in imports_of(tree, module, modules):
+        named += [source_module, *([f"{source_module}.{name}"] if name else [])]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            named += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, module, modules)
-            named += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-            if any(alias.name == "*" for alias in node.names):
-                named.append(base)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named.append(node.value)
     return [name for name in named if name in modules]
-
-
-def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    is_package = module in modules and modules[module].name == "__init__.py"
-    up = node.level - 1 if is_package else node.level
-    base = parts[: len(parts) - up] if up else parts
-    return ".".join([*base, *([node.module] if node.module else [])])

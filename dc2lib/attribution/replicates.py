@@ -7,10 +7,8 @@ all that decides it, so that an interrupted study goes on and nothing is compute
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -20,19 +18,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from dc2lib import fused_step, histone_probe, models, training
-from dc2lib.attribution import local, methods, pictures
+from dc2lib import histone_probe, models, training
+from dc2lib.attribution import methods
 from dc2lib.attribution.methods import Effort, Generated
 from dc2lib.attribution.pictures import Picture, picture_of_attention
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets import HistoneDataset, data_home
 from dc2lib.datasets.simulated import Rule, simulate
 from dc2lib.engine import outcomes
 from dc2lib.gan import GanRecipe, generate
 from dc2lib.gan.histone import counts_to_signals
+from dc2lib.gan.kept import kept_histone_gan
 from dc2lib.labels import label
 from dc2lib.linear import mark_means
 from dc2lib.networks import apply_in_batches
-from dc2lib.related import attentive_chrome
 from dc2lib.related.attentive_chrome import AttentiveChrome
 from dc2lib.training import TUNED
 
@@ -239,15 +238,16 @@ def generated_like(
         round_steps=max(gan_steps // 4, 1), learning_rate=5e-4,
         discriminator_learning_rate=5e-4, averaging=0.99,
     )  # fmt: skip
-    fit = histone_probe.kept_histone_gan(signals, recipe=recipe, seed=seed, home=home)
+    fit = kept_histone_gan(signals, recipe=recipe, seed=seed, home=home)
     return Generated(
         generate(fit.generator, n_pool, seed=seed), signals[:n_pool], fit.discriminator
     )
 
 
 def plan_key(plan: Plan) -> str:
-    """Hash of a plan and of the code that carries it out."""
-    settings = json.dumps([asdict(plan), _code_digest()], sort_keys=True)
+    """Hash of a plan and of the code that carries it out, that of the simulator included."""
+    code = code_digest(__name__, "dc2lib.datasets.simulated.study")
+    settings = json.dumps([asdict(plan), code], sort_keys=True)
     return hashlib.sha256(settings.encode()).hexdigest()[:24]
 
 
@@ -310,18 +310,3 @@ def _read(plan: Plan, path: Path) -> Replicate:
         for name, fields in found.items()
     }
     return Replicate(plan, {m: shown[m] for m in methods.METHODS if m in shown}, labels, scores)
-
-
-@cache
-def _code_digest() -> str:
-    """Of the code that a replicate runs through."""
-    package = Path(sys.modules["dc2lib.datasets.simulated"].__file__).parent
-    files = [*package.glob("*.py"), package / "figures.json"]
-    files += [
-        Path(inspect.getfile(module))
-        for module in (
-            sys.modules[__name__], local, methods, pictures, histone_probe, models, training,
-            fused_step, attentive_chrome,
-        )
-    ]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()

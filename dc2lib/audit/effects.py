@@ -15,7 +15,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from dc2lib import comparison
 from dc2lib.audit.noise import decompose
-from dc2lib.baseline import training_genes
 from dc2lib.comparison import Budget
 from dc2lib.datasets import HistoneDataset
 from dc2lib.grid import Fit, run_grid, signals
@@ -31,6 +30,7 @@ from dc2lib.statistics import (
     paired_auroc_difference,
 )
 from dc2lib.training import PAPER
+from dc2lib.training_set import training_genes
 
 SETUPS = (("paper", "genome"), ("tuned", "genome"), ("tuned", "gene"))
 MODELS = ("deepchrome_max", "linear")

@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from dc2lib.baseline import training_genes
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.labels import label
 from dc2lib.linear import fit_linear
 from dc2lib.models import build
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import PAPER, Recipe, fit, predict_logits
+from dc2lib.training_set import training_genes
 
 RELEASED_LINEAR = {
     "lowest training loss": "linear_lowest_train_loss",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-import dc2lib
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.datasets.store import cell_stamp
 from dc2lib.labels import label
@@ -22,8 +21,6 @@ from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import Recipe
 
 ORIENTATIONS = ("genome", "gene")
-CODE = ("fused_step.py", "models.py", "training.py")
-RECORD_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def fit_key(one: Fit) -> str:
     settings["cells"] = {
         cell: _cell_digest(cell, one.home, one.labels, cell_stamp(cell, one.home)) for cell in cells
     }
-    settings["code"] = [_code_digest(), RECORD_VERSION]
+    settings["code"] = code_digest("dc2lib.grid.training")
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -154,19 +151,3 @@ def read_record(one: Fit, path: Path) -> FitRecord:
 def _cell_digest(cell: str, home: str, rule: str, stamp: int) -> str:
     dataset = open_cell(cell, home)
     return dataset.fingerprint + hashlib.sha256(label(dataset, rule).tobytes()).hexdigest()[:16]
-
-
-@cache
-def _code_digest() -> str:
-    """Digest of what the training code does: comments and docstrings do not count."""
-    here = Path(dc2lib.__file__).parent
-    trees = [ast.parse((here / name).read_text(encoding="utf-8")) for name in CODE]
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            node.body = body[1:]
-    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)

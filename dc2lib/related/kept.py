@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets import data_home
 
 
 def kept(
     name: str,
     settings: Mapping[str, Any],
-    modules: Sequence[ModuleType],
+    module: str,
     compute: Callable[[], Mapping[str, np.ndarray | float]],
     folder: Path | str | None = None,
 ) -> dict[str, np.ndarray]:
@@ -31,13 +30,12 @@ def kept(
         First part of the file's name.
     settings
         Plain values that decide the result, such as the data's fingerprint.
-    modules
-        Their source decides it too.
+    module
+        Full name of the module that computes; its code and what it imports decide it too.
     folder
         Default ``related`` in the data folder.
     """
-    code = [inspect.getsource(module) for module in modules]
-    text = json.dumps([dict(settings), code], sort_keys=True)
+    text = json.dumps([dict(settings), code_digest(module)], sort_keys=True)
     place = data_home() / "related" if folder is None else Path(folder)
     path = place / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
     if not path.exists():

@@ -10,17 +10,16 @@ import pandas as pd
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from dc2lib.baseline import training_genes
 from dc2lib.datasets import SPLITS, HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.related import attentive_chrome, contract, deepdiff, ernst, karlic
+from dc2lib.related import deepdiff, ernst
 from dc2lib.related.contract import genes_of, log_counts
 from dc2lib.related.deepdiff import Pair, correlation, paired
 from dc2lib.related.kept import kept
 from dc2lib.scoring import auroc
 from dc2lib.statistics import Interval
+from dc2lib.training_set import training_genes
 
-MODULES = (attentive_chrome, contract, deepdiff, karlic)
 N_SWAPPED = 500
 METHODS = {
     "deepdiff": "after DeepDiff",
@@ -84,7 +83,7 @@ def change_of_expression(
     for method, fit in fits.items():
         settings = {"method": method, "cells": [one.fingerprint for one in (first, second)]}
         settings |= {"epochs": epochs, "n_train": n_train, "seed": seed}
-        found = kept("change", settings, MODULES, lambda fit=fit: _answered(fit, test))
+        found = kept("change", settings, __name__, lambda fit=fit: _answered(fit, test))
         answers[method] = found["answer"]
         rows.append(
             {
@@ -139,7 +138,7 @@ def imputed_marks(
                 "auroc_imputed": auroc(truth, own.imputed.mean(1)),
             }
 
-        found = kept("imputed", settings, (contract, deepdiff, ernst), compute)
+        found = kept("imputed", settings, __name__, compute)
         rows.append({"mark": mark} | {key: float(value) for key, value in found.items()})
     return pd.DataFrame(rows)
 

@@ -13,8 +13,9 @@ from dc2lib.related import breadth
 from dc2lib.related.contract import genes_of
 from dc2lib.related.report import probabilities_of, selected
 from dc2lib.related.splits import SPLITS
-from dc2lib.related.study import Trial, TrialRecord, run_trials
+from dc2lib.related.study import run_trials
 from dc2lib.related.systems import ALL
+from dc2lib.related.trials import Trial, TrialRecord
 from dc2lib.scoring import auroc
 from dc2lib.statistics import (
     Interval,

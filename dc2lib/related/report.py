@@ -9,8 +9,8 @@ import pandas as pd
 
 from dc2lib.related.judged import METRICS, Judged, judge
 from dc2lib.related.ranking import Ranking, least_wilcoxon_pvalue
-from dc2lib.related.study import TrialRecord
 from dc2lib.related.systems import ALL, SYSTEMS
+from dc2lib.related.trials import TrialRecord
 from dc2lib.scoring import auroc
 from dc2lib.statistics import Interval, compared
 

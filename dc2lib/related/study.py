@@ -7,39 +7,22 @@ model are fitted by `dc2lib.grid`, whose records the other chapters share.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
-import os
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import sklearn
 from tqdm import tqdm
 
-from dc2lib import fused_step, models, training
-from dc2lib.baseline import training_genes
-from dc2lib.datasets import HistoneDataset, data_home, open_cell
+from dc2lib.datasets import data_home
 from dc2lib.engine import outcomes
 from dc2lib.grid import Fit, GridError, run_grid
 from dc2lib.labels import RULES as LABEL_RULES
-from dc2lib.labels import label
-from dc2lib.related import contract, karlic, network, splits
-from dc2lib.related.contract import genes_of, to_probability
 from dc2lib.related.network import log_odds
-from dc2lib.related.splits import resplit
 from dc2lib.related.systems import ALL, SYSTEMS
-from dc2lib.scoring import auroc
+from dc2lib.related.trials import Trial, TrialRecord, fit_trial, read_trial, trial_key
 from dc2lib.training import TUNED
-
-SHARED = (contract, karlic, splits)
-NETWORKS = (network, training)
 
 
 @dataclass(frozen=True)
@@ -69,53 +52,6 @@ class Budget:
     def seeds_of(self, labels: str) -> int:
         """Number of fits under a label rule."""
         return self.seeds if labels == "numeric" else self.released_seeds
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One fit of one system: all that decides its result.
-
-    ``setting`` holds the pairs of the chosen candidate; ``split`` is one of
-    `dc2lib.related.splits.SPLITS`, drawn with the seed.
-    """
-
-    system: str
-    setting: tuple[tuple[str, float | int | str], ...]
-    cell: str
-    home: str
-    labels: str
-    seed: int = 0
-    n_train: int = 0
-    split: str = "released"
-
-    def dataset(self) -> HistoneDataset:
-        """The cell type, with its genes split as the trial says."""
-        return resplit(open_cell(self.cell, self.home), self.split, self.seed)
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """What a fit gave: scores of the validation and test genes, cost, and what it says of itself.
-
-    ``seconds`` is the time of fitting on one thread; ``about`` holds arrays and plain values.
-    """
-
-    trial: Trial
-    valid_score: np.ndarray
-    test_score: np.ndarray
-    valid_auroc: float
-    seconds: float
-    parameters: int
-    about: dict[str, Any]
-
-    def probability(self) -> np.ndarray:
-        """Probability of class 1 of each test gene, calibrated on the validation genes."""
-        truth = label(self.trial.dataset().take("valid"), self.trial.labels)
-        return to_probability(self.valid_score, truth, self.test_score)
-
-    def truth(self) -> np.ndarray:
-        """Labels of the test genes under the trial's rule, ``(gene,)``."""
-        return label(self.trial.dataset().take("test"), self.trial.labels)
 
 
 def run_study(
@@ -219,76 +155,6 @@ def run_trials(
         raise GridError(failures, len(trials))
     records |= {one: read_trial(one, path) for one, path in paths.items()}
     return [records[one] for one in trials]
-
-
-def fit_trial(trial: Trial, path: Path) -> None:
-    """Fit one system and write its record."""
-    dataset = trial.dataset()
-    train = genes_of(training_genes(dataset, trial.n_train, trial.seed), trial.labels)
-    valid, test = (genes_of(dataset, trial.labels, split) for split in ("valid", "test"))
-    start = time.perf_counter()
-    fitted = ALL[trial.system].fit(train, valid, dict(trial.setting), trial.seed)
-    seconds = time.perf_counter() - start
-    valid_score = fitted.score(valid.counts)
-    arrays = {k: v for k, v in fitted.about.items() if isinstance(v, np.ndarray)}
-    about = {
-        "seconds": seconds,
-        "parameters": int(fitted.parameters),
-        "valid_auroc": auroc(valid.label, valid_score),
-        "trial": asdict(trial),
-        "about": {k: v for k, v in fitted.about.items() if k not in arrays},
-    }
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(
-        temporary,
-        record=np.array(json.dumps(about)),
-        valid_score=valid_score,
-        test_score=fitted.score(test.counts),
-        **{f"about.{name}": values for name, values in arrays.items()},
-    )
-    os.replace(temporary, path)
-
-
-def read_trial(trial: Trial, path: Path) -> TrialRecord:
-    """The record of a finished fit."""
-    with np.load(path) as arrays:
-        record = json.loads(str(arrays["record"]))
-        kept = {n[6:]: arrays[n] for n in arrays.files if n.startswith("about.")}
-        return TrialRecord(
-            trial=trial,
-            valid_score=arrays["valid_score"],
-            test_score=arrays["test_score"],
-            valid_auroc=record["valid_auroc"],
-            seconds=record["seconds"],
-            parameters=record["parameters"],
-            about=record["about"] | kept,
-        )
-
-
-def trial_key(trial: Trial) -> str:
-    """Hash of the trial, of its data and labels, and of the code that fits it."""
-    settings = asdict(trial)
-    del settings["home"]
-    dataset = open_cell(trial.cell, trial.home)
-    truth = hashlib.sha256(label(dataset, trial.labels).tobytes()).hexdigest()
-    code = _code_digest(trial.system)
-    parts = [settings, _fingerprint(trial.cell, trial.home), truth, code, sklearn.__version__]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-@cache
-def _fingerprint(cell: str, home: str) -> str:
-    return open_cell(cell, home).fingerprint
-
-
-@cache
-def _code_digest(name: str) -> str:
-    """Digest of the source that fits a system."""
-    system = ALL[name]
-    modules = [inspect.getmodule(system.fit), *SHARED]
-    modules += [*NETWORKS] if system.epochs else []
-    modules += [models, fused_step] if system.network else []
-    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
 def _from_grid(

@@ -7,6 +7,7 @@ import inspect
 import json
 from pathlib import Path
 
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets.simulated.study import iter_cells, simulate
 from dc2lib.datasets.store import data_home, list_cells, write_cell
 
@@ -30,7 +31,7 @@ def stored_simulation(
         and of the simulator's code, so a changed simulator never serves old cells.
     """
     bound = inspect.signature(simulate).bind(n_cells, n_genes, seed, **parameters)
-    settings = json.dumps([bound.arguments, _code_digest()], sort_keys=True)
+    settings = json.dumps([bound.arguments, code_digest(simulate.__module__)], sort_keys=True)
     name = hashlib.sha256(settings.encode()).hexdigest()[:16]
     home = data_home() / "simulated" / name
     stored = set(list_cells(home))
@@ -39,9 +40,3 @@ def stored_simulation(
             if dataset.cell not in stored:
                 write_cell(dataset, home)
     return home
-
-
-def _code_digest() -> str:
-    folder = Path(__file__).parent
-    files = sorted([*folder.glob("*.py"), folder / "figures.json"])
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,0 +1,64 @@
+"""GANs of histone signals that are trained once and kept in the data folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dc2lib.code_digest import code_digest
+from dc2lib.datasets import data_home
+from dc2lib.gan.histone import build_histone_gan
+from dc2lib.gan.losses import GanRecipe
+from dc2lib.gan.training import GanFit, Quality, train_gan
+
+
+def kept_histone_gan(
+    signals: np.ndarray,
+    *,
+    recipe: GanRecipe,
+    seed: int = 0,
+    width: int = 16,
+    quality: Quality | None = None,
+    select: str | None = None,
+    home: Path | str | None = None,
+    progress: bool = False,
+) -> GanFit:
+    """A GAN of histone signals, trained once for equal arguments and kept in the data folder.
+
+    It is written after every round, so an interrupted training goes on; the quality function is
+    known by its ``key`` if it has an attribute of that name.
+    """
+    settings = {
+        "recipe": recipe,
+        "seed": seed,
+        "width": width,
+        "select": select,
+        "quality": getattr(quality, "key", None),
+        "signals": hashlib.sha256(np.ascontiguousarray(signals).tobytes()).hexdigest(),
+    }
+    n_marks, n_bins = signals.shape[1:]
+    largest = int(np.rint(np.expm1(np.float64(signals.max()))))
+    return train_gan(
+        *build_histone_gan(
+            seed, n_marks=n_marks, n_bins=n_bins, width=width, largest_count=largest
+        ),
+        signals,
+        recipe=recipe,
+        seed=seed,
+        quality=quality,
+        select=select,
+        checkpoint=checkpoint_path(settings, home),
+        progress=progress,
+    )
+
+
+def checkpoint_path(settings: dict[str, Any], home: Path | str | None = None) -> Path:
+    """Where a GAN is kept: in the data folder, by a hash of its settings and the code behind it."""
+    content = json.dumps([settings, code_digest(__name__)], sort_keys=True, default=str)
+    key = hashlib.sha256(content.encode()).hexdigest()[:20]
+    folder = Path(home) if home is not None else data_home()
+    return folder / "histone_gans" / f"{key}.pt"

@@ -1,0 +1,186 @@
+"""The digest of the deciding code changes with what is imported, and with nothing else."""
+
+import re
+
+import pytest
+
+from dc2lib import code_digest as digests
+from dc2lib import digits
+from dc2lib.attribution import replicates
+from dc2lib.code_digest import code_digest, deciding_modules, digest_of
+from dc2lib.datasets.simulated import stored
+from dc2lib.gan import kept as kept_gans
+from dc2lib.grid import fits
+from dc2lib.imports import modules_of
+from dc2lib.related import kept as kept_arrays
+from dc2lib.related import trials
+from dc2lib.related.systems import ALL
+from dc2lib.training import TUNED
+
+PLANTED = {
+    "__init__": '__version__ = "1"\n',
+    "fitting": "from lib.nets import build\n\n\ndef fit():\n    return build()\n",
+    "nets/__init__": "from lib.nets.deep import build\nfrom lib.nets.other import unused\n",
+    "nets/deep": "def build():\n    from ..steps import step\n\n    return step\n",
+    "nets/other": "unused = 1\n",
+    "steps": '"""Steps."""\n\n\ndef step(x):\n    """One."""\n    return x\n',
+    "loop": "import lib.turn\n\nleft = 1\n",
+    "turn": "from lib import loop, fitting\n",
+    "reading/__init__": "def read():\n    return 0\n",
+    "reading/made/__init__": "",
+    "reading/made/study": "from lib.reading import read\nfrom lib.reading.made import marks\n",
+    "reading/made/marks": "height = 3\n",
+    "drawing": "from lib import fitting\n",
+}
+FOUND = ["lib.fitting", "lib.nets.deep", "lib.steps"]
+SHOWS = re.compile(r"plots$|words$|\.record|\.claims|\.story|\.primers|\.audit|^dc2lib$")
+RESULTS = {
+    "fits": (["dc2lib.grid.training"], ["fused_step", "lockstep", "grid.counts", "scoring"]),
+    "digits": (["dc2lib.digits"], ["networks", "gan.losses", "gan.mnist", "training"]),
+    "gans": (["dc2lib.gan.kept"], ["gan.histone", "gan.training", "gan.losses"]),
+    "replicates": (
+        ["dc2lib.attribution.replicates", "dc2lib.datasets.simulated.study"],
+        ["probing.optimise", "gan.training", "gan.kept", "datasets.simulated.marks", "linear"],
+    ),
+    "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.rules"]),
+    "pairs": (["dc2lib.related.pairs"], ["related.deepdiff", "related.ernst", "training_set"]),
+}
+
+
+@pytest.fixture
+def lib(tmp_path, monkeypatch):
+    monkeypatch.setattr(digests, "LEFT_OUT", ("lib.reading",))
+    for name, source in PLANTED.items():
+        file = tmp_path / "lib" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+    return tmp_path / "lib"
+
+
+def found(lib, *names, without=()):
+    return deciding_modules(names, without, lib)
+
+
+def digest(lib, *names):
+    return digest_of(found(lib, *(names or ("lib.fitting",))))
+
+
+def test_imports_are_followed_to_what_defines_the_name(lib):
+    assert list(found(lib, "lib.fitting")) == FOUND
+
+
+@pytest.mark.parametrize("name", ["fitting", "nets/deep", "steps"])
+def test_an_indirect_dependency_changes_the_digest(lib, name):
+    before = digest(lib)
+    file = lib / f"{name}.py"
+    file.write_text(file.read_text() + "\nmore = 1\n")
+    assert digest(lib) != before
+
+
+@pytest.mark.parametrize("name", ["__init__", "nets/other", "drawing", "turn"])
+def test_what_is_not_needed_does_not(lib, name):
+    before = digest(lib)
+    file = lib / f"{name}.py"
+    file.write_text(file.read_text() + "\nmore = 1\n")
+    assert digest(lib) == before
+
+
+def test_comments_docstrings_and_layout_do_not_count(lib):
+    before = digest(lib)
+    changed = '"""New."""\n\ndef step( x ):  # why\n    """New."""\n    return x'
+    (lib / "steps.py").write_text(changed)
+    assert digest(lib) == before
+    (lib / "steps.py").write_text("def step(x):\n    return x\n")
+    assert digest(lib) == before
+    (lib / "steps.py").write_text("def step(x):\n    return x + 1\n")
+    assert digest(lib) != before
+
+
+def test_a_name_that_comes_from_elsewhere_changes_the_digest(lib):
+    before = digest(lib)
+    (lib / "nets" / "other.py").write_text((lib / "nets" / "deep.py").read_text())
+    (lib / "nets" / "__init__.py").write_text("from lib.nets.other import build\n")
+    assert "lib.nets.other" in found(lib, "lib.fitting")
+    assert digest(lib) != before
+
+
+def test_a_cycle_of_imports_ends(lib):
+    assert list(found(lib, "lib.loop")) == [*FOUND[:1], "lib.loop", *FOUND[1:], "lib.turn"]
+
+
+def test_a_package_that_is_left_out_is_open_to_what_is_named_in_it(lib):
+    (lib / "fitting.py").write_text("import lib.reading\nfrom lib.reading.made import marks\n")
+    assert list(found(lib, "lib.fitting")) == ["lib.fitting"]
+    made = ["lib.reading.made.marks", "lib.reading.made.study"]
+    assert list(found(lib, "lib.reading.made.study")) == made
+    assert list(found(lib, "lib.turn", without=["lib.fitting"])) == ["lib.loop", "lib.turn"]
+
+
+def test_data_beside_the_modules_count(lib):
+    before = digest(lib, "lib.reading.made.study"), digest(lib)
+    (lib / "reading" / "made" / "figures.json").write_text("1")
+    assert digest(lib, "lib.reading.made.study") != before[0]
+    assert digest(lib) == before[1]
+
+
+def test_a_module_that_is_not_there_is_named(lib):
+    with pytest.raises(ValueError, match=r"lib\.nothing"):
+        found(lib, "lib.nothing")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_kept_results_know_their_code_and_not_what_shows_them(name):
+    roots, needed = RESULTS[name]
+    counted = deciding_modules(roots)
+    assert {f"dc2lib.{one}" for one in needed} <= set(counted)
+    assert not [one for one in counted if SHOWS.search(one)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_systems_know_their_own_code_and_not_each_others(name):
+    own = ALL[name].fit.__module__
+    counted = deciding_modules([trials.__name__, own], (trials.SYSTEMS,))
+    assert {"dc2lib.related.contract", "dc2lib.training_set", own} <= set(counted)
+    assert ("dc2lib.training" in counted) == (ALL[name].epochs is not None)
+    assert trials.SYSTEMS not in counted
+
+
+def test_modules_are_imported_by_statements_only():
+    """`code_digest` reads these; a module named by a string it would not see."""
+    for name, file in modules_of(digests.Path(digests.__file__).parent).items():
+        assert not re.search(r"import_module\(|__import__\(", file.read_text()), name
+
+
+def keys(home, cell_home):
+    one = fits.Fit("linear", TUNED, ("A",), "A", cell_home)
+    trial = trials.Trial("karlic", (), "A", cell_home, "numeric")
+    kept_arrays.kept("x", {}, "dc2lib.related.pairs", lambda: {"value": 1}, home)
+    return {
+        "fit": fits.fit_key(one),
+        "digits": digits.checkpoint_path("gan", {}, home).name,
+        "gan": kept_gans.checkpoint_path({}, home).name,
+        "replicate": replicates.plan_key(replicates.Plan("null")),
+        "trial": trials.trial_key(trial),
+        "arrays": sorted(path.name for path in home.glob("x-*.npz")),
+        "cells": stored.stored_simulation(1, 40).name,
+    }
+
+
+def test_the_code_is_in_every_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    cell_home = stored.stored_simulation(1, 40)
+    monkeypatch.setattr(fits, "_cell_digest", lambda *_: "cell")
+    monkeypatch.setattr(fits, "cell_stamp", lambda *_: 0)
+    (name,) = stored.list_cells(cell_home)
+    monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
+    before = keys(tmp_path, str(cell_home))
+    for module in (fits, digits, kept_gans, replicates, trials, kept_arrays, stored):
+        monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
+    after = keys(tmp_path, str(cell_home))
+    assert [kind for kind in before if before[kind] == after[kind]] == []
+
+
+def test_the_digest_is_one_for_a_process():
+    assert code_digest("dc2lib.errors") == code_digest("dc2lib.errors")
+    assert code_digest("dc2lib.errors") == digest_of(deciding_modules(["dc2lib.errors"]))
+    assert code_digest("dc2lib.errors") != code_digest("dc2lib.labels")
