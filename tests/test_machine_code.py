@@ -1,0 +1,41 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dc2lib.machine_code import compiled
+
+READ = """
+from dc2lib.datasets.released_rows import read_rows
+rows = "".join(f"000003,{bin_},0,1,2,3,4,1\\n" for bin_ in range(1, 101))
+assert read_rows(rows.encode(), 5, 6)[1].sum() == 1000
+"""
+
+
+def longest_run(values: np.ndarray) -> int:
+    """How many equal values follow each other, at most."""
+    longest = run = 1
+    for place in range(1, len(values)):
+        run = run + 1 if values[place] == values[place - 1] else 1
+        longest = max(longest, run)
+    return longest
+
+
+def test_a_compiled_loop_answers_as_the_loop():
+    values = np.random.default_rng(0).integers(2, size=500)
+    assert compiled(longest_run)(values) == longest_run(values)
+
+
+@pytest.mark.parametrize("place", ["kept", os.devnull])
+def test_code_is_kept_where_there_is_a_place_and_made_anew_elsewhere(place, tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / place), "HOME": os.devnull}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", READ], env=environment,
+                          cwd=Path(__file__).parents[1], capture_output=True, text=True,
+                          timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name.split("-")[0] for path in tmp_path.rglob("*.nbi")] == (
+        ["released_rows.walk_rows"] if place == "kept" else []
+    )
