@@ -20,7 +20,7 @@ from dc2lib.labels import label
 from dc2lib.linear import LinearFits, mark_means
 from dc2lib.scoring import RULES as SCORE_RULES
 from dc2lib.scoring import auroc, positive_score
-from dc2lib.statistics import bootstrap_auroc, paired_auroc_difference
+from dc2lib.statistics import Interval, bootstrap_auroc, paired_auroc_difference
 from dc2lib.training_set import training_genes
 
 EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
@@ -110,24 +110,27 @@ def bootstrap_weights(
 
 
 def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
-    """In words, by label rule: in how many cell types each mark points where the paper says."""
+    """In words, by label rule: in how many cell types each mark points where the paper says.
+
+    Marks that share side and counts share a clause.
+    """
     result = {}
     for rule, part in weights[weights["class"] == "high"].groupby("labels", sort=False):
-        pieces = []
+        clauses: dict[str, list[str]] = {}
         for mark, rows in part.groupby("mark", sort=False):
             sign = EXPECTED_SIGN.get(mark)
             if sign is None:
                 continue
             near = np.where(sign > 0, rows["low"], -rows["high"])
             far = np.where(sign > 0, rows["high"], -rows["low"])
-            side = "high" if sign > 0 else "low"
-            counts = f"{int((near > 0).sum())} of {len(rows)}"
             against = int((far < 0).sum())
-            pieces.append(
-                f"{mark} points to {side} expression in {counts} cell types"
-                + (f" and against it in {against}" if against else "")
-            )
-        result[rule] = "; ".join(pieces) + "."
+            clause = f"to {'high' if sign > 0 else 'low'} expression in {int((near > 0).sum())}"
+            clause += f" of {len(rows)} cell types" + (f", against it in {against}" * bool(against))
+            clauses.setdefault(clause, []).append(mark)
+        result[rule] = "; ".join(
+            f"{' and '.join(marks)} point{'s' * (len(marks) == 1)} {clause}"
+            for clause, marks in clauses.items()
+        )
     return result
 
 
@@ -182,6 +185,20 @@ def feature_table(datasets: Mapping[str, HistoneDataset], n_train: int = 0) -> p
                     | {"low": one.low, "high": one.high, "n": one.n}
                 )
     return pd.DataFrame(rows)
+
+
+def feature_lead(
+    datasets: Mapping[str, HistoneDataset], first: str, second: str, n_train: int = 0
+) -> dict[str, Interval]:
+    """AUROC with one way of making the five numbers minus another, numeric labels, by cell type."""
+    leads = {}
+    for cell, dataset in datasets.items():
+        one, other = (
+            logistic_scores(dataset, "numeric", FEATURES[name], n_train) for name in (first, second)
+        )
+        truth = label(dataset.take("test"), "numeric")
+        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=300)
+    return leads
 
 
 def boosting_gain(

@@ -193,14 +193,15 @@ def test_words() -> None:
     assert words.complete_in_words(pd.DataFrame([good])) == (
         "saliency shows what it can be asked for in every world"
     )
-    said = words.missing_in_words(pd.DataFrame([good, bad, bad | {"rule": "position"}]))
+    seen = bad | {"rule": "one_mark", "shown": True}
+    said = words.missing_in_words(pd.DataFrame([good, seen, bad, bad | {"rule": "position"}]))
     assert said == "GAN probe (marks: two marks and position)"
     assert words.missing_in_words(pd.DataFrame([good])) == "nothing"
     assert words.complete_in_words(pd.DataFrame([bad])).startswith("no method shows")
     both = pd.DataFrame([good, good | {"method": "mark_ablation"}])
     assert words.complete_in_words(both).startswith("saliency and mark ablation show what they")
     assert words.blind_in_words(pd.DataFrame([good])).startswith("no method names")
-    assert words.blind_in_words(pd.DataFrame([good, bad])).endswith("GAN probe (two marks)")
+    assert words.blind_in_words(pd.DataFrame([good, bad])).endswith("in two marks by GAN probe")
     null = pd.DataFrame(
         [{"method": "saliency", "statistic": "size", "value": 0.1, "low": 0.01, "high": 0.3,
           "n": 20}]
@@ -215,11 +216,30 @@ def test_words() -> None:
     alike = pd.DataFrame([{"method": "saliency", "other_seed": 0.5, "untrained": 0.1}])
     gaps = {"saliency": Interval(0.2, 0.1, 0.3, 4), "attention": Interval(-0.2, -0.3, -0.1, 4)}
     assert words.differences_in_words(gaps, "gan_probe") == (
-        "saliency scores higher than the GAN probe and attention scores lower than the GAN probe"
+        "saliency (+0.20, +0.10 to +0.30) scores higher than the GAN probe; attention (-0.20, -0.30"
+        " to -0.10) scores lower than the GAN probe"
+    )
+    even = {"saliency": Interval(0.0, -0.1, 0.1, 4)}
+    assert words.differences_in_words(even, "gan_probe") == (
+        "saliency (+0.00, -0.10 to +0.10) differs from the GAN probe by no more than chance allows"
     )
     assert words.differences_in_words({}, "gan_probe").startswith("none differs")
     assert words.similar_in_words(alike).startswith("every method")
     assert words.similar_in_words(alike.assign(untrained=0.6)) == "saliency fails the check"
+
+
+def test_words_for_many_methods_are_short() -> None:
+    names = list(METHODS)
+    rows = [_row(name, name != "attention", 0.95) for name in names]
+    table = pd.DataFrame(rows)
+    assert words.complete_in_words(table) == (
+        "all methods but attention show what they can be asked for in every world"
+    )
+    assert words.blind_in_words(table).endswith("in two marks by all methods")
+    other = table.assign(rule="position", shown=True)
+    half = pd.concat([table.assign(shown=False), other])
+    assert words.missing_in_words(half).startswith("DeepChrome's recipe (1 of 2); loss (a) (1 ")
+    assert words.missing_in_words(half.assign(shown=False)) == "everything by all methods"
 
 
 def test_figures(studied: dict[str, list[Replicate]]) -> None:

@@ -49,8 +49,22 @@ def test_signs_in_words():
     )
     assert baseline.sign_agreement(weights)["numeric"] == (
         "H3K4me3 points to high expression in 1 of 2 cell types; "
-        "H3K27me3 points to low expression in 1 of 2 cell types and against it in 1."
+        "H3K27me3 points to low expression in 1 of 2 cell types, against it in 1"
     )
+    alike = pd.concat([weights, weights.assign(mark="H3K9me3").iloc[2:]])
+    assert baseline.sign_agreement(alike)["numeric"].endswith(
+        "H3K27me3 and H3K9me3 point to low expression in 1 of 2 cell types, against it in 1"
+    )
+
+
+def test_the_lead_of_one_way_of_averaging_is_paired():
+    datasets = {"A": planted("A", n=300)}
+    same = baseline.feature_lead(datasets, "mean count", "mean count")["A"]
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
+    table = baseline.feature_table(datasets).query("labels == 'numeric'").set_index("features")
+    lead = baseline.feature_lead(datasets, "log of mean count", "mean count")["A"]
+    auroc = table["auroc"]
+    assert lead.estimate == pytest.approx(auroc["log of mean count"] - auroc["mean count"])
 
 
 def test_gradient_descent_reaches_logistic_regression():

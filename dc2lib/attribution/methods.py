@@ -41,7 +41,7 @@ SHORT = {
     "discriminator_loss": "loss (b)",
     "distance_loss": "loss (c)",
     "gan_probe": "GAN probe",
-    "real_favourites": "probe, perfect GAN",
+    "real_favourites": "perfect-GAN probe",
     "saliency": "saliency",
     "integrated_gradients": "integrated gradients",
     "window_ablation": "window ablation",

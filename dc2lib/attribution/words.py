@@ -12,6 +12,7 @@ from dc2lib.statistics import Interval
 
 CHANCE = 0.5
 HIGH = 0.9
+SPELT_OUT = 3
 
 
 def complete_in_words(table: pd.DataFrame) -> str:
@@ -20,46 +21,85 @@ def complete_in_words(table: pd.DataFrame) -> str:
     `table` is that of `dc2lib.attribution.grades.recovery_table`.
     """
     failed = set(table.loc[~table["shown"].astype(bool), "method"])
-    everywhere = [method for method in dict.fromkeys(table["method"]) if method not in failed]
+    asked = list(dict.fromkeys(table["method"]))
+    everywhere = [method for method in asked if method not in failed]
     if not everywhere:
         return "no method shows what it can be asked for in every world"
     if len(everywhere) == 1:
         return f"{_named(everywhere)} shows what it can be asked for in every world"
-    return f"{_named(everywhere)} show what they can be asked for in every world"
+    return f"{_named(everywhere, asked)} show what they can be asked for in every world"
 
 
 def missing_in_words(table: pd.DataFrame) -> str:
-    """What methods do not show above chance: ``GAN probe (marks: two marks)``."""
-    failed = table[~table["shown"].astype(bool)]
-    parts = [
-        f"{SHORT[method]} ({_places(group)})"
-        for method, group in failed.groupby("method", sort=False)
+    """What methods do not show above chance: ``GAN probe (marks: two marks)``.
+
+    Counts in place of places where many methods miss something.
+    """
+    missed = table.assign(missed=~table["shown"].astype(bool))
+    failed = {
+        method: group
+        for method, group in missed.groupby("method", sort=False)
+        if group["missed"].any()
+    }
+    silent = [
+        method for method, group in failed.items() if len(group) > 1 and group["missed"].all()
     ]
-    return ", ".join(parts) or "nothing"
+    partly = {method: group for method, group in failed.items() if method not in silent}
+    few = len(partly) <= SPELT_OUT
+    asked = list(dict.fromkeys(table["method"]))
+    parts = [f"everything by {_named(silent, asked)}"] if silent else []
+    parts += [
+        f"{SHORT[method]} ({_places(group[group['missed']])})"
+        if few
+        else f"{SHORT[method]} ({group['missed'].sum()} of {len(group)})"
+        for method, group in partly.items()
+    ]
+    unit = "" if few or not partly else " (aspects and worlds of those that it can be asked for)"
+    return "; ".join(parts) + unit if parts else "nothing"
 
 
 def blind_in_words(table: pd.DataFrame) -> str:
-    """Which methods name the right marks of a network that has learned nothing."""
-    high = table[(table["aspect"] == "marks") & (table["untrained"] >= HIGH)]
+    """Which methods name the right marks of a network that has learned nothing, by world."""
+    asked = table[table["aspect"] == "marks"]
+    high = asked[asked["untrained"] >= HIGH]
     if high.empty:
         return "no method names the right marks of networks before training"
+    among = list(dict.fromkeys(asked["method"]))
     parts = [
-        f"{SHORT[method]} ({joined(_rules(group))})"
-        for method, group in high.groupby("method", sort=False)
+        f"in {rule.replace('_', ' ')} by {_named(list(group['method']), among)}"
+        for rule, group in high.groupby("rule", sort=False)
     ]
-    return f"before any training the right marks are already named by {joined(parts)}"
+    return f"before any training the right marks are already named {'; '.join(parts)}"
 
 
 def differences_in_words(differences: Mapping[str, Interval], other: str) -> str:
-    """Which methods score higher or lower than another one, by paired intervals."""
+    """Which methods score higher or lower than another one, by how much, with paired intervals."""
     above = [m for m, gap in differences.items() if gap.low > 0]
     below = [m for m, gap in differences.items() if gap.high < 0]
+    level = [m for m in differences if m not in {*above, *below}]
+
+    def listed(found: list[str]) -> str:
+        gaps = [differences[method] for method in found]
+        return joined(
+            [
+                f"{SHORT[method]} ({gap.estimate:+.2f}, {gap.low:+.2f} to {gap.high:+.2f})"
+                for method, gap in zip(found, gaps, strict=True)
+            ]
+        )
+
     parts = [
-        f"{_named(found)} score{'s' if len(found) == 1 else ''} {word} than the {SHORT[other]}"
+        f"{listed(found)} score{'s' if len(found) == 1 else ''} {word} than the {SHORT[other]}"
         for found, word in ((above, "higher"), (below, "lower"))
         if found
     ]
-    return " and ".join(parts) or f"none differs clearly from the {SHORT[other]}"
+    if level:
+        differ = "differs" if len(level) == 1 else "differ"
+        parts.append(
+            f"{listed(level)} {differ} from it by no more than chance allows"
+            if parts
+            else f"{listed(level)} {differ} from the {SHORT[other]} by no more than chance allows"
+        )
+    return "; ".join(parts) or f"none differs clearly from the {SHORT[other]}"
 
 
 def similar_in_words(table: pd.DataFrame) -> str:
@@ -95,17 +135,17 @@ def power_in_words(planted: pd.DataFrame, statistic: str) -> str:
     part = planted[planted["statistic"] == statistic]
     shares = part.groupby("method", sort=False)["value"].mean()
     seeing, mute = shares.index[shares >= HIGH], shares.index[shares < CHANCE]
-    words = f"by {statistic} {_named(seeing) if len(seeing) else 'no method'} almost always"
+    among = list(shares.index)
+    words = f"by {statistic} {_named(seeing, among) if len(seeing) else 'no method'} almost always"
     words += f" report{'s' if len(seeing) < 2 else ''} a planted rule"
     if len(mute):
-        words += f", {_named(mute)} in less than half of the worlds"
+        words += f", {_named(mute, among)} in less than half of the worlds"
     return words
 
 
 def _places(group: pd.DataFrame) -> str:
     return "; ".join(
-        f"{aspect}: {joined(_rules(part))}"
-        for aspect, part in group.groupby("aspect", sort=False)
+        f"{aspect}: {joined(_rules(part))}" for aspect, part in group.groupby("aspect", sort=False)
     )
 
 
@@ -113,5 +153,9 @@ def _rules(group: pd.DataFrame) -> list[str]:
     return [rule.replace("_", " ") for rule in group["rule"]]
 
 
-def _named(methods: Sequence[str]) -> str:
-    return joined([SHORT[method] for method in methods])
+def _named(methods: Sequence[str], among: Sequence[str] = ()) -> str:
+    """Names as a list; where nearly all of `among` are meant, those left out."""
+    others = [method for method in among if method not in set(methods)]
+    if len(methods) <= SPELT_OUT or not among or len(others) > SPELT_OUT:
+        return joined([SHORT[method] for method in methods])
+    return f"all methods but {_named(others)}" if others else "all methods"
