@@ -28,6 +28,7 @@ import yaml
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NullObject
 
+from dc2lib.replacing import replacing
 from tools.browser import BROWSERS, Tab, find_browser, open_tab
 from tools.chapters import page_names
 from tools.errors import BuildError
@@ -353,9 +354,8 @@ def main() -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    partial = options.output.with_name(f".{options.output.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, options.output)
+    with replacing(options.output) as unfinished:
+        unfinished.write_bytes(content)
     count = _page_count(content)
     print(f"{options.output}: {count} pages, {len(content) / 1e6:.1f} MB")
     return 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
 import nbformat
+
+from dc2lib.replacing import replacing
 
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.
@@ -124,9 +125,8 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
         for run in runs.values()
         for line in (run / "results.jsonl").read_text().splitlines()
     ]
-    partial = path.with_suffix(".part")
-    partial.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-    os.replace(partial, path)
+    with replacing(path) as unfinished:
+        unfinished.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
     return len(rows)
 
 

@@ -5,13 +5,13 @@ Usage: python -m tools.readme_table
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from dc2lib import claims
 from dc2lib.claims.reference import FOLDER
+from dc2lib.replacing import replacing
 from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +51,8 @@ def write(root: Path = ROOT) -> None:
     """Rewrite the block of the README."""
     path = root / "README.md"
     text = with_block(path.read_text(), block(root))
-    partial = path.with_name(".README.md.part")
-    partial.write_text(text)
-    os.replace(partial, path)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text)
 
 
 def _about(reference: claims.Reference) -> str:

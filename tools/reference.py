@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dc2lib.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
+from dc2lib.replacing import replacing
 from tools import build, readme_table
 from tools.build import Plan, Request
 from tools.errors import BuildError
@@ -50,10 +51,11 @@ def write_reference(
     kept = [slim(row) for row in rows]
     if not kept:
         raise BuildError("the build recorded nothing, so there is no reference run")
-    folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(row, allow_nan=False, sort_keys=True) for row in kept)
-    _replace(folder / RESULTS, f"[\n{lines}\n]\n")
-    _replace(folder / PROVENANCE, json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
+    with replacing(folder / RESULTS) as unfinished:
+        unfinished.write_text(f"[\n{lines}\n]\n")
+    with replacing(folder / PROVENANCE) as unfinished:
+        unfinished.write_text(json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
 
 
 def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, Any]:
@@ -123,12 +125,6 @@ def _commit(root: Path) -> str:
         check=False,
     )
     return ended.stdout.strip() or "unknown"
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ from dc2lib.datasets.simulated.study import draw_genes, simulate_cell
 from dc2lib.grid import Fit, run_grid
 from dc2lib.labels import label
 from dc2lib.linear import fit_linear
+from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import PAPER, TUNED
 from tools.bench.__main__ import machine
@@ -197,10 +197,8 @@ def read_state(genes: int) -> dict:
 
 def write_state(state: dict) -> None:
     """Write what was measured, to a temporary name first."""
-    OUTPUT.parent.mkdir(exist_ok=True)
-    temporary = OUTPUT.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
-    os.replace(temporary, OUTPUT)
+    with replacing(OUTPUT) as unfinished:
+        unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from dc2lib.datasets.store import data_home, explain_full_disk, full_disk
 from dc2lib.errors import DataError
+from dc2lib.replacing import replacing
 
 NOTES = "digests.json"
 ATTEMPTS = 5
@@ -208,9 +209,8 @@ def _notes(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _save_notes(folder: Path, notes: dict[str, dict[str, str]]) -> None:
-    temporary = folder / f"{NOTES}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
-    os.replace(temporary, folder / NOTES)
+    with replacing(folder / NOTES) as unfinished:
+        unfinished.write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _note(folder: Path, path: Path, address: str) -> None:

@@ -7,7 +7,6 @@ number of the round, so a training that was interrupted ends exactly like one th
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from dc2lib.errors import DataError
 from dc2lib.gan.losses import GanRecipe, discriminator_loss, generator_loss, regulariser_loss
 from dc2lib.networks import apply_in_batches, frozen
+from dc2lib.replacing import replacing
 from dc2lib.training import default_device
 
 Quality = Callable[[nn.Module], Mapping[str, float]]
@@ -322,21 +322,17 @@ class _State:
         )
 
     def _save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
-        torch.save(
-            {
-                "settings": self.settings,
-                "step": self.step,
-                "rows": self.rows,
-                "best_round": self.best_round,
-                "best": self.best,
-                **parts,
-            },
-            temporary,
-        )
-        os.replace(temporary, path)
+        state = {
+            "settings": self.settings,
+            "step": self.step,
+            "rows": self.rows,
+            "best_round": self.best_round,
+            "best": self.best,
+            **parts,
+        }
+        with replacing(path) as unfinished:
+            torch.save(state, unfinished)
 
     def _restore(self, path: Path) -> None:
         try:

@@ -7,7 +7,6 @@ the samples kept, however many are drawn.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,11 +22,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
-from dc2lib.matrix_form import matrix_form
+from dc2lib.gan.matrix_form import matrix_form
 from dc2lib.networks import Network, evaluating, weights_digest
 from dc2lib.probing.found import HISTOGRAM_EDGES, Probe, from_tensors, to_tensors
 from dc2lib.probing.kept import Kept, log_odds, log_odds_of, nothing_kept
 from dc2lib.probing.screening import Classify, MarginError, Screening
+from dc2lib.replacing import replacing
 from dc2lib.training import default_device
 
 BLOCK = 4096
@@ -83,7 +83,7 @@ def monte_carlo_probe(
         Classify in bfloat16 first, and again in float32 whatever comes near a threshold or the
         samples kept so far: what is kept and what is accepted stays the same, the mean
         probability and the histogram are those of bfloat16.  Only for networks that
-        `dc2lib.matrix_form` knows, on the CPU; pays where that has bfloat16 instructions.
+        `dc2lib.gan.matrix_form` knows, on the CPU; pays where that has bfloat16 instructions.
     device
         Default CUDA if present, else the CPU; with several workers always the CPU.
     checkpoint
@@ -421,17 +421,13 @@ class _State:
             self._save(self.path, self.probe)
 
     def _save(self, path: Path, probe: Probe) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        torch.save(
-            {
-                "settings": self.task.settings(self.n),
-                "done": torch.from_numpy(self.done),
-                "probe": to_tensors(probe),
-            },
-            temporary,
-        )
-        os.replace(temporary, path)
+        state = {
+            "settings": self.task.settings(self.n),
+            "done": torch.from_numpy(self.done),
+            "probe": to_tensors(probe),
+        }
+        with replacing(path) as unfinished:
+            torch.save(state, unfinished)
 
     def _restore(self, path: Path) -> None:
         try:

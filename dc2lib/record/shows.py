@@ -6,7 +6,6 @@ import base64
 import io
 import math
 import numbers
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 
 from dc2lib.errors import DataError
 from dc2lib.record.context import display_bundle, output_folder, results_path, run_context
+from dc2lib.replacing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -262,9 +262,8 @@ def _svg(fig: Figure) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def _caption_by_hand(caption: str) -> None:

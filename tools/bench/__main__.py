@@ -23,6 +23,7 @@ import torch
 
 import tools.bench
 from dc2lib.datasets.simulated import simulate
+from dc2lib.replacing import replacing
 from tools.bench.harness import Row, Stage, Task
 
 OUTPUT = Path("_build") / "bench.json"
@@ -102,11 +103,9 @@ def keep(rows: Sequence[Row], about: dict[str, object]) -> None:
     if OUTPUT.exists():
         kept = json.loads(OUTPUT.read_text(encoding="utf-8"))["rows"]
     table = [row for row in kept if _stage_of(row) not in replaced] + new
-    OUTPUT.parent.mkdir(exist_ok=True)
-    temporary = OUTPUT.with_suffix(".json.tmp")
     content = {"about": about | {"date": now}, "rows": table}
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, OUTPUT)
+    with replacing(OUTPUT) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _stage_of(row: Mapping[str, object]) -> tuple[str, object]:

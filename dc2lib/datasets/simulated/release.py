@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.errors import DataError
+from dc2lib.replacing import replacing
 
 NO_HEADER = csv.WriteOptions(include_header=False, quoting_style="none")
 
@@ -45,13 +44,10 @@ def write_released_csv(dataset: HistoneDataset, folder: str | Path) -> Path:
     if len({gene[-6:] for gene in dataset.gene_id.tolist()}) < len(dataset):
         raise DataError(f"{dataset.cell}: some genes agree in the last six digits of their ids.")
     target = Path(folder) / dataset.cell
-    (target / "classification").mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         table = _rows(dataset.take(split))
-        _write(
-            target / "classification" / f"{split}.csv",
-            lambda path, table=table: csv.write_csv(table, path, NO_HEADER),
-        )
+        with replacing(target / "classification" / f"{split}.csv") as unfinished:
+            csv.write_csv(table, unfinished, NO_HEADER)
     return target
 
 
@@ -76,9 +72,9 @@ def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -
     lines = ["\t".join(["gene_id", "E000", *datasets])]
     lines += ["\t".join(row) + "\t" for row in zip(*columns, strict=True)]
     content = gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0)
-    target = Path(path)
-    _write(target, lambda unfinished: Path(unfinished).write_bytes(content))
-    return target
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+    return Path(path)
 
 
 def _rows(dataset: HistoneDataset) -> pa.Table:
@@ -88,14 +84,3 @@ def _rows(dataset: HistoneDataset) -> pa.Table:
     columns += [dataset.counts[:, :, m].ravel() for m in range(n_marks)]
     columns += [np.repeat(dataset.released_label, n_bins)]
     return pa.table(columns, names=[str(i) for i in range(len(columns))])
-
-
-def _write(path: Path, write: Callable[[str], object]) -> None:
-    """Write under a temporary name, then rename: nothing half-written stays."""
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
