@@ -41,6 +41,10 @@ NEEDED = {
 NAMES = {BENCH: "name", SCALE: "piece"}
 PIECES = ("ingest", "linear", "inclusive_epoch", "test_on_rest")
 APART = ("book_quick", "growth", "grid_dask", "gpu")
+ORDER = (
+    "csv_to_store", "store_open", "bootstrap", "train_one", "train_grid", "time_to_auroc",
+    "linear_all_cells", "evaluate", "probe_float32", "probe", "probe_3_million", "probe_memory",
+)  # fmt: skip
 FULL_TRAIN, FULL_VALID = 6601, 6601
 WORKERS = (2, 32)
 TRAINING_FLOP, EVALUATION_FLOP = 4.745e6, 1.736e6
@@ -114,10 +118,10 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        stage (with the unit of its rates), threads, ours, plain, ratio, target, of limit; texts
-        where a number may be absent.
+        stage (with the unit of its rates), threads, ours, plain, ratio, target, of limit, at limit
+        (the ratio if ours ran at the limit); texts where a number may be absent.
     """
-    own = rows[~rows["name"].map(_stage).isin(APART)]
+    own = _ordered(rows[~rows["name"].map(_stage).isin(APART)])
     return pd.DataFrame(
         {
             "stage": own["name"] + ", " + own["unit"],
@@ -127,6 +131,10 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
             "ratio": own["ratio"].map(lambda ratio: _or_dash(ratio, ".1f")),
             "target": own["name"].map(lambda name: _or_dash(TARGETS.get(name), "g")),
             "of limit": own["share_of_limit"].map(lambda share: _or_dash(share, ".0%")),
+            "at limit": [
+                _or_dash(None if share is None else ratio / share, ".1f")
+                for ratio, share in zip(own["ratio"], own["share_of_limit"], strict=True)
+            ],
         }
     )
 
@@ -137,21 +145,26 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        stage, ratio, target, met; stages that were not measured are missing.
+        stage, ratio, target, met, at_limit (the ratio if ours ran at the limit, NaN without one);
+        stages that were not measured are missing.
     """
-    best = rows[rows["name"].isin(TARGETS)].groupby("name", sort=False)["ratio"].max()
-    target = best.index.map(TARGETS)
-    table = pd.DataFrame({"stage": best.index, "ratio": best.to_numpy(), "target": target})
-    return table.assign(met=table["ratio"] >= table["target"])
+    own = rows[rows["name"].isin(TARGETS) & rows["ratio"].notna()]
+    best = own.loc[own.groupby("name")["ratio"].idxmax()].set_index("name")
+    best = best.loc[[name for name in TARGETS if name in best.index]]
+    table = pd.DataFrame(
+        {"stage": best.index, "ratio": best["ratio"].to_numpy(), "target": best.index.map(TARGETS)}
+    )
+    share = best["share_of_limit"].astype(float).to_numpy()
+    return table.assign(met=table["ratio"] >= table["target"], at_limit=table["ratio"] / share)
 
 
 def notes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Stage, threads (workers for the grid) and note of every row that has one.
+    """Stage, threads and note of every row that has one.
 
-    Those of growth and of the book have tables of their own.
+    Those of growth, the book and the grid on dask have tables of their own.
     """
-    apart = rows["name"].map(_stage).isin(("growth", "book_quick"))
-    noted = rows[(rows["note"] != "") & ~apart]
+    apart = rows["name"].map(_stage).isin(("growth", "book_quick", "grid_dask"))
+    noted = _ordered(rows[(rows["note"] != "") & ~apart])
     return pd.DataFrame(
         {"stage": noted["name"], "threads": noted["threads"].astype(str), "note": noted["note"]}
     )
@@ -322,6 +335,12 @@ def _one_thread(rows: pd.DataFrame, name: str) -> float:
     if found.empty:
         raise DataError(f"{name} was not measured with one thread; run `make bench`")
     return float(found["ours"].iloc[-1])
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the order of `ORDER`, then by threads; others last, as they come."""
+    place = rows["name"].map({name: place for place, name in enumerate(ORDER)}).fillna(len(ORDER))
+    return rows.assign(place=place).sort_values(["place", "threads"], kind="stable")
 
 
 def _stage(name: str) -> str:

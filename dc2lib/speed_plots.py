@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -18,7 +19,7 @@ PIECES = {
 
 
 def ratios(table: pd.DataFrame) -> Figure:
-    """How many times as fast as the plain way, a bar a stage, with a tick at its target.
+    """How many times as fast as the plain way, a bar a stage, with its target and limit.
 
     Parameters
     ----------
@@ -30,17 +31,17 @@ def ratios(table: pd.DataFrame) -> Figure:
     axis.barh(places, table["ratio"], color=ACCENT, height=0.55)
     axis.plot(table["target"], places, "|", color=INK, markersize=16, markeredgewidth=2,
               label="target")
-    ends = table[["ratio", "target"]].max(axis=1)
-    for place, ratio, end in zip(places, table["ratio"], ends, strict=True):
-        axis.annotate(f"{ratio:.1f}", (end, place), (6, 0), textcoords="offset points",
-                      va="center", fontsize=9)
+    limited = table["at_limit"].notna()
+    axis.plot(table["at_limit"][limited], np.flatnonzero(limited), "D", color=INK, markersize=5,
+              markerfacecolor="none", linestyle="none", label="at the limit of this machine")
+    ends = table[["ratio", "target", "at_limit"]].max(axis=1)
     axis.axvline(1, color=INK, linewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xlim(0.8, 2.2 * max(table["ratio"].max(), table["target"].max()))
-    axis.set_yticks(places, table["stage"])
+    axis.set_xlim(0.8, 2.2 * ends.max())
+    axis.set_yticks(places, [f"{row.stage}  {row.ratio:.1f}" for row in table.itertuples()])
     axis.invert_yaxis()
     axis.set_xlabel("times as fast as the plain way (log scale)")
-    fig.legend(loc="outside upper right")
+    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 

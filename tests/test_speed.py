@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dc2lib import speed, speed_plots
+from dc2lib import speed, speed_plots, speed_report
 from dc2lib.errors import DataError
 
 ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,
@@ -78,7 +78,7 @@ def test_stages_stand_beside_their_targets():
     stages = ["csv_to_store", "train_one", "train_one", "evaluate"]
     assert table["stage"].tolist() == [f"{stage}, genes/s" for stage in stages]
     assert table.iloc[1].tolist() == ["train_one, genes/s", "1", "10,000", "8,000", "1.2",
-                                      "1.7", "25%"]
+                                      "1.7", "25%", "5.0"]
     judged = speed.verdicts(pd.DataFrame(bench_rows())).set_index("stage")
     assert judged["met"].to_dict() == {"csv_to_store": True, "train_one": True, "evaluate": True}
     assert judged.loc["train_one", "ratio"] == 2.0
@@ -138,6 +138,75 @@ def test_the_quick_book_has_chapters_and_cells():
 def test_figures_are_drawn_from_their_tables():
     judged = speed.verdicts(pd.DataFrame(bench_rows()))
     (axis,) = speed_plots.ratios(judged).axes
-    assert [text.get_text() for text in axis.get_yticklabels()] == judged["stage"].tolist()
+    stages = [text.get_text().split()[0] for text in axis.get_yticklabels()]
+    assert stages == judged["stage"].tolist()
     fig = speed_plots.full_size(speed.scale_table(pd.DataFrame(scale_rows())))
     assert len(fig.axes) == 4
+
+
+def limited_rows():
+    return pd.DataFrame([
+        row("csv_to_store", 300.0, 20.0, note="reading bounds it"),
+        row("train_one", 18_000.0, 9000.0, share_of_limit=0.5),
+        row("probe", 18_000.0, 6000.0, share_of_limit=0.5),
+        row("train_grid", 10.0, 1.0),
+        row("linear_all_cells", 500.0, 1.0),
+        row("store_open", 1000.0, 100.0),
+        row("probe_memory", 110.0, 100.0, note="largest process at many; a ratio of 1 is constant"),
+    ])
+
+
+def test_what_is_missed_stands_beside_the_limit():
+    table = speed_report.misses(limited_rows()).set_index("stage")
+    assert table["asked"].to_dict() == {"csv_to_store": "target 25", "probe": "aim 8"}
+    assert table.loc["probe", ["ratio", "of limit", "at limit"]].tolist() == ["3.0", "50%", "6.0"]
+    assert table.loc["csv_to_store", "what bounds it"] == "reading bounds it"
+    assert speed_report.misses_in_words(table.reset_index()) == (
+        "Below their target: csv_to_store; below a further aim only: probe; above what the measured"
+        " limit allows: probe"
+    )
+    assert speed_report.misses_in_words(table.iloc[:0].reset_index()).startswith("Every target")
+    judged = speed.verdicts(limited_rows()).set_index("stage")
+    assert judged.loc["train_one", "at_limit"] == pytest.approx(4)
+    shown = speed.stage_table(limited_rows()).set_index("stage")["at limit"]
+    assert shown[["csv_to_store, genes/s", "train_one, genes/s"]].tolist() == ["–", "4.0"]
+
+
+def test_targets_that_are_no_ratios():
+    assert speed_report.ceilings_in_words(limited_rows()) == (
+        "opening a stored split takes 1.00 ms, where at most 5 were asked for (reached); the"
+        " probe's memory (largest process at many) grows by a factor of 1.10, where no growth was"
+        " asked for (not reached)"
+    )
+    assert speed_report.ceilings_in_words(pd.DataFrame(bench_rows())) == "neither was measured"
+
+
+def test_dask_workers_keep_a_share_of_their_rate():
+    rows = pd.DataFrame([
+        row("grid_dask", 4.0, 5.0, note="1 workers: all; 9 bytes sent"),
+        row("grid_dask", 6.0, 5.0, threads=2, note="2 workers (more workers than cores); 9 bytes"),
+    ])
+    table = speed_report.dask_table(rows)
+    assert table["of one worker's rate each"].tolist() == ["100%", "75%"]
+    assert table["ms a fit beside one process alone"].tolist() == ["+50", "+133"]
+    assert table["on the wire"].tolist() == ["9 bytes sent", "9 bytes"]
+    assert speed_report.dask_in_words(table).endswith("100% with 1, 75% with 2 (more than cores)")
+    assert "not measured" in speed_report.dask_in_words(speed_report.dask_table(rows.iloc[:0]))
+
+
+def test_slowest_cells_are_readable():
+    cells = pd.DataFrame({"place": ["1"], "seconds": [5.0],
+                          "cell": ["audit, Scoring, again: gans = {; halved by luck"]})
+    assert speed_report.slowest_cells(cells).iloc[0].tolist() == [
+        5.0, "audit", "Scoring, again", "luck"
+    ]
+
+
+def test_growth_and_gpu_in_words():
+    assert "faster than the work" in speed_report.growth_in_words({"probe": 1.5})
+    assert "power 3.00" in speed_report.growth_in_words({"probe": 3.0, "ingest": 1.0})
+    table = speed.scale_table(pd.DataFrame(scale_rows()))
+    assert speed_report.scale_growth_in_words(table).startswith("none grows")
+    assert speed_report.gpu_in_words(pd.DataFrame(bench_rows())).startswith("nothing was measured")
+    rows = pd.DataFrame([row("gpu:train", 10_000.0, 1000.0)])
+    assert speed_report.gpu_in_words(rows).startswith("train 10,000 genes/s, 10.0 times as fast")
