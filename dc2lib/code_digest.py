@@ -15,7 +15,9 @@ from pathlib import Path
 import dc2lib
 from dc2lib.imports import imports_of, modules_of, package_data
 
-LEFT_OUT = ("dc2lib.code_digest", "dc2lib.datasets", "dc2lib.engine", "dc2lib.imports")
+LEFT_OUT = (
+    "dc2lib.code_digest", "dc2lib.datasets", "dc2lib.engine", "dc2lib.imports", "dc2lib.replacing"
+)
 
 
 @cache
@@ -27,7 +29,8 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
     packages.  Comments, docstrings and the layout of the source do not count.
 
     Not entered are `dc2lib.datasets`, since the content of the data is in the key of every result
-    by its fingerprint, `dc2lib.engine`, which brings jobs to workers, and what makes this digest.
+    by its fingerprint, `dc2lib.engine`, which brings jobs to workers, `dc2lib.replacing`, which
+    only writes files, and what makes this digest.
     A package that is not entered is open to a named module inside it: the simulator's code is
     counted by naming `dc2lib.datasets.simulated.study`.  The ``__init__`` of a package does not
     count where a name is only passed on: the import leads to the module that defines the name.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from dc2lib.gan import GanFit, GanRecipe, build_mnist_gan, train_gan
 from dc2lib.gan.training import Quality
 from dc2lib.models import DeepChromeMNIST
 from dc2lib.networks import apply_in_batches, device_of, evaluating
+from dc2lib.replacing import replacing
 from dc2lib.training import batches, default_device
 
 N_DIGITS = 10
@@ -251,10 +251,8 @@ def kept_digit_model(
         model.load_state_dict(saved["weights"])
         return model.eval(), pd.DataFrame(saved["history"])
     history = fit_digits(model, images, labels, recipe=recipe, seed=seed, progress=progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save({"weights": model.state_dict(), "history": history.to_dict("list")}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save({"weights": model.state_dict(), "history": history.to_dict("list")}, temporary)
     return model, history
 
 

@@ -11,7 +11,7 @@ Every layer is then one product: of its windows (convolution) or activations (n,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from types import SimpleNamespace
 
@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dc2lib.machine_code import compiled
 from dc2lib.models import DeepChrome
 
 # Those of dc2lib.models, again: compiled code on disk is renewed when this file changes only.
 KERNEL_WIDTH = 10
 POOL_WIDTH = 5
 BYTES = 256
-GENES_AT_ONCE = 32
 
 
 def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> bool:
@@ -54,17 +54,6 @@ class FusedNetwork:
         self.model, self.table, self.kernels = model, signal_table(transform), kernels()
         self.pool = getattr(self.kernels, f"pool_{model.pooling}")
         self._held: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def logits(self, counts: np.ndarray) -> Tensor:
-        """Logits ``(gene, 2)`` of counts uint16 ``(gene, bin, mark)``, without dropout."""
-        model = self.model
-        pooled = torch.empty(len(counts), model.hidden1.in_features)
-        for start in range(0, len(counts), GENES_AT_ONCE):
-            part = slice(start, start + GENES_AT_ONCE)
-            self._convolve_and_pool(counts[part], pooled[part], None)
-        hidden = nn.functional.linear(pooled, model.hidden1.weight, model.hidden1.bias).relu_()
-        return model.output(model.hidden2(hidden).relu_())
 
     def forward(self, counts: np.ndarray, noise: np.ndarray | None) -> Tensor:
         """Logits ``(gene, 2)`` in training; what `backward` needs is kept.
@@ -200,20 +189,6 @@ def kernels() -> SimpleNamespace:
     """The loops below, compiled; the machine code is kept on disk where there is a place for it."""
     loops = (unfold, pool_max, pool_average, unpool, rectify, cross_entropy)
     return SimpleNamespace(**{loop.__name__: compiled(loop) for loop in loops})
-
-
-def compiled(loop: Callable) -> Callable:
-    """The function as machine code, made at its first call and kept on disk where that is possible.
-
-    It runs without holding the interpreter's lock.
-    """
-    from numba import njit
-
-    settings = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
-    try:
-        return njit(cache=True, **settings)(loop)
-    except RuntimeError:
-        return njit(**settings)(loop)
 
 
 def unfold(table: np.ndarray, counts: np.ndarray, stride: int, windows: np.ndarray) -> None:

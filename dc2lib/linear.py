@@ -20,8 +20,9 @@ import numpy as np
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.fused_step import compiled, signal_table
+from dc2lib.fused_step import signal_table
 from dc2lib.labels import label
+from dc2lib.machine_code import compiled
 from dc2lib.models import build
 from dc2lib.training import PAPER, Recipe, batches, learning_rate_factor
 

@@ -1,30 +1,31 @@
-"""The book's networks as a few large matrix products, for classifying very many samples on a CPU.
+"""DeepChrome as a few large matrix products, for classifying very many samples on a CPU.
 
-A convolution here is one product over the windows of a channels-last signal, a stride-2 transposed
-convolution one product that makes two positions from three.  The results are those of the modules
-up to rounding; the products run near the machine's speed, and in bfloat16 at about twice that of
-float32 where the CPU has instructions for it.  Weights are copied: convert again after training.
+The convolution is one product over the windows of a channels-last signal for each place in a pool.
+Results are those of the module up to rounding; the products run near the machine's speed, and in
+bfloat16 at about twice that of float32 where the CPU has instructions for it.  Weights are copied:
+convert again after training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu_, linear, softplus
+from torch.nn.functional import linear
 
-from dc2lib.gan.histone import COARSE, N_LATENT, HistoneGenerator, whole_counts
 from dc2lib.models import KERNEL_WIDTH, POOL_WIDTH, DeepChrome
 from dc2lib.networks import Network
 
-SLOPE = 0.2
+MODELS_AT_ONCE = 4
+MODELS_BY_SAMPLES_AT_ONCE = 128
 
 
 def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
     """The same function in evaluation mode as matrix products; what is not known is returned.
 
-    Known are `dc2lib.models.DeepChrome` and `dc2lib.gan.HistoneGenerator`, not their subclasses.
+    Known is `dc2lib.models.DeepChrome`, not its subclasses.
 
     Parameters
     ----------
@@ -33,57 +34,58 @@ def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network
     dtype
         Of the products; inputs and results stay float32.
     """
-    if type(network) is DeepChrome:
-        return _classifier(network, dtype)
-    if type(network) is HistoneGenerator:
-        return _generator(network, dtype)
-    return network
+    if type(network) is not DeepChrome:
+        return network
+    logits = _classifiers([network], dtype)
+    return lambda signal: next(logits(signal))
 
 
 def matrix_forms(networks: Sequence[Network]) -> Callable[[Tensor], Iterator[Tensor]]:
     """One function that gives the results of all networks on a batch in turn, in float32.
 
-    Classifiers of one shape read the same windows, which are made once for all of them.
+    Classifiers of one shape share the windows and the products of their filters, a few at once.
     """
     known = all(type(network) is DeepChrome for network in networks)
-    if not known or len({(one.convolution.stride, one.positions) for one in networks}) > 1:
+    if not known or len({_convolves(network) for network in networks}) > 1:
         forms = [matrix_form(network) for network in networks]
         return lambda signal: (form(signal) for form in forms)
-    heads = [_classifier_of_places(model, torch.float32) for model in networks]
+    groups = [
+        _classifiers(networks[start : start + MODELS_AT_ONCE], torch.float32)
+        for start in range(0, len(networks), MODELS_AT_ONCE)
+    ]
+    return lambda signal: chain.from_iterable(group(signal) for group in groups)
+
+
+def _convolves(model: DeepChrome) -> tuple[object, ...]:
+    """Models that agree in this read the same windows and pool them in the same way."""
+    return model.convolution.weight.shape, model.convolution.stride, model.positions, model.pooling
+
+
+def _classifiers(
+    models: Sequence[DeepChrome], dtype: torch.dtype
+) -> Callable[[Tensor], Iterator[Tensor]]:
+    """Signals to the logits of each model in turn; their filters make one product."""
+    kernels = [model.convolution for model in models]
+    filters = torch.cat([kernel.weight.detach().transpose(1, 2).flatten(1) for kernel in kernels])
+    filters = filters.to(dtype).t().contiguous()
+    offsets = torch.cat([kernel.bias.detach() for kernel in kernels]).to(dtype)
+    heads = [_head(model, dtype) for model in models]
 
     def results(signal: Tensor) -> Iterator[Tensor]:
-        places = _pooled_places(signal, networks[0], torch.float32)
-        return (head(places) for head in heads)
+        samples = MODELS_BY_SAMPLES_AT_ONCE // len(models)
+        pooled = _pooled(signal, filters, offsets, models[0], samples)
+        own = pooled.view(len(signal), -1, len(models), len(offsets) // len(models))
+        return (head(own[:, :, number].flatten(1)) for number, head in enumerate(heads))
 
     return results
 
 
-def _classifier(model: DeepChrome, dtype: torch.dtype) -> Network:
-    logits = _classifier_of_places(model, dtype)
-    return lambda signal: logits(_pooled_places(signal, model, dtype))
+def _head(model: DeepChrome, dtype: torch.dtype) -> Network:
+    """From pooled activations to logits."""
+    layers = [constants(layer, dtype) for layer in (model.hidden1, model.hidden2)]
+    last = constants(model.output, dtype)
 
-
-def _classifier_of_places(model: DeepChrome, dtype: torch.dtype) -> Network:
-    """From the windows of `_pooled_places` to logits."""
-    kernel = model.convolution
-    filters = kernel.weight.detach().transpose(1, 2).flatten(1).to(dtype).contiguous()
-    offsets = kernel.bias.detach().to(dtype)
-    layers = [_constants(layer, dtype) for layer in (model.hidden1, model.hidden2)]
-    last = _constants(model.output, dtype)
-    average = model.pooling == "average"
-
-    def logits(places: Tensor) -> Tensor:
-        pooled = linear(places[0], filters, offsets)
-        if average:
-            pooled.relu_()
-        for place in places[1:]:
-            activation = linear(place, filters, offsets)
-            if average:
-                pooled += activation.relu_()
-            else:
-                torch.maximum(pooled, activation, out=pooled)
-        pooled = pooled.div_(POOL_WIDTH) if average else pooled.relu_()
-        hidden = pooled.view(-1, model.hidden1.in_features)
+    def logits(hidden: Tensor) -> Tensor:
         for weight, bias in layers:
             hidden = linear(hidden, weight, bias).relu_()
         return linear(hidden, *last).float()
@@ -91,89 +93,55 @@ def _classifier_of_places(model: DeepChrome, dtype: torch.dtype) -> Network:
     return logits
 
 
-def _generator(model: HistoneGenerator, dtype: torch.dtype) -> Network:
-    n_marks, n_bins = model.shape
-    short = n_bins // COARSE
-    dense, spread, first, second = (
-        layer for layer in model.layers if isinstance(layer, nn.Linear | nn.ConvTranspose1d)
-    )
-    start = _constants(dense, dtype)
-    channels_last = [
-        value.detach().unflatten(0, (-1, short)).transpose(0, 1).flatten(0, 1).contiguous()
-        for value in (spread.weight, spread.bias)
-    ]
-    coarse = [value.to(dtype) for value in channels_last]
-    doublings = [_doubling(layer, dtype) for layer in (first, second)]
-    mix = model.mix.weight.detach().transpose(1, 2).flatten(1).to(dtype).contiguous()
-    mix_bias = model.mix.bias.detach().to(dtype)
-    output = model.output.weight.detach().squeeze(2).to(dtype)
-    output_bias = model.output.bias.detach().to(dtype)
-    width = model.mix.in_channels - n_marks
-    reach = model.mix.kernel_size[0] // 2
+def _pooled(
+    signal: Tensor, filters: Tensor, offsets: Tensor, model: DeepChrome, samples: int
+) -> Tensor:
+    """Activations after pooling, ``(sample x position, filter)``, some samples at a time.
 
-    def signals(z: Tensor) -> Tensor:
-        z = z.to(dtype)
-        n = len(z)
-        shape = leaky_relu_(linear(z[:, :N_LATENT], *start), SLOPE)
-        shape = leaky_relu_(linear(shape, *coarse), SLOPE).view(n, short, -1)
-        for weight, bias in doublings:
-            length = shape.shape[1]
-            shape = leaky_relu_(linear(_windows(_padded(shape, 1), 3), weight, bias), SLOPE)
-            shape = shape.view(n, 2 * length, -1)
-        joined = z.new_zeros(n, n_bins + 2 * reach, width + n_marks)
-        inside = joined[:, reach : reach + n_bins]
-        inside[..., :width] = shape
-        inside[..., width:] = z[:, N_LATENT:].unflatten(1, model.shape).transpose(1, 2)
-        mixed = linear(_windows(joined, 2 * reach + 1), mix, mix_bias).relu_()
-        made = softplus(linear(mixed, output, output_bias).float(), beta=4)
-        return whole_counts(made.clamp_(max=model.limit)).view(n, n_bins, n_marks).transpose(1, 2)
-
-    return signals
+    Pooling combines one product for each of its places; all that some samples need for it stays
+    in the cache of a core.
+    """
+    signal = signal.transpose(1, 2).to(filters.dtype).contiguous()
+    positions = model.positions
+    pooled = signal.new_empty(len(signal) * positions, len(offsets))
+    spare = torch.empty_like(pooled[: samples * positions])
+    pool = _average if model.pooling == "average" else _largest
+    for start in range(0, len(signal), samples):
+        places = _places(signal[start : start + samples], model)
+        rows = places.shape[1]
+        pool(places, filters, offsets, spare[:rows], pooled[start * positions :][:rows])
+    return pooled
 
 
-def _constants(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _largest(
+    places: Tensor, filters: Tensor, offsets: Tensor, spare: Tensor, pooled: Tensor
+) -> None:
+    torch.mm(places[0], filters, out=pooled)
+    for place in places[1:]:
+        torch.maximum(pooled, torch.mm(place, filters, out=spare), out=pooled)
+    pooled.add_(offsets).relu_()
+
+
+def _average(
+    places: Tensor, filters: Tensor, offsets: Tensor, spare: Tensor, pooled: Tensor
+) -> None:
+    torch.addmm(offsets, places[0], filters, out=pooled).relu_()
+    for place in places[1:]:
+        pooled += torch.addmm(offsets, place, filters, out=spare).relu_()
+    pooled.div_(POOL_WIDTH)
+
+
+def constants(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer as they are now, without gradients."""
     return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
 
 
-def _padded(signal: Tensor, places: int) -> Tensor:
-    return nn.functional.pad(signal, (0, 0, places, places))
-
-
-def _windows(signal: Tensor, width: int) -> Tensor:
-    """Windows of a contiguous ``(sample, place, channel)`` as rows ``(sample x window, ...)``."""
-    n, length, channels = signal.shape
-    count = length - width + 1
-    steps = (length * channels, channels, 1)
-    rows = signal.as_strided((n, count, width * channels), steps)
-    return rows.reshape(n * count, width * channels)
-
-
-def _pooled_places(signal: Tensor, model: DeepChrome, dtype: torch.dtype) -> Tensor:
-    """Windows ``(place, sample x position, ...)``: those of one place are a product of their own.
-
-    Pooling then takes products of a few megabytes in turn, which stay in the cache, instead of one
-    large product that does not.
-    """
-    signal = signal.transpose(1, 2).to(dtype).contiguous()
+def _places(signal: Tensor, model: DeepChrome) -> Tensor:
+    """Windows ``(place, sample x position, ...)`` of channels-last signals, by place in a pool."""
     n, length, channels = signal.shape
     shape = (POOL_WIDTH, n, model.positions, KERNEL_WIDTH * channels)
     step = model.convolution.stride[0] * channels
-    rows = signal.as_strided(shape, (step, length * channels, POOL_WIDTH * step, 1))
+    rows = signal.as_strided(
+        shape, (step, length * channels, POOL_WIDTH * step, 1), signal.storage_offset()
+    )
     return rows.reshape(POOL_WIDTH, n * model.positions, -1)
-
-
-def _doubling(layer: nn.ConvTranspose1d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A transposed convolution of width 4, stride 2 and padding 1 as a product over windows of 3.
-
-    The place 2i of the result sees the places i - 1 and i through the taps 3 and 1; the place
-    2i + 1 sees i and i + 1 through the taps 2 and 0.
-    """
-    taps = layer.weight.detach()
-    n_in, n_out, width = taps.shape
-    if (width, layer.stride, layer.padding) != (4, (2,), (1,)):
-        raise ValueError(f"{layer}: expected width 4, stride 2 and padding 1")
-    weight = taps.new_zeros(2, n_out, 3, n_in)
-    weight[0, :, 0], weight[0, :, 1] = taps[..., 3].T, taps[..., 1].T
-    weight[1, :, 1], weight[1, :, 2] = taps[..., 2].T, taps[..., 0].T
-    bias = layer.bias.detach().repeat(2)
-    return weight.flatten(2).flatten(0, 1).to(dtype).contiguous(), bias.to(dtype)

@@ -10,7 +10,6 @@ A step is torch's autograd, which trains any model anywhere, or the hand-written
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +23,8 @@ from tqdm import tqdm
 
 from dc2lib import fused_step
 from dc2lib.errors import DataError
+from dc2lib.matrix_form import matrix_form
+from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc, positive_score
 
 TRANSFORMS = ("raw", "log1p")
@@ -200,22 +201,15 @@ def predict_logits(
     place = default_device(device)
     was_training = model.training
     model.to(place).eval()
-    forward = _forward(model, counts, transform, place)
+    forward = matrix_form(model) if place.type == "cpu" else model
     with torch.inference_mode():
-        logits = [
-            forward(counts[start : start + batch_size]).cpu().numpy()
+        signals = (
+            signal_tensor(counts[start : start + batch_size], transform, place)
             for start in range(0, len(counts), batch_size)
-        ]
+        )
+        logits = [forward(signal).cpu().numpy() for signal in signals]
     model.train(was_training)
     return np.concatenate(logits) if logits else np.empty((0, 2), np.float32)
-
-
-def _forward(
-    model: nn.Module, counts: np.ndarray, transform: str, device: torch.device
-) -> Callable[[np.ndarray], Tensor]:
-    if fused_step.supported(model, counts, device):
-        return fused_step.FusedNetwork(model, transform).logits
-    return lambda batch: model(signal_tensor(batch, transform, device))
 
 
 def _checked(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
@@ -395,20 +389,16 @@ class _TrainingState:
             self._save(self.path)
 
     def _save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        torch.save(
-            {
-                "settings": self.settings,
-                "rows": self.rows,
-                "best_epoch": self.best_epoch,
-                "best_weights": self.best_weights,
-                "weights": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            },
-            temporary,
-        )
-        os.replace(temporary, path)
+        state = {
+            "settings": self.settings,
+            "rows": self.rows,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
 
     def _restore(self, path: Path) -> None:
         try:

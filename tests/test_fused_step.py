@@ -1,10 +1,6 @@
-"""The hand-written step makes the updates that autograd makes, tie by tie, and compiles quietly."""
+"""The hand-written step makes the updates that autograd makes, tie by tie."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,14 +102,6 @@ def test_any_number_of_marks_and_bins(marks, bins):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_predictions_equal_the_models(name):
-    model, (counts, _) = network(name, seed=2).eval(), batch(45)
-    logits = FusedNetwork(model, "log1p").logits(counts)
-    signal = training.signal_tensor(counts, "log1p")
-    torch.testing.assert_close(logits, model(signal).detach(), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(
     ("recipe", "atol"),
     [
@@ -185,25 +173,3 @@ def test_what_the_step_is_not_for_is_refused_or_left_to_autograd():
         training.fit(network(), counts, labels, counts, labels, step="magic", device="cpu")
     with pytest.raises(ValueError, match="log1p"):
         fused_step.signal_table("sqrt")
-
-
-PREDICT = """
-import numpy as np
-from dc2lib.models import build
-from dc2lib.training import predict_logits
-counts = np.zeros((2, 100, 5), np.uint16)
-predict_logits(build("deepchrome_max"), counts, transform="raw", device="cpu")
-"""
-
-
-def test_machine_code_is_kept_between_processes_and_not_needed(tmp_path):
-    """A read-only place and an unusable one for the compiled code give no warning and no error."""
-    root = Path(__file__).parents[1]
-    kept = tmp_path / "kept"
-    for folder in (kept, Path(os.devnull)):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "HOME": os.devnull}
-        done = subprocess.run([sys.executable, "-W", "error", "-c", PREDICT], env=environment,
-                              cwd=root, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0 and done.stderr == ""
-    names = {path.name.split("-")[0] for path in kept.rglob("*.nbi")}
-    assert names == {"fused_step.unfold", "fused_step.pool_max"}

@@ -126,6 +126,14 @@ def test_every_gene_is_visited_once_an_epoch():
     assert not np.array_equal(seen, np.concatenate(list(training.batches(70, 32, 1, 3))))
 
 
+@pytest.mark.parametrize("name", list(models.MODELS))
+def test_predictions_are_the_networks_without_dropout(name):
+    model, (counts, _) = models.build(name, seed=2), planted(n=30)
+    logits = training.predict_logits(model, counts, transform="log1p", device="cpu")
+    expected = model.eval()(training.signal_tensor(counts, "log1p")).detach()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_predictions_do_not_depend_on_the_batch_size():
     model, (counts, _) = models.build("deepchrome_average"), planted(n=30)
     whole = training.predict_logits(model, counts, transform="log1p", device="cpu")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -33,6 +32,7 @@ from dc2lib.labels import label
 from dc2lib.linear import mark_means
 from dc2lib.networks import apply_in_batches
 from dc2lib.related.attentive_chrome import AttentiveChrome
+from dc2lib.replacing import replacing
 from dc2lib.training import TUNED
 
 SPLITS = (0.5, 0.2, 0.3)
@@ -288,10 +288,8 @@ def _write(one: Replicate, path: Path) -> None:
             if (values := getattr(picture, part)) is not None:
                 arrays[f"picture.{name}.{part}"] = values
         arrays[f"picture.{name}.signed"] = np.array(picture.signed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    np.savez_compressed(temporary, **arrays)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def _read(plan: Plan, path: Path) -> Replicate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -19,6 +18,7 @@ from dc2lib.grid import FitRecord
 from dc2lib.grid.counts import PooledCounts, part_of, rows_of
 from dc2lib.labels import label
 from dc2lib.matrix_form import matrix_forms
+from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import default_device, signal_tensor
 
@@ -102,9 +102,8 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
             for number, found in enumerate(every(signal)):
                 logits[number, start : start + batch] = found.cpu().numpy()
     counts.release()
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(temporary, logits=logits)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        np.savez(temporary, logits=logits)
 
 
 def _key(records: Sequence[FitRecord], cell: str) -> str:

@@ -8,7 +8,6 @@ it alone would have left.  On a GPU several models are trained in lockstep (`dc2
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +25,7 @@ from dc2lib.grid.fits import Fit, fit_key
 from dc2lib.labels import label
 from dc2lib.lockstep import Lockstep
 from dc2lib.models import build
+from dc2lib.replacing import replacing
 from dc2lib.training import (
     _checked,
     _train_epoch,
@@ -266,9 +266,8 @@ def _write(trial: _Trial, model: nn.Module, seconds: float, together: int) -> No
         "trained_together": together,
         "fit": asdict(trial.fit),
     }
-    temporary = trial.path.with_name(f".{trial.path.stem}.{os.getpid()}.npz")
-    np.savez(temporary, about=np.array(json.dumps(about)), **logits, **weights)
-    os.replace(temporary, trial.path)
+    with replacing(trial.path) as temporary:
+        np.savez(temporary, about=np.array(json.dumps(about)), **logits, **weights)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

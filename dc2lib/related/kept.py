@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from dc2lib.code_digest import code_digest
 from dc2lib.datasets import data_home
+from dc2lib.replacing import replacing
 
 
 def kept(
@@ -39,9 +39,8 @@ def kept(
     place = data_home() / "related" if folder is None else Path(folder)
     path = place / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
     if not path.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(temporary, **{key: np.asarray(value) for key, value in compute().items()})
-        os.replace(temporary, path)
+        found = {key: np.asarray(value) for key, value in compute().items()}
+        with replacing(path) as temporary:
+            np.savez(temporary, **found)
     with np.load(path) as arrays:
         return {key: arrays[key] for key in arrays.files}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -20,6 +19,7 @@ from dc2lib.labels import label
 from dc2lib.related.contract import genes_of, to_probability
 from dc2lib.related.splits import resplit
 from dc2lib.related.systems import ALL
+from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc
 from dc2lib.training_set import training_genes
 
@@ -90,15 +90,15 @@ def fit_trial(trial: Trial, path: Path) -> None:
         "trial": asdict(trial),
         "about": {k: v for k, v in fitted.about.items() if k not in arrays},
     }
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(
-        temporary,
-        record=np.array(json.dumps(about)),
-        valid_score=valid_score,
-        test_score=fitted.score(test.counts),
-        **{f"about.{name}": values for name, values in arrays.items()},
-    )
-    os.replace(temporary, path)
+    test_score = fitted.score(test.counts)
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            record=np.array(json.dumps(about)),
+            valid_score=valid_score,
+            test_score=test_score,
+            **{f"about.{name}": values for name, values in arrays.items()},
+        )
 
 
 def read_trial(trial: Trial, path: Path) -> TrialRecord:
