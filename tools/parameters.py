@@ -12,6 +12,7 @@ from typing import Any
 from tools.chapters import COMMON, Chapter, chosen_parameters, find_chapters, read_profile
 
 PROFILES = ("smoke", "quick", "paper")
+MUCH_LONGER = 1.5
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 REFERENCE = Path("book") / "reference" / "provenance.json"
 
@@ -55,14 +56,18 @@ def costs(root: Path) -> list[dict[str, Any]]:
 
     Taken from the executions that are kept in ``_build`` and ran with a profile's own parameters,
     and for profiles that were not executed here from the committed reference run; only the newest
-    of each kind.
+    of each kind, with the ``longest`` of the same data source where that took half as long again
+    or more: it trained what the newest found on disk.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     chapters = find_chapters(root)
     settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
+    most: dict[tuple[str, str, str | None], float] = {}
     for run in sorted(_runs(root), key=lambda run: run["started"]):
         if not _is_of_profile(run, chapters, settings):
             continue
+        kind = run["chapter"], run["profile"], run.get("data_source")
+        most[kind] = max(most.get(kind, 0.0), run["duration"])
         newest[run["chapter"], run["profile"]] = {
             "chapter": run["chapter"],
             "profile": run["profile"],
@@ -70,6 +75,10 @@ def costs(root: Path) -> list[dict[str, Any]]:
             "seconds": round(run["duration"], 1),
             "where": "here",
         }
+    for (chapter, profile), cost in newest.items():
+        longest = most[chapter, profile, cost["data_source"]]
+        if longest >= MUCH_LONGER * cost["seconds"]:
+            cost["longest"] = round(longest, 1)
     for cost in _reference_costs(root):
         newest.setdefault((cost["chapter"], cost["profile"]), cost)
     return [newest[key] for key in sorted(newest)]

@@ -1,7 +1,8 @@
 """Directives of the page on rerunning, filled in from the chapters when pages are made.
 
 ``{chapter-parameters}``: every parameter of every chapter, its meaning, its value per profile.
-``{chapter-costs}``: how long each chapter took when it last ran.
+``{chapter-costs}``: how long each chapter took when it last ran, and at most.
+``{compare-example}``: what `make compare` says of two cell types of the reference run.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from tools.compare import report
+
 FILE = "parameters.json"
+REFERENCE = Path("reference") / "results.json"
+EXAMPLE_CHAPTER, EXAMPLE_KEY = "linear_baseline", "auroc_difference"
+EXAMPLE_IGNORES = ("cell", "verdict")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives with Sphinx."""
     app.add_directive("chapter-parameters", ChapterParameters)
     app.add_directive("chapter-costs", ChapterCosts)
+    app.add_directive("compare-example", CompareExample)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -46,6 +53,28 @@ class ChapterCosts(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         return self.parse_text_to_nodes(costs_markdown(_content(self).get("costs", [])))
+
+
+class CompareExample(SphinxDirective):
+    """The comparison as a block of text."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the block."""
+        path = Path(self.env.srcdir) / REFERENCE
+        self.env.note_dependency(str(path))
+        rows = json.loads(path.read_text()) if path.exists() else []
+        return [nodes.literal_block(text := comparison_example(rows), text, language="text")]
+
+
+def comparison_example(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what `make compare` says of two cell types, taken as two runs."""
+    of_chapter = [row for row in rows if row["chapter"] == EXAMPLE_CHAPTER]
+    cells = list(dict.fromkeys(row["cell"] for row in of_chapter
+                               if row.get("cell") and row["key"] == EXAMPLE_KEY))
+    if len(cells) < 2:
+        return "The reference run holds fewer than two cell types."
+    a, b = ([row for row in of_chapter if row.get("cell") == cell] for cell in cells[:2])
+    return report(a, b, EXAMPLE_IGNORES, EXAMPLE_KEY)
 
 
 def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
@@ -86,6 +115,8 @@ def _cost(cost: Mapping[str, Any] | None) -> str:
         return "–"
     source = SOURCES.get(cost["data_source"] or "", "")
     about = [words for words in (source, "reference run" * (cost["where"] != "here")) if words]
+    longest = [f"up to {in_words(cost['longest'])}"] if "longest" in cost else []
+    about = [*longest, *about]
     return in_words(cost["seconds"]) + (f" ({', '.join(about)})" if about else "")
 
 
