@@ -93,7 +93,7 @@ def build_digit_model(name: str, seed: int = 0) -> nn.Module:
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return MODELS[name]()
 
 
@@ -201,12 +201,14 @@ def convolutional_fit(
     """
 
     def fit(images: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        place = default_device()
         _, model = build_mnist_gan(seed, width=width)
+        model.to(place)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-        targets = torch.from_numpy(labels).float()
+        targets = torch.from_numpy(labels).float().to(place)
         for epoch in range(epochs):
             for rows in batches(len(images), 64, seed, epoch):
-                logits = model(as_pixels(images[rows]))
+                logits = model(as_pixels(images[rows]).to(place))
                 loss = binary_cross_entropy_with_logits(logits, targets[rows])
                 optimizer.zero_grad()
                 loss.backward()
@@ -247,9 +249,9 @@ def kept_digit_model(
     path = checkpoint_path(name, settings, home)
     model = build_digit_model(name, seed)
     if path.exists():
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(saved["weights"])
-        return model.eval(), pd.DataFrame(saved["history"])
+        return model.to(default_device()).eval(), pd.DataFrame(saved["history"])
     history = fit_digits(model, images, labels, recipe=recipe, seed=seed, progress=progress)
     with replacing(path) as temporary:
         torch.save({"weights": model.state_dict(), "history": history.to_dict("list")}, temporary)

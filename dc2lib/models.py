@@ -150,7 +150,7 @@ def build(name: str, n_marks: int = 5, n_bins: int = 100, seed: int = 0) -> nn.M
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return MODELS[name](n_marks, n_bins)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,9 +15,12 @@ Network = Callable[[Tensor], Tensor]
 
 @contextmanager
 def evaluating(*networks: Network, device: str | torch.device | None = None) -> Iterator[None]:
-    """Modules in evaluation mode (and on a device) for a while; other callables are left alone."""
-    modules = [network for network in networks if isinstance(network, nn.Module)]
-    modes = [module.training for module in modules]
+    """Modules in evaluation mode (and on a device) for a while; other callables are left alone.
+
+    A method stands for the module that it belongs to.
+    """
+    modules = _modules(networks)
+    before = [(module.training, device_of(module)) for module in modules]
     for module in modules:
         module.eval()
         if device is not None:
@@ -25,8 +28,10 @@ def evaluating(*networks: Network, device: str | torch.device | None = None) -> 
     try:
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
+        for module, (mode, home) in zip(modules, before, strict=True):
             module.train(mode)
+            if device is not None:
+                module.to(home)
 
 
 @contextmanager
@@ -34,9 +39,8 @@ def frozen(*networks: Network) -> Iterator[None]:
     """Weights that take no gradient for a while: gradients on inputs alone are cheaper."""
     weights = [
         weight
-        for network in networks
-        if isinstance(network, nn.Module)
-        for weight in network.parameters()
+        for module in _modules(networks)
+        for weight in module.parameters()
         if weight.requires_grad
     ]
     for weight in weights:
@@ -60,9 +64,8 @@ def apply_in_batches(
     inputs
         Taken to float32 a batch at a time.
     """
-    owner = getattr(network, "__self__", network)
-    device = device_of(owner)
-    with evaluating(owner), torch.inference_mode():
+    device = device_of(network)
+    with evaluating(network), torch.inference_mode():
         parts = [
             network(torch.as_tensor(inputs[start : start + batch_size]).float().to(device))
             for start in range(0, len(inputs), batch_size)
@@ -73,11 +76,16 @@ def apply_in_batches(
 
 
 def device_of(network: Network) -> torch.device:
-    """The device of a module's weights; the CPU for anything else."""
-    if isinstance(network, nn.Module):
-        for weight in network.parameters():
+    """The device of a module's weights, or of those that a method reads; the CPU for all else."""
+    for module in _modules([network]):
+        for weight in module.parameters():
             return weight.device
     return torch.device("cpu")
+
+
+def _modules(networks: Iterable[Network]) -> list[nn.Module]:
+    owners = [getattr(network, "__self__", network) for network in networks]
+    return [owner for owner in owners if isinstance(owner, nn.Module)]
 
 
 def weights_digest(network: Network) -> str:

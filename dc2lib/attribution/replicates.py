@@ -151,7 +151,7 @@ def trained_attentive(
     Four bins in one make it about four times as fast as with all bins.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
+        torch.default_generator.manual_seed(plan.seed)
         model = AttentiveChrome(counts.shape[2], ATTENTIVE_BINS, ATTENTIVE_HIDDEN)
     wide = wider_bins(counts, ATTENTIVE_BINS)
     return _trained(model, wide, labels, split, plan, ATTENTIVE, plan.attentive_epochs)

@@ -163,7 +163,7 @@ def build_histone_gan(
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
     """A freshly initialised pair; the global random state is left untouched."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return (
             HistoneGenerator(n_marks, n_bins, width, largest_count),
             HistoneDiscriminator(n_marks, n_bins, 2 * width),

@@ -70,5 +70,5 @@ def build_mnist_gan(
 ) -> tuple[MnistGenerator, MnistDiscriminator]:
     """A freshly initialised pair; the global random state is left untouched."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return MnistGenerator(n_latent, width), MnistDiscriminator(width, hidden)

@@ -336,7 +336,7 @@ class _State:
 
     def _restore(self, path: Path) -> None:
         try:
-            saved = torch.load(path, weights_only=True)
+            saved = torch.load(path, map_location="cpu", weights_only=True)
             settings = saved["settings"]
         except Exception as error:
             raise DataError(

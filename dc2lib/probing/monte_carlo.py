@@ -83,7 +83,8 @@ def monte_carlo_probe(
         Classify in bfloat16 first, and again in float32 whatever comes near a threshold or the
         samples kept so far: what is kept and what is accepted stays the same, the mean
         probability and the histogram are those of bfloat16.  Only for networks that
-        `dc2lib.gan.matrix_form` knows, on the CPU; pays where that has bfloat16 instructions.
+        `dc2lib.gan.matrix_form` knows; pays where the CPU has bfloat16 instructions, and is not
+        done on another device.
     device
         Default CUDA if present, else the CPU; with several workers always the CPU.
     checkpoint
@@ -99,6 +100,7 @@ def monte_carlo_probe(
     FloatingPointError
         If a logit is not a number.
     """
+    place = default_device("cpu" if workers > 1 else device)
     task = _Task(
         generator,
         classifier,
@@ -108,8 +110,8 @@ def monte_carlo_probe(
         _latent_length(generator, n_latent),
         seed,
         batch_size,
-        str(default_device("cpu" if workers > 1 else device)),
-        screen,
+        str(place),
+        screen and place.type == "cpu",
     )
     task.check()
     _check_sizes(n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size, workers=workers)
@@ -160,11 +162,11 @@ class _Task:
         if not self.screen:
             return
         unknown = [f for f in (self.generator, self.classifier) if matrix_form(f) is f]
-        if unknown or self.device != "cpu":
+        if unknown:
             raise DataError(
-                "screen=True needs a HistoneGenerator and a DeepChrome on the CPU; got "
-                f"{type(self.generator).__name__} and {type(self.classifier).__name__} on "
-                f"{self.device}: probe without screening"
+                "screen=True needs a HistoneGenerator and a DeepChrome; got "
+                f"{type(self.generator).__name__} and {type(self.classifier).__name__}: probe "
+                "without screening"
             )
 
     def settings(self, n: int) -> dict[str, Any]:
@@ -191,9 +193,12 @@ def _run_chunks(
         for blocks in chunks:
             yield blocks, _probe_blocks(task, n, blocks, bars())
         return
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start_worker, initargs=(task,)
-    ) as pool:
+    with (
+        evaluating(task.generator, task.classifier, device=task.device),
+        ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_start_worker, initargs=(task,)
+        ) as pool,
+    ):
         queue = iter(chunks)
         running: dict[Future[Probe], range] = {}
         try:

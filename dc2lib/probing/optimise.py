@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.gan.training import generate
-from dc2lib.networks import Network, apply_in_batches, device_of, evaluating, frozen
+from dc2lib.networks import Network, apply_in_batches, evaluating, frozen
+from dc2lib.training import default_device
 
 OPTIMIZERS = ("gradient_descent", "adam")
 DEEPCHROME_L2 = 0.009
@@ -97,6 +98,7 @@ def optimise_input(
     optimizer: str = "adam",
     bounds: tuple[float, float] | None = None,
     record_every: int = 0,
+    device: str | torch.device | None = None,
     progress: bool = False,
 ) -> Trajectory:
     """Move inputs down the gradient of a sum of loss terms; every sample on its own.
@@ -116,6 +118,11 @@ def optimise_input(
         If given, inputs are brought back between these two after each step.
     record_every
         Keep the inputs every so many steps in the trajectory; 0 keeps the start and the end.
+    device
+        Where it is computed, wherever the networks and weights of the terms lie; default CUDA if
+        present, else the CPU.
+    progress
+        Show a bar over the steps.
 
     Returns
     -------
@@ -130,14 +137,18 @@ def optimise_input(
     """
     _check(start, terms, steps, optimizer, bounds)
     networks = [network for term in terms for network in term.networks]
-    device = device_of(networks[0]) if networks else torch.device("cpu")
-    first = torch.as_tensor(start).detach().float().to(device)
+    place = default_device(device)
+    first = torch.as_tensor(start).detach().float().to(place)
+    weights = [torch.as_tensor(term.weight).to(place) for term in terms]
     inputs = first.clone().requires_grad_(True)
     recorded, kept, losses = [0], [first.cpu().numpy()], []
-    with evaluating(*networks), frozen(*networks):
+    with evaluating(*networks, device=place), frozen(*networks):
         update = _updater(inputs, optimizer, learning_rate)
         for step in tqdm(range(1, steps + 1), disable=not progress):
-            values = torch.stack([term.weight * term.value(inputs, first) for term in terms])
+            values = torch.stack([
+                weight * term.value(inputs, first)
+                for weight, term in zip(weights, terms, strict=True)
+            ])
             losses.append(values.detach().cpu().numpy())
             if not np.isfinite(losses[-1]).all():
                 raise FloatingPointError(f"the loss of step {step} is not finite: lower the rate")

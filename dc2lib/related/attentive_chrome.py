@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dc2lib.networks import device_of
 from dc2lib.related.contract import Fitted, Genes, Setting
 from dc2lib.related.network import fit_network
 from dc2lib.training import signal_tensor
@@ -147,9 +148,10 @@ def attention_maps(
     counts
         ``(gene, bin, mark)``, upstream first.
     """
+    place = device_of(model)
     with torch.inference_mode():
         parts = [
-            model.attention(signal_tensor(counts[start : start + batch_size], "log1p"))
+            model.attention(signal_tensor(counts[start : start + batch_size], "log1p", place))
             for start in range(0, len(counts), batch_size)
         ]
-    return tuple(torch.cat(one).numpy() for one in zip(*parts, strict=True))
+    return tuple(torch.cat(one).cpu().numpy() for one in zip(*parts, strict=True))

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 
 from dc2lib.errors import DataError
 from dc2lib.models import count_parameters
+from dc2lib.networks import device_of
 from dc2lib.related.attentive_chrome import AttentiveChrome
 from dc2lib.related.contract import Genes, log_counts
 from dc2lib.related.karlic import log_totals
-from dc2lib.training import TUNED, batches, make_optimizer, set_learning_rate
+from dc2lib.training import TUNED, batches, default_device, make_optimizer, set_learning_rate
 
 ROWS = 128
 N_JUDGED = 2000
@@ -95,7 +96,13 @@ def paired(first: Genes, second: Genes) -> Pair:
 
 
 def fit(
-    train: Pair, valid: Pair, *, epochs: int, learning_rate: float = 2e-3, seed: int = 0
+    train: Pair,
+    valid: Pair,
+    *,
+    epochs: int,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    device: str | torch.device | None = None,
 ) -> tuple[Predictor, int]:
     """Train `DeepDiff` on the squared error; keep the epoch of the best validation correlation.
 
@@ -108,10 +115,11 @@ def fit(
     _, n_bins, n_marks = train.first.shape
     recipe = replace(TUNED, learning_rate=learning_rate, epochs=epochs)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = DeepDiff(n_marks, n_bins)
-    optimizer = make_optimizer(model, recipe)
-    target = torch.from_numpy((train.change / train.change.std()).astype(np.float32))
+    place = default_device(device)
+    optimizer = make_optimizer(model.to(place), recipe)
+    target = torch.from_numpy((train.change / train.change.std()).astype(np.float32)).to(place)
     steps = -(-len(train) // recipe.batch_size) * epochs
     judges = valid.take(slice(None, None, -(-len(valid) // N_JUDGED)))
     best, weights, step = -np.inf, None, 0
@@ -120,7 +128,7 @@ def fit(
         for index in batches(len(train), recipe.batch_size, seed, epoch):
             set_learning_rate(optimizer, recipe, step / steps)
             optimizer.zero_grad()
-            answer = model(_signal(train.first[index]), _signal(train.second[index]))
+            answer = model(*_signals(train.take(index), place))
             nn.functional.mse_loss(answer, target[index]).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -160,15 +168,18 @@ def oddness(predict: Predictor, pair: Pair) -> float:
     return correlation(predict(pair), -predict(pair.swapped()))
 
 
-def _signal(counts: np.ndarray) -> Tensor:
-    return torch.from_numpy(log_counts(counts)).transpose(1, 2)
+def _signals(pair: Pair, device: torch.device) -> tuple[Tensor, Tensor]:
+    return tuple(
+        torch.from_numpy(log_counts(part)).transpose(1, 2).to(device)
+        for part in (pair.first, pair.second)
+    )
 
 
 def _answers(model: DeepDiff, pair: Pair) -> np.ndarray:
     model.eval()
     with torch.inference_mode():
         parts = [
-            model(_signal(pair.first[i : i + ROWS]), _signal(pair.second[i : i + ROWS])).numpy()
+            model(*_signals(pair.take(slice(i, i + ROWS)), device_of(model))).cpu().numpy()
             for i in range(0, len(pair), ROWS)
         ]
     return np.concatenate(parts).astype(np.float64)

@@ -34,7 +34,7 @@ def fit_network(
     """
     _, n_bins, n_marks = train.counts.shape
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = build(n_marks, n_bins)
     epochs = int(setting["epochs"])
     recipe = replace(
