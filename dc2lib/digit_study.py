@@ -211,6 +211,9 @@ def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
     >>> table = pd.DataFrame({"judge": ["x", "y"], "outcome": ["lower", "undecided"]})
     >>> outcome_in_words(table, {"x": "judge X", "y": "judge Y"})
     'rated lower than real digits by judge X; not rated differently by judge Y'
+    >>> three = pd.DataFrame({"judge": ["x", "y", "z"], "outcome": "lower"})
+    >>> outcome_in_words(three, dict.fromkeys("xyz", "one"))
+    'rated lower than real digits by every judge'
     """
     words = {
         "lower": "rated lower than real digits by",
@@ -221,7 +224,8 @@ def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
     for outcome, phrase in words.items():
         named = [titles[j] for j in compared.loc[compared["outcome"] == outcome, "judge"]]
         if named:
-            clauses.append(f"{phrase} {joined(named)}")
+            every = len(named) == len(compared) > 2
+            clauses.append(f"{phrase} {'every judge' if every else joined(named)}")
     return "; ".join(clauses)
 
 
