@@ -167,7 +167,7 @@ class FusedStep:
         group = self.optimizer.param_groups[0]
         rate, kept = group["lr"], 1 - group["lr"] * group["weight_decay"]
         layer.weight.flatten(1).addmm_(error.t(), values, beta=kept, alpha=-rate)
-        layer.bias.mul_(kept).sub_(error.sum(0), alpha=rate)
+        layer.bias.addmv_(error.t(), error.new_ones(len(error)), beta=kept, alpha=-rate)
 
     def _keep_gradient(self, layer: nn.Module, error: Tensor, values: Tensor) -> None:
         torch.mm(error.t(), values, out=layer.weight.grad.flatten(1))

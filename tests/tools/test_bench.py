@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
 from dc2lib.grid import Fit
-from dc2lib.training import TUNED, predict_logits
+from dc2lib.training import TUNED, signal_tensor
 from tools.bench import __main__ as bench
 from tools.bench import book, cluster, evaluation, gpu
 from tools.bench.harness import Row, Task, paired
@@ -20,26 +21,24 @@ def dataset():
     return simulate(n_cells=1, n_genes=900, seed=0).datasets["S001"]
 
 
-def test_matrix_column_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
-    write_cell(dataset, tmp_path)
-    records = evaluation.untrained(tmp_path, dataset, 3)
-    ours = evaluation.matrix_column(records, dataset.cell, tmp_path / "logits.npz")
-    plain = evaluation.plain_column(records, dataset.take("test"))
+def test_the_matrix_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
+    records = evaluation.own_models(tmp_path, dataset, 3)
+    ours = evaluation.transfer(records, tmp_path / "logits", workers=1).to_numpy()
+    plain = evaluation.plain_column(list(records.values()), dataset.take("test"))
     assert len(set(plain)) == 3
-    np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-4)
+    for column in ours.T:
+        np.testing.assert_allclose(column, plain, rtol=0, atol=1e-4)
 
 
 def test_logits_are_those_of_the_modules(dataset, tmp_path):
     write_cell(dataset, tmp_path)
     records = evaluation.untrained(tmp_path, dataset, 2)
-    evaluation.evaluate_all(records, dataset.cell, tmp_path / "logits.npz")
-    counts = open_cell(dataset.cell, tmp_path).take("test").counts
-    with np.load(tmp_path / "logits.npz") as arrays:
+    evaluate_all(records, dataset.cell, tmp_path / "logits.npz")
+    signal = signal_tensor(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
+    with np.load(tmp_path / "logits.npz") as arrays, torch.inference_mode():
         for record, found in zip(records, arrays["logits"], strict=True):
-            expected = predict_logits(record.load_model(), counts, transform="log1p")
-            torch.testing.assert_close(
-                torch.from_numpy(found), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
-            )
+            expected = record.load_model()(signal)
+            torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_medians_of_both_ways(monkeypatch):

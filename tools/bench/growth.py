@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import HistoneDataset, read_csv_folder, write_cell
 from dc2lib.datasets.simulated import write_released_csv
 from dc2lib.gan import build_histone_gan
@@ -16,7 +17,7 @@ from dc2lib.labels import label
 from dc2lib.models import build
 from dc2lib.probing import monte_carlo_probe
 from dc2lib.training import TUNED, fit
-from tools.bench.evaluation import matrix_column, untrained
+from tools.bench.evaluation import untrained
 from tools.bench.harness import Row, Stage, Task, seconds
 
 SHARES = (1 / 4, 1 / 2, 1)
@@ -59,7 +60,7 @@ def _evaluating(task: Task, n_models: int) -> Callable[[], object]:
     write_cell(task.dataset, home)
     records, run = untrained(home, task.dataset, n_models), count()
     cell = task.dataset.cell
-    return lambda: matrix_column(records, cell, home / f"{n_models}-{next(run)}.npz")
+    return lambda: evaluate_all(records, cell, home / f"{n_models}-{next(run)}.npz")
 
 
 def _probing(task: Task, n_samples: int) -> Callable[[], object]:
