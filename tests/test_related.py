@@ -532,8 +532,14 @@ def test_words_follow_the_numbers():
     assert "more than 0.01 behind" in report.attentive_in_words(far, gain)
     assert "reading every mark alone" in report.attentive_in_words(far, gain)
     assert "does not explain it" in report.attentive_in_words(far, nothing)
-    assert "worse" in report.breadth_in_words({"A": far})
-    assert report.breadth_in_words({}).startswith("too few genes")
+    assert report.breadth_in_words({"A": far, "B": far}).startswith(
+        "The AUROC is lower among genes of many cell types than among those of few ("
+    )
+    assert report.breadth_in_words({}).startswith("Too few genes")
+    assert report.others_in_words({"A": far, "B": gain}, "it all", "it") == (
+        f"the marks lose to it all ({far.estimate:+.3f} [{far.low:+.3f}, {far.high:+.3f}] on A) and"
+        f" beat it ({gain.estimate:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on B)"
+    )
 
 
 def test_the_linear_system_has_twelve_parameters():

@@ -27,6 +27,7 @@ from dc2lib.claims.reference import Reference, load_reference
 from dc2lib.claims.tables import evidence_table, markdown
 from dc2lib.claims.verdicts import ledger
 
+NAMES = {"roadmap": "Roadmap", "simulated": "simulated"}
 NO_REFERENCE = "*No reference run has been made yet.*"
 
 
@@ -98,7 +99,9 @@ def reference_markdown(
     if table.empty:
         return f"*The reference run recorded no {key.replace('_', ' ')} on this page.*"
     words = key.replace("_", " ").replace("auroc", "AUROC")
-    about = f"*{words[0].upper()}{words[1:]}, means over cell types. {_origin(build)}"
+    shown = None if build is None or build.empty else build[
+        (build["chapter"] == chapter) & (build["key"] == key)]
+    about = f"*{words[0].upper()}{words[1:]}, means over cell types. {_origin(shown)}"
     return f"{markdown(table)}\n\n{about}Reference run: {reference.sentence()}.*"
 
 
@@ -106,8 +109,9 @@ def _origin(build: pd.DataFrame | None) -> str:
     if build is None or build.empty:
         return ""
     profile = "/".join(sorted(set(build["profile"].dropna().astype(str))))
-    source = sorted(set(build["data_source"].dropna()) & {"roadmap", "simulated"})
-    return f"This build: {'/'.join(source)} cell types, profile {profile}. "
+    found = set(build["data_source"].dropna())
+    source = [name for key, name in NAMES.items() if key in found]
+    return f"This build: {' and '.join(source)} cell types, profile {profile}. "
 
 
 def _build_results(folder: Path) -> pd.DataFrame | None:

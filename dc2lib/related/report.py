@@ -205,13 +205,19 @@ def ranks_in_words(ranking: Ranking) -> str:
 
 def breadth_in_words(differences: dict[str, Interval]) -> str:
     """Whether models do better on broadly expressed genes, by cell type."""
-    words = {"better": "better", "worse": "worse", "equivalent": "equally well"}
-    parts = [
-        f"{cell}: {words.get(compared(gap), 'undecided')} on genes of many cell types than of few "
-        f"({_signed(gap)} AUROC)"
-        for cell, gap in differences.items()
-    ]
-    return "; ".join(parts) + "." if parts else "too few genes in the groups to compare."
+    words = {
+        "better": "higher among genes of many cell types than among those of few",
+        "worse": "lower among genes of many cell types than among those of few",
+        "equivalent": "alike among genes of many cell types and of few",
+        "undecided": "undecided between genes of many cell types and of few",
+    }
+    groups: dict[str, list[str]] = {}
+    for cell, gap in differences.items():
+        groups.setdefault(words[compared(gap)], []).append(f"{_signed(gap)} on {cell}")
+    parts = [f"{word} ({', '.join(gaps)})" for word, gaps in groups.items()]
+    if not parts:
+        return "Too few genes in the groups to compare."
+    return f"The AUROC is {'; it is '.join(parts)}."
 
 
 def training_in_words(table: pd.DataFrame) -> str:
@@ -235,15 +241,20 @@ def short(interval: Interval) -> str:
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def others_in_words(gaps: dict[str, Interval], other: str = "the other cell types") -> str:
-    """Whether the marks beat expression elsewhere, by cell type."""
+def others_in_words(
+    gaps: dict[str, Interval], other: str = "the other cell types", again: str = "them"
+) -> str:
+    """Whether the marks beat expression elsewhere, by cell type; `again` is the second mention."""
     words = {"better": "beat", "worse": "lose to", "equivalent": "equal"}
+    groups: dict[str, list[str]] = {}
+    for cell, gap in gaps.items():
+        verb = words.get(compared(gap), "are not told apart from")
+        groups.setdefault(verb, []).append(f"{_signed(gap)} on {cell}")
     parts = [
-        f"{cell}: the marks {words.get(compared(gap), 'are not told apart from')} {other} "
-        f"({_signed(gap)} AUROC)"
-        for cell, gap in gaps.items()
+        f"{verb} {again if place else other} ({', '.join(found)})"
+        for place, (verb, found) in enumerate(groups.items())
     ]
-    return "; ".join(parts) if parts else "too few genes of either class"
+    return f"the marks {' and '.join(parts)}" if parts else "too few genes of either class"
 
 
 def _signed(gap: Interval) -> str:
