@@ -24,16 +24,16 @@ from dc2lib.training import (
     PAPER,
     FitResult,
     Recipe,
-    _checked,
-    _denormals_are_zero,
-    _TrainingState,
-    _validate,
     batches,
+    checked_labels,
     default_device,
+    denormals_are_zero,
     make_optimizer,
     set_learning_rate,
     signal_tensor,
+    validate,
 )
+from dc2lib.training_state import TrainingState
 
 
 class Lockstep:
@@ -89,7 +89,7 @@ class Lockstep:
         orders = [batches(n, size, seed, epoch) for seed in self.seeds]
         noise = [np.random.default_rng((seed, epoch, DROPOUT_STREAM)) for seed in self.seeds]
         total = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
-        with _denormals_are_zero():
+        with denormals_are_zero():
             for number, indices in enumerate(zip(*orders, strict=True)):
                 done = (epoch * steps + number) / (self.recipe.epochs * steps)
                 set_learning_rate(self.optimizer, self.recipe, done)
@@ -169,14 +169,14 @@ def fit_many(
             "all need the same number; train those apart that differ"
         )
     place = default_device(device)
-    labels = [_checked(c, y, "training") for c, y in zip(counts, labels, strict=True)]
+    labels = [checked_labels(c, y, "training") for c, y in zip(counts, labels, strict=True)]
     valid = [
-        (c, _checked(c, y, "validation")) for c, y in zip(valid_counts, valid_labels, strict=True)
+        (c, checked_labels(c, y, "validation"))
+        for c, y in zip(valid_counts, valid_labels, strict=True)
     ]
     together = Lockstep(models, recipe, seeds, place)
     states = [
-        _TrainingState(model, together.optimizer, recipe, seed, None)
-        for model, seed in zip(models, seeds, strict=True)
+        TrainingState(model, together.optimizer, {}, recipe.patience, None) for model in models
     ]
     for epoch in range(recipe.epochs):
         running = [number for number, state in enumerate(states) if not state.stopped]
@@ -191,7 +191,7 @@ def fit_many(
         for number in running:
             together.load(number, models[number])
             row = {"epoch": epoch, "loss": float(losses[number])}
-            row |= _validate(models[number], *valid[number], recipe, place)
+            row |= validate(models[number], *valid[number], recipe, place)
             row["learning_rate"] = together.optimizer.param_groups[0]["lr"]
             states[number].finish_epoch(row)
     for model, state in zip(models, states, strict=True):

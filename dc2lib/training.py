@@ -24,8 +24,8 @@ from tqdm import tqdm
 from dc2lib import fused_step
 from dc2lib.errors import DataError
 from dc2lib.matrix_form import matrix_form
-from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc, positive_score
+from dc2lib.training_state import TrainingState
 
 TRANSFORMS = ("raw", "log1p")
 OPTIMIZERS = ("sgd", "adam")
@@ -166,20 +166,21 @@ def fit(
     FloatingPointError
         If the loss is not finite (the learning rate is too large for the transform).
     """
-    labels = _checked(counts, labels, "training")
-    valid_labels = _checked(valid_counts, valid_labels, "validation")
+    labels = checked_labels(counts, labels, "training")
+    valid_labels = checked_labels(valid_counts, valid_labels, "validation")
     place = default_device(device)
     model.to(place).train()
     optimizer = make_optimizer(model, recipe)
-    state = _TrainingState(model, optimizer, recipe, seed, checkpoint)
+    settings = {"recipe": asdict(recipe), "seed": seed}
+    state = TrainingState(model, optimizer, settings, recipe.patience, checkpoint)
     update = train_step(model, optimizer, counts, recipe, place, step)
     epochs = range(state.epochs_done, recipe.epochs)
     with tqdm(epochs, disable=not progress, initial=state.epochs_done, total=recipe.epochs) as bar:
         for epoch in bar:
             if state.stopped:
                 break
-            loss = _train_epoch(update, optimizer, counts, labels, recipe, seed, epoch, place)
-            row = {"epoch": epoch, "loss": loss, **_validate(model, valid_counts, valid_labels,
+            loss = train_epoch(update, optimizer, counts, labels, recipe, seed, epoch, place)
+            row = {"epoch": epoch, "loss": loss, **validate(model, valid_counts, valid_labels,
                                                              recipe, place)}
             row["learning_rate"] = optimizer.param_groups[0]["lr"]
             state.finish_epoch(row)
@@ -212,7 +213,8 @@ def predict_logits(
     return np.concatenate(logits) if logits else np.empty((0, 2), np.float32)
 
 
-def _checked(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
+def checked_labels(counts: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
+    """The labels as an array; DataError where they do not fit the counts or hold one class."""
     labels = np.asarray(labels)
     if counts.ndim != 3 or len(counts) != len(labels):
         raise DataError(
@@ -280,7 +282,7 @@ def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarr
         yield np.sort(order[start : start + batch_size])
 
 
-def _train_epoch(
+def train_epoch(
     step: TrainStep,
     optimizer: torch.optim.Optimizer,
     counts: np.ndarray,
@@ -290,11 +292,20 @@ def _train_epoch(
     epoch: int,
     device: torch.device,
 ) -> float:
+    """Update the model with every batch of an epoch; the mean loss.
+
+    ``step`` is of `train_step`; order, dropout and rates follow from the seed and the epoch.
+
+    Raises
+    ------
+    FloatingPointError
+        If the mean loss is not finite.
+    """
     steps = -(-len(counts) // recipe.batch_size)
     labels = labels.astype(np.int64)
     rng = np.random.default_rng((seed, epoch, DROPOUT_STREAM))
     total = 0.0
-    with _randomness_of_an_epoch(seed, epoch, device), _denormals_are_zero():
+    with _randomness_of_an_epoch(seed, epoch, device), denormals_are_zero():
         for number, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
             set_learning_rate(optimizer, recipe, (epoch * steps + number) / (recipe.epochs * steps))
             total += step(counts[index], labels[index], rng) * len(index)
@@ -316,7 +327,7 @@ def _randomness_of_an_epoch(seed: int, epoch: int, device: torch.device) -> Iter
 
 
 @contextmanager
-def _denormals_are_zero() -> Iterator[None]:
+def denormals_are_zero() -> Iterator[None]:
     """Adam's averages of units that died sink below 1e-38, where arithmetic is many times slower.
 
     Of no effect on the weights.
@@ -339,85 +350,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, done: fl
         group["lr"] = recipe.learning_rate * learning_rate_factor(recipe, done)
 
 
-def _validate(
+def validate(
     model: nn.Module,
     counts: np.ndarray,
     labels: np.ndarray,
     recipe: Recipe,
     device: torch.device,
 ) -> dict[str, float]:
+    """Cross-entropy and AUROC on validation genes: ``valid_loss`` and ``valid_auroc``."""
     logits = predict_logits(model, counts, transform=recipe.transform, device=device)
     loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels).long())
     return {"valid_loss": loss.item(), "valid_auroc": auroc(labels, positive_score(logits))}
-
-
-class _TrainingState:
-    """Best weights and history so far, kept in the checkpoint file after every epoch."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        recipe: Recipe,
-        seed: int,
-        checkpoint: Path | str | None,
-    ) -> None:
-        self.model, self.optimizer = model, optimizer
-        self.patience = recipe.patience
-        self.settings = {"recipe": asdict(recipe), "seed": seed}
-        self.path = None if checkpoint is None else Path(checkpoint)
-        self.rows: list[dict[str, float]] = []
-        self.best_epoch = -1
-        self.best_weights = _copy(model)
-        if self.path is not None and self.path.exists():
-            self._restore(self.path)
-
-    @property
-    def epochs_done(self) -> int:
-        return len(self.rows)
-
-    @property
-    def stopped(self) -> bool:
-        return self.epochs_done - 1 - max(self.best_epoch, 0) >= self.patience
-
-    def finish_epoch(self, row: dict[str, float]) -> None:
-        best = max((r["valid_auroc"] for r in self.rows), default=-np.inf)
-        self.rows.append(row)
-        if row["valid_auroc"] > best:
-            self.best_epoch, self.best_weights = int(row["epoch"]), _copy(self.model)
-        if self.path is not None:
-            self._save(self.path)
-
-    def _save(self, path: Path) -> None:
-        state = {
-            "settings": self.settings,
-            "rows": self.rows,
-            "best_epoch": self.best_epoch,
-            "best_weights": self.best_weights,
-            "weights": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
-
-    def _restore(self, path: Path) -> None:
-        try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            settings = saved["settings"]
-        except Exception as error:
-            raise DataError(
-                f"{path} is not a readable checkpoint ({error}): delete it to train from the start"
-            ) from error
-        if settings != self.settings:
-            raise DataError(
-                f"{path} belongs to {settings}, not to {self.settings}: name another checkpoint or "
-                "delete it"
-            )
-        self.model.load_state_dict(saved["weights"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.rows, self.best_epoch = saved["rows"], saved["best_epoch"]
-        self.best_weights = saved["best_weights"]
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}

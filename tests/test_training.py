@@ -99,8 +99,8 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(model, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    train_epoch = training._train_epoch
-    monkeypatch.setattr(training, "_train_epoch", interrupted)
+    train_epoch = training.train_epoch
+    monkeypatch.setattr(training, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(model, checkpoint=tmp_path / "fit.pt")
     monkeypatch.undo()

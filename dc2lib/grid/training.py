@@ -27,13 +27,13 @@ from dc2lib.lockstep import Lockstep
 from dc2lib.models import build
 from dc2lib.replacing import replacing
 from dc2lib.training import (
-    _checked,
-    _train_epoch,
-    _validate,
+    checked_labels,
     default_device,
     make_optimizer,
     predict_logits,
+    train_epoch,
     train_step,
+    validate,
 )
 
 
@@ -169,7 +169,7 @@ def _trial(one: Fit, path: Path) -> _Trial:
     dataset = open_cell(one.test_cell, one.home)
     rows = rows_of(dataset, "valid")
     valid = PooledCounts([part_of(dataset, rows, one.orientation)])
-    labels = _checked(valid, label(dataset, one.labels)[rows], f"{one.test_cell} validation")
+    labels = checked_labels(valid, label(dataset, one.labels)[rows], f"{one.test_cell} validation")
     test = PooledCounts([part_of(dataset, rows_of(dataset, "test"), one.orientation)])
     return _Trial(one, path, valid, labels, test)
 
@@ -194,7 +194,7 @@ class _Set:
         weights, recipe = _copy(self.model), self.trials[0].fit.recipe
         self.counts.release()
         for trial in self.running:
-            judged = _validate(self.model, trial.valid, trial.valid_labels, recipe, device)
+            judged = validate(self.model, trial.valid, trial.valid_labels, recipe, device)
             trial.finish_epoch({**row, **judged, "learning_rate": rate}, weights)
             trial.valid.release()
 
@@ -202,7 +202,7 @@ class _Set:
 def _set(number: int, trials: list[_Trial]) -> _Set:
     one, device = trials[0].fit, default_device()
     counts, labels = training_genes(one)
-    labels = _checked(counts, labels, "training")
+    labels = checked_labels(counts, labels, "training")
     model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed).to(device)
     for trial in trials:
         trial.best_weights = _copy(model)
@@ -217,7 +217,7 @@ def _train(trials: list[_Trial], start: float) -> None:
     for epoch in range(recipe.epochs):
         if not one.running:
             break
-        loss = _train_epoch(step, optimizer, one.counts, one.labels, recipe, seed, epoch, device)
+        loss = train_epoch(step, optimizer, one.counts, one.labels, recipe, seed, epoch, device)
         row = {"epoch": epoch, "loss": loss}
         one.finish_epoch(row, optimizer.param_groups[0]["lr"], device)
     share = (time.perf_counter() - start) / len(trials)

@@ -22,7 +22,7 @@ from dc2lib.grid import Fit, run_grid
 from dc2lib.labels import label
 from dc2lib.linear import fit_linear, mark_means
 from dc2lib.models import KERNEL_WIDTH, POOL_WIDTH, build
-from dc2lib.training import PAPER, TUNED, Recipe, _train_epoch, _validate, fit, train_step
+from dc2lib.training import PAPER, TUNED, Recipe, fit, train_epoch, train_step, validate
 from dc2lib.training import make_optimizer as optimizer_of
 from tools.bench.harness import Row, Stage, Task, paired, product_rate, seconds
 
@@ -253,8 +253,8 @@ def _epochs(
     optimizer = optimizer_of(model, recipe)
     step = train_step(model.train(), optimizer, train[0], recipe, device)
     for epoch in itertools.count():
-        _train_epoch(step, optimizer, *train, recipe, seed, epoch, device)
-        yield _validate(model, *valid, recipe, device)["valid_auroc"]
+        train_epoch(step, optimizer, *train, recipe, seed, epoch, device)
+        yield validate(model, *valid, recipe, device)["valid_auroc"]
 
 
 STAGES = (
