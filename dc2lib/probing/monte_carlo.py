@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from tqdm import tqdm
 from dc2lib.errors import DataError
 from dc2lib.gan.matrix_form import matrix_form
 from dc2lib.networks import Network, evaluating, weights_digest
-from dc2lib.probing.found import HISTOGRAM_EDGES, Probe, from_tensors, to_tensors
-from dc2lib.probing.kept import Kept, log_odds, log_odds_of, nothing_kept
+from dc2lib.probing.collector import Bars, Collector
+from dc2lib.probing.found import Probe, from_tensors, to_tensors
+from dc2lib.probing.kept import log_odds, log_odds_of
 from dc2lib.probing.screening import Classify, MarginError, Screening
 from dc2lib.replacing import replacing
 from dc2lib.training import default_device
@@ -152,13 +153,11 @@ class _Task:
     batch_size: int
     device: str
     screen: bool = False
-    limits: tuple[float, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "limits", tuple(log_odds_of(t) for t in self.thresholds))
 
     def check(self) -> None:
-        """Refuse to screen what has no matrix form."""
+        """Refuse thresholds that are no probabilities, and to screen what has no matrix form."""
+        for threshold in self.thresholds:
+            log_odds_of(threshold)
         if not self.screen:
             return
         unknown = [f for f in (self.generator, self.classifier) if matrix_form(f) is f]
@@ -181,9 +180,6 @@ class _Task:
             "screen": self.screen,
             "networks": [weights_digest(self.generator), weights_digest(self.classifier)],
         }
-
-
-Bars = list[float]
 
 
 def _run_chunks(
@@ -270,7 +266,7 @@ def _collect(
 ) -> Probe:
     """Classify ``step`` samples at once (default a batch) and keep what is to be kept."""
     step = step or task.batch_size
-    found = _Collector(task, bars)
+    found = Collector(task.keep, task.thresholds, task.keep_first, bars)
     for block in blocks:
         start = block * BLOCK
         z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
@@ -278,99 +274,6 @@ def _collect(
             samples, odds = classify(z[offset : offset + step], found.undecided)
             found.add(start + offset, samples, odds)
     return found.probe()
-
-
-class _Collector:
-    """Counts and kept samples of one chunk."""
-
-    def __init__(self, task: _Task, bars: Bars | None) -> None:
-        self.task = task
-        self.n = 0
-        self.bars: np.ndarray | None = None
-        if bars is not None:
-            self._start(bars)
-
-    def _start(self, bars: Bars) -> None:
-        n_classes = len(bars)
-        self.bars = np.array(bars)
-        self.accepted = np.zeros((n_classes, len(self.task.thresholds)), np.int64)
-        self.probability_sum = np.zeros(n_classes)
-        self.histogram = np.zeros((n_classes, len(HISTOGRAM_EDGES) - 1), np.int64)
-        self.predicted = np.zeros(n_classes, np.int64)
-        self.top = [nothing_kept() for _ in range(n_classes)]
-        self.first = [[nothing_kept() for _ in self.task.thresholds] for _ in range(n_classes)]
-
-    def undecided(self, odds: Tensor, margin: float) -> Tensor:
-        """Rows whose log odds are not further than ``margin`` below all that could keep them."""
-        if self.bars is None:
-            return torch.ones(len(odds), dtype=torch.bool)
-        rows = (odds >= torch.from_numpy(self.bars).to(odds.dtype) - margin).any(1)
-        for j, limit in enumerate(self.task.limits):
-            wanted = torch.tensor([len(row[j]) < self.task.keep_first for row in self.first])
-            near = (odds > limit - margin) & (wanted | (odds < limit + margin))
-            rows |= near.any(1)
-        return rows
-
-    def add(self, start: int, samples: Tensor, scores: Tensor) -> None:
-        odds = scores.double().cpu().numpy()
-        if np.isnan(odds).any():
-            raise FloatingPointError(
-                f"the classifier gave a logit that is not a number for sample {start} or one of "
-                f"the {len(odds) - 1} after it"
-            )
-        if self.bars is None:
-            self._start([-np.inf] * odds.shape[1])
-        self.n += len(odds)
-        self.probability_sum += (1 / (1 + np.exp(-odds.clip(-700, 700)))).sum(0)
-        self.predicted += np.bincount(odds.argmax(1), minlength=odds.shape[1])
-        for label, column in enumerate(odds.T):
-            self._count(label, column)
-            self._keep_top(label, column, start, samples)
-            self._keep_first(label, column, start, samples)
-
-    def probe(self) -> Probe:
-        return Probe(
-            self.n,
-            self.task.thresholds,
-            self.accepted,
-            self.probability_sum,
-            self.histogram,
-            self.predicted,
-            self.top,
-            self.first,
-        )
-
-    def _count(self, label: int, column: np.ndarray) -> None:
-        inside = np.clip(column, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
-        self.histogram[label] += np.histogram(inside, HISTOGRAM_EDGES)[0]
-        for j, limit in enumerate(self.task.limits):
-            self.accepted[label, j] += np.count_nonzero(column > limit)
-
-    def _keep_top(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
-        keep = self.task.keep
-        rows = np.flatnonzero(column >= self.bars[label])
-        if len(rows) > keep:
-            rows = rows[np.lexsort((rows, -column[rows]))[:keep]]
-        if len(rows):
-            kept = self.top[label].joined(_kept(rows, column, start, samples)).best(keep)
-            self.top[label] = kept
-            if len(kept) == keep:
-                self.bars[label] = max(self.bars[label], kept.log_odds[-1])
-
-    def _keep_first(self, label: int, column: np.ndarray, start: int, samples: Tensor) -> None:
-        for j, limit in enumerate(self.task.limits):
-            kept = self.first[label][j]
-            wanted = self.task.keep_first - len(kept)
-            if wanted <= 0:
-                continue
-            rows = np.flatnonzero(column > limit)[:wanted]
-            if len(rows):
-                self.first[label][j] = kept.joined(_kept(rows, column, start, samples))
-
-
-def _kept(rows: np.ndarray, column: np.ndarray, start: int, samples: Tensor) -> Kept:
-    chosen = samples[torch.from_numpy(rows).to(samples.device)].float().cpu().numpy()
-    return Kept(rows + start, column[rows], chosen)
 
 
 @dataclass
