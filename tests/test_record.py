@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
+import re
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from dc2lib.errors import DataError
 from dc2lib.record import (
@@ -249,6 +252,16 @@ def test_a_figure_of_many_points_stays_small(run):
     axes.scatter(*points, s=2)
     show_figure(fig, "cloud", ALT, data=pd.DataFrame({"n": [30_000]}))
     assert (run / "figures" / "cloud.svg").stat().st_size < shows.MAX_SVG_BYTES
+
+
+def test_heat_maps_keep_their_own_pixels_in_the_vector_file(run):
+    fig, axes = plt.subplots(figsize=(6, 6))
+    axes.imshow(np.random.default_rng(0).random((20, 20)))
+    show_figure(fig, "map", ALT)
+    (encoded,) = re.findall(r"data:image/png;base64,([^\"]+)",
+                            (run / "figures" / "map.svg").read_text())
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as drawn:
+        assert drawn.size == (20, 20)
 
 
 @pytest.mark.parametrize("name", ["Table 2", "a/b", "", "../x", "a__b", None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -12,6 +13,7 @@ from urllib.parse import urlparse
 import nbformat
 
 from dc2lib.replacing import replacing
+from tools.images import lighter_png
 
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.
@@ -64,13 +66,16 @@ def notebook_to_take(executed: bytes, url: str) -> bytes:
     """Return an executed notebook that also runs elsewhere.
 
     Its first code cell installs dc2lib where that is missing, and the injected data source becomes
-    ``auto``, because another machine may hold no store.  Outputs stay.
+    ``auto``, because another machine may hold no store.  Outputs stay, images with fewer colours.
     """
     notebook = nbformat.reads(executed.decode(), as_version=4)
     cells = notebook.cells
     for cell in cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = "\n".join(map(_portable, cell.source.splitlines()))
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _lighter(output.data["image/png"])
     first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     install = nbformat.v4.new_code_cell(
         INSTALL.format(source=pip_source(url)), id="install-dc2lib", metadata={"tags": ["install"]}
@@ -87,7 +92,8 @@ def data_archive(figures: Path) -> bytes | None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
-            archive.writestr(zipfile.ZipInfo(file.name, ZIP_DATE), file.read_bytes())
+            about = zipfile.ZipInfo(file.name, ZIP_DATE)
+            archive.writestr(about, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -128,6 +134,10 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
     with replacing(path) as unfinished:
         unfinished.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
     return len(rows)
+
+
+def _lighter(encoded: str) -> str:
+    return base64.b64encode(lighter_png(base64.b64decode(encoded))).decode()
 
 
 def _portable(line: str) -> str:

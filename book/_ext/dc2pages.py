@@ -9,18 +9,19 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from tools.images import lighter_png
 
 WORDS_PER_MINUTE = 200
 SOURCES = {
@@ -30,7 +31,6 @@ SOURCES = {
     "published": "published figures",
 }
 WEIGHTS = "<!-- page weights -->"
-HEAVY_IMAGE = 150_000
 NOT_SHIPPED = ("*.map", "*.ttf")
 REPAIRS = (
     # ARIA has dropped the role that docutils gives to entries of a bibliography.
@@ -133,6 +133,7 @@ def finish_pages(app: Sphinx, error: Exception | None) -> None:
     for pattern in NOT_SHIPPED:
         for file in (folder / "_static").rglob(pattern):
             file.unlink()
+    shutil.rmtree(folder / "_static" / "locales", ignore_errors=True)
     for image in (folder / "_images").glob("*.png"):
         lighten(image)
     pages = sorted(folder.glob("*.html"))
@@ -163,14 +164,11 @@ def polished(text: str, folder: Path) -> str:
 
 
 def lighten(image: Path) -> None:
-    """Write a heavy PNG with a palette of 256 colours; its SVG and the notebook keep them all."""
-    if image.stat().st_size < HEAVY_IMAGE:
-        return
-    with Image.open(image) as drawn:
-        content = io.BytesIO()
-        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(content, "PNG")
-    if len(content.getvalue()) < image.stat().st_size:
-        image.write_bytes(content.getvalue())
+    """Write a PNG with a palette of 256 colours if that is smaller; its SVG keeps them all."""
+    content = image.read_bytes()
+    lighter = lighter_png(content)
+    if len(lighter) < len(content):
+        image.write_bytes(lighter)
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

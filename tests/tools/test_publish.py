@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import zipfile
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from tools import publish
 
@@ -70,13 +73,28 @@ def test_injected_data_becomes_what_every_machine_has():
     assert taken().cells[4].outputs[0]["text"] == "2"
 
 
+def test_images_of_the_notebook_become_lighter_and_look_the_same():
+    noise = np.random.default_rng(0).integers(0, 200, size=(200, 200), dtype=np.uint8)
+    grey = np.repeat(noise[..., None], 3, axis=2)
+    encoded = io.BytesIO()
+    Image.fromarray(grey).save(encoded, "PNG")
+    data = {"image/png": base64.b64encode(encoded.getvalue()).decode()}
+    cell = nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data)])
+    executed = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
+    taken = nbformat.reads(publish.notebook_to_take(executed, "").decode(), as_version=4)
+    lighter = base64.b64decode(taken.cells[1].outputs[0]["data"]["image/png"])
+    assert len(lighter) < 0.6 * len(encoded.getvalue())
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(lighter)).convert("RGB")), grey)
+
+
 def test_the_archive_holds_the_csv_files_and_is_the_same_each_time(tmp_path):
     assert publish.data_archive(tmp_path) is None
     (tmp_path / "waves.csv").write_text("x,y\n1,2\n")
     (tmp_path / "waves.svg").write_text("<svg/>")
     (tmp_path / ".scores.csv").write_text("half")
     archive = publish.data_archive(tmp_path)
-    assert zipfile.ZipFile(io.BytesIO(archive)).namelist() == ["waves.csv"]
+    (stored,) = zipfile.ZipFile(io.BytesIO(archive)).infolist()
+    assert (stored.filename, stored.compress_type) == ("waves.csv", zipfile.ZIP_DEFLATED)
     assert publish.data_archive(tmp_path) == archive
 
 
