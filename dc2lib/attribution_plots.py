@@ -58,16 +58,16 @@ def picture_grid(
     """
     methods = list(next(iter(columns.values())))
     fig, axes = plt.subplots(
-        len(methods), len(columns), figsize=(1.75 * len(columns) + 1.6, 0.82 * len(methods) + 0.6),
+        len(methods), len(columns), figsize=(1.15 * len(columns) + 1.9, 0.78 * len(methods) + 0.6),
         sharex=True, sharey=True, squeeze=False,
     )
     for row, method in enumerate(methods):
         for column, (name, pictures) in enumerate(columns.items()):
             axis, values = axes[row, column], drawn_map(pictures[method])
             image = _map(axis, values / max(np.abs(values).max(), 1e-12), 1.0, bin_width)
-            axis.set_yticks(range(len(marks)), marks, fontsize=5.5)
+            axis.set_yticks(range(len(marks)), marks, fontsize=6.5)
             if row == 0:
-                axis.set_title(RULE_NAMES.get(name, name))
+                axis.set_title(RULE_NAMES.get(name, name), fontsize=9)
         axes[row, 0].set_ylabel(SHORT.get(method, method).replace(" ", "\n"), rotation=0,
                                 ha="right", va="center", fontsize=8)
     for axis in axes[-1]:

@@ -254,12 +254,12 @@ def expression_distribution(
 def expression_heat_maps(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     """Figure 3 of the paper: correlation between cell types over the genes of each split."""
     fig, axes = plt.subplots(
-        1, len(correlations), figsize=(3.5 * len(correlations) + 0.9, 3.9), squeeze=False
+        1, len(correlations), figsize=(2.5 * len(correlations) + 1.0, 3.2), squeeze=False
     )
     for axis, (split, matrix) in zip(axes[0], correlations.items(), strict=True):
         image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
         cells = list(matrix.columns)
-        step = max(1, round(len(cells) / 14))
+        step = max(1, round(len(cells) / 8))
         ticks = range(0, len(cells), step)
         axis.set_xticks(ticks, cells[::step], rotation=90, fontsize=7)
         axis.set_yticks(ticks, cells[::step], fontsize=7)
@@ -271,14 +271,18 @@ def expression_heat_maps(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def mean_correlations(means: pd.DataFrame) -> Figure:
+def mean_correlations(
+    means: pd.DataFrame, named: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
     """Mean correlation of every cell type with the others, over the genes of each split.
 
     Parameters
     ----------
     means : DataFrame (cell, split)
+    named
+        Cell types whose points are written beside, by split.
     """
-    fig, axis = plt.subplots(figsize=(max(5.0, 0.17 * len(means) + 1.6), 3.2))
+    fig, axis = plt.subplots(figsize=(min(max(5.0, 0.17 * len(means) + 1.6), 7.6), 3.2))
     colours = OTHER_COLOURS[:2] + OTHER_COLOURS[3:4]
     for split, colour, marker in zip(means.columns, colours, "o^s", strict=True):
         axis.plot(
@@ -286,17 +290,21 @@ def mean_correlations(means: pd.DataFrame) -> Figure:
             markeredgecolor="black", markeredgewidth=0.4, label=SPLIT_NAMES[split],
         )  # fmt: skip
     _cell_axis(axis, list(means.index))
+    for split, cells in (named or {}).items():
+        for cell in cells:
+            axis.annotate(cell, (list(means.index).index(cell), means.loc[cell, split]), (4, -3),
+                          textcoords="offset points", fontsize=7.5)
     axis.set_ylabel("mean correlation\nwith the other cell types")
     axis.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return fig
 
 
 def _cell_axis(axis: Axes, cells: Sequence[str]) -> None:
-    axis.set_xticks(range(len(cells)), cells, rotation=90 if len(cells) > 6 else 0)
+    step = 3 if len(cells) > 30 else 1
+    axis.set_xticks(range(0, len(cells), step), cells[::step],
+                    rotation=90 if len(cells) > 6 else 0)
     axis.set_xlim(-0.6, len(cells) - 0.4)
     axis.set_xlabel("cell type")
-    if len(cells) > 20:
-        axis.tick_params(axis="x", labelsize=7)
 
 
 def _log_scale(axis: Axes) -> None:

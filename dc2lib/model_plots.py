@@ -137,7 +137,8 @@ def linear_weights(table: pd.DataFrame) -> Figure:
     rules = list(dict.fromkeys(table["labels"]))
     marks = list(dict.fromkeys(table["mark"]))
     cells = list(dict.fromkeys(table["cell"]))
-    shifts = np.linspace(-0.32, 0.32, len(cells)) if len(cells) > 1 else [0.0]
+    spread = 0.3 if len(cells) > 4 else 0.15
+    shifts = np.linspace(-spread, spread, len(cells)) if len(cells) > 1 else [0.0]
     fig, axes = plt.subplots(
         len(rules), 2, figsize=(7.6, 1.2 + 2.5 * len(rules)), sharex=True, sharey=True,
         squeeze=False,
@@ -149,6 +150,8 @@ def linear_weights(table: pd.DataFrame) -> Figure:
             for mark, points in part.groupby("mark", sort=False):
                 y = [marks.index(mark) + shifts[cells.index(cell)] for cell in points["cell"]]
                 _intervals(axis, points, y, mark_colour(mark), "o", mark)
+            for between in range(1, len(marks)):
+                axis.axhline(between - 0.5, color="0.85", linewidth=0.6)
             axis.set_title(f"{class_} expression, {rule} labels")
             axis.grid(axis="x", alpha=0.3)
     axes[0, 0].set_yticks(range(len(marks)), marks)
@@ -178,7 +181,8 @@ def restarts(table: pd.DataFrame) -> Figure:
             x = [cells.index(cell) + (side - 0.5) * 0.3 for cell in part["cell"]]
             x = np.array(x) + 0.02 * (part["restart"].to_numpy() - 2)
             colour = ("#1F1F1F", "#9C9C9C")[side]
-            axis.scatter(x, part["auroc"], s=22, color=colour, marker="os"[side], label=scoring)
+            name = "released: positive logit" if scoring == "positive_logit" else scoring
+            axis.scatter(x, part["auroc"], s=22, color=colour, marker="os"[side], label=name)
             best = part["chosen"].to_numpy(bool)
             axis.scatter(x[best], part["auroc"][best], s=90, facecolor="none", edgecolor=colour,
                          marker="os"[side])

@@ -64,8 +64,8 @@ def critical_difference(rankings: Mapping[str, Ranking], titles: Mapping[str, st
     )
     for axis, (name, ranking) in zip(axes[:, 0], rankings.items(), strict=True):
         _critical_difference(axis, ranking, titles, systems)
-        axis.set_title(f"{name}, {ranking.blocks} block(s): critical difference "
-                       f"{ranking.critical:.1f} ranks")
+        blocks = f"{ranking.blocks} block{'s' * (ranking.blocks > 1)}"
+        axis.set_title(f"{name}, {blocks}: critical difference {ranking.critical:.1f} ranks")
     axes[-1, 0].set_xlabel("mean rank by test AUROC (1 is best)")
     return fig
 

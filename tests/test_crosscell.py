@@ -497,3 +497,22 @@ def test_every_figure_draws_what_it_is_given(records):
         assert any(axis.has_data() for axis in figure.axes)
     bars = figures[2].axes[0].get_yticklabels()
     assert bars[-1].get_text().startswith("DeepChrome (own), r 1.00")
+
+
+def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
+    rng = np.random.default_rng(0)
+    rpkm = pd.DataFrame(rng.gamma(1, 9, (60, 8)), columns=[f"E{n:03d}" for n in range(8)])
+    matrix, other = (crosscell.expression_correlation(part) for part in (rpkm[:30], rpkm[30:]))
+    table = crosscell.correlation_summary({"train": matrix, "test": other}).set_index("split")
+    ends = ["similarity", "similarity_low", "similarity_high"]
+    np.testing.assert_allclose(table.loc["train", ends].astype(float), 1)
+    middle, low, high = table.loc["test", ends].astype(float)
+    assert low < middle < high
+    few = crosscell.correlation_summary({"train": matrix.iloc[:4, :4]})
+    assert few[ends[1:]].isna().all(axis=None)
+
+
+def test_dark_lines_are_those_against_the_average():
+    means = pd.DataFrame({"train": [0.5, 0.5, 0.5], "valid": [0.7, 0.7, 0.1], "test": [0.3] * 3},
+                         index=["A", "B", "C"])
+    assert crosscell.fallen_behind(means) == {"valid": ["C"], "test": []}

@@ -66,7 +66,10 @@ def test_correlations():
     rpkm = pd.DataFrame(np.random.default_rng(0).gamma(1, 9, (50, 30)), columns=cells)
     correlations = {split: crosscell.expression_correlation(rpkm) for split in SPLITS}
     labelled(data_plots.expression_heat_maps(correlations), 3)
-    labelled(data_plots.mean_correlations(crosscell.mean_with_others(correlations)), 1)
+    means = crosscell.mean_with_others(correlations)
+    fig = data_plots.mean_correlations(means, {"valid": ["E004"]})
+    labelled(fig, 1)
+    assert [text.get_text() for text in fig.axes[0].texts] == ["E004"]
 
 
 def test_classes_and_expression():

@@ -8,10 +8,12 @@ transfer, and simulated worlds in which the answer is known.
 from __future__ import annotations
 
 from dc2lib.crosscell.correlation import (
+    LEAST_CELLS,
     between_cells,
     correlation_summary,
     expression_correlation,
     expression_of,
+    fallen_behind,
     genes_by_split,
     mean_with_others,
     one_column_off,
@@ -21,11 +23,13 @@ from dc2lib.crosscell.sets import EXPERIMENTS, exact_sets, training_sets
 
 __all__ = [
     "EXPERIMENTS",
+    "LEAST_CELLS",
     "between_cells",
     "correlation_summary",
     "exact_sets",
     "expression_correlation",
     "expression_of",
+    "fallen_behind",
     "genes_by_split",
     "mean_with_others",
     "one_column_off",

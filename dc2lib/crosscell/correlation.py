@@ -12,6 +12,8 @@ from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.rpkm import ALIGNMENTS
 from dc2lib.errors import DataError
 
+LEAST_CELLS = 6
+
 
 def expression_correlation(
     rpkm: pd.DataFrame, genes: Sequence[str] | None = None, *, normalise: bool = False
@@ -91,7 +93,9 @@ def genes_by_split(datasets: Mapping[str, HistoneDataset]) -> dict[str, list[str
     return {split: table.index[alike & (table.iloc[:, 0] == split)].tolist() for split in SPLITS}
 
 
-def correlation_summary(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def correlation_summary(
+    correlations: Mapping[str, pd.DataFrame], *, n_resamples: int = 500, seed: int = 0
+) -> pd.DataFrame:
     """The heat maps of Figure 3 in numbers, one row a set of genes.
 
     Parameters
@@ -103,14 +107,17 @@ def correlation_summary(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFram
     -------
     DataFrame
         Columns split, mean, lowest and highest correlation between two cell types, and
-        similarity: Pearson correlation of the matrix's entries with the first matrix's.
+        similarity: Pearson correlation of the matrix's entries with the first matrix's, with its
+        95 % bootstrap interval similarity_low, similarity_high over cell types (pairs of copies of
+        one cell type left out; NaN with fewer than `LEAST_CELLS` cell types).
 
     Raises
     ------
     DataError
         If there are fewer than three cell types.
     """
-    first = between_cells(next(iter(correlations.values())))
+    origin = next(iter(correlations.values()))
+    first = between_cells(origin)
     if len(first) < 3:
         raise DataError("Comparing correlations needs at least three cell types; store more.")
     rows = []
@@ -118,8 +125,29 @@ def correlation_summary(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFram
         pairs = between_cells(matrix)
         similarity = np.corrcoef(first, pairs)[0, 1]
         row = {"mean": pairs.mean(), "lowest": pairs.min(), "highest": pairs.max()}
-        rows.append({"split": split, **row, "similarity": similarity})
+        low, high = _similarity_interval(origin, matrix, n_resamples, seed)
+        ends = {"similarity_low": low, "similarity_high": high}
+        rows.append({"split": split, **row, "similarity": similarity, **ends})
     return pd.DataFrame(rows)
+
+
+def _similarity_interval(
+    first: pd.DataFrame, other: pd.DataFrame, n_resamples: int, seed: int
+) -> tuple[float, float]:
+    if len(first) < LEAST_CELLS:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    one, two = first.to_numpy(), other.to_numpy()
+    above = np.triu_indices(len(first), k=1)
+    draws = []
+    for _ in range(n_resamples):
+        chosen = rng.integers(len(first), size=len(first))
+        rows, columns = chosen[above[0]], chosen[above[1]]
+        apart = rows != columns
+        pairs = rows[apart], columns[apart]
+        draws.append(np.corrcoef(one[pairs], two[pairs])[0, 1])
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -130,6 +158,28 @@ def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             for split, matrix in correlations.items()
         }
     )
+
+
+def fallen_behind(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
+    """Cell types that are darker than in training genes, each against its heat map's average.
+
+    Parameters
+    ----------
+    means
+        As from `mean_with_others`.
+    by
+        By more than this much correlation.
+
+    Returns
+    -------
+    dict
+        Cell types by split, ``"valid"`` and ``"test"``.
+    """
+    centred = means - means.mean()
+    return {
+        split: means.index[centred[split] < centred["train"] - by].tolist()
+        for split in ("valid", "test")
+    }
 
 
 def one_column_off(rpkm: pd.DataFrame) -> pd.DataFrame:
