@@ -8,7 +8,7 @@ import pandas as pd
 
 from dc2lib.speed import TARGETS, scale_powers
 
-AIMS = {"train_grid": 4.0, "linear_all_cells": 200.0, "probe": 8.0}
+AIMS = {"train_one": 3.3, "train_grid": 4.0, "linear_all_cells": 200.0, "probe": 8.0}
 OPENING_MS = 5.0
 CONSTANT = 1.05
 CLEARLY_ABOVE_ONE = 1.1
