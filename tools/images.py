@@ -17,5 +17,6 @@ def lighter_png(content: bytes) -> bytes:
         flat = Image.new("RGB", drawn.size, "white")
         flat.paste(drawn, mask=drawn.getchannel("A") if "A" in drawn.getbands() else None)
     made = io.BytesIO()
-    flat.quantize(COLOURS, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    paletted = flat.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    paletted.save(made, "PNG", optimize=True)
     return min(made.getvalue(), content, key=len)
