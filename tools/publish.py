@@ -132,7 +132,8 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
         for line in (run / "results.jsonl").read_text().splitlines()
     ]
     with replacing(path) as unfinished:
-        unfinished.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+        lines = [json.dumps(row, separators=(",", ":")) for row in rows]
+        unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n")
     return len(rows)
 
 

@@ -89,7 +89,7 @@ def show_figure(
     if folder is not None:
         _write(folder / f"{name}.png", png)
         _write(folder / f"{name}.svg", _svg(fig))
-        _write(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        _write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.10g").encode())
     plt.close(fig)
     display_bundle(
         {
