@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from imitated_cuda import imitated
+from imitated_cuda import OnCuda, imitated
 from test_digits import bars
 from test_histone_gan import small_gan, toy_signals
 from test_linear import planted as planted_cell
@@ -27,7 +27,7 @@ from dc2lib.errors import DataError
 from dc2lib.gan import GanRecipe, train_gan
 from dc2lib.grid import Fit, run_grid
 from dc2lib.lockstep import fit_many
-from dc2lib.networks import apply_in_batches, device_of
+from dc2lib.networks import apply_in_batches, device_of, weights_digest
 from dc2lib.probing import (
     class_term,
     discriminator_term,
@@ -262,6 +262,42 @@ def test_the_benchmark_runs_on_the_device(cuda, tmp_path):
     assert all(row.ratio > 0 and not row.note for row in rows)
 
 
+CHOSEN_CPU = {
+    "fit": lambda: training.fit(
+        models.build("linear", *SHAPE), *genes(), *genes(seed=1), recipe=RECIPE, device="cpu"
+    ),
+    "autograd": lambda: training.fit(
+        models.build("deepchrome_max", *SHAPE), *genes(), *genes(seed=1), recipe=RECIPE,
+        device="cpu", step="autograd",
+    ),
+    "lockstep": lambda: fit_many(
+        [models.build("linear", *SHAPE)], [genes()[0]], [genes()[1]], [genes()[0]], [genes()[1]],
+        recipe=RECIPE, seeds=(0,), device="cpu",
+    ),
+    "prediction": lambda: training.predict_logits(
+        classifier(), genes()[0], transform="raw", device="cpu"
+    ),
+    "gan": lambda: train_gan(*small_gan(), toy_signals(), recipe=SMALL, device="cpu"),
+    "probe": lambda: monte_carlo_probe(
+        generator_fit().generator, models.TemporalMeanLinear(2), 100, 5, device="cpu"
+    ),
+    "optimisation": lambda: optimise_input(
+        uniform_start(2, SHAPE), [class_term(classifier(), 1), norm_term()], steps=2, device="cpu"
+    ),
+    "digits": lambda: digits.fit_digits(
+        digits.build_digit_model("digit_judge"), *bars(32), recipe=digits.DigitRecipe(1, 32),
+        device="cpu",
+    ),
+    "deepdiff": lambda: deepdiff.fit(*narrow_pairs(), epochs=1, device="cpu")[0](narrow_pairs()[1]),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN_CPU)
+def test_the_cpu_can_be_chosen_where_the_device_is_there(cuda, monkeypatch, name):
+    monkeypatch.setattr(OnCuda, "__new__", lambda *_: pytest.fail("something is on the device"))
+    CHOSEN_CPU[name]()
+
+
 # --- probes ---
 
 
@@ -346,6 +382,10 @@ def test_methods_are_applied_where_their_module_lies(both):
         return apply_in_batches(network.features, signals())
 
     both(run)
+
+
+def test_a_network_is_known_by_its_weights_wherever_they_lie(cuda):
+    assert weights_digest(classifier().to("cuda")) == weights_digest(classifier())
 
 
 # --- attribution ---
@@ -486,17 +526,20 @@ def test_attention_maps(both):
     both(run)
 
 
-def test_deepdiff(both):
+def narrow_pairs():
     cells = [planted_pair(name, n=60, seed=seed) for seed, name in enumerate("AB")]
     pairs = [
         deepdiff.paired(*(genes_of(one, "numeric", split) for one in cells))
         for split in ("train", "valid")
     ]
-    narrow = [replace(one, first=one.first[:, :4], second=one.second[:, :4]) for one in pairs]
+    return [replace(one, first=one.first[:, :4], second=one.second[:, :4]) for one in pairs]
 
+
+def test_deepdiff(both):
     def run():
-        predict, _ = deepdiff.fit(*narrow, epochs=1)
-        return predict(narrow[1])
+        train, valid = narrow_pairs()
+        predict, _ = deepdiff.fit(train, valid, epochs=1)
+        return predict(valid)
 
     both(run, rtol=1e-3, atol=1e-4)
 
