@@ -158,12 +158,14 @@ def limited_rows():
 
 def test_what_is_missed_stands_beside_the_limit():
     table = speed_report.misses(limited_rows()).set_index("stage")
-    assert table["asked"].to_dict() == {"csv_to_store": "target 25", "probe": "aim 8"}
+    assert table["asked"].to_dict() == {
+        "csv_to_store": "target 25", "train_one": "aim 3.3", "probe": "aim 8"
+    }
     assert table.loc["probe", ["ratio", "of limit", "at limit"]].tolist() == ["3.0", "50%", "6.0"]
     assert table.loc["csv_to_store", "what bounds it"] == "reading bounds it"
     assert speed_report.misses_in_words(table.reset_index()) == (
-        "Below their target: csv_to_store; below a further aim only: probe; above what the measured"
-        " limit allows: probe"
+        "Below their target: csv_to_store; below a further aim only: train_one, probe; above what"
+        " the measured limit allows: probe"
     )
     assert speed_report.misses_in_words(table.iloc[:0].reset_index()).startswith("Every target")
     judged = speed.verdicts(limited_rows()).set_index("stage")
