@@ -125,12 +125,13 @@ def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
             far = np.where(sign > 0, rows["high"], -rows["low"])
             against = int((far < 0).sum())
             clause = f"to {'high' if sign > 0 else 'low'} expression in {int((near > 0).sum())}"
-            clause += f" of {len(rows)} cell types" + (f", against it in {against}" * bool(against))
+            clause += f" of {len(rows)}" + (f" and against it in {against}" * bool(against))
             clauses.setdefault(clause, []).append(mark)
-        result[rule] = "; ".join(
+        words = ", ".join(
             f"{' and '.join(marks)} point{'s' * (len(marks) == 1)} {clause}"
             for clause, marks in clauses.items()
         )
+        result[rule] = f"by cell types, {words}"
     return result
 
 

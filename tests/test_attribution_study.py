@@ -239,7 +239,7 @@ def test_words_for_many_methods_are_short() -> None:
     other = table.assign(rule="position", shown=True)
     half = pd.concat([table.assign(shown=False), other])
     assert words.missing_in_words(half).startswith("DeepChrome's recipe (1 of 2); loss (a) (1 ")
-    assert words.missing_in_words(half.assign(shown=False)) == "everything by all methods"
+    assert words.missing_in_words(half.assign(shown=False)) == "everything, by all methods"
 
 
 def test_figures(studied: dict[str, list[Replicate]]) -> None:

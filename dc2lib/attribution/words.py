@@ -47,7 +47,7 @@ def missing_in_words(table: pd.DataFrame) -> str:
     partly = {method: group for method, group in failed.items() if method not in silent}
     few = len(partly) <= SPELT_OUT
     asked = list(dict.fromkeys(table["method"]))
-    parts = [f"everything by {_named(silent, asked)}"] if silent else []
+    parts = [f"everything, by {_named(silent, asked)}"] if silent else []
     parts += [
         f"{SHORT[method]} ({_places(group[group['missed']])})"
         if few
@@ -69,7 +69,7 @@ def blind_in_words(table: pd.DataFrame) -> str:
         f"in {rule.replace('_', ' ')} by {_named(list(group['method']), among)}"
         for rule, group in high.groupby("rule", sort=False)
     ]
-    return f"before any training the right marks are already named {'; '.join(parts)}"
+    return f"the right marks are named before any training {'; '.join(parts)}"
 
 
 def differences_in_words(differences: Mapping[str, Interval], other: str) -> str:
