@@ -28,6 +28,7 @@ from dc2lib.record import (
     shows,
     versions,
 )
+from dc2lib.record.images import lighter_png
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -262,6 +263,16 @@ def test_heat_maps_keep_their_own_pixels_in_the_vector_file(run):
                             (run / "figures" / "map.svg").read_text())
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as drawn:
         assert drawn.size == (20, 20)
+        assert drawn.mode == "P"
+
+
+def test_images_with_holes_keep_them():
+    holes = np.zeros((30, 30, 4), np.uint8)
+    holes[:10, :10] = 255
+    encoded = io.BytesIO()
+    Image.fromarray(holes).save(encoded, "PNG")
+    content = encoded.getvalue()
+    assert lighter_png(content, flatten=False) == content
 
 
 @pytest.mark.parametrize("name", ["Table 2", "a/b", "", "../x", "a__b", None])

@@ -12,8 +12,8 @@ from urllib.parse import urlparse
 
 import nbformat
 
+from dc2lib.record.images import lighter_png
 from dc2lib.replacing import replacing
-from tools.images import lighter_png
 
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.

@@ -21,7 +21,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from tools.images import lighter_png
+from dc2lib.record.images import lighter_png
 
 WORDS_PER_MINUTE = 200
 SOURCES = {

@@ -16,6 +16,7 @@ import pandas as pd
 
 from dc2lib.errors import DataError
 from dc2lib.record.context import display_bundle, output_folder, results_path, run_context
+from dc2lib.record.images import lighter_png
 from dc2lib.replacing import replacing
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SOURCE_NAMES = {
 NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 DPI = 120
 MAX_SVG_BYTES = 300_000
+EMBEDDING = b"data:image/png;base64,"
+EMBEDDED = re.compile(EMBEDDING + rb"([^\"]+)")
 
 
 def show_figure(
@@ -256,13 +259,18 @@ def _svg(fig: Figure) -> bytes:
     for axes in fig.axes:
         for image in axes.get_images():
             image.set_interpolation("none")
-    drawn = _image(fig, "svg")
+    drawn = EMBEDDED.sub(_lighter, _image(fig, "svg"))
     if len(drawn) <= MAX_SVG_BYTES:
         return drawn
     for axes in fig.axes:
         for artist in (*axes.collections, *axes.get_lines(), *axes.patches):
             artist.set_rasterized(True)
-    return _image(fig, "svg")
+    return EMBEDDED.sub(_lighter, _image(fig, "svg"))
+
+
+def _lighter(found: re.Match[bytes]) -> bytes:
+    content = base64.b64decode(found[1])
+    return EMBEDDING + base64.b64encode(lighter_png(content, flatten=False))
 
 
 def _write(path: Path, content: bytes) -> None:
