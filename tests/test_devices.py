@@ -121,6 +121,9 @@ def test_what_a_device_refuses_is_refused(cuda, tmp_path):
         there + torch.ones(3)
     with pytest.raises(RuntimeError, match="same device"):
         torch.stack([there.sum(), torch.ones(())])
+    with pytest.raises(RuntimeError, match="same device"):
+        there[[0, 1]] = torch.ones(2)
+    assert there[torch.tensor([0])].is_cuda
     with pytest.raises(TypeError, match=r"Tensor\.cpu"):
         there.numpy()
     with pytest.raises(RuntimeError, match="generator"):
