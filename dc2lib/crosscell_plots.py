@@ -169,6 +169,8 @@ def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
             axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
         axis.axhline(0, color="0.3", linewidth=0.7, linestyle=":")
         axis.set(title=title, xlabel=name, ylabel="AUROC minus own model's")
+        low, high = axis.get_ylim()
+        axis.set_ylim(low - 0.12 * (high - low), high)
         axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize=9,
                   bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5})
     for axis in list(axes.flat)[len(panels):]:

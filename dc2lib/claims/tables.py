@@ -17,7 +17,8 @@ NONE = "–"
 
 def verdict_text(row: pd.Series) -> str:
     """Verdict of one row with its reason; on simulated cell types it says so."""
-    where = "; simulated" if row["simulated"] else ""
+    named = "simulator" in row["reason"]
+    where = "; simulated" if row["simulated"] and not named else ""
     return f"**{row['verdict']}** ({row['reason']}{where})"
 
 
