@@ -258,10 +258,13 @@ def test_every_model_on_every_cell_type(planned, tmp_path, both):
     both(run, atol=1e-4)
 
 
-def test_the_benchmark_runs_on_the_device(cuda, tmp_path):
+def test_the_benchmark_runs_on_the_device(cuda, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "LOCKSTEP_ON_CUDA", 2)
+    monkeypatch.setattr(gpu, "SAMPLES", 100)
     split = np.repeat(["train", "valid", "test"], [100, 100, 40])
     task = Task(replace(planted_cell("A", n=240), split=split), tmp_path, pairs=1, threads=1)
     rows = gpu.gpu(task)
+    assert [row.name for row in rows] == list(gpu.UNITS)
     assert all(row.ratio > 0 and not row.note for row in rows)
 
 
@@ -563,6 +566,21 @@ def test_deepdiff(both):
 def test_fresh_networks_set_no_seed_on_the_device(cuda, build):
     build()
     assert cuda == []
+
+
+def test_fresh_networks_of_related_work_set_no_seed_on_the_device(cuda):
+    deepdiff.fit(*narrow_pairs(), epochs=1, device="cpu")
+    plan = replicates.Plan("null", training="none")
+    replicates.trained_attentive(*planted(8), np.repeat("train", 8), plan)
+    seen = []
+
+    def build(*shape):
+        seen.extend(cuda)
+        return models.TemporalMeanLinear(shape[0])
+
+    part = genes_of(planted_pair("A", n=60), "numeric", "train")
+    fit_network(build, part, part, {"learning_rate": 1e-3, "epochs": 1}, 0)
+    assert seen == []
 
 
 def test_unknown_networks_are_not_screened_on_the_cpu():
