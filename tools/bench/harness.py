@@ -109,3 +109,16 @@ def product_rate(size: int = 1024) -> float:
     a = torch.rand(size, size)
     a @ a
     return size**3 / min(seconds(lambda: a @ a) for _ in range(5))
+
+
+def faster_threads(run: Callable[[], object], most: int) -> int:
+    """Threads, 1 or ``most``, with which ``run`` is the faster just now; ``most`` are set then.
+
+    Several threads of one process can be far slower than one where the machine is busy.
+    """
+    taken = {}
+    for threads in {1, most}:
+        torch.set_num_threads(threads)
+        taken[threads] = seconds(run)
+    torch.set_num_threads(most)
+    return min(taken, key=taken.__getitem__)

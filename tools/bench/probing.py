@@ -27,7 +27,7 @@ from tools.bench.harness import Row, Stage, Task, paired, product_rate, seconds
 
 KEEP = 100
 PLAIN_BATCH = 4096
-SAMPLES, PLAIN_SAMPLES = 131_072, 32_768
+SAMPLES, PLAIN_SAMPLES = 131_072, 16_384
 MULTIPLY_ADDS = 866e3 + 872e3
 MANY, FEW = 3_000_000, 100_000
 CHILD = """

@@ -24,7 +24,7 @@ from dc2lib.linear import fit_linear, mark_means
 from dc2lib.models import KERNEL_WIDTH, POOL_WIDTH, build
 from dc2lib.training import PAPER, TUNED, Recipe, fit, train_epoch, train_step, validate
 from dc2lib.training import make_optimizer as optimizer_of
-from tools.bench.harness import Row, Stage, Task, paired, product_rate, seconds
+from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 
 MULTIPLY_ADDS_A_SAMPLE = 4.745e6 / 2
 GRID_MODELS, GRID_EPOCHS, GRID_PROCESSES = 8, 3, 2
@@ -90,7 +90,8 @@ def train_grid(task: Task) -> Row:
     work = len(train) * GRID_EPOCHS
     torch.set_num_threads(1)
     limit = GRID_PROCESSES * product_rate() / MULTIPLY_ADDS_A_SAMPLE
-    threads = _faster_threads(train, task.threads)
+    few = train.select(np.arange(min(1000, len(train))))
+    threads = faster_threads(lambda: textbook_epochs(few, 1), task.threads)
     with ProcessPoolExecutor(GRID_PROCESSES, get_context("spawn")) as pool:
 
         def ours() -> None:
@@ -106,20 +107,6 @@ def train_grid(task: Task) -> Row:
                       unit="genes/s", limit=limit,
                       note=f"{GRID_PROCESSES} processes of one thread; one textbook model stands "
                       f"for all, with {threads} thread(s), which was faster for it")
-
-
-def _faster_threads(train: HistoneDataset, most: int) -> int:
-    """Threads, 1 or ``most``, with which the textbook loop is the faster just now.
-
-    Several threads of one process can be far slower than one where the machine is busy.
-    """
-    few = train.select(np.arange(min(1000, len(train))))
-    taken = {}
-    for threads in (1, most):
-        torch.set_num_threads(threads)
-        taken[threads] = seconds(lambda: textbook_epochs(few, 1))
-    torch.set_num_threads(most)
-    return min(taken, key=taken.__getitem__)
 
 
 def time_to_auroc(task: Task) -> Row:
