@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tools.chapters import COMMON, Chapter, chosen_parameters, find_chapters, read_profile
+from tools.compare import report
 
 PROFILES = ("smoke", "quick", "paper")
 MUCH_LONGER = 1.5
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 REFERENCE = Path("book") / "reference" / "provenance.json"
+RESULTS = Path("book") / "reference" / "results.json"
+EXAMPLE_CHAPTER, EXAMPLE_KEY = "linear_baseline", "auroc_difference"
+EXAMPLE_IGNORES = ("cell", "verdict")
 
 
 def parameter_tables(root: Path) -> list[dict[str, Any]]:
@@ -82,6 +86,19 @@ def costs(root: Path) -> list[dict[str, Any]]:
     for cost in _reference_costs(root):
         newest.setdefault((cost["chapter"], cost["profile"]), cost)
     return [newest[key] for key in sorted(newest)]
+
+
+def comparison_example(root: Path) -> str:
+    """Return what `make compare` says of two cell types of the reference run, taken as two runs."""
+    path = root / RESULTS
+    rows = json.loads(path.read_text()) if path.exists() else []
+    rows = [row for row in rows if row["chapter"] == EXAMPLE_CHAPTER]
+    named = [row["cell"] for row in rows if row.get("cell") and row["key"] == EXAMPLE_KEY]
+    cells = list(dict.fromkeys(named))[:2]
+    if len(cells) < 2:
+        return "The reference run holds fewer than two cell types."
+    a, b = ([row for row in rows if row.get("cell") == cell] for cell in cells)
+    return report(a, b, EXAMPLE_IGNORES, EXAMPLE_KEY)
 
 
 def _profiles(root: Path) -> list[str]:

@@ -16,7 +16,7 @@ import yaml
 
 from tools.chapters import digest, page_sources
 from tools.errors import BuildError
-from tools.parameters import costs, parameter_tables
+from tools.parameters import comparison_example, costs, parameter_tables
 from tools.publish import add_downloads, merged_results, publication_url, repository_url
 
 STAMP = ".staged"
@@ -161,7 +161,8 @@ def _status(executed: Mapping[str, Path]) -> bytes:
 
 
 def _parameters(root: Path) -> bytes:
-    content = {"parameters": parameter_tables(root), "costs": costs(root)}
+    content = {"parameters": parameter_tables(root), "costs": costs(root),
+               "comparison": comparison_example(root)}
     return json.dumps(content).encode()
 
 

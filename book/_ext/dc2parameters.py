@@ -17,12 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from tools.compare import report
-
 FILE = "parameters.json"
-REFERENCE = Path("reference") / "results.json"
-EXAMPLE_CHAPTER, EXAMPLE_KEY = "linear_baseline", "auroc_difference"
-EXAMPLE_IGNORES = ("cell", "verdict")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -60,21 +55,8 @@ class CompareExample(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the block."""
-        path = Path(self.env.srcdir) / REFERENCE
-        self.env.note_dependency(str(path))
-        rows = json.loads(path.read_text()) if path.exists() else []
-        return [nodes.literal_block(text := comparison_example(rows), text, language="text")]
-
-
-def comparison_example(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what `make compare` says of two cell types, taken as two runs."""
-    of_chapter = [row for row in rows if row["chapter"] == EXAMPLE_CHAPTER]
-    cells = list(dict.fromkeys(row["cell"] for row in of_chapter
-                               if row.get("cell") and row["key"] == EXAMPLE_KEY))
-    if len(cells) < 2:
-        return "The reference run holds fewer than two cell types."
-    a, b = ([row for row in of_chapter if row.get("cell") == cell] for cell in cells[:2])
-    return report(a, b, EXAMPLE_IGNORES, EXAMPLE_KEY)
+        text = _content(self).get("comparison", "")
+        return [nodes.literal_block(text, text, language="text")]
 
 
 def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
