@@ -27,7 +27,7 @@ from dc2lib.errors import DataError
 from dc2lib.gan import GanFit, GanRecipe, build_mnist_gan, train_gan
 from dc2lib.gan.training import Quality
 from dc2lib.models import DeepChromeMNIST
-from dc2lib.networks import apply_in_batches, device_of, evaluating
+from dc2lib.networks import apply_in_batches, device_of, evaluating, initial_weights
 from dc2lib.replacing import replacing
 from dc2lib.training import batches, default_device
 
@@ -92,8 +92,7 @@ def build_digit_model(name: str, seed: int = 0) -> nn.Module:
     """A freshly initialised classifier of `MODELS`; the global random state is left untouched."""
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         return MODELS[name]()
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from dc2lib.networks import initial_weights
+
 FILTERS = 50
 KERNEL_WIDTH = 10
 POOL_WIDTH = 5
@@ -149,8 +151,7 @@ def build(name: str, n_marks: int = 5, n_bins: int = 100, seed: int = 0) -> nn.M
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         return MODELS[name](n_marks, n_bins)
 
 

@@ -5,12 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 Network = Callable[[Tensor], Tensor]
+
+_one_at_a_time = Lock()
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Networks built in this block have the seed's weights, and no other random state changes.
+
+    Layers draw their weights from torch's global state: one thread at a time may build.
+    """
+    with _one_at_a_time, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """The ledger: lookups, the verdict rule, tables, the reference run, the README's block."""
 
 import json
+import shutil
 from math import inf
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import dc2lib
 from dc2lib import claims
 from dc2lib.claims import verdicts as rule
 from dc2lib.claims.lookup import Found, Lookup, find
@@ -237,17 +240,22 @@ def test_no_or_broken_reference_run(tmp_path):
         load_reference(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["models", "training", "labels", "scoring"])
-def test_the_digest_follows_the_decisive_modules(tmp_path, name):
-    for other in ("models.py", "training.py", "labels/__init__.py", "scoring.py", "plots.py"):
-        (tmp_path / other).parent.mkdir(exist_ok=True)
-        (tmp_path / other).write_text("x = 1\n")
-    before = code_digest(tmp_path)
-    (tmp_path / "plots.py").write_text("x = 2\n")
-    assert code_digest(tmp_path) == before
-    changed = "labels/__init__.py" if name == "labels" else f"{name}.py"
-    (tmp_path / changed).write_text("x = 2\n")
-    assert code_digest(tmp_path) != before
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    return shutil.copytree(Path(dc2lib.__file__).parent, tmp_path_factory.mktemp("own") / "dc2lib")
+
+
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [("models.py", True), ("training.py", True), ("fused_step.py", True), ("scoring.py", True),
+     ("labels/__init__.py", True), ("plots.py", False), ("data_plots.py", False)],
+)
+def test_the_digest_follows_the_decisive_modules(library, file, decides):
+    before, text = code_digest(library), (library / file).read_text()
+    (library / file).write_text(f"{text}\nADDED = 1\n")
+    assert (code_digest(library) != before) == decides
+    (library / file).write_text(text)
+    assert code_digest(library) == before
 
 
 # the README ------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Parameter counts, and the network against a forward pass written out by hand."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +99,18 @@ def test_digit_twin_has_nearly_the_parameters_of_deepchrome():
     assert models.count_parameters(twin) == convolution + hidden + 126 * 10 == 644_223
     assert twin(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     assert twin.features(torch.zeros(2, 1, 28, 28)).shape == (2, 125)
+
+
+def test_models_built_in_threads_have_the_weights_of_their_seeds():
+    expected = {seed: models.build("deepchrome_max", seed=seed).state_dict() for seed in range(4)}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            built = list(pool.map(lambda seed: models.build("deepchrome_max", seed=seed % 4),
+                                  range(60)))
+    finally:
+        sys.setswitchinterval(interval)
+    for number, model in enumerate(built):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, expected[number % 4][name])

@@ -6,7 +6,6 @@ the measured ones say; it never mixes with the results of a build.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from dc2lib.code_digest import deciding_modules, digest_of
 from dc2lib.errors import DataError
 
 FOLDER = Path("book") / "reference"
 RESULTS = "results.json"
 PROVENANCE = "provenance.json"
-DECISIVE = ("models", "training", "labels", "scoring")
+DECISIVE = ("dc2lib.grid.training", "dc2lib.labels", "dc2lib.scoring")
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,8 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
 
 
 def code_digest(package: Path | None = None) -> str:
-    """Hash of the modules that decide results: models, training, labels and scoring."""
-    package = Path(__file__).parents[1] if package is None else package
-    digest = hashlib.sha256()
-    for name in DECISIVE:
-        module = package / f"{name}.py"
-        files = [module] if module.exists() else sorted((package / name).glob("*.py"))
-        for file in files:
-            if file.name != "__main__.py":
-                digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    """Hash of the code that decides results: models, training, labels and scoring."""
+    return digest_of(deciding_modules(DECISIVE, package=package))[:16]
 
 
 def _found() -> Path | None:

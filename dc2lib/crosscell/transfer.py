@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from dc2lib.code_digest import code_digest
 from dc2lib.datasets import data_home, open_cell
 from dc2lib.engine import outcomes
 from dc2lib.grid import FitRecord
@@ -108,5 +109,6 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
 
 def _key(records: Sequence[FitRecord], cell: str) -> str:
     dataset = open_cell(cell, records[0].fit.home)
-    text = json.dumps([[record.path.stem for record in records], dataset.fingerprint])
+    keys = [record.path.stem for record in records]
+    text = json.dumps([keys, dataset.fingerprint, code_digest(__name__)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]

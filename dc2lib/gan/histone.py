@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dc2lib.errors import DataError
+from dc2lib.networks import initial_weights
 
 COUNT_LIMIT = np.iinfo(np.uint16).max
 N_LATENT = 64
@@ -162,8 +163,7 @@ def build_histone_gan(
     largest_count: int = COUNT_LIMIT,
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
     """A freshly initialised pair; the global random state is left untouched."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         return (
             HistoneGenerator(n_marks, n_bins, width, largest_count),
             HistoneDiscriminator(n_marks, n_bins, 2 * width),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+
+from dc2lib.networks import initial_weights
 
 SIDE = 28
 N_LATENT = 64
@@ -69,6 +70,5 @@ def build_mnist_gan(
     seed: int = 0, *, n_latent: int = N_LATENT, width: int = 16, hidden: int = 128
 ) -> tuple[MnistGenerator, MnistDiscriminator]:
     """A freshly initialised pair; the global random state is left untouched."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         return MnistGenerator(n_latent, width), MnistDiscriminator(width, hidden)

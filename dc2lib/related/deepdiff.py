@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from dc2lib.errors import DataError
 from dc2lib.models import count_parameters
-from dc2lib.networks import device_of
+from dc2lib.networks import device_of, initial_weights
 from dc2lib.related.attentive_chrome import AttentiveChrome
 from dc2lib.related.contract import Genes, log_counts
 from dc2lib.related.karlic import log_totals
@@ -114,8 +114,7 @@ def fit(
     """
     _, n_bins, n_marks = train.first.shape
     recipe = replace(TUNED, learning_rate=learning_rate, epochs=epochs)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         model = DeepDiff(n_marks, n_bins)
     place = default_device(device)
     optimizer = make_optimizer(model.to(place), recipe)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
 from dc2lib.models import count_parameters
+from dc2lib.networks import initial_weights
 from dc2lib.related.contract import Fitted, Genes, Setting
 from dc2lib.training import TUNED, fit, predict_logits
 
@@ -33,8 +33,7 @@ def fit_network(
         the validation AUROC of every epoch.
     """
     _, n_bins, n_marks = train.counts.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         model = build(n_marks, n_bins)
     epochs = int(setting["epochs"])
     recipe = replace(
