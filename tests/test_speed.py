@@ -151,6 +151,7 @@ def limited_rows():
         row("probe", 18_000.0, 6000.0, share_of_limit=0.5),
         row("train_grid", 10.0, 1.0),
         row("linear_all_cells", 500.0, 1.0),
+        row("evaluate", 20.0, 10.0, threads=1), row("evaluate", 40.0, 10.0, threads=2),
         row("store_open", 1000.0, 100.0),
         row("probe_memory", 110.0, 100.0, note="largest process at many; a ratio of 1 is constant"),
     ])
@@ -159,13 +160,16 @@ def limited_rows():
 def test_what_is_missed_stands_beside_the_limit():
     table = speed_report.misses(limited_rows()).set_index("stage")
     assert table["asked"].to_dict() == {
-        "csv_to_store": "target 25", "train_one": "aim 3.3", "probe": "aim 8"
+        "csv_to_store": "target 25", "train_one": "aim 3.3", "probe": "aim 8",
+        "evaluate": "target 3",
     }
+    assert table.loc["evaluate", "threads"] == "1"
     assert table.loc["probe", ["ratio", "of limit", "at limit"]].tolist() == ["3.0", "50%", "6.0"]
     assert table.loc["csv_to_store", "what bounds it"] == "reading bounds it"
     assert speed_report.misses_in_words(table.reset_index()) == (
-        "Below their target: csv_to_store; below a further aim only: train_one, probe; above what"
-        " the measured limit allows: probe"
+        "Below their target: csv_to_store (threads: 1), evaluate (threads: 1); below a further aim"
+        " only: train_one (threads: 1), probe (threads: 1); above what the measured limit allows:"
+        " probe (threads: 1)"
     )
     assert speed_report.misses_in_words(table.iloc[:0].reset_index()).startswith("Every target")
     judged = speed.verdicts(limited_rows()).set_index("stage")

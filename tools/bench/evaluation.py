@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -15,18 +16,19 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import DataLoader, TensorDataset
 
-from dc2lib.crosscell.transfer import transfer
+from dc2lib.crosscell.transfer import CPU_BATCH, transfer
 from dc2lib.datasets import HistoneDataset, open_cell, write_cell
 from dc2lib.grid import Fit, FitRecord
 from dc2lib.labels import label
-from dc2lib.models import build
+from dc2lib.matrix_form import MODELS_AT_ONCE, MODELS_BY_SAMPLES_AT_ONCE
+from dc2lib.models import POOL_WIDTH, build
 from dc2lib.training import TUNED
-from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate
+from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 from tools.bench.training import TextbookNetwork
 
 CELLS, PLAIN_MODELS = 4, 2
 FULL_SIZE = 55
-PLAIN_BATCH = 32
+PLAIN_BATCH, PRODUCTS = 32, 200
 MULTIPLY_ADDS_A_GENE = 90 * 50 * 50 + 900 * 625 + 625 * 125 + 125 * 2
 
 
@@ -65,11 +67,35 @@ def evaluate(task: Task) -> Row:
     if task.threads > 1:
         processes = (f"{task.threads} processes of one thread; the plain way with {threads} "
                      "thread(s), which was faster for it; ")
+    products = task.threads * rate_of_products()
     note = (f"{processes}{CELLS} x {CELLS} (plain {PLAIN_MODELS} x 1, batches of {PLAIN_BATCH}); "
             f"{FULL_SIZE} x {FULL_SIZE} would take {minutes:.0f} minutes at this rate; AUROCs "
-            f"differ by at most {apart:.0e}; at the limit the ratio would be "
-            f"{limit / row.plain:.1f}")
+            f"differ by at most {apart:.0e}; the networks' products at their own sizes, and "
+            f"nothing else, would be a ratio of {products / row.plain:.1f}")
     return replace(row, note=note)
+
+
+def rate_of_products() -> float:
+    """Genes a second of one network's matrix products alone, at the sizes of `dc2lib.matrix_form`.
+
+    One thread, the filters of several networks side by side.
+    """
+    model, before = build("deepchrome_max"), torch.get_num_threads()
+    some, rows = MODELS_BY_SAMPLES_AT_ONCE // MODELS_AT_ONCE, model.positions
+    sizes = [(some * rows, model.convolution.weight[0].numel(),
+              MODELS_AT_ONCE * model.convolution.out_channels)] * POOL_WIDTH
+    sizes += [(CPU_BATCH, layer.in_features, layer.out_features)
+              for layer in (model.hidden1, model.hidden2, model.output)]
+    shares = [MODELS_AT_ONCE * some] * POOL_WIDTH + [CPU_BATCH] * 3
+    torch.set_num_threads(1)
+    taken = 0.0
+    for (n, k, m), genes in zip(sizes, shares, strict=True):
+        a, b, out = torch.zeros(n, k), torch.zeros(k, m), torch.zeros(n, m)
+        taken += statistics.median(
+            seconds(lambda a=a, b=b, out=out: torch.mm(a, b, out=out)) for _ in range(PRODUCTS)
+        ) / genes
+    torch.set_num_threads(before)
+    return 1 / taken
 
 
 def own_models(home: Path, dataset: HistoneDataset, n_cells: int) -> dict[str, FitRecord]:
