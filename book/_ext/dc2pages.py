@@ -2,6 +2,7 @@
 
 - Below the title of each chapter: time to read and to run, profile, data, needs, downloads.
 - Images state their size and load when they come into view; a click opens the vector version.
+- Cells of tables that hold sentences are marked: they get room where the table scrolls.
 - Repairs of what axe finds in the theme's and the extensions' HTML.
 - ``{page-weights}``: a table of what each page weighs, filled in when all are written.
 """
@@ -24,6 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from dc2lib.record.images import lighter_png
 
 WORDS_PER_MINUTE = 200
+SENTENCE = 50
 SOURCES = {
     "roadmap": "Roadmap cell types",
     "simulated": "simulated cell types",
@@ -52,8 +54,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
     app.add_directive("page-weights", PageWeights)
     app.connect("source-read", introduce_chapter, priority=600)
+    app.connect("doctree-read", mark_sentences_in_tables)
     app.connect("build-finished", finish_pages, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def mark_sentences_in_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Give cells that hold a sentence a class, so that they stay readable on a narrow page."""
+    for entry in doctree.findall(nodes.entry):
+        if len(entry.astext()) > SENTENCE:
+            entry["classes"].append("sentence")
 
 
 def introduce_chapter(app: Sphinx, docname: str, source: list[str]) -> None:

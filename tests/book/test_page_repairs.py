@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,3 +130,12 @@ def test_heavy_images_become_lighter_and_keep_their_size(tmp_path):
     (tmp_path / "b.png").write_bytes(PIXEL)
     dc2pages.lighten(tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == PIXEL
+
+
+def test_cells_with_sentences_are_marked():
+    long = "what bounds this stage is said in more words than fit into a narrow column"
+    entries = [nodes.entry("", nodes.paragraph(text=words)) for words in ("2.5", long)]
+    document = new_document("page")
+    document += nodes.table("", *entries)
+    dc2pages.mark_sentences_in_tables(None, document)
+    assert [entry["classes"] for entry in entries] == [[], ["sentence"]]
