@@ -30,6 +30,7 @@ from dc2lib.related import (
     report,
     splits,
     study,
+    trials,
 )
 from dc2lib.related.attentive_chrome import AttentiveChrome, JointLSTM
 from dc2lib.related.contract import Genes, genes_of, to_probability
@@ -457,6 +458,16 @@ def test_a_second_study_reads(small_study, monkeypatch):
     for one, other in zip(small_study.run(), small_study.records, strict=True):
         assert one.trial == other.trial and one.seconds == other.seconds
         np.testing.assert_array_equal(one.test_score, other.test_score)
+
+
+def test_a_cell_type_written_again_is_another_trial(tmp_path):
+    dataset = planted("A", n=400, seed=0)
+    trial = trials.Trial("karlic", (), "A", str(tmp_path), "numeric")
+    keys = []
+    for counts in (dataset.counts, dataset.counts + np.uint16(1)):
+        write_cell(replace(dataset, counts=counts), tmp_path)
+        keys.append(trials.trial_key(trial))
+    assert keys[0] != keys[1]
 
 
 def test_the_grid_and_the_system_fit_the_same_network(small_study):

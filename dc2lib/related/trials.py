@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +126,5 @@ def trial_key(trial: Trial) -> str:
     dataset = open_cell(trial.cell, trial.home)
     truth = hashlib.sha256(label(dataset, trial.labels).tobytes()).hexdigest()
     code = code_digest(__name__, ALL[trial.system].fit.__module__, without=(SYSTEMS,))
-    parts = [settings, _fingerprint(trial.cell, trial.home), truth, code, sklearn.__version__]
+    parts = [settings, dataset.fingerprint, truth, code, sklearn.__version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-@cache
-def _fingerprint(cell: str, home: str) -> str:
-    return open_cell(cell, home).fingerprint
