@@ -128,13 +128,10 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
             "threads": own["threads"].astype(str),
             "ours": own["ours"].map(_rate),
             "plain": own["plain"].map(_rate),
-            "ratio": own["ratio"].map(lambda ratio: _or_dash(ratio, ".1f")),
-            "target": own["name"].map(lambda name: _or_dash(TARGETS.get(name), "g")),
-            "of limit": own["share_of_limit"].map(lambda share: _or_dash(share, ".0%")),
-            "at limit": [
-                _or_dash(None if share is None else ratio / share, ".1f")
-                for ratio, share in zip(own["ratio"], own["share_of_limit"], strict=True)
-            ],
+            "ratio": own["ratio"].map(lambda ratio: or_dash(ratio, ".1f")),
+            "target": own["name"].map(lambda name: or_dash(TARGETS.get(name), "g")),
+            "of limit": own["share_of_limit"].map(lambda share: or_dash(share, ".0%")),
+            "at limit": at_limit(own).map(lambda ratio: or_dash(ratio, ".1f")),
         }
     )
 
@@ -154,8 +151,13 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(
         {"stage": best.index, "ratio": best["ratio"].to_numpy(), "target": best.index.map(TARGETS)}
     )
-    share = best["share_of_limit"].astype(float).to_numpy()
-    return table.assign(met=table["ratio"] >= table["target"], at_limit=table["ratio"] / share)
+    met = table["ratio"] >= table["target"]
+    return table.assign(met=met, at_limit=at_limit(best).to_numpy())
+
+
+def at_limit(rows: pd.DataFrame) -> pd.Series:
+    """Ratio to the plain way if ours ran at the machine's limit; NaN where there is no limit."""
+    return rows["ratio"].astype(float) / rows["share_of_limit"].astype(float)
 
 
 def notes(rows: pd.DataFrame) -> pd.DataFrame:
@@ -353,7 +355,8 @@ def _rate(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
-def _or_dash(value: float | None, form: str) -> str:
+def or_dash(value: float | None, form: str) -> str:
+    """The number in a format; a dash where there is none."""
     return "–" if value is None or np.isnan(value) else format(value, form)
 
 

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from dc2lib.speed import TARGETS, scale_powers
+from dc2lib.speed import TARGETS, at_limit, or_dash, scale_powers
 
 AIMS = {"train_one": 3.3, "train_grid": 4.0, "linear_all_cells": 200.0, "probe": 8.0}
 OPENING_MS = 5.0
@@ -32,6 +32,7 @@ def misses(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for name, target in TARGETS.items():
         own = rows[(rows["name"] == name) & rows["ratio"].notna()]
+        own = own.assign(at_limit=at_limit(own))
         for _, row in own.iterrows():
             best = row["ratio"] == own["ratio"].max()
             aim = AIMS.get(name, target)
@@ -44,8 +45,8 @@ def misses(rows: pd.DataFrame) -> pd.DataFrame:
                     "threads": str(row["threads"]),
                     "asked": asked,
                     "ratio": f"{row['ratio']:.1f}",
-                    "of limit": _share(row["share_of_limit"]),
-                    "at limit": _number(at_limit(row)),
+                    "of limit": or_dash(row["share_of_limit"], ".0%"),
+                    "at limit": or_dash(row["at_limit"], ".1f"),
                     "what bounds it": row["note"] or "–",
                 }
             )
@@ -77,12 +78,6 @@ def misses_in_words(table: pd.DataFrame) -> str:
         parts.append(f"above what the measured limit allows: {', '.join(beyond)}")
     words = "; ".join(parts)
     return words[0].upper() + words[1:]
-
-
-def at_limit(row: pd.Series) -> float:
-    """Ratio to the plain way if ours ran at the machine's limit; NaN where there is no limit."""
-    share = row["share_of_limit"]
-    return float("nan") if share is None or pd.isna(share) else row["ratio"] / share
 
 
 def ceilings_in_words(rows: pd.DataFrame) -> str:
@@ -205,11 +200,3 @@ def _last(rows: pd.DataFrame, name: str) -> pd.Series | None:
 
 def _met(met: bool) -> str:
     return "reached" if met else "not reached"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.0%}"
-
-
-def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.1f}"
