@@ -12,20 +12,24 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from traitlets.config import Config
 
 from tools.chapters import Chapter, line_of_cell, read_chapter
 from tools.errors import BuildError
 from tools.validation import problems
 
 TRACEBACK_LINES = 25
+KERNEL_START_S = 180
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -113,7 +117,7 @@ def _execute_into(job: Job, folder: Path) -> None:
     executed = folder / "executed.ipynb"
     nbformat.write(chapter.notebook, source)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _kernel_sockets() as sockets:
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
                 source,
@@ -122,6 +126,8 @@ def _execute_into(job: Job, folder: Path) -> None:
                 kernel_name="python3",
                 cwd=work,
                 progress_bar=False,
+                start_timeout=KERNEL_START_S,
+                config=sockets,
             )
     except DeadKernelError as error:
         raise BuildError(
@@ -129,6 +135,11 @@ def _execute_into(job: Job, folder: Path) -> None:
         ) from error
     except PapermillExecutionError as error:
         raise BuildError(_failed_cell(chapter, executed, error)) from error
+    except RuntimeError as error:
+        raise BuildError(
+            f"{chapter.source}: no cell ran, since the kernel did not start: {error}; build again, "
+            "and if it stays so, see what 'python -m ipykernel_launcher' says"
+        ) from error
     run["duration"] = time.time() - started
     (folder / "run.json").write_text(json.dumps(run, indent=1))
     _stamp(executed, chapter, run)
@@ -162,6 +173,22 @@ def _environment(folder: Path, threads: int) -> Mapping[str, str]:
         "PYTHONHASHSEED": "0",
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
     }
+
+
+@contextmanager
+def _kernel_sockets() -> Iterator[Config]:
+    """Let the kernel be reached through Unix sockets in a folder of its own.
+
+    A port is chosen, let go and bound by the kernel a moment later; where another process takes
+    it in between, the kernel neither answers nor ends. The folder is short-named, since the path
+    of a socket may have no more than 103 characters. Windows has ports only.
+    """
+    if os.name != "posix":
+        yield Config()
+        return
+    with tempfile.TemporaryDirectory(prefix="dc2-", dir="/tmp") as folder:
+        connection = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+        yield Config(KernelManager=connection)
 
 
 def _stamp(path: Path, chapter: Chapter, run: Mapping[str, Any]) -> None:

@@ -145,27 +145,75 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     assert not is_valid(first)
 
 
-def test_a_stopped_chapter_leaves_nothing(book):
-    write_chapter(book, "first", "open('started', 'w')\nimport time\ntime.sleep(60)")
-    (plan, _) = plans_of(book)
-    job = Job(
-        name="first",
+def job_of(plan) -> Job:
+    return Job(
+        name=plan.chapter.name,
         source=str(plan.chapter.source),
         parameters=plan.parameters,
         key=plan.key,
         folder=str(plan.folder),
         context=plan.context,
     )
+
+
+def test_a_stopped_chapter_leaves_nothing(book):
+    write_chapter(book, "first", "open('started', 'w')\nimport time\ntime.sleep(60)")
+    (plan, _) = plans_of(book)
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.chapter"], cwd=ROOT, stdin=subprocess.PIPE, text=True
     )
-    process.stdin.write(job.dumps())
+    process.stdin.write(job_of(plan).dumps())
     process.stdin.close()
     deadline = time.monotonic() + 30
     while not list(plan.folder.glob(".*.part/data/started")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 130
+    assert list(plan.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no Unix sockets")
+def test_a_kernel_takes_no_port_that_another_could_have_taken(book):
+    cell = """import shutil
+from ipykernel.connect import get_connection_file
+from dc2lib.record import provenance
+shutil.copy(get_connection_file(), "connection.json")
+provenance()"""
+    write_chapter(book, "first", cell)
+    (plan, _) = plans_of(book)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tools.chapter"],
+        cwd=ROOT,
+        input=job_of(plan).dumps(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    connection = json.loads((plan.target / "data" / "connection.json").read_text())
+    assert connection["transport"] == "ipc"
+    assert Path(connection["ip"]).is_absolute()
+    assert not Path(connection["ip"]).parent.exists()
+    assert len(connection["ip"]) < 60
+
+
+def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_path):
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    about = {"argv": ["false", "{connection_file}"], "display_name": "ends", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(about))
+    (plan, _) = plans_of(book)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tools.chapter"],
+        cwd=ROOT,
+        env={**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter")},
+        input=job_of(plan).dumps(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "first.md: no cell ran, since the kernel did not start" in ended.stdout
     assert list(plan.folder.iterdir()) == []
 
 
