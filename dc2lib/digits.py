@@ -7,12 +7,10 @@ architecture on purpose: what fools the one need not fool the other.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
-from dc2lib.code_digest import code_digest
-from dc2lib.datasets.store import data_home
+from dc2lib.checkpoint import checkpoint_path
 from dc2lib.errors import DataError
 from dc2lib.gan import GanFit, GanRecipe, build_mnist_gan, train_gan
 from dc2lib.gan.training import Quality
@@ -217,17 +214,6 @@ def convolutional_fit(
     return fit
 
 
-def checkpoint_path(name: str, settings: dict[str, Any], home: Path | str | None = None) -> Path:
-    """Where a trained network of the digits is kept: in the data folder, by a hash of its settings.
-
-    The hash covers the code that trains it (see `dc2lib.code_digest`).
-    """
-    content = json.dumps([settings, code_digest(__name__)], sort_keys=True, default=str)
-    key = hashlib.sha256(content.encode()).hexdigest()[:20]
-    folder = Path(home) if home is not None else data_home()
-    return folder / "digits" / f"{name}-{key}.pt"
-
-
 def kept_digit_model(
     name: str,
     images: np.ndarray,
@@ -245,7 +231,7 @@ def kept_digit_model(
     recipe = recipe or DigitRecipe()
     digits = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     settings = {"recipe": recipe, "seed": seed, "digits": digits}
-    path = checkpoint_path(name, settings, home)
+    path = checkpoint_path(f"digits/{name}", settings, __name__, home)
     model = build_digit_model(name, seed)
     if path.exists():
         saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -281,7 +267,7 @@ def kept_gan(
         recipe=recipe,
         seed=seed,
         quality=quality,
-        checkpoint=checkpoint_path("gan", settings, home),
+        checkpoint=checkpoint_path("digits/gan", settings, __name__, home),
         progress=progress,
     )
 

@@ -171,7 +171,7 @@ def fit(
     place = default_device(device)
     model.to(place).train()
     optimizer = make_optimizer(model, recipe)
-    settings = {"recipe": asdict(recipe), "seed": seed}
+    settings = {**asdict(recipe), "seed": seed}
     state = TrainingState(model, optimizer, settings, recipe.patience, checkpoint)
     update = train_step(model, optimizer, counts, recipe, place, step)
     epochs = range(state.epochs_done, recipe.epochs)

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dc2lib.errors import DataError
-from dc2lib.replacing import replacing
+from dc2lib.checkpoint import resume, write_checkpoint
 
 
 class TrainingState:
@@ -48,8 +47,7 @@ class TrainingState:
         self.rows: list[dict[str, float]] = []
         self.best_epoch = -1
         self.best_weights = _copy(model)
-        if self.path is not None and self.path.exists():
-            self._restore(self.path)
+        resume(self.path, settings, self._restore)
 
     @property
     def epochs_done(self) -> int:
@@ -68,33 +66,18 @@ class TrainingState:
         if row["valid_auroc"] > best:
             self.best_epoch, self.best_weights = int(row["epoch"]), _copy(self.model)
         if self.path is not None:
-            self._save(self.path)
+            write_checkpoint(self.path, self.settings, self._state())
 
-    def _save(self, path: Path) -> None:
-        state = {
-            "settings": self.settings,
+    def _state(self) -> dict[str, Any]:
+        return {
             "rows": self.rows,
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
 
-    def _restore(self, path: Path) -> None:
-        try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            settings = saved["settings"]
-        except Exception as error:
-            raise DataError(
-                f"{path} is not a readable checkpoint ({error}): delete it to train from the start"
-            ) from error
-        if settings != self.settings:
-            raise DataError(
-                f"{path} belongs to {settings}, not to {self.settings}: name another checkpoint or "
-                "delete it"
-            )
+    def _restore(self, saved: dict[str, Any]) -> None:
         self.model.load_state_dict(saved["weights"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.rows, self.best_epoch = saved["rows"], saved["best_epoch"]

@@ -4,12 +4,11 @@ import re
 
 import pytest
 
+from dc2lib import checkpoint
 from dc2lib import code_digest as digests
-from dc2lib import digits
 from dc2lib.attribution import replicates
 from dc2lib.code_digest import code_digest, deciding_modules, digest_of
 from dc2lib.datasets.simulated import stored
-from dc2lib.gan import kept as kept_gans
 from dc2lib.grid import fits
 from dc2lib.imports import modules_of
 from dc2lib.related import kept as kept_arrays
@@ -157,8 +156,7 @@ def keys(home, cell_home):
     kept_arrays.kept("x", {}, "dc2lib.related.pairs", lambda: {"value": 1}, home)
     return {
         "fit": fits.fit_key(one),
-        "digits": digits.checkpoint_path("gan", {}, home).name,
-        "gan": kept_gans.checkpoint_path({}, home).name,
+        "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.digits", home).name,
         "replicate": replicates.plan_key(replicates.Plan("null")),
         "trial": trials.trial_key(trial),
         "arrays": sorted(path.name for path in home.glob("x-*.npz")),
@@ -174,7 +172,7 @@ def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     (name,) = stored.list_cells(cell_home)
     monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
     before = keys(tmp_path, str(cell_home))
-    for module in (fits, digits, kept_gans, replicates, trials, kept_arrays, stored):
+    for module in (fits, checkpoint, replicates, trials, kept_arrays, stored):
         monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home))
     assert [kind for kind in before if before[kind] == after[kind]] == []

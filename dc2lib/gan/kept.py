@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dc2lib.code_digest import code_digest
-from dc2lib.datasets import data_home
+from dc2lib.checkpoint import checkpoint_path
 from dc2lib.gan.histone import build_histone_gan
 from dc2lib.gan.losses import GanRecipe
 from dc2lib.gan.training import GanFit, Quality, train_gan
@@ -51,14 +48,6 @@ def kept_histone_gan(
         seed=seed,
         quality=quality,
         select=select,
-        checkpoint=checkpoint_path(settings, home),
+        checkpoint=checkpoint_path("histone_gans/gan", settings, __name__, home),
         progress=progress,
     )
-
-
-def checkpoint_path(settings: dict[str, Any], home: Path | str | None = None) -> Path:
-    """Where a GAN is kept: in the data folder, by a hash of its settings and the code behind it."""
-    content = json.dumps([settings, code_digest(__name__)], sort_keys=True, default=str)
-    key = hashlib.sha256(content.encode()).hexdigest()[:20]
-    folder = Path(home) if home is not None else data_home()
-    return folder / "histone_gans" / f"{key}.pt"

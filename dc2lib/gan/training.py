@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from dc2lib.checkpoint import resume, write_checkpoint
 from dc2lib.errors import DataError
 from dc2lib.gan.losses import GanRecipe, discriminator_loss, generator_loss, regulariser_loss
 from dc2lib.networks import apply_in_batches, frozen
-from dc2lib.replacing import replacing
 from dc2lib.training import default_device
 
 Quality = Callable[[nn.Module], Mapping[str, float]]
@@ -257,13 +257,12 @@ class _State:
     ) -> _State:
         path = None if checkpoint is None else Path(checkpoint)
         state = cls(generator, discriminator, recipe, seed, select, path)
-        if path is not None and path.exists():
-            state._restore(path)
+        resume(path, state.settings, state._restore)
         return state
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"recipe": asdict(self.recipe), "seed": self.seed, "select": self.select}
+        return {**asdict(self.recipe), "seed": self.seed, "select": self.select}
 
     def set_learning_rates(self) -> None:
         done = self.step / self.recipe.steps
@@ -307,7 +306,9 @@ class _State:
             }
         self.rows.append(row)
         if self.path is not None:
-            self._save(self.path)
+            parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
+            values = {name: getattr(self, name) for name in PLAIN}
+            write_checkpoint(self.path, self.settings, {**values, **parts})
 
     def result(self) -> GanFit:
         self.generator.load_state_dict(self.best["generator"])
@@ -321,38 +322,14 @@ class _State:
             self.seed,
         )
 
-    def _save(self, path: Path) -> None:
-        parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
-        state = {
-            "settings": self.settings,
-            "step": self.step,
-            "rows": self.rows,
-            "best_round": self.best_round,
-            "best": self.best,
-            **parts,
-        }
-        with replacing(path) as unfinished:
-            torch.save(state, unfinished)
-
-    def _restore(self, path: Path) -> None:
-        try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            settings = saved["settings"]
-        except Exception as error:
-            raise DataError(
-                f"{path} is not a readable checkpoint ({error}): delete it to train from the start"
-            ) from error
-        if settings != self.settings:
-            raise DataError(
-                f"{path} belongs to {settings}, not to {self.settings}: name another checkpoint or "
-                "delete it"
-            )
+    def _restore(self, saved: dict[str, Any]) -> None:
         for name in STATEFUL:
             getattr(self, name).load_state_dict(saved[name])
-        for name in ("step", "rows", "best_round", "best"):
+        for name in PLAIN:
             setattr(self, name, saved[name])
 
 
+PLAIN = ("step", "rows", "best_round", "best")
 STATEFUL = (
     "generator",
     "discriminator",

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dc2lib.checkpoint import resume, write_checkpoint
 from dc2lib.errors import DataError
 from dc2lib.gan.matrix_form import matrix_form
 from dc2lib.networks import Network, evaluating, weights_digest
@@ -28,7 +29,6 @@ from dc2lib.probing.collector import Bars, Collector
 from dc2lib.probing.found import Probe, from_tensors, to_tensors
 from dc2lib.probing.kept import log_odds, log_odds_of
 from dc2lib.probing.screening import Classify, MarginError, Screening
-from dc2lib.replacing import replacing
 from dc2lib.training import default_device
 
 BLOCK = 4096
@@ -290,8 +290,7 @@ class _State:
     @classmethod
     def start(cls, task: _Task, n: int, path: Path | None) -> _State:
         state = cls(task, n, path, np.zeros(-(-n // BLOCK), bool))
-        if path is not None and path.exists():
-            state._restore(path)
+        resume(path, task.settings(n), state._restore)
         return state
 
     @property
@@ -326,34 +325,12 @@ class _State:
         )
         self.done[blocks.start : blocks.stop] = True
         if self.path is not None:
-            self._save(self.path, self.probe)
+            state = {"done": torch.from_numpy(self.done), "probe": to_tensors(self.probe)}
+            write_checkpoint(self.path, task.settings(self.n), state)
 
-    def _save(self, path: Path, probe: Probe) -> None:
-        state = {
-            "settings": self.task.settings(self.n),
-            "done": torch.from_numpy(self.done),
-            "probe": to_tensors(probe),
-        }
-        with replacing(path) as unfinished:
-            torch.save(state, unfinished)
-
-    def _restore(self, path: Path) -> None:
-        try:
-            saved = torch.load(path, weights_only=True)
-            settings, done = saved["settings"], saved["done"].numpy()
-            probe = from_tensors(saved["probe"])
-        except Exception as error:
-            raise DataError(
-                f"{path} is not a readable checkpoint ({error}): delete it to probe from the start"
-            ) from error
-        wanted = self.task.settings(self.n)
-        differing = [name for name in wanted if settings.get(name) != wanted[name]]
-        if differing:
-            raise DataError(
-                f"{path} belongs to another probe ({', '.join(differing)} differ): name another "
-                "checkpoint or delete it"
-            )
-        self.done, self.probe, self.resumed_from = done, probe, probe.n
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.done, self.probe = saved["done"].numpy(), from_tensors(saved["probe"])
+        self.resumed_from = self.probe.n
 
 
 def _latent_length(generator: Network, n_latent: int | None) -> int:
