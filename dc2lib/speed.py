@@ -118,8 +118,9 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        stage (with the unit of its rates), threads, ours, plain, ratio, target, of limit, at limit
-        (the ratio if ours ran at the limit); texts where a number may be absent.
+        stage (with the unit of its rates), threads, ours, plain, ratio (of the pairs: median,
+        lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit); texts
+        where a number may be absent.
     """
     own = _ordered(rows[~rows["name"].map(_stage).isin(APART)])
     return pd.DataFrame(
@@ -128,7 +129,7 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
             "threads": own["threads"].astype(str),
             "ours": own["ours"].map(_rate),
             "plain": own["plain"].map(_rate),
-            "ratio": own["ratio"].map(lambda ratio: or_dash(ratio, ".1f")),
+            "ratio": [ratio_words(row) for _, row in own.iterrows()],
             "target": own["name"].map(lambda name: or_dash(TARGETS.get(name), "g")),
             "of limit": own["share_of_limit"].map(lambda share: or_dash(share, ".0%")),
             "at limit": at_limit(own).map(lambda ratio: or_dash(ratio, ".1f")),
@@ -142,8 +143,9 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        stage, ratio, target, met, at_limit (the ratio if ours ran at the limit, NaN without one);
-        stages that were not measured are missing.
+        stage, ratio, low and high (of a pair of runs, NaN where no range was measured), target,
+        met (by the median), surely (in every pair), at_limit (the ratio if ours ran at the limit,
+        NaN without one); stages that were not measured are missing.
     """
     own = rows[rows["name"].isin(TARGETS) & rows["ratio"].notna()]
     best = own.loc[own.groupby("name")["ratio"].idxmax()].set_index("name")
@@ -151,8 +153,34 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(
         {"stage": best.index, "ratio": best["ratio"].to_numpy(), "target": best.index.map(TARGETS)}
     )
-    met = table["ratio"] >= table["target"]
-    return table.assign(met=met, at_limit=at_limit(best).to_numpy())
+    low, high = (_column(best, f"ratio_{end}").to_numpy() for end in ("low", "high"))
+    return table.assign(
+        low=low,
+        high=high,
+        met=table["ratio"] >= table["target"],
+        surely=low >= table["target"],
+        at_limit=at_limit(best).to_numpy(),
+    )
+
+
+def ratio_words(row: pd.Series) -> str:
+    """The median ratio of the pairs of runs and the lowest and highest; a dash without a ratio."""
+    middle = or_dash(row["ratio"], ".1f")
+    low, high = (row.get(f"ratio_{end}") for end in ("low", "high"))
+    return middle if low is None or np.isnan(low) else f"{middle} ({low:.1f} to {high:.1f})"
+
+
+def range_confidence(pairs: int) -> float:
+    """Confidence that the range of as many independent ratios holds their true median.
+
+    It does not if all lie on one side of it: 2 in 2 to the power of their number.
+
+    Examples
+    --------
+    >>> range_confidence(5)
+    0.9375
+    """
+    return 1 - 2.0 ** (1 - pairs)
 
 
 def at_limit(rows: pd.DataFrame) -> pd.Series:
@@ -337,6 +365,11 @@ def _one_thread(rows: pd.DataFrame, name: str) -> float:
     if found.empty:
         raise DataError(f"{name} was not measured with one thread; run `make bench`")
     return float(found["ours"].iloc[-1])
+
+
+def _column(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The numbers of a column that older measurements lack."""
+    return rows[name].astype(float) if name in rows else pd.Series(np.nan, rows.index)
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:

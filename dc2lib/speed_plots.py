@@ -28,20 +28,23 @@ def ratios(table: pd.DataFrame) -> Figure:
     """
     fig, axis = plt.subplots(figsize=(6.4, 0.9 + 0.42 * len(table)))
     places = range(len(table))
-    axis.barh(places, table["ratio"], color=ACCENT, height=0.55)
+    axis.barh(places, table["ratio"] - 1, left=1, color=ACCENT, height=0.55)
+    reach = np.abs(table[["low", "high"]].to_numpy() - table[["ratio"]].to_numpy())
+    axis.errorbar(table["ratio"], places, xerr=reach.T, color=INK, linestyle="none", elinewidth=1.2,
+                  capsize=3, label="lowest and highest pair of runs")
     axis.plot(table["target"], places, "|", color=INK, markersize=16, markeredgewidth=2,
               label="target")
     limited = table["at_limit"].notna()
     axis.plot(table["at_limit"][limited], np.flatnonzero(limited), "D", color=INK, markersize=5,
               markerfacecolor="none", linestyle="none", label="at the limit of this machine")
-    ends = table[["ratio", "target", "at_limit"]].max(axis=1)
+    ends = table[["high", "ratio", "target", "at_limit"]].max(axis=1)
     axis.axvline(1, color=INK, linewidth=0.8)
     axis.set_xscale("log")
     axis.set_xlim(0.8, 2.2 * ends.max())
     axis.set_yticks(places, [f"{row.stage}  {row.ratio:.1f}" for row in table.itertuples()])
     axis.invert_yaxis()
     axis.set_xlabel("times as fast as the plain way (log scale)")
-    fig.legend(loc="outside upper right", ncols=2)
+    fig.legend(loc="outside upper right", ncols=3)
     return fig
 
 

@@ -6,13 +6,38 @@ import re
 
 import pandas as pd
 
-from dc2lib.speed import TARGETS, at_limit, or_dash, scale_powers
+from dc2lib.speed import TARGETS, at_limit, or_dash, ratio_words, scale_powers
 
 AIMS = {"train_one": 3.3, "train_grid": 4.0, "linear_all_cells": 200.0, "probe": 8.0}
 OPENING_MS = 5.0
 CONSTANT = 1.05
 CLEARLY_ABOVE_ONE = 1.1
 CELL = re.compile(r"(?P<chapter>\w+), (?P<section>[^:]+): .*; halved by (?P<remedy>.+)$", re.DOTALL)
+
+
+def verdicts_in_words(judged: pd.DataFrame) -> str:
+    """How many ratios reach their target, and how many of them in every pair of runs.
+
+    Parameters
+    ----------
+    judged
+        As from `dc2lib.speed.verdicts`.
+
+    Examples
+    --------
+    >>> judged = pd.DataFrame({"stage": ["probe"], "met": [True], "surely": [False]})
+    >>> verdicts_in_words(judged).split(";")[0]
+    '1 of 6 ratios reaches its target, 0 of them in every pair of runs'
+    """
+    n_met, n_surely = judged["met"].sum(), judged["surely"].sum()
+    reaches = "reaches its target" if n_met == 1 else "reach their target"
+    words = f"{n_met} of {len(TARGETS)} ratios {reaches}"
+    words += f", {n_surely} of them in every pair of runs" if n_surely < n_met else ""
+    words += ", in every pair of runs" if 0 < n_met == n_surely else ""
+    missed = judged[~judged["met"]]["stage"].tolist()
+    absent = [name for name in TARGETS if name not in set(judged["stage"])]
+    words += f"; not reached: {', '.join(missed)}" if missed else ""
+    return words + (f"; not measured: {', '.join(absent)}" if absent else "")
 
 
 def misses(rows: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +69,7 @@ def misses(rows: pd.DataFrame) -> pd.DataFrame:
                     "stage": name,
                     "threads": str(row["threads"]),
                     "asked": asked,
-                    "ratio": f"{row['ratio']:.1f}",
+                    "ratio": ratio_words(row),
                     "of limit": or_dash(row["share_of_limit"], ".0%"),
                     "at limit": or_dash(row["at_limit"], ".1f"),
                     "what bounds it": row["note"] or "–",

@@ -84,6 +84,36 @@ def test_stages_stand_beside_their_targets():
     assert judged.loc["train_one", "ratio"] == 2.0
 
 
+def test_a_ratio_has_the_range_of_its_pairs():
+    ranged = [row("evaluate", 31.0, 10.0, ratio_low=2.9, ratio_high=3.2),
+              row("probe", 40.0, 10.0, ratio_low=3.5, ratio_high=4.5),
+              row("train_one", 16.0, 10.0, ratio_low=1.5, ratio_high=1.8)]
+    rows = pd.DataFrame([*ranged, row("train_grid", 30.0, 10.0), row("store_open", 9.0)])
+    shown = speed.stage_table(rows).set_index("stage")["ratio"]
+    assert shown.tolist() == ["–", "1.6 (1.5 to 1.8)", "3.0", "3.1 (2.9 to 3.2)",
+                              "4.0 (3.5 to 4.5)"]
+    judged = speed.verdicts(rows).set_index("stage")
+    assert judged["met"].to_dict() == {"train_one": False, "train_grid": True, "probe": True,
+                                       "evaluate": True}
+    assert judged.index[judged["surely"]].tolist() == ["probe"]
+    assert speed_report.verdicts_in_words(judged.reset_index()) == (
+        "3 of 6 ratios reach their target, 1 of them in every pair of runs; not reached: train_one;"
+        " not measured: csv_to_store, linear_all_cells"
+    )
+    assert speed_report.misses(rows)["ratio"].tolist()[0] == "1.6 (1.5 to 1.8)"
+    (axis,) = speed_plots.ratios(judged.reset_index()).axes
+    (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
+    (reach,) = bars.lines[2]
+    np.testing.assert_allclose(reach.get_paths()[0].vertices[:, 0], [1.5, 1.8])
+
+
+def test_the_range_misses_the_median_if_all_pairs_lie_on_one_side():
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(20_000, 5))
+    holds = (drawn.min(axis=1) < 0) & (drawn.max(axis=1) > 0)
+    assert holds.mean() == pytest.approx(speed.range_confidence(5), abs=0.01)
+
+
 def test_growth_is_the_power_of_the_work():
     table = speed.growth(pd.DataFrame(bench_rows()))
     assert table["work"].tolist() == [100, 200, 400]

@@ -35,7 +35,8 @@ class Row:
     ``s``; None where there is no such way, or it was not measured. ``share_of_limit`` is ours over
     the rate that the machine's matrix product allows, where that is the limit. ``note`` says what
     the row does not measure, or what bounds it; ``work`` is how much was done, in rows that show
-    how seconds grow with it.
+    how seconds grow with it. ``ratio_low`` and ``ratio_high`` are the lowest and the highest ratio
+    of a pair, None where there are no pairs.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Row:
     pairs: int
     note: str = ""
     work: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ def paired(
     ours()
     times = [(seconds(ours) / work, seconds(plain) / plain_work) for _ in range(pairs)]
     rates = [statistics.median(1 / one[side] for one in times) for side in (0, 1)]
-    ratio = statistics.median(slow / fast for fast, slow in times)
+    ratios = [slow / fast for fast, slow in times]
     share = None if limit is None else rates[0] / limit
-    return Row(name, *rates, ratio, unit, share, task.threads, pairs, note)
+    return Row(name, *rates, statistics.median(ratios), unit, share, task.threads, pairs, note,
+               ratio_low=min(ratios), ratio_high=max(ratios))
 
 
 def seconds(run: Callable[[], object]) -> float:
