@@ -16,10 +16,12 @@ from dc2lib.datasets.simulated import (
     Rule,
     iter_cells,
     simulate,
+    stored,
     write_released_csv,
     write_rpkm_table,
 )
 from dc2lib.datasets.simulated.figures import published_figures
+from dc2lib.datasets.store import cell_stamp
 from dc2lib.errors import DataError
 from dc2lib.labels import flipped, label
 
@@ -446,3 +448,25 @@ def test_what_cannot_be_released_says_so(small, tmp_path):
             {"S001": dataset, "S002": small.datasets["S002"].take("train")}, tmp_path / "rpkm.gz"
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cell_that_another_process_stored_meanwhile_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    home = stored.stored_simulation(2, 40)
+    before = {cell: cell_stamp(cell, home) for cell in ("S001", "S002")}
+    seen_first = iter([[]])
+    monkeypatch.setattr(stored, "list_cells", lambda home: next(seen_first, ["S001", "S002"]))
+    assert stored.stored_simulation(2, 40) == home
+    assert {cell: cell_stamp(cell, home) for cell in before} == before
+    assert sorted(entry.name for entry in (home / "cells").iterdir()) == ["S001", "S002"]
+
+
+def test_a_cell_that_cannot_be_stored_says_why(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no")
+
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    monkeypatch.setattr(stored.os, "rename", refuse)
+    with pytest.raises(PermissionError):
+        stored.stored_simulation(1, 40)
+    assert not list((tmp_path / "simulated").glob("*/cells/*"))

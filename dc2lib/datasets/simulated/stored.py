@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 from pathlib import Path
 
 from dc2lib.code_digest import code_digest
+from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.datasets.simulated.study import iter_cells, simulate
-from dc2lib.datasets.store import data_home, list_cells, write_cell
+from dc2lib.datasets.store import (
+    cells_folder,
+    data_home,
+    list_cells,
+    temporary_folder,
+    write_cell,
+)
 
 
 def stored_simulation(
@@ -38,5 +46,18 @@ def stored_simulation(
     if len(stored) < n_cells:
         for dataset, _ in iter_cells(*bound.args, **bound.kwargs):
             if dataset.cell not in stored:
-                write_cell(dataset, home)
+                _add(dataset, home)
     return home
+
+
+def _add(dataset: HistoneDataset, home: Path) -> None:
+    """Store a cell type, unless another process, which makes the same, has done so meanwhile."""
+    folder = cells_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder, dataset.cell) as aside:
+        made = write_cell(dataset, aside)
+        try:
+            os.rename(made, folder / dataset.cell)
+        except OSError:
+            if dataset.cell not in list_cells(home):
+                raise
