@@ -20,7 +20,8 @@ CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000))
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch):
     monkeypatch.setattr(module, "PAUSE", 0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
 
 
 @contextmanager

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -23,6 +23,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -32,8 +33,9 @@ FLAGS = (
     "--remote-debugging-port=0",
     "--remote-allow-origins=*",
 )
-START_SECONDS = 30
+START_SECONDS = 120
 ANSWER_SECONDS = 120
+STOP_SECONDS = 20
 
 
 def find_browser() -> str | None:
@@ -67,16 +69,12 @@ class Tab:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
-    async def wait_for(self, method: str) -> None:
-        """Wait until an event of this name has been seen since the last `open`."""
-        while not any(event["method"] == method for event in self.events):
-            await self._next()
-
     async def open(self, url: str) -> None:
-        """Go to an address and wait until it is loaded."""
+        """Go to an address and wait until it is loaded, and not what was on its way before."""
         self.events.clear()
-        await self.call("Page.navigate", url=url)
-        await self.wait_for("Page.loadEventFired")
+        loader = (await self.call("Page.navigate", url=url)).get("loaderId")
+        while loader is not None and not any(_is_loaded(event, loader) for event in self.events):
+            await self._next()
 
     async def evaluate(self, expression: str) -> Any:
         """Return the value of an expression or of the promise that it gives.
@@ -142,6 +140,7 @@ async def open_tab() -> AsyncIterator[Tab]:
         try:
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await tab.call(f"{domain}.enable")
+            await tab.call("Page.setLifecycleEventsEnabled", enabled=True)
             yield tab
         finally:
             connection.close()
@@ -162,22 +161,40 @@ def _browser() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield _tab_address(Path(profile))
+            yield _tab_address(Path(profile), process)
         finally:
-            process.terminate()
-            process.wait(timeout=20)
+            _stop(process)
 
 
-def _tab_address(profile: Path) -> str:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _tab_address(profile: Path, process: subprocess.Popen[bytes]) -> str:
     port_file = profile / "DevToolsActivePort"
+    direct = build_opener(ProxyHandler({}))
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         if port_file.exists() and "\n" in port_file.read_text():
             port = port_file.read_text().splitlines()[0]
-            with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+            with direct.open(f"http://127.0.0.1:{port}/json/list", timeout=START_SECONDS) as answer:
                 tabs = json.load(answer)
             for tab in tabs:
                 if tab["type"] == "page":
                     return tab["webSocketDebuggerUrl"]
         time.sleep(0.1)
+    if process.poll() is not None:
+        raise RuntimeError(f"Chromium ended at its start with code {process.returncode}")
     raise RuntimeError(f"Chromium did not start within {START_SECONDS} s")
+
+
+def _is_loaded(event: Mapping[str, Any], loader: str) -> bool:
+    about = event["params"]
+    return event["method"] == "Page.lifecycleEvent" and (
+        about["name"] == "load" and about["loaderId"] == loader
+    )
