@@ -13,6 +13,8 @@ PDF ?= _build/deepchrome2-book.pdf
 PARAMS ?=
 PORT ?= 8000
 JOBS ?=
+DAYS ?= 30
+YES ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
@@ -21,7 +23,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter reference notebooks data bench scale pdf compare keep links serve check lint lock \
+.PHONY: help book test chapter reference notebooks data bench scale pdf compare keep links serve check lint lock tidy \
 	env clean distclean
 
 help:  ## say what the targets and variables do
@@ -80,6 +82,9 @@ lint: env  ## check style of library, tools, tests and chapters
 
 lock: env  ## write requirements.lock from the environment after changing pyproject.toml
 	@$(PY) -m tools.lock
+
+tidy: env  ## list kept results that nothing has used for DAYS=30, by kind; YES=1 removes them
+	@$(PY) -m tools.tidy --days $(DAYS) $(if $(YES),--yes)
 
 env:
 	@$(PYTHON) tools/environment.py
