@@ -52,7 +52,7 @@ def same(first, second):
     np.testing.assert_array_equal(first.accepted, second.accepted)
     np.testing.assert_array_equal(first.histogram, second.histogram)
     np.testing.assert_array_equal(first.predicted, second.predicted)
-    np.testing.assert_allclose(first.probability_sum, second.probability_sum, rtol=1e-12)
+    np.testing.assert_allclose(first.probability_sum, second.probability_sum, rtol=1e-9)
     rows = zip(first.first, second.first, strict=True)
     pairs = [*zip(first.top, second.top, strict=True)]
     pairs += [pair for one, other in rows for pair in zip(one, other, strict=True)]
