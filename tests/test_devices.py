@@ -437,7 +437,7 @@ def test_a_replicate(monkeypatch, tmp_path):
     replicates._generated.cache_clear()
     assert set(methods.METHODS) - set(found.pictures) == {"attention"}
     (path,) = (tmp_path / "histone_gans").iterdir()
-    assert torch.load(path, map_location="cpu", weights_only=True)["step"] == 1
+    assert torch.load(path, map_location="cpu", weights_only=True)["state"]["step"] == 1
 
 
 # --- adversarial networks and digits ---
