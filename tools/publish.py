@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import zipfile
@@ -12,7 +11,7 @@ from urllib.parse import urlparse
 
 import nbformat
 
-from dc2lib.record.images import lighter_png
+from dc2lib.record.images import lighter_base64
 from dc2lib.replacing import replacing
 
 DOWNLOADS = "_sources"
@@ -75,7 +74,7 @@ def notebook_to_take(executed: bytes, url: str) -> bytes:
             cell.source = "\n".join(map(_portable, cell.source.splitlines()))
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                output.data["image/png"] = _lighter(output.data["image/png"])
+                output.data["image/png"] = lighter_base64(output.data["image/png"])
     first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     install = nbformat.v4.new_code_cell(
         INSTALL.format(source=pip_source(url)), id="install-dc2lib", metadata={"tags": ["install"]}
@@ -135,10 +134,6 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
         lines = [json.dumps(row, separators=(",", ":")) for row in rows]
         unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n")
     return len(rows)
-
-
-def _lighter(encoded: str) -> str:
-    return base64.b64encode(lighter_png(base64.b64decode(encoded))).decode()
 
 
 def _portable(line: str) -> str:

@@ -16,8 +16,8 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
-FIGURE_MIME = "application/vnd.dc2lib.figure+json"
-TABLE_MIME = "application/vnd.dc2lib.table+json"
+from dc2lib.record.shows import FIGURE_MIME, TABLE_MIME
+
 MATHJAX = "mathjax/tex-svg.js"
 
 

@@ -23,15 +23,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from dc2lib.record.images import lighter_png
+from dc2lib.record.shows import SOURCE_NAMES
 
 WORDS_PER_MINUTE = 200
 SENTENCE = 50
-SOURCES = {
-    "roadmap": "Roadmap cell types",
-    "simulated": "simulated cell types",
-    "mnist": "MNIST digits",
-    "published": "published figures",
-}
 WEIGHTS = "<!-- page weights -->"
 NOT_SHIPPED = ("*.map", "*.ttf")
 REPAIRS = (
@@ -89,7 +84,7 @@ def about_chapter(
     facts = {
         "To read": f"{reading_minutes(text)} min",
         "To run": in_words(run["duration"]) if run.get("duration") else "",
-        "Data": SOURCES.get(run["data_source"] or "", "none of its own"),
+        "Data": SOURCE_NAMES.get(run["data_source"] or "", "none of its own"),
         "Profile": run["profile"],
         "You need": _prerequisites(notebook["metadata"], pages),
     }

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dc2pages import SOURCES, in_words
+from dc2pages import in_words
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from dc2lib.record.shows import SOURCE_NAMES
 
 FILE = "parameters.json"
 
@@ -95,7 +97,7 @@ def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
 def _cost(cost: Mapping[str, Any] | None) -> str:
     if cost is None:
         return "–"
-    source = SOURCES.get(cost["data_source"] or "", "")
+    source = SOURCE_NAMES.get(cost["data_source"] or "", "")
     about = [words for words in (source, "reference run" * (cost["where"] != "here")) if words]
     longest = [f"up to {in_words(cost['longest'])}"] if "longest" in cost else []
     about = [*longest, *about]

@@ -26,8 +26,8 @@ from dc2lib.claims.beside import beside
 from dc2lib.claims.reference import Reference, load_reference
 from dc2lib.claims.tables import evidence_table, markdown
 from dc2lib.claims.verdicts import ledger
+from dc2lib.record.shows import SOURCE_NAMES
 
-NAMES = {"roadmap": "Roadmap", "simulated": "simulated"}
 NO_REFERENCE = "*No reference run has been made yet.*"
 
 
@@ -110,8 +110,8 @@ def _origin(build: pd.DataFrame | None) -> str:
         return ""
     profile = "/".join(sorted(set(build["profile"].dropna().astype(str))))
     found = set(build["data_source"].dropna())
-    source = [name for key, name in NAMES.items() if key in found]
-    return f"This build: {' and '.join(source)} cell types, profile {profile}. "
+    source = " and ".join(name for key, name in SOURCE_NAMES.items() if key in found)
+    return f"This build: {source}, profile {profile}. "
 
 
 def _build_results(folder: Path) -> pd.DataFrame | None:

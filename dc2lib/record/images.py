@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 from PIL import Image
@@ -30,3 +31,9 @@ def lighter_png(content: bytes, *, flatten: bool = True) -> bytes:
     paletted = flat.quantize(COLOURS, covering, kmeans=1, dither=Image.Dither.NONE)
     paletted.save(made, "PNG", optimize=True)
     return min(made.getvalue(), content, key=len)
+
+
+def lighter_base64(encoded: str | bytes, *, flatten: bool = True) -> str:
+    """Return what `lighter_png` makes of a PNG in base64, as notebooks and SVG files hold it."""
+    content = lighter_png(base64.b64decode(encoded), flatten=flatten)
+    return base64.b64encode(content).decode()

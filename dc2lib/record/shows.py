@@ -16,7 +16,7 @@ import pandas as pd
 
 from dc2lib.errors import DataError
 from dc2lib.record.context import display_bundle, output_folder, results_path, run_context
-from dc2lib.record.images import lighter_png
+from dc2lib.record.images import lighter_base64
 from dc2lib.replacing import replacing
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ FIGURE_MIME = "application/vnd.dc2lib.figure+json"
 TABLE_MIME = "application/vnd.dc2lib.table+json"
 SOURCE_NAMES = {
     "roadmap": "Roadmap cell types",
-    "simulated": "Simulated cell types",
-    "published": "Published figures",
+    "simulated": "simulated cell types",
+    "published": "published figures",
     "mnist": "MNIST digits",
 }
 NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -219,8 +219,8 @@ def _origin(data_source: str | None) -> str:
     source = data_source or context.get("data_source")
     if source is not None and source not in SOURCE_NAMES:
         raise DataError(f"data_source={source!r} is not one of {', '.join(SOURCE_NAMES)}")
-    named = SOURCE_NAMES.get(source, "No cell type data")
-    return f"({named}; profile {context.get('profile', 'unknown')}.)"
+    named = SOURCE_NAMES.get(source, "no cell type data")
+    return f"({named[0].upper()}{named[1:]}; profile {context.get('profile', 'unknown')}.)"
 
 
 def _sentence(text: str) -> str:
@@ -269,8 +269,7 @@ def _svg(fig: Figure) -> bytes:
 
 
 def _lighter(found: re.Match[bytes]) -> bytes:
-    content = base64.b64decode(found[1])
-    return EMBEDDING + base64.b64encode(lighter_png(content, flatten=False))
+    return EMBEDDING + lighter_base64(found[1], flatten=False).encode()
 
 
 def _write(path: Path, content: bytes) -> None:
