@@ -29,7 +29,7 @@ from dc2lib.attribution.scores import (
     similarity,
     truth_of,
 )
-from dc2lib.attribution.silence import calibrate, reported, stays_silent
+from dc2lib.attribution.silence import calibrate, reported
 from dc2lib.datasets import MARKS
 from dc2lib.datasets.simulated import RULES
 from dc2lib.errors import DataError
@@ -295,9 +295,3 @@ def test_threshold_keeps_its_promise() -> None:
         1 - calibrate(rng.random(29), 0.1).value for _ in range(2000)
     ]  # of uniform statistics, the share above the threshold is known
     assert np.mean(np.array(shares) > 0.1) == pytest.approx(0.9**29, abs=0.015)
-
-
-def test_silence() -> None:
-    assert stays_silent(reported([False] * 20), 0.1)
-    assert stays_silent(reported([True] * 2 + [False] * 18), 0.1)
-    assert not stays_silent(reported([True] * 8 + [False] * 12), 0.1)

@@ -67,8 +67,3 @@ def reported(found: Sequence[bool], level: float = 0.95) -> Interval:
     found = np.asarray(found, dtype=bool)
     bounds = stats.binomtest(int(found.sum()), len(found)).proportion_ci(level, method="exact")
     return Interval(float(found.mean()), float(bounds.low), float(bounds.high), len(found))
-
-
-def stays_silent(findings: Interval, level: float) -> bool:
-    """Whether findings in null worlds are not shown to be more frequent than the level."""
-    return findings.low <= level

@@ -26,7 +26,6 @@ MODEL_NAMES = {
 }
 MODEL_MARKERS = {"deepchrome_max": "o", "linear": "s", "gradient_boosting": "^"}
 DIGIT_COLOURS = dict(zip("12345", RISING_COLOURS, strict=True))
-SCORE_NAMES = {"probability": "probability", "positive_logit": "released score"}
 NOT_DETECTED = 0.004
 
 

@@ -308,27 +308,6 @@ def audit_shares(dataset: HistoneDataset) -> RuleReport:
     )
 
 
-def audit_folder(folder: str | Path, table: RpkmTable | None = None) -> list[RuleReport]:
-    """Audit every cell type of a folder in the released layout.
-
-    Parameters
-    ----------
-    folder : path
-        Holds one folder a cell type, or is itself the folder of one (with ``train.csv``,
-        ``valid.csv``, ``test.csv``, directly or in ``classification``).
-    table : RpkmTable, optional
-        Expression with a column a cell type.
-
-    Raises
-    ------
-    DataError
-        If no cell type is found, or one of them cannot be read.
-    """
-    return [
-        audit_dataset(read_cell(place, table), table) for place in cell_folders(Path(folder))
-    ]
-
-
 def cell_folders(folder: Path) -> list[Path]:
     """The cell types in a folder of the released layout, sorted by name.
 

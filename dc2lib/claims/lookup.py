@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 COMBINATIONS = ("mean", "hull", "lowest", "highest")
-MADE_BY_THE_BUILD = ("key", "value", "low", "high", "n", "chapter")
 
 
 @dataclass(frozen=True)

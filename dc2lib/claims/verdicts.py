@@ -27,7 +27,6 @@ NOT_REPLICATED = "not replicated"
 DEPENDS = "depends on the labels"
 UNJUDGED = "cannot be judged on this data"
 VERDICTS = (REPLICATED, NOT_REPLICATED, DEPENDS, UNJUDGED)
-RUNS = ("build", "reference")
 JUDGED = ("released", "numeric")
 OUTCOMES = {"holds": "holds", "fails": "fails", "open": "open", "missing": "nothing recorded"}
 

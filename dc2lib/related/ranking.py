@@ -7,7 +7,6 @@ Journal of Machine Learning Research 7:1-30.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -133,12 +132,3 @@ def best_first(judged: Judged, metric: str = "auroc") -> list[str]:
     """Systems by their score, best first."""
     sign = 1 if metric in ("auroc", "average_precision") else -1
     return sorted(judged.estimate, key=lambda name: -sign * judged.estimate[name][metric])
-
-
-def gaps_in_order(judged: Judged) -> pd.Series:
-    """How far each system lies behind the one before it, by system, best first."""
-    names = best_first(judged)
-    steps = [
-        judged.estimate[a]["auroc"] - judged.estimate[b]["auroc"] for a, b in pairwise(names)
-    ]
-    return pd.Series([0.0, *steps], index=names)
