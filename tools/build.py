@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -10,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -359,12 +361,26 @@ def build(root: Path, request: Request, jobs: int) -> int:
         return 1
     if request.chapter:
         return _chapter_page(root, next(p for p in plans if p.chapter.name == request.chapter))
-    number = write_results(plans, root / "_build" / "results.json")
-    print(f"{number} results in {root / '_build' / 'results.json'}", flush=True)
-    executed = {plan.chapter.name: plan.target for plan in plans}
-    page = stage.build_book(root, executed)
+    with one_at_a_time(root / "_build" / ".pages.lock"):
+        number = write_results(plans, root / "_build" / "results.json")
+        print(f"{number} results in {root / '_build' / 'results.json'}", flush=True)
+        executed = {plan.chapter.name: plan.target for plan in plans}
+        page = stage.build_book(root, executed)
     print(f"the book is at {page}")
     return 0
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process is in a block with this lock file; it ends with its process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another build makes its pages here: waiting", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _chapter_page(root: Path, plan: Plan) -> int:

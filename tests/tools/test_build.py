@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -215,6 +216,23 @@ def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_p
     assert ended.returncode == 1
     assert "first.md: no cell ran, since the kernel did not start" in ended.stdout
     assert list(plan.folder.iterdir()) == []
+
+
+def test_two_builds_make_their_pages_one_after_the_other(tmp_path, capsys):
+    lock, order = tmp_path / "_build" / ".lock", []
+
+    def second():
+        with build.one_at_a_time(lock):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with build.one_at_a_time(lock):
+            waiting = pool.submit(second)
+            while "waiting" not in capsys.readouterr().out:
+                time.sleep(0.01)
+            order.append("first")
+        waiting.result()
+    assert order == ["first", "second"]
 
 
 def test_what_a_killed_build_left_is_swept(book):
