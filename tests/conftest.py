@@ -1,5 +1,10 @@
-"""One thread for every test: small products on a busy machine are faster alone."""
+"""The same for everybody: one thread, figures without a screen, nothing that the shell has set."""
+
+import os
 
 import torch
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # small products on a busy machine are faster alone
+os.environ["MPLBACKEND"] = "Agg"
+for name in ("DC2LIB_RESULTS", "DC2LIB_WORKERS"):
+    os.environ.pop(name, None)

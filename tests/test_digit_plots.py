@@ -1,9 +1,5 @@
 """Figures of digits: where each image lies, and that every figure can be drawn."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

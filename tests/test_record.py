@@ -8,7 +8,7 @@ import json
 import math
 import re
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,9 +29,6 @@ from dc2lib.record import (
     versions,
 )
 from dc2lib.record.images import lighter_png
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 CONTEXT = {
     "chapter": "data",
