@@ -89,16 +89,17 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
         return sorted(found, key=lambda entry: entry.name)
 
 
-def _size(number: int) -> str:
+def _size(kept: list[Kept]) -> str:
+    number = sum(one.size for one in kept)
     return f"{number / 2**30:,.2f} GiB" if number >= 2**30 else f"{number / 2**20:,.1f} MiB"
 
 
 def _table(found: list[Kept], unused: list[Kept]) -> list[str]:
     lines = []
     for kind, group in groupby(found, key=lambda one: one.kind):
-        named = [one for one in unused if one.kind == kind]
-        share = f"{len(named):,} of {len(list(group)):,}"
-        lines.append(f"  {kind:<24} {share:>16} {_size(sum(one.size for one in named)):>12}")
+        every, named = list(group), [one for one in unused if one.kind == kind]
+        share = f"{len(named):,} of {len(every):,}"
+        lines.append(f"  {kind:<24} {share:>16} {_size(named):>12} of {_size(every)}")
     return lines
 
 
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     unused = [one for one in found if not options.days or one.used < limit]
     since = f"not used for {options.days} days" if options.days else "that can be computed again"
     print(f"kept results {since}, in {home} and {build}:")
-    print("\n".join([*_table(found, unused), f"  {_size(sum(one.size for one in unused))} in all"]))
+    print("\n".join([*_table(found, unused), f"  {_size(unused)} of {_size(found)} in all"]))
     if not unused:
         return 0
     if not options.yes:

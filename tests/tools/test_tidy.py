@@ -113,7 +113,7 @@ def test_a_place_without_anything_is_tidy(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "none"))
     monkeypatch.setattr(tidy, "ROOT", tmp_path)
     assert tidy.main(["--yes"]) == 0
-    assert "0.0 MiB in all" in capsys.readouterr().out
+    assert "0.0 MiB of 0.0 MiB in all" in capsys.readouterr().out
 
 
 def test_days_are_not_negative(capsys):
