@@ -20,12 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from dc2lib.machine_code import compiled
-from dc2lib.models import DeepChrome
+from dc2lib.models import BYTES, DeepChrome, dropout_noise
 
 # Those of dc2lib.models, again: compiled code on disk is renewed when this file changes only.
 KERNEL_WIDTH = 10
 POOL_WIDTH = 5
-BYTES = 256
 
 
 def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> bool:
@@ -151,8 +150,7 @@ class FusedStep:
         """Update the weights on counts uint16 ``(gene, bin, mark)`` and labels 0 or 1."""
         model, noise = self.network.model, None
         if model.dropout.p > 0:
-            shape = len(counts), model.hidden1.in_features
-            noise = rng.integers(0, BYTES, shape, np.uint8)
+            noise = dropout_noise(rng, len(counts), model.hidden1.in_features)
         logits = self.network.forward(counts, noise)
         error = torch.empty_like(logits)
         loss = self.network.kernels.cross_entropy(logits.numpy(), labels, error.numpy())

@@ -3,7 +3,7 @@
 Their weights are stacked, so a step of all models is one batch of matrix products.  A GPU is busy
 with it where one small network leaves it idle; on a CPU the stacked weights leave the cache, and
 processes of one thread each are faster.  Order, dropout and updates of each model are those of
-`dc2lib.training.fit` with its seed and the fused step.
+`dc2lib.training.fit` with its seed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
-from dc2lib.fused_step import BYTES
+from dc2lib.models import dropout_mask, dropout_noise
 from dc2lib.training import (
     DROPOUT_STREAM,
     PAPER,
@@ -118,9 +118,8 @@ class Lockstep:
         return functional_call(self.skeleton, weights, (signal,))
 
     def _mask(self, n: int, noise: list[np.random.Generator]) -> Tensor:
-        drawn = [rng.integers(0, BYTES, (n, self.width), np.uint8) for rng in noise]
-        kept = torch.from_numpy(np.stack(drawn)).to(self.device) >= int(self.dropout * BYTES)
-        return kept / (1 - self.dropout)
+        drawn = np.stack([dropout_noise(rng, n, self.width) for rng in noise])
+        return dropout_mask(torch.from_numpy(drawn).to(self.device), self.dropout)
 
 
 class _GivenMask(nn.Module):

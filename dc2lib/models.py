@@ -8,8 +8,10 @@ Every model of `MODELS` takes signals ``(gene, mark, bin)`` and returns logits `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,10 +22,48 @@ KERNEL_WIDTH = 10
 POOL_WIDTH = 5
 HIDDEN = (625, 125)
 DROPOUT = 0.5
+BYTES = 256
 POOLINGS = ("max", "average")
 DIGIT_SIDE = 28
 DIGIT_FILTERS = 56
 DIGIT_KERNEL = (8, 9)
+
+
+class Dropout(nn.Dropout):
+    """Dropout of units ``(gene, unit)`` that a generator decides where one is given.
+
+    Which units are dropped then follows from the generator alone: not from the device, nor from
+    what else draws in this process.
+    """
+
+    _source: np.random.Generator | None = None
+
+    @contextmanager
+    def drawing_from(self, source: np.random.Generator) -> Iterator[None]:
+        """Masks are drawn from a generator for a while, in place of torch's global state."""
+        self._source = source
+        try:
+            yield
+        finally:
+            self._source = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The values with a share ``p`` of them at zero, in training, and the rest scaled up."""
+        if self._source is None or not self.training:
+            return super().forward(values)
+        noise = torch.from_numpy(dropout_noise(self._source, *values.shape)).to(values.device)
+        return values * dropout_mask(noise, self.p)
+
+
+def dropout_noise(source: np.random.Generator, n: int, width: int) -> np.ndarray:
+    """A random byte a unit, uint8 ``(n, width)``: units below ``p * BYTES`` are dropped."""
+    return source.integers(0, BYTES, (n, width), np.uint8)
+
+
+def dropout_mask(noise: Tensor, p: float) -> Tensor:
+    """What the units are multiplied with: 0 where dropped, else the inverse of the share kept."""
+    below = round(p * BYTES)
+    return (noise >= below) * (BYTES / (BYTES - below))
 
 
 class DeepChrome(nn.Module):
@@ -58,7 +98,7 @@ class DeepChrome(nn.Module):
                 f"{stride} and pooling of {POOL_WIDTH}"
             )
         self.convolution = nn.Conv1d(n_marks, FILTERS, KERNEL_WIDTH, stride=stride)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
         self.hidden1 = nn.Linear(self.positions * FILTERS, HIDDEN[0])
         self.hidden2 = nn.Linear(*HIDDEN)
         self.output = nn.Linear(HIDDEN[1], 2)

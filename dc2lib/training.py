@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from dc2lib import fused_step
 from dc2lib.errors import DataError
 from dc2lib.matrix_form import matrix_form
+from dc2lib.models import Dropout
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training_state import TrainingState
 
@@ -150,7 +151,7 @@ def fit(
         Decides the order of the genes and the dropout.
     step
         ``"autograd"``, ``"fused"`` (see `dc2lib.fused_step`), or ``"auto"``: fused where it is
-        supported. They make the same updates up to rounding, but drop other units.
+        supported. They make the same updates up to rounding.
     checkpoint
         A file that is written after every epoch; if it exists the fit goes on from it.
     progress
@@ -264,9 +265,12 @@ def train_step(
     if possible and step != "autograd":
         return fused_step.FusedStep(model, optimizer, recipe.transform)
 
-    def autograd(batch: np.ndarray, labels: np.ndarray, _: np.random.Generator) -> Tensor:
+    dropout = getattr(model, "dropout", None)
+
+    def autograd(batch: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Tensor:
         optimizer.zero_grad()
-        logits = model(signal_tensor(batch, recipe.transform, device))
+        with dropout.drawing_from(rng) if isinstance(dropout, Dropout) else nullcontext():
+            logits = model(signal_tensor(batch, recipe.transform, device))
         loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
         loss.backward()
         optimizer.step()

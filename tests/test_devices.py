@@ -165,6 +165,27 @@ def test_a_fit(both, name, optimizer):
     both(run)
 
 
+def test_the_same_units_are_dropped_in_every_way_of_training(monkeypatch):
+    recipe = replace(RECIPE, optimizer="sgd", learning_rate=0.1)
+
+    def alone(**options):
+        model = models.build("deepchrome_max", *SHAPE)
+        return training.fit(model, *genes(), *genes(seed=1), recipe=recipe, seed=5, **options)
+
+    def together():
+        sets = [[one] * 2 for one in (*genes(), *genes(seed=1))]
+        networks = [models.build("deepchrome_max", *SHAPE) for _ in range(2)]
+        return fit_many(networks, *sets, recipe=recipe, seeds=(5, 6))
+
+    expected = weights_of(alone(step="fused").model)
+    _same(weights_of(alone(step="autograd").model), expected, {"atol": 1e-6})
+    with imitated(monkeypatch):
+        _same(weights_of(alone().model), expected, {"atol": 1e-6})
+        first, second = (weights_of(one.model) for one in together())
+    _same(first, expected, {"atol": 1e-6})
+    assert np.abs(second["hidden1.weight"] - first["hidden1.weight"]).max() > 1e-4
+
+
 def test_prediction_moves_the_model(both):
     both(lambda: training.predict_logits(classifier(), genes()[0], transform="raw"), atol=1e-4)
 

@@ -101,7 +101,7 @@ def test_any_number_of_marks_and_bins(marks, bins):
         torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "dropout"), [(NETWORKS[0], 0.5), *((n, 0.0) for n in NETWORKS)])
 @pytest.mark.parametrize(
     ("recipe", "atol"),
     [
@@ -110,27 +110,17 @@ def test_any_number_of_marks_and_bins(marks, bins):
     ],
     ids=["sgd", "adam"],
 )
-def test_losses_and_weights_follow_autograds(name, recipe, atol):
+def test_losses_and_weights_follow_autograds(name, dropout, recipe, atol):
     """Adam divides gradients by their size, so it makes more of the rounding of small ones."""
     both = [
-        training.fit(network(name), *planted(), *planted(seed=1), recipe=recipe, device="cpu",
-                     step=step)
+        training.fit(network(name, dropout), *planted(), *planted(seed=1), recipe=recipe,
+                     device="cpu", step=step)
         for step in ("autograd", "fused")
     ]
     histories = [one.history for one in both]
     for column in ("loss", "valid_loss"):
         np.testing.assert_allclose(histories[1][column], histories[0][column], atol=atol)
     np.testing.assert_allclose(weights(both[1]), weights(both[0]), atol=3 * atol)
-
-
-def test_with_dropout_training_ends_equally_well():
-    recipe = replace(SHORT, epochs=8, patience=8)
-    scores = [
-        training.fit(models.build(NETWORKS[0]), *planted(), *planted(seed=1), recipe=recipe,
-                     device="cpu", step=step).valid_auroc
-        for step in ("autograd", "fused")
-    ]
-    assert min(scores) > 0.97 and abs(scores[0] - scores[1]) < 0.02
 
 
 def test_dropout_drops_half_of_the_units_and_doubles_the_rest():

@@ -114,3 +114,16 @@ def test_models_built_in_threads_have_the_weights_of_their_seeds():
     for number, model in enumerate(built):
         for name, value in model.state_dict().items():
             assert torch.equal(value, expected[number % 4][name])
+
+
+def test_dropout_by_a_generator_is_a_byte_a_unit():
+    values, layer = torch.ones(3, 4), models.Dropout(0.25)
+    noise = np.random.default_rng(1).integers(0, 256, (3, 4), np.uint8)
+    with layer.drawing_from(np.random.default_rng(1)):
+        np.testing.assert_allclose(layer(values), (noise >= 64) / 0.75, rtol=1e-6)
+        assert torch.equal(layer.eval()(values), values)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = torch.nn.functional.dropout(values, 0.25)
+        torch.manual_seed(0)
+        assert torch.equal(layer.train()(values), expected)

@@ -1,5 +1,6 @@
 """Fits learn a planted rule, repeat exactly, resume exactly, and refuse what cannot be trained."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_the_global_random_state_is_left_alone():
     before = torch.random.get_rng_state()
     fit("deepchrome_max")
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_fits_in_threads_draw_apart():
+    alone = [weights(fit("deepchrome_max", seed=seed, step="autograd")) for seed in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        together = threads.map(lambda s: fit("deepchrome_max", seed=s, step="autograd"), range(3))
+        for one, expected in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(weights(one), expected)
 
 
 def test_default_recipe_is_the_papers():
