@@ -238,7 +238,7 @@ def dask_client():
         __import__("dask").config.set(quiet),
         closing(
             distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+                n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
             )
         ) as cluster,
         closing(distributed.Client(cluster)) as client,

@@ -64,7 +64,7 @@ def _on_workers(task: Task, fits: list[Fit], workers: int) -> Row:
 
     with (
         dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0",
                      silence_logs=logging.ERROR) as cluster,
         Client(cluster) as client,
     ):
