@@ -31,6 +31,7 @@ from dc2lib.related import (
     splits,
     study,
     trials,
+    words,
 )
 from dc2lib.related.attentive_chrome import AttentiveChrome, JointLSTM
 from dc2lib.related.contract import Genes, genes_of, to_probability
@@ -339,7 +340,7 @@ def test_orders_are_judged_by_the_paired_interval():
     assert words == "of 3 published orders, 1 as published, 1 alike, 1 reversed"
     shown = report.orders_table({"numeric": table})
     assert shown["better > worse"][0] == "DeepChrome > linear regression"
-    assert shown["numeric labels"][2] == "+0.000 [+0.000, +0.000], alike"
+    assert shown["numeric labels"][2] == "0.000 [0.000, 0.000], alike"
     assert ranking.rank_agreement(one, one).estimate == pytest.approx(1)
 
 
@@ -501,8 +502,10 @@ def test_open_questions_of_a_study(small_study):
     booster = report.selected(small_study.records, "boosting", "numeric", "A")[0]
     trained = questions.trained_by_breadth(booster, expression, n_resamples=20)
     assert trained["genes"].nunique() <= 1 and set(trained["tested_on"]) <= {"broad", "narrow"}
-    if len(trained):
-        assert "trained on" in report.training_in_words(trained)
+    own = trained["trained_on"] == trained["tested_on"]
+    assert trained.loc[own, "own_kind_minus_this"].isna().all()
+    if len(trained) > own.sum():
+        assert "test genes, training on" in report.training_in_words(trained)
     beside, gaps = questions.against_others(
         small_study.records, expression, "karlic", n_resamples=20
     )
@@ -536,7 +539,64 @@ def test_kept_arrays_are_computed_once(tmp_path):
     assert len(calls) == 2 and not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
+def test_training_on_ones_own_kind_in_words():
+    gap, none = Interval(0.03, 0.02, 0.04, 9), Interval(0.0, -0.004, 0.004, 9)
+    table = pd.DataFrame({
+        "trained_on": ["broad", "narrow", "drawn"], "tested_on": "broad",
+        "auroc": [Interval(0.83, 0.8, 0.86, 9)] * 3, "own_kind_minus_this": [None, gap, none],
+    })
+    assert report.training_in_words(table) == (
+        "on broad test genes, training on broad ones reaches 0.830 [0.800, 0.860], +0.030 [+0.020, "
+        "+0.040] against narrow ones and 0.000 [-0.004, +0.004] against as many drawn from all. "
+        "Genes of one's own kind are better to train on than as many drawn from all for 0 of 1 kind"
+    )
+    assert report.training_in_words(table.iloc[:1]).startswith("too few")
+
+
+def test_leaders_and_changes_in_words():
+    verdicts = pd.DataFrame({"system": ["cheng", "ho"], "verdict": ["worse", "equivalent"]})
+    text = words.leaders_in_words("karlic", verdicts)
+    assert text == (
+        "“linear regression” leads 3 systems, and “rules” is equivalent to it within 0.01 AUROC"
+    )
+    assert words.epochs_in_words(1, 1) == "All networks pass over the training genes once."
+    assert "8 times, the LSTMs" in words.epochs_in_words(8, 4)
+    assert "none of the others" in words.leaders_in_words("karlic", verdicts.iloc[:1])
+    ahead, level = Interval(0.1, 0.05, 0.15, 9), Interval(0.0, -0.05, 0.05, 9)
+    assert "is ahead of the control" in words.change_in_words(level, ahead)
+    assert "no sign that it reads the direction" in words.change_in_words(ahead, level)
+
+
+def test_attention_at_the_edge_in_words():
+    kb = (np.arange(100) - 49.5) * 0.1
+    even = np.full((3, 2, 100), 0.01)
+    assert words.edges_in_words(even, kb, ["A", "B"]).startswith("No mark gives")
+    late = even.copy()
+    late[:, 1] = np.where(np.arange(100) >= 90, 0.1, 0)
+    assert words.edges_in_words(late, kb, ["A", "B"]).startswith(
+        "B gives 100% of its attention to the outermost kilobase downstream, where even attention "
+        "would give 10%"
+    )
+
+
+def test_paired_difference_of_correlations():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    good, bad = truth + rng.normal(size=400), truth + 5 * rng.normal(size=400)
+    found = questions.paired_correlation_difference(truth, good, bad, n_resamples=200)
+    expected = np.corrcoef(truth, good)[0, 1] - np.corrcoef(truth, bad)[0, 1]
+    assert found.estimate == pytest.approx(expected) and found.low > 0
+    same = questions.paired_correlation_difference(truth, good, good, n_resamples=20)
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
+    constant = questions.paired_correlation_difference(truth, good, good * 0, n_resamples=20)
+    assert constant.estimate == pytest.approx(np.corrcoef(truth, good)[0, 1])
+
+
 def test_words_follow_the_numbers():
+    unequal = report.attentive_in_words(
+        Interval(-0.02, -0.03, -0.012, 9), Interval(0.01, 0.005, 0.015, 9), (4, 8)
+    )
+    assert unequal.endswith("not of the architectures alone.") and "4 times here" in unequal
     near, far = Interval(-0.002, -0.006, 0.002, 9), Interval(-0.02, -0.03, -0.012, 9)
     gain, nothing = Interval(0.01, 0.005, 0.015, 9), Interval(0.0, -0.01, 0.01, 9)
     assert "within 0.01" in report.attentive_in_words(near, gain)

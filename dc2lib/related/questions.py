@@ -96,8 +96,9 @@ def trained_by_breadth(
     Returns
     -------
     DataFrame
-        Columns trained_on, tested_on, auroc (an `Interval`), genes (for training), positives
-        (their share); without the sets that lack genes of either class.
+        Columns trained_on, tested_on, auroc (an `Interval`), own_kind_minus_this (AUROC of training
+        on the kind that is tested minus that of this training, paired; None for itself), genes (for
+        training), positives (their share); without the sets that lack genes of either class.
     """
     trial = record.trial
     dataset = trial.dataset()
@@ -111,22 +112,58 @@ def trained_by_breadth(
     rng = np.random.default_rng(trial.seed)
     pools = {kind: np.flatnonzero(here) for kind, here in kinds["train"].items()}
     pools["drawn"] = np.arange(len(genes["train"]))
-    rows = []
+    rows, scores = [], {}
     for trained_on, pool in pools.items():
         chosen = genes["train"].take(np.sort(rng.choice(pool, n, replace=False)))
         if not _enough(chosen.label):
             continue
         fitted = ALL[trial.system].fit(chosen, genes["valid"], dict(trial.setting), trial.seed)
-        scores = fitted.score(genes["test"].counts)
+        scores[trained_on] = fitted.score(genes["test"].counts)
         for tested_on, here in kinds["test"].items():
             truth = genes["test"].label[here]
             if _enough(truth):
-                one = bootstrap_auroc(truth, scores[here], **options)
+                one = bootstrap_auroc(truth, scores[trained_on][here], **options)
                 rows.append(
                     {"trained_on": trained_on, "tested_on": tested_on, "auroc": one, "genes": n}
                     | {"positives": float(chosen.label.mean())}
                 )
-    return pd.DataFrame(rows, columns=["trained_on", "tested_on", "auroc", "genes", "positives"])
+    for row in rows:
+        own, here = scores.get(row["tested_on"]), kinds["test"][row["tested_on"]]
+        row["own_kind_minus_this"] = None
+        if own is not None and row["trained_on"] != row["tested_on"]:
+            row["own_kind_minus_this"] = paired_auroc_difference(
+                genes["test"].label[here], own[here], scores[row["trained_on"]][here], **options
+            )
+    columns = ["trained_on", "tested_on", "auroc", "own_kind_minus_this", "genes", "positives"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def paired_correlation_difference(
+    truth: np.ndarray, first: np.ndarray, second: np.ndarray, *, n_resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Pearson correlation of one answer with the truth minus that of another, paired bootstrap.
+
+    Parameters
+    ----------
+    truth, first, second
+        All ``(gene,)``; the genes are resampled jointly. A constant answer has no correlation.
+    """
+    answers = np.stack([np.asarray(one, dtype=np.float64) for one in (truth, first, second)])
+    rng = np.random.default_rng(seed)
+    draws = np.empty(n_resamples)
+    for number in range(n_resamples):
+        draws[number] = _difference(answers[:, rng.integers(len(truth), size=len(truth))])
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(_difference(answers), float(low), float(high), len(truth))
+
+
+def _difference(answers: np.ndarray) -> float:
+    centred = answers - answers.mean(1, keepdims=True)
+    norms = np.sqrt((centred**2).sum(1))
+    scale = norms[1:] * norms[0]
+    with_truth = np.divide(centred[1:] @ centred[0], scale, out=np.zeros(2), where=scale > 0)
+    return float(with_truth[0] - with_truth[1])
 
 
 def breadth_kinds(
@@ -188,9 +225,6 @@ def against_others(
                     truth[here], marks[here], scores[predictor][here], **options
                 )
     return pd.DataFrame(rows), gaps
-
-
-
 
 
 def split_trials(

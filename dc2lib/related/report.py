@@ -11,6 +11,7 @@ from dc2lib.related.judged import METRICS, Judged, judge
 from dc2lib.related.ranking import Ranking, least_wilcoxon_pvalue
 from dc2lib.related.systems import ALL, SYSTEMS
 from dc2lib.related.trials import TrialRecord
+from dc2lib.related.words import signed
 from dc2lib.scoring import auroc
 from dc2lib.statistics import Interval, compared
 
@@ -99,16 +100,23 @@ def summary_table(
     for system in sorted(judged.estimate, key=lambda name: -judged.estimate[name]["auroc"]):
         fits = selected(records, system, labels)
         seconds = np.array([one.seconds for one in fits])
-        fastest, slowest = seconds.min(), seconds.max()
         rows.append(
             {"system": ALL[system].title}
             | {HEADERS[one]: half_width(judged.interval(system, one)) for one in METRICS}
             | {
                 "parameters": f"{round(np.mean([one.parameters for one in fits])):,}",
-                "seconds (range)": f"{seconds.mean():.1f} ({fastest:.1f}-{slowest:.1f})",
+                "seconds (range)": _seconds(seconds),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _seconds(seconds: np.ndarray) -> str:
+    mean, fastest, slowest = (f"{one:.1f}" for one in
+                              (seconds.mean(), seconds.min(), seconds.max()))
+    if slowest == "0.0":
+        return "< 0.1"
+    return mean if fastest == slowest else f"{mean} ({fastest}-{slowest})"
 
 
 def half_width(interval: Interval) -> str:
@@ -136,7 +144,7 @@ def orders_table(orders: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
     for labels, found in orders.items():
         table[f"{labels} labels"] = [
-            f"{gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], {verdict}"
+            f"{signed(gap)}, {verdict}"
             for gap, verdict in zip(found["difference"], found["verdict"], strict=True)
         ]
     return table
@@ -157,24 +165,49 @@ def block_table(records: Sequence[TrialRecord], labels: str) -> pd.DataFrame:
     return pd.DataFrame(rows).pivot(index=["cell", "seed"], columns="system", values="auroc")
 
 
-def attentive_in_words(gap: Interval, joint: Interval) -> str:
-    """AttentiveChrome beside the convolutional network, and why."""
+def attentive_in_words(
+    gap: Interval, joint: Interval, epochs: tuple[int, int] | None = None
+) -> str:
+    """AttentiveChrome beside the convolutional network, and why.
+
+    Parameters
+    ----------
+    gap
+        AttentiveChrome minus DeepChrome.
+    joint
+        One LSTM over all marks minus AttentiveChrome.
+    epochs
+        Of AttentiveChrome and of DeepChrome; unequal ones are named.
+    """
+    return _attentive(gap, joint) + _unequal(epochs)
+
+
+def _unequal(epochs: tuple[int, int] | None) -> str:
+    if epochs is None or epochs[0] == epochs[1]:
+        return ""
+    return (
+        f" AttentiveChrome passes over the genes {epochs[0]} times here and DeepChrome {epochs[1]} "
+        "times, so the distance is one of these budgets and not of the architectures alone."
+    )
+
+
+def _attentive(gap: Interval, joint: Interval) -> str:
     if gap.low > -0.01:
         return (
-            f"AttentiveChrome minus DeepChrome is {_signed(gap)}: within 0.01 AUROC of the "
+            f"AttentiveChrome minus DeepChrome is {signed(gap)}: within 0.01 AUROC of the "
             "convolutional network or better."
         )
-    text = f"AttentiveChrome minus DeepChrome is {_signed(gap)}"
+    text = f"AttentiveChrome minus DeepChrome is {signed(gap)}"
     text += ": not shown to be within 0.01." if gap.high > -0.01 else ": more than 0.01 behind."
     if joint.low > 0:
         return (
             f"{text} One LSTM that reads all marks of a bin together, with the same epochs and a "
-            f"fifth of the work, gains {_signed(joint)} over AttentiveChrome: part of the distance "
+            f"fifth of the work, gains {signed(joint)} over AttentiveChrome: part of the distance "
             "is the price of reading every mark alone and letting the marks meet only at the end."
         )
     return (
         f"{text} One LSTM that reads all marks of a bin together differs from AttentiveChrome by "
-        f"{_signed(joint)}, so reading the marks apart does not explain it here; more genes or "
+        f"{signed(joint)}, so reading the marks apart does not explain it here; more genes or "
         "epochs would have to."
     )
 
@@ -213,7 +246,7 @@ def breadth_in_words(differences: dict[str, Interval]) -> str:
     }
     groups: dict[str, list[str]] = {}
     for cell, gap in differences.items():
-        groups.setdefault(words[compared(gap)], []).append(f"{_signed(gap)} on {cell}")
+        groups.setdefault(words[compared(gap)], []).append(f"{signed(gap)} on {cell}")
     parts = [f"{word} ({', '.join(gaps)})" for word, gaps in groups.items()]
     if not parts:
         return "Too few genes in the groups to compare."
@@ -221,19 +254,41 @@ def breadth_in_words(differences: dict[str, Interval]) -> str:
 
 
 def training_in_words(table: pd.DataFrame) -> str:
-    """Whether training on broadly expressed genes suits broadly expressed test genes."""
-    found = {(row.trained_on, row.tested_on): row.auroc for row in table.itertuples()}
-    parts = [
-        f"trained on {kind} genes, the AUROC is "
-        + " and ".join(
-            f"{short(found[kind, other])} on {other} ones"
-            for other in ("broad", "narrow")
-            if (kind, other) in found
+    """Whether training on broadly expressed genes suits broadly expressed test genes.
+
+    Parameters
+    ----------
+    table
+        As `dc2lib.related.questions.trained_by_breadth`.
+    """
+    parts, ahead, compared_with = [], 0, 0
+    for kind, rows in table.groupby("tested_on", sort=False):
+        own = rows[rows["trained_on"] == kind]
+        others = rows[rows["trained_on"] != kind]
+        if own.empty or others.empty:
+            continue
+        gaps = dict(zip(others["trained_on"], others["own_kind_minus_this"], strict=True))
+        words = [
+            f"{signed(gap)} against " + ("as many drawn from all" if name == "drawn"
+                                         else f"{name} ones")
+            for name, gap in gaps.items()
+        ]
+        parts.append(
+            f"on {kind} test genes, training on {kind} ones reaches {short(own['auroc'].iloc[0])}, "
+            f"{' and '.join(words)}"
         )
-        for kind in ("broad", "narrow")
-        if any((kind, other) in found for other in ("broad", "narrow"))
-    ]
-    return "; ".join(parts) if parts else "too few genes of either class to train on"
+        if "drawn" in gaps:
+            compared_with += 1
+            ahead += compared(gaps["drawn"]) == "better"
+    if not parts:
+        return "too few genes of either class to train on"
+    text = "; ".join(parts)
+    if not compared_with:
+        return text
+    return (
+        f"{text}. Genes of one's own kind are better to train on than as many drawn from all for "
+        f"{ahead} of {compared_with} kind{'s' if compared_with > 1 else ''}"
+    )
 
 
 def short(interval: Interval) -> str:
@@ -249,13 +304,9 @@ def others_in_words(
     groups: dict[str, list[str]] = {}
     for cell, gap in gaps.items():
         verb = words.get(compared(gap), "are not told apart from")
-        groups.setdefault(verb, []).append(f"{_signed(gap)} on {cell}")
+        groups.setdefault(verb, []).append(f"{signed(gap)} on {cell}")
     parts = [
         f"{verb} {again if place else other} ({', '.join(found)})"
         for place, (verb, found) in enumerate(groups.items())
     ]
     return f"the marks {' and '.join(parts)}" if parts else "too few genes of either class"
-
-
-def _signed(gap: Interval) -> str:
-    return f"{gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"

@@ -1,0 +1,109 @@
+"""Sentences of the chapter on related work that depend on its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.digit_study import joined
+from dc2lib.related.systems import ALL
+from dc2lib.statistics import Interval
+
+
+def leaders_in_words(best: str, verdicts: pd.DataFrame) -> str:
+    """Which system is best, and which are equivalent to it.
+
+    Parameters
+    ----------
+    best
+        Its name.
+    verdicts
+        As `dc2lib.related.ranking.against` the best one.
+    """
+    alike = [f"“{ALL[name].title}”" for name in
+             verdicts.loc[verdicts["verdict"] == "equivalent", "system"]]
+    text = f"“{ALL[best].title}” leads {len(verdicts) + 1} systems"
+    if not alike:
+        return f"{text}, and none of the others is equivalent to it within 0.01 AUROC"
+    verb = "is" if len(alike) == 1 else "are"
+    return f"{text}, and {joined(alike)} {verb} equivalent to it within 0.01 AUROC"
+
+
+def epochs_in_words(network: int, recurrent: int) -> str:
+    """How often the convolutional network and the LSTMs pass over the training genes."""
+    words = ["once" if number == 1 else f"{number} times" for number in (network, recurrent)]
+    if network == recurrent:
+        return f"All networks pass over the training genes {words[0]}."
+    return (
+        "The number of epochs is not the same for all: the convolutional network and the linear "
+        f"model pass over the training genes {words[0]}, the LSTMs, whose epochs take far longer, "
+        f"{words[1]}."
+    )
+
+
+def change_in_words(network: Interval, control: Interval) -> str:
+    """What predicts a change of expression: paired differences of correlations.
+
+    Parameters
+    ----------
+    network
+        Of the network minus boosting.
+    control
+        Of the linear regression minus the control, which cannot know the direction.
+    """
+    side = "ahead of" if control.low > 0 else "behind" if control.high < 0 else "level with"
+    reads = (
+        "" if side == "ahead of" else
+        ", so its correlation is no sign that it reads the direction of the change"
+    )
+    return (
+        f"The network minus boosting is {signed(network)} on the same genes. The linear regression "
+        f"is {side} the control ({signed(control)}){reads}."
+    )
+
+
+def edges_in_words(over_bins: np.ndarray, kb: np.ndarray, marks: Sequence[str]) -> str:
+    """How much of a mark's attention falls on the last kilobase of the window.
+
+    Parameters
+    ----------
+    over_bins
+        Attention ``(gene, mark, bin)``.
+    kb
+        Distance of every bin from the TSS in kilobases, ``(bin,)``.
+    marks
+        Their names.
+    """
+    ends = {"upstream": kb < kb.min() + 0.95, "downstream": kb > kb.max() - 0.95}
+    shares = {
+        (mark, side): float(over_bins[:, number, here].sum(1).mean())
+        for number, mark in enumerate(marks) for side, here in ends.items()
+    }
+    (mark, side), most = max(shares.items(), key=lambda item: item[1])
+    evenly = float(ends[side].mean())
+    if most < 2 * evenly:
+        return (
+            f"No mark gives the outermost kilobase on either side twice the {evenly:.0%} that even "
+            "attention would give it"
+        )
+    return (
+        f"{mark} gives {most:.0%} of its attention to the outermost kilobase {side}, where even "
+        f"attention would give {evenly:.0%}: there an LSTM has read all the other bins of the "
+        "mark, so the weight need not be about what lies in those bins"
+    )
+
+
+def signed(gap: Interval) -> str:
+    """A difference with its interval; what rounds to zero has no sign.
+
+    Examples
+    --------
+    >>> signed(Interval(-0.0001, -0.012, 0.011, 9))
+    '0.000 [-0.012, +0.011]'
+    """
+    value, low, high = (
+        "0.000" if abs(one) < 0.0005 else f"{one:+.3f}" for one in (gap.estimate, gap.low, gap.high)
+    )
+    return f"{value} [{low}, {high}]"
