@@ -15,6 +15,7 @@ from dc2lib.audit import (
     association,
     effects,
     evidence,
+    learning,
     noise,
     rules,
     scoring_gap,
@@ -30,6 +31,7 @@ from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
 from dc2lib.labels import label
 from dc2lib.scoring import auroc
+from dc2lib.statistics import Interval
 
 needs_table = pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not here")
 
@@ -385,6 +387,20 @@ def test_gaps_at_scale_one_are_those_of_the_models_themselves(cells):
     assert scoring_gap.rescaled(dataset, 1e9).counts.max() == 65_535
 
 
+def test_the_mean_gap_has_the_seeds_as_units():
+    gaps = pd.DataFrame({"seed": [0, 0, 1, 1], "gap": [0.1, 0.3, -0.1, 0.1]})
+    mean = scoring_gap.mean_gap(gaps)
+    assert (mean.estimate, mean.n) == (pytest.approx(0.1), 2)
+    half = 12.7062047 * 0.1
+    assert (mean.low, mean.high) == (-1, 1) and 0.1 + half > 1
+    near = scoring_gap.mean_gap(pd.DataFrame({"seed": [0, 1], "gap": [0.09, 0.11]}))
+    assert (near.low, near.high) == (pytest.approx(0.1 - half / 10), pytest.approx(0.1 + half / 10))
+    again = pd.concat([gaps, gaps])
+    assert vars(scoring_gap.mean_gap(again)) == pytest.approx(vars(mean))
+    alone = scoring_gap.mean_gap(gaps[gaps["seed"] == 0])
+    assert alone.n == 1 and np.isnan(alone.low)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
@@ -426,6 +442,12 @@ def test_train_and_score_covers_every_combination(trained):
     assert len(table) == len(datasets) * 4 * (2 * 2 * 2 + 1)
     leads = effects.advantages(models, boosting, datasets, n_resamples=20)
     assert len(leads) == len(datasets) * 3 * 4
+    costs = learning.learning_differences(models, boosting, datasets, n_resamples=20)
+    tuned = table.query("recipe == 'tuned' and scoring == 'probability'")
+    means = tuned.groupby(["labels", "scored_on"])["estimate"].mean()
+    for rule, one in costs.items():
+        expected = means["lexicographic", rule] - means["numeric", rule]
+        assert one.estimate == pytest.approx(expected) and one.low <= one.estimate <= one.high
 
 
 def test_flipped_genes_by_hand():
@@ -463,9 +485,15 @@ def test_sentences_follow_the_numbers(trained):
     assert words.leads(leads.iloc[:1]) == "A +0.030 [+0.020, +0.040] (better)"
     mean = pd.Series({("numeric", "numeric"): 0.94, ("numeric", "lexicographic"): 0.82,
                       ("lexicographic", "numeric"): 0.92, ("lexicographic", "lexicographic"): 0.81})
-    assert "the scoring costs more than the learning" in words.loss_sentence(mean)
-    assert "worse than models that learned numeric ones, by 0.010" in words.loss_sentence(mean)
-    assert "nothing is lost" in words.loss_sentence(mean * 0 + 0.9)
+    costs = {"numeric": Interval(-0.02, -0.03, -0.01, 9),
+             "lexicographic": Interval(-0.01, -0.02, 0.001, 9)}
+    text = words.loss_sentence(mean, costs)
+    assert "costs 0.020 [0.010, 0.030] AUROC on numeric labels" in text
+    assert "the scoring costs more than the learning" in text
+    assert "not told apart from models that learned numeric ones" in text
+    costs["lexicographic"] = Interval(-0.01, -0.02, -0.001, 9)
+    assert "are worse than models that learned numeric" in words.loss_sentence(mean, costs)
+    assert "nothing is lost" in words.loss_sentence(mean * 0 + 0.9, costs)
     assert "is flipped" in words.ranking_sentence(pd.DataFrame())
     learned = pd.DataFrame({"kept_over_low": [0.9], "kept_over_flipped": [0.45],
                             "flipped_over_low": [0.93]})
@@ -473,9 +501,10 @@ def test_sentences_follow_the_numbers(trained):
         learned
     )
     gaps = pd.DataFrame({"model": "linear", "scale": [1.0, 1.0], "epochs": [1, 4],
-                         "gap": [-0.1, 0.3]})
+                         "seed": [0, 0], "gap": [-0.1, 0.3]})
     text = words.gap_sentence(gaps, "linear")
-    assert "+0.100 on average over 2 fits" in text
+    assert "+0.100 on average (with one seed, and so without an interval)" in text
+    assert "the 2 fits go from -0.100 to +0.300, and 1 of them" in text
     assert "0.100 after 1 epoch and 0.300 after 4 epochs" in text
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from dc2lib.audit.scoring_gap import mean_gap
 from dc2lib.statistics import Interval, compared
 
 
@@ -64,8 +65,8 @@ def advantage_sentence(table: pd.DataFrame) -> str:
     means = table.groupby("labels")["estimate"].mean()
     number = len(words["numeric"])
     return (
-        f"the network is better in {words['numeric'].count('better')} of {number} cell types on "
-        f"numeric labels (mean lead {means['numeric']:+.3f}) and in "
+        f"the network is better in {words['numeric'].count('better')} of {number} cell "
+        f"type{'s' * (number != 1)} on numeric labels (mean lead {means['numeric']:+.3f}) and in "
         f"{words['lexicographic'].count('better')} of {number} on released labels "
         f"(mean lead {means['lexicographic']:+.3f})"
     )
@@ -119,26 +120,30 @@ def _intervals(table: pd.DataFrame, name: str) -> list[str | None]:
     ]
 
 
-def loss_sentence(mean: pd.Series) -> str:
+def loss_sentence(mean: pd.Series, differences: Mapping[str, Interval]) -> str:
     """Where the AUROC is lost: in learning from the released labels, or in scoring on them.
 
     Parameters
     ----------
     mean
         AUROC by (rule learned, rule scored on).
+    differences
+        By rule scored on, AUROC after learning released labels minus after learning numeric ones.
     """
     learning = mean["numeric", "numeric"] - mean["lexicographic", "numeric"]
     scoring = mean["lexicographic", "numeric"] - mean["lexicographic", "lexicographic"]
     if abs(learning) < 0.0005 and abs(scoring) < 0.0005:
         return "On these cell types the two rules agree, and nothing is lost"
     more = "more" if scoring > learning else "less"
-    own = mean["lexicographic", "lexicographic"] - mean["numeric", "lexicographic"]
-    side = "better" if own > 0 else "worse"
+    cost, own = differences["numeric"], differences["lexicographic"]
+    side = "better than" if own.low > 0 else "worse than" if own.high < 0 else "not told apart from"
     return (
-        f"Learning from released labels costs {learning:.3f} AUROC on numeric labels, and scoring "
-        f"these models on released labels another {scoring:.3f}: the scoring costs {more} than the "
-        f"learning. On released labels, models that learned these very labels are {side} than "
-        f"models that learned numeric ones, by {abs(own):.3f}"
+        f"Learning from released labels costs {learning:.3f} [{-cost.high:.3f}, {-cost.low:.3f}] "
+        f"AUROC on numeric labels, and scoring these models on released labels another "
+        f"{scoring:.3f}: the scoring costs {more} than the learning. On released labels, models "
+        f"that learned these very labels are {side} models that learned numeric ones, with a "
+        f"difference of {own.estimate:+.3f} [{own.low:+.3f}, {own.high:+.3f}] (mean over models "
+        "and cell types, paired over genes)"
     )
 
 
@@ -156,10 +161,10 @@ def ranking_sentence(learned: pd.DataFrame) -> str:
     against = learned["kept_over_flipped"].mean()
     side = "more" if flipped > kept else "less"
     verdict = (
-        "They call the flipped genes high, against the labels they learned from, and are marked "
-        "down for it"
+        "They rank the flipped genes with the high ones, against the labels they learned from, and "
+        "are marked down for it"
         if flipped > 0.5 + (kept - 0.5) / 2
-        else "They have partly learned to call the flipped genes low"
+        else "They have partly learned to rank the flipped genes low"
     )
     return (
         f"Models that learned the released labels put a flipped gene above a truly low one in "
@@ -174,17 +179,22 @@ def gap_sentence(gaps: pd.DataFrame, model: str) -> str:
     Parameters
     ----------
     gaps
-        Columns model, scale, epochs, gap (probability minus released score).
+        Columns model, scale, epochs, seed, gap (probability minus released score).
     """
     part = gaps[gaps["model"] == model]
+    mean = mean_gap(part)
+    interval = (
+        f"[{mean.low:+.3f}, {mean.high:+.3f}], over the means of {mean.n} seeds"
+        if mean.n > 1 else "with one seed, and so without an interval"
+    )
     size = part["gap"].abs()
     scales = [f"{value:.3f} at scale {scale:g}" for scale, value in
               size.groupby(part["scale"]).mean().items()]
     epochs = [f"{value:.3f} after {number} epoch{'s' if number > 1 else ''}" for number, value in
               size.groupby(part["epochs"]).mean().items()]
     return (
-        f"probability minus released score is {part['gap'].mean():+.3f} on average over "
-        f"{len(part)} fits, from {part['gap'].min():+.3f} to {part['gap'].max():+.3f}, and "
-        f"positive in {int((part['gap'] > 0).sum())}; its mean size is {listing(scales)}, and "
-        f"{listing(epochs)}"
+        f"probability minus released score is {mean.estimate:+.3f} on average ({interval}); the "
+        f"{len(part)} fits go from {part['gap'].min():+.3f} to {part['gap'].max():+.3f}, and "
+        f"{int((part['gap'] > 0).sum())} of them are positive; the mean size is "
+        f"{listing(scales)}, and {listing(epochs)}"
     )
