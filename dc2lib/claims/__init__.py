@@ -6,7 +6,13 @@ typed: a verdict changes when a result changes.
 
 from dc2lib.claims.paper import CLAIMS, CONDITIONS
 from dc2lib.claims.reference import Reference, load_reference
-from dc2lib.claims.tables import evidence_table, markdown, summary_table, verdict_counts
+from dc2lib.claims.tables import (
+    evidence_table,
+    markdown,
+    narrow_verdicts,
+    summary_table,
+    verdict_counts,
+)
 from dc2lib.claims.verdicts import VERDICTS, ledger
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "ledger",
     "load_reference",
     "markdown",
+    "narrow_verdicts",
     "summary_table",
     "verdict_counts",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -53,7 +54,7 @@ def beside(
             RUN_TITLES[name]: _text(find(rows, lookup.with_tags(**tags)))
             for name, rows in known.items()
         }
-        table.append({**{tag: str(word).replace("_", " ") for tag, word in tags.items()}, **values})
+        table.append({**{tag: _word(word) for tag, word in tags.items()}, **values})
     return pd.DataFrame(table, columns=[*by, *RUN_TITLES.values()])
 
 
@@ -61,6 +62,12 @@ def _groups(rows: pd.DataFrame, by: Sequence[str]) -> list[tuple]:
     if rows.empty or any(tag not in rows for tag in by):
         return []
     return list(rows[list(by)].dropna().drop_duplicates().itertuples(index=False, name=None))
+
+
+def _word(tag: Any) -> str:
+    if isinstance(tag, float) and tag.is_integer():
+        return f"{tag:.0f}"
+    return str(tag).replace("_", " ")
 
 
 def _text(found: Found | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dc2lib.claims.verdicts import VERDICTS
+from dc2lib.claims.verdicts import REPLICATED, VERDICTS
 
 CONDITION_TITLES = {
     "released_score": "released labels and score",
@@ -80,6 +80,34 @@ def verdict_counts(judged: pd.DataFrame, run: str) -> str:
     """
     counts = judged.loc[judged["run"] == run, "verdict"].value_counts()
     return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+
+
+def narrow_verdicts(judged: pd.DataFrame, run: str, within: float = 0.01) -> str:
+    """Which claims of a run are replicated with little to spare, in words.
+
+    Parameters
+    ----------
+    judged
+        As `dc2lib.claims.ledger`.
+    run
+        ``"build"`` or ``"reference"``.
+    within
+        How much of the quantity counts as little.
+    """
+    rows = judged[(judged["run"] == run) & (judged["verdict"] == REPLICATED)]
+    rows = rows[rows["spare"] < within].sort_values("spare")
+    if rows.empty:
+        return f"none is replicated with less than {within:g} to spare"
+    clauses = [
+        f"“{row['words'].rstrip('.')}” ({row['quantity']}: {_values(row)}"
+        f"{'; simulated' if row['simulated'] else ''})"
+        for _, row in rows.iterrows()
+    ]
+    return f"the replicated with less than {within:g} to spare: {'; '.join(clauses)}"
+
+
+def _values(row: pd.Series) -> str:
+    return "; ".join(row[name] for name in ("any", "released", "numeric") if row[name])
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -44,7 +44,9 @@ def ledger(results: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.D
     DataFrame
         One row a claim and run: claim, run ("build" or "reference"), words, where, paper, quantity,
         chapter, one text column a condition ("released_score", "released", "numeric", "any"; empty
-        where nothing was recorded), data, verdict, reason, simulated.
+        where nothing was recorded), data, verdict, reason, simulated, spare (how far the tightest
+        interval that decides stays within the region; negative where it leaves it, NaN where
+        nothing was recorded).
     """
     runs = {"build": results} | ({} if reference is None else {"reference": reference})
     return pd.DataFrame([
@@ -67,6 +69,18 @@ def outcome(found: Found | None, holds: tuple[float, float]) -> str:
     if low <= found.low and found.high <= high:
         return "holds"
     return "fails" if found.high < low or found.low > high else "open"
+
+
+def spare(found: Found, holds: tuple[float, float]) -> float:
+    """How far an interval stays within a region, at its nearer end.
+
+    Examples
+    --------
+    >>> spare(Found(-0.75, -1.25, -0.25, 1, 1, ("mnist",), True), (float("-inf"), 0))
+    0.25
+    """
+    low, high = holds
+    return min(found.low - low, high - found.high)
 
 
 def verdict(outcomes: Mapping[str, str]) -> tuple[str, str]:
@@ -125,6 +139,7 @@ def _judged(claim: Claim, run: str, recorded: pd.DataFrame) -> dict[str, object]
         "verdict": words,
         "reason": reason,
         "simulated": "simulated" in sources,
+        "spare": min((spare(one, claim.holds) for one in known), default=float("nan")),
     }
 
 
