@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from dc2lib.datasets import HistoneDataset
+from dc2lib.digit_study import joined
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.linear import LinearFits, mark_means
@@ -112,7 +113,8 @@ def bootstrap_weights(
 def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
     """In words, by label rule: in how many cell types each mark points where the paper says.
 
-    Marks that share side and counts share a clause.
+    A cell type counts where the whole interval lies on that side.  Marks that share side and
+    counts share a clause.
     """
     result = {}
     for rule, part in weights[weights["class"] == "high"].groupby("labels", sort=False):
@@ -128,10 +130,13 @@ def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
             clause += f" of {len(rows)}" + (f" and against it in {against}" * bool(against))
             clauses.setdefault(clause, []).append(mark)
         words = ", ".join(
-            f"{' and '.join(marks)} point{'s' * (len(marks) == 1)} {clause}"
+            f"{joined(marks)} point{'s' * (len(marks) == 1)} {clause}"
             for clause, marks in clauses.items()
         )
-        result[rule] = f"by cell types, {words}"
+        number = part["cell"].nunique()
+        counted = f" of {number}"
+        words = words.replace(counted, f"{counted} cell type{'s' * (number != 1)}", 1)
+        result[rule] = f"{words}, counting whole intervals"
     return result
 
 

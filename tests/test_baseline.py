@@ -48,12 +48,13 @@ def test_signs_in_words():
         }
     )
     assert baseline.sign_agreement(weights)["numeric"] == (
-        "by cell types, H3K4me3 points to high expression in 1 of 2, "
-        "H3K27me3 points to low expression in 1 of 2 and against it in 1"
+        "H3K4me3 points to high expression in 1 of 2 cell types, "
+        "H3K27me3 points to low expression in 1 of 2 and against it in 1, counting whole intervals"
     )
     alike = pd.concat([weights, weights.assign(mark="H3K9me3").iloc[2:]])
     assert baseline.sign_agreement(alike)["numeric"].endswith(
-        "H3K27me3 and H3K9me3 point to low expression in 1 of 2 and against it in 1"
+        "H3K27me3 and H3K9me3 point to low expression in 1 of 2 and against it in 1, "
+        "counting whole intervals"
     )
 
 
