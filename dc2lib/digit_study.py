@@ -206,14 +206,17 @@ def compare_with_real(
 def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """One clause: which judges rate a method lower than real samples, and which do not.
 
+    Where every judge does the same, the smallest of the differences stands behind it.
+
     Examples
     --------
     >>> table = pd.DataFrame({"judge": ["x", "y"], "outcome": ["lower", "undecided"]})
     >>> outcome_in_words(table, {"x": "judge X", "y": "judge Y"})
     'rated lower than real digits by judge X; not rated differently by judge Y'
-    >>> three = pd.DataFrame({"judge": ["x", "y", "z"], "outcome": "lower"})
-    >>> outcome_in_words(three, dict.fromkeys("xyz", "one"))
-    'rated lower than real digits by every judge'
+    >>> three = pd.DataFrame({"judge": ["x", "y", "z"], "outcome": "lower",
+    ...                       "difference": [-0.5, -0.25, -0.75], "low": -1.0, "high": -0.125})
+    >>> outcome_in_words(three, {"x": "judge X", "y": "judge Y", "z": "judge Z"})
+    'rated lower than real digits by every judge, least by judge Y (-0.250 [-1.000, -0.125])'
     """
     words = {
         "lower": "rated lower than real digits by",
@@ -225,8 +228,18 @@ def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
         named = [titles[j] for j in compared.loc[compared["outcome"] == outcome, "judge"]]
         if named:
             every = len(named) == len(compared) > 2
-            clauses.append(f"{phrase} {'every judge' if every else joined(named)}")
+            clauses.append(f"{phrase} {_everyone(compared, titles) if every else joined(named)}")
     return "; ".join(clauses)
+
+
+def _everyone(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    if (compared["outcome"] == "undecided").all():
+        return "any judge"
+    least = compared.loc[compared["difference"].abs().idxmin()]
+    return (
+        f"every judge, least by {titles[least['judge']]} ({least['difference']:+.3f} "
+        f"[{least['low']:+.3f}, {least['high']:+.3f}])"
+    )
 
 
 def joined(names: Sequence[str]) -> str:
