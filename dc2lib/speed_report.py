@@ -9,6 +9,10 @@ import pandas as pd
 from dc2lib.speed import TARGETS, at_limit, or_dash, ratio_words, scale_powers
 
 AIMS = {"train_one": 3.3, "train_grid": 4.0, "linear_all_cells": 200.0, "probe": 8.0}
+BOUNDS = {
+    "linear_all_cells": "a batch reads the weights that the batch before it left, so gene follows "
+    "gene: a few sums and one exponential each, and no product of large matrices",
+}
 OPENING_MS = 5.0
 CONSTANT = 1.05
 CLEARLY_ABOVE_ONE = 1.1
@@ -72,7 +76,8 @@ def misses(rows: pd.DataFrame) -> pd.DataFrame:
                     "ratio": ratio_words(row),
                     "of limit": or_dash(row["share_of_limit"], ".0%"),
                     "at limit": or_dash(row["at_limit"], ".1f"),
-                    "what bounds it": row["note"] or "–",
+                    "what bounds it": "; ".join(filter(None, (row["note"], BOUNDS.get(name))))
+                    or "–",
                 }
             )
     columns = ["stage", "threads", "asked", "ratio", "of limit", "at limit", "what bounds it"]

@@ -74,7 +74,7 @@ def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
     name = table["chapter"]
     return "\n".join([
         f":::{{dropdown}} `{name}`: {_count(len(rows), 'parameter')}",
-        *([f"Of {{doc}}`{name}`.", ""] if linked else []),
+        *([f"Of {{doc}}`{name}`", ""] if linked else []),
         *lines,
         ":::",
     ])
