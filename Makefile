@@ -83,7 +83,7 @@ lint: env  ## check style of library, tools, tests and chapters
 lock: env  ## write requirements.lock from the environment after changing pyproject.toml
 	@$(PY) -m tools.lock
 
-tidy: env  ## list kept results that nothing has used for DAYS=30, by kind; YES=1 removes them
+tidy: env  ## list kept results of older code, or not used for DAYS=30, by kind; YES=1 removes them
 	@$(PY) -m tools.tidy --days $(DAYS) $(if $(YES),--yes)
 
 env:

@@ -1,13 +1,15 @@
-"""List the kept results that nothing has read or written for a while; with --yes remove them.
+"""List the kept results that nothing asks for any more; with --yes remove them.
 
-The name of a kept result is a hash of what decides it, the library's code among it, so a result
-of older code is one that nothing asks for any more, and nothing else tells it.
-A file system that notes no reads (``noatime``) leaves the time of writing.
+The name of a kept result is a hash of what decides it, the library's code among it.  A fit, the
+largest kind by far, says what it is a fit of, so its name can be compared with what the code of
+this folder would look for; whatever else was neither read nor written for some days is taken to
+be of older code.  A file system that notes no reads (``noatime``) leaves the time of writing.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -18,8 +20,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
 
 from dc2lib.datasets import data_home
+from dc2lib.grid.fits import Fit, fit_key
+from dc2lib.training import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("fits", "transfer", "related", "replicates", "histone_gans", "digits", "simulated")
@@ -49,6 +56,26 @@ def kept_results(data: Path, build: Path) -> Iterator[Kept]:
     for chapter in _entries(build / "executed"):
         yield from _kept_in(Path(chapter), "executed chapters")
     yield from _kept_in(build / "chapters", "pages of single chapters")
+
+
+def is_of_older_code(path: Path) -> bool:
+    """Whether a kept fit has another name than the present code would give it.
+
+    False where that cannot be known: the file does not tell, or its cell types are not stored now.
+    The file's times stay as they are.
+    """
+    times = path.stat()
+    try:
+        with np.load(path) as arrays:
+            told = json.loads(str(arrays["about"]))["fit"]
+        cells, recipe = tuple(told["train_cells"]), Recipe(**told["recipe"])
+        return fit_key(Fit(**{**told, "train_cells": cells, "recipe": recipe})) != path.stem
+    except TypeError:
+        return True
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return False
+    finally:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def remove(path: Path) -> None:
@@ -89,6 +116,11 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
         return sorted(found, key=lambda entry: entry.name)
 
 
+def _is_unused(one: Kept, limit: float) -> bool:
+    is_fit = one.kind == "fits" and not one.path.name.startswith(".")
+    return one.used < limit or (is_fit and is_of_older_code(one.path))
+
+
 def _size(kept: list[Kept]) -> str:
     number = sum(one.size for one in kept)
     return f"{number / 2**30:,.2f} GiB" if number >= 2**30 else f"{number / 2**20:,.1f} MiB"
@@ -114,9 +146,9 @@ def main(arguments: list[str] | None = None) -> int:
     home, build = data_home(), ROOT / "_build"
     found = list(kept_results(home, build))
     limit = time.time() - options.days * DAY_S
-    unused = [one for one in found if not options.days or one.used < limit]
-    since = f"not used for {options.days} days" if options.days else "that can be computed again"
-    print(f"kept results {since}, in {home} and {build}:")
+    unused = [one for one in found if not options.days or _is_unused(one, limit)]
+    which = f"of older code or not used for {options.days} days" if options.days else "of any age"
+    print(f"kept results {which}, in {home} and {build}:")
     print("\n".join([*_table(found, unused), f"  {_size(unused)} of {_size(found)} in all"]))
     if not unused:
         return 0

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from dc2lib.datasets.simulated.stored import stored_simulation
+from dc2lib.grid import Fit, fits, run_grid
+from dc2lib.training import PAPER
 from tools import tidy
 
 OLD, NEW = "0" * 32, "f" * 32
@@ -90,6 +95,31 @@ def test_what_was_used_stays(home):
     assert not written.exists() and read.exists() and shown.exists()
     assert tidy.main(["--yes", "--days", "0"]) == 0
     assert files(home) == set(OTHERS)
+
+
+def test_a_fit_of_older_code_is_removed_before_its_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    monkeypatch.setattr(tidy, "ROOT", tmp_path)
+    store = str(stored_simulation(1, 60))
+    one = Fit("linear", replace(PAPER, epochs=1), ("S001",), "S001", store)
+    current = run_grid([one], progress=False)[0].path
+    older = current.with_name(f"{OLD}.npz")
+    older.write_bytes(current.read_bytes())
+    strange = current.with_name(f"{NEW}.npz")
+    np.savez(strange, about=np.array('{"fit": {"train_cells": [], "recipe": {"speed": 1}}}'))
+    elsewhere = current.with_name(f"{'a' * 32}.npz")
+    told = f'{{"fit": {{"model": "linear", "recipe": {{}}, "train_cells": ["S001"], ' \
+           f'"test_cell": "S001", "home": "{tmp_path / "none"}"}}}}'
+    np.savez(elsewhere, about=np.array(told))
+    before = current.stat()
+    assert tidy.main(["--yes"]) == 0
+    assert current.exists() and elsewhere.exists()
+    assert not older.exists() and not strange.exists()
+    assert (current.stat().st_atime_ns, current.stat().st_mtime_ns) == (
+        before.st_atime_ns, before.st_mtime_ns)
+    monkeypatch.setattr(fits, "code_digest", lambda *_: "other")
+    assert tidy.main(["--yes"]) == 0
+    assert not current.exists()
 
 
 def test_links_are_neither_followed_nor_removed(home, tmp_path_factory):
