@@ -66,18 +66,29 @@ def choices_sentence(table: pd.DataFrame) -> str:
     >>> choices_sentence(table).split(" apart")[0].split(", ")
     ['Along these steps the networks move by 0.21 AUROC', 'within a step they lie up to 0.01']
     """
-    networks = table[table["model"] != "linear"]
     found = []
-    for run, part in networks.groupby("run", sort=False):
-        by_step = part.groupby("step")["estimate"]
+    for run, part in table.groupby("run", sort=False):
+        networks = part[part["model"] != "linear"]
+        if networks.empty:
+            continue
+        by_step = networks.groupby("step", sort=False)["estimate"]
         means = by_step.mean()
         apart = (by_step.max() - by_step.min()).max()
-        found.append((means.max() - means.min(), apart, run))
+        found.append(
+            f"the networks move by {means.max() - means.min():.2f} AUROC, within a step they lie "
+            f"up to {apart:.2f} apart{_linear_beside(part, means)} ({run})"
+        )
     if not found:
         return "Nothing has been recorded yet"
-    first, *others = [
-        f"the networks move by {moved:.2f} AUROC, within a step they lie up to {apart:.2f} apart "
-        f"({run})"
-        for moved, apart, run in found
-    ]
+    first, *others = found
     return "; ".join([f"Along these steps {first}", *others])
+
+
+def _linear_beside(part: pd.DataFrame, means: pd.Series) -> str:
+    linear = part[part["model"] == "linear"].set_index("step")["estimate"]
+    gaps = (linear - means).reindex(means.index).dropna()
+    if gaps.empty:
+        return ""
+    first, last = (f"{abs(gap):.2f} {'above' if gap > 0 else 'below'}"
+                   for gap in (gaps.iloc[0], gaps.iloc[-1]))
+    return f", and the linear model goes from {first} their mean to {last} it"

@@ -30,5 +30,15 @@ def test_nothing_recorded_gives_no_steps():
     assert story.steps(recorded([])).empty
 
 
+def test_the_linear_model_stands_beside_the_networks():
+    rows = [("now", "first", "deepchrome_max", 0.7), ("now", "first", "linear", 0.5),
+            ("now", "last", "deepchrome_max", 0.9), ("now", "last", "linear", 0.95)]
+    table = pd.DataFrame(rows, columns=["run", "step", "model", "estimate"])
+    assert story.choices_sentence(table) == (
+        "Along these steps the networks move by 0.20 AUROC, within a step they lie up to 0.00 "
+        "apart, and the linear model goes from 0.20 below their mean to 0.05 above it (now)"
+    )
+
+
 def test_headlines_are_claims_of_the_ledger():
     assert set(story.HEADLINES) <= {claim.id for claim in CLAIMS}
