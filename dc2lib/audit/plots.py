@@ -341,7 +341,8 @@ def waterfall(
         models.
     """
     fig, axes = plt.subplots(
-        1, len(tables), figsize=(1.6 + 2.9 * len(tables), 4.0), sharey=True, squeeze=False
+        1, len(tables), figsize=(1.6 + 2.9 * len(tables), 4.0), sharex=True, sharey=True,
+        squeeze=False
     )
     for axis, (cell, table) in zip(axes[0], tables.items(), strict=True):
         for model, shift in (("deepchrome_max", -0.1), ("linear", 0.1)):
