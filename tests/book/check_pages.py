@@ -222,7 +222,7 @@ async def _inspect(tab: Tab) -> list[str]:
 
 async def _search_problems(tab: Tab) -> list[str]:
     """Wait for the results of a search; there must be some."""
-    for _ in range(100):
+    for _ in range(600):
         if await tab.evaluate("document.querySelectorAll('#search-results li').length"):
             await asyncio.sleep(0.5)
             return []
