@@ -1,9 +1,10 @@
 """DeepChrome as a few large matrix products, for classifying very many samples on a CPU.
 
 The convolution is one product over the windows of a channels-last signal for each place in a pool.
-Results are those of the module up to rounding; the products run near the machine's speed, and in
-bfloat16 at about twice that of float32 where the CPU has instructions for it.  Weights are copied:
-convert again after training.
+Of its bias ``b`` and the ReLU remains a lower bound, since ``relu(x + b) = max(x, -b) + b``: what
+is added is a constant of the next layer.  Results are those of the module up to rounding; the
+products run near the machine's speed, and in bfloat16 at about twice that of float32 where the CPU
+has instructions for it.  Weights are copied: convert again after training.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from torch.nn.functional import linear
 from dc2lib.models import KERNEL_WIDTH, POOL_WIDTH, DeepChrome
 from dc2lib.networks import Network
 
-MODELS_AT_ONCE = 4
-MODELS_BY_SAMPLES_AT_ONCE = 128
+MODELS_AT_ONCE = 8
+MODELS_BY_SAMPLES_AT_ONCE = 64
+SAMPLES_AT_ONCE = 512
 
 
 def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
@@ -68,21 +70,29 @@ def _classifiers(
     kernels = [model.convolution for model in models]
     filters = torch.cat([kernel.weight.detach().transpose(1, 2).flatten(1) for kernel in kernels])
     filters = filters.to(dtype).t().contiguous()
-    offsets = torch.cat([kernel.bias.detach() for kernel in kernels]).to(dtype)
-    heads = [_head(model, dtype) for model in models]
+    least = -torch.stack([kernel.bias.detach() for kernel in kernels]).to(dtype)
+    heads = [_head(model, own.float(), dtype) for model, own in zip(models, least, strict=True)]
 
     def results(signal: Tensor) -> Iterator[Tensor]:
-        samples = MODELS_BY_SAMPLES_AT_ONCE // len(models)
-        pooled = _pooled(signal, filters, offsets, models[0], samples)
-        own = pooled.view(len(signal), -1, len(models), len(offsets) // len(models))
-        return (head(own[:, :, number].flatten(1)) for number, head in enumerate(heads))
+        signal = signal.transpose(1, 2).to(dtype).contiguous()
+        room = signal.new_empty(len(least), min(len(signal), SAMPLES_AT_ONCE),
+                                models[0].positions, least.shape[1])
+        logits: list[list[Tensor]] = [[] for _ in models]
+        for part in signal.split(SAMPLES_AT_ONCE):
+            pooled = room[:, : len(part)]
+            _pool(part, filters, least, models[0], pooled)
+            for found, head, own in zip(logits, heads, pooled, strict=True):
+                found.append(head(own.flatten(1)))
+        return map(torch.cat, logits)
 
     return results
 
 
-def _head(model: DeepChrome, dtype: torch.dtype) -> Network:
-    """From pooled activations to logits."""
-    layers = [constants(layer, dtype) for layer in (model.hidden1, model.hidden2)]
+def _head(model: DeepChrome, least: Tensor, dtype: torch.dtype) -> Network:
+    """From pooled activations that lack the convolution's bias, which is ``-least``, to logits."""
+    weight = model.hidden1.weight.detach()
+    bias = model.hidden1.bias.detach() - weight @ least.repeat(model.positions)
+    layers = [(weight.to(dtype), bias.to(dtype)), constants(model.hidden2, dtype)]
     last = constants(model.output, dtype)
 
     def logits(hidden: Tensor) -> Tensor:
@@ -93,42 +103,34 @@ def _head(model: DeepChrome, dtype: torch.dtype) -> Network:
     return logits
 
 
-def _pooled(
-    signal: Tensor, filters: Tensor, offsets: Tensor, model: DeepChrome, samples: int
-) -> Tensor:
-    """Activations after pooling, ``(sample x position, filter)``, some samples at a time.
+def _pool(
+    signal: Tensor, filters: Tensor, least: Tensor, model: DeepChrome, pooled: Tensor
+) -> None:
+    """Write activations after pooling, without their bias: ``(model, sample, position, filter)``.
 
     Pooling combines one product for each of its places; all that some samples need for it stays
     in the cache of a core.
     """
-    signal = signal.transpose(1, 2).to(filters.dtype).contiguous()
-    positions = model.positions
-    pooled = signal.new_empty(len(signal) * positions, len(offsets))
-    spare = torch.empty_like(pooled[: samples * positions])
+    samples = MODELS_BY_SAMPLES_AT_ONCE // len(least)
     pool = _average if model.pooling == "average" else _largest
-    for start in range(0, len(signal), samples):
-        places = _places(signal[start : start + samples], model)
-        rows = places.shape[1]
-        pool(places, filters, offsets, spare[:rows], pooled[start * positions :][:rows])
-    return pooled
+    for part, own in zip(signal.split(samples), pooled.split(samples, 1), strict=True):
+        places = _places(part, model)
+        products = (torch.mm(place, filters).view(-1, *least.shape) for place in places)
+        pool(products, least, own.view(len(least), -1, least.shape[1]).transpose(0, 1))
 
 
-def _largest(
-    places: Tensor, filters: Tensor, offsets: Tensor, spare: Tensor, pooled: Tensor
-) -> None:
-    torch.mm(places[0], filters, out=pooled)
-    for place in places[1:]:
-        torch.maximum(pooled, torch.mm(place, filters, out=spare), out=pooled)
-    pooled.add_(offsets).relu_()
+def _largest(products: Iterator[Tensor], least: Tensor, pooled: Tensor) -> None:
+    largest = next(products)
+    for product in products:
+        torch.maximum(largest, product, out=largest)
+    torch.maximum(largest, least, out=pooled)
 
 
-def _average(
-    places: Tensor, filters: Tensor, offsets: Tensor, spare: Tensor, pooled: Tensor
-) -> None:
-    torch.addmm(offsets, places[0], filters, out=pooled).relu_()
-    for place in places[1:]:
-        pooled += torch.addmm(offsets, place, filters, out=spare).relu_()
-    pooled.div_(POOL_WIDTH)
+def _average(products: Iterator[Tensor], least: Tensor, pooled: Tensor) -> None:
+    total = next(products).clamp_min_(least)
+    for product in products:
+        total += product.clamp_min_(least)
+    torch.div(total, POOL_WIDTH, out=pooled)
 
 
 def constants(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

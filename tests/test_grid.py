@@ -90,6 +90,9 @@ def test_a_record_holds_the_model_that_made_its_logits(home, tmp_path):
     test = open_cell("B", home).take("test")
     logits = predict_logits(record.load_model(), test.gene_oriented(), transform="log1p")
     np.testing.assert_allclose(logits, record.test_logits, atol=1e-5)
+    again = predict_logits(record.load_model(test.counts.shape[1:]), test.gene_oriented(),
+                           transform="log1p")
+    np.testing.assert_array_equal(again, logits)
     assert record.best_epoch in (0, 1) and record.seconds > 0
     assert 0 <= record.test_auroc(label(test, "numeric")) <= 1
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dc2lib import matrix_form as matrices
 from dc2lib.matrix_form import matrix_form, matrix_forms
 from dc2lib.models import DeepChrome, build
 
@@ -23,6 +24,14 @@ def test_classifiers_give_the_same_logits(name, n_marks, n_bins):
         torch.testing.assert_close(matrix_form(model)(x), expected, rtol=1e-5, atol=1e-6)
         transposed = x.transpose(1, 2).contiguous().transpose(1, 2)
         torch.testing.assert_close(matrix_form(model)(transposed), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_bias_below_and_above_zero_is_not_lost():
+    model = build("deepchrome_average", seed=1).eval()
+    with torch.inference_mode():
+        model.convolution.bias.copy_(torch.linspace(-3, 3, 50))
+        torch.testing.assert_close(matrix_form(model)(signals()), model(signals()), rtol=1e-5,
+                                   atol=1e-6)
 
 
 def test_bfloat16_is_near_and_returns_float32():
@@ -52,7 +61,9 @@ def test_no_gradient_is_kept():
               ("deepchrome_max", "deepchrome_average"), ("deepchrome_max", "deepchrome_strided"),
               ("deepchrome_max", "linear")]
 )
-def test_many_networks_give_what_each_gives(names):
+def test_many_networks_give_what_each_gives(names, monkeypatch):
+    monkeypatch.setattr(matrices, "MODELS_AT_ONCE", 2)
+    monkeypatch.setattr(matrices, "SAMPLES_AT_ONCE", 70)
     models, many = [build(name, seed=n).eval() for n, name in enumerate(names)], signals(n=150)
     with torch.inference_mode():
         for model, found in zip(models, matrix_forms(models)(many), strict=True):

@@ -23,7 +23,7 @@ from dc2lib.replacing import replacing
 from dc2lib.scoring import auroc, positive_score
 from dc2lib.training import default_device, signal_tensor
 
-CPU_BATCH, GPU_BATCH = 256, 4096
+BATCH = 4096
 
 
 def transfer(
@@ -91,17 +91,16 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
     fit = records[0].fit
     dataset, device = open_cell(cell, fit.home), default_device()
     counts = PooledCounts([part_of(dataset, rows_of(dataset, "test"), fit.orientation)])
-    models = [record.load_model().to(device) for record in records]
+    models = [record.load_model(counts.shape[1:]).to(device) for record in records]
     every = matrix_forms(models) if device.type == "cpu" else (
         lambda signal: (model(signal) for model in models)
     )
-    batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     logits = np.empty((len(models), len(counts), 2), np.float32)
     with torch.inference_mode():
-        for start in range(0, len(counts), batch):
-            signal = signal_tensor(counts[start : start + batch], fit.recipe.transform, device)
+        for start in range(0, len(counts), BATCH):
+            signal = signal_tensor(counts[start : start + BATCH], fit.recipe.transform, device)
             for number, found in enumerate(every(signal)):
-                logits[number, start : start + batch] = found.cpu().numpy()
+                logits[number, start : start + BATCH] = found.cpu().numpy()
     counts.release()
     with replacing(path) as temporary:
         np.savez(temporary, logits=logits)

@@ -105,11 +105,16 @@ class FitRecord:
             prefix = "weights."
             return {n[len(prefix) :]: arrays[n] for n in arrays.files if n.startswith(prefix)}
 
-    def load_model(self) -> torch.nn.Module:
-        """The fitted model, ready to predict."""
-        dataset = open_cell(self.fit.test_cell, self.fit.home)
-        model = build(self.fit.model, len(dataset.marks), dataset.counts.shape[1])
-        model.load_state_dict({k: torch.from_numpy(v) for k, v in self.weights().items()})
+    def load_model(self, shape: tuple[int, int] | None = None) -> torch.nn.Module:
+        """The fitted model, ready to predict signals of ``shape`` (bin, mark).
+
+        Default are those of its test cell, which is opened for that.
+        """
+        n_bins, n_marks = shape or open_cell(self.fit.test_cell, self.fit.home).counts.shape[1:]
+        with torch.device("meta"):
+            model = build(self.fit.model, n_marks, n_bins)
+        weights = {name: torch.from_numpy(value) for name, value in self.weights().items()}
+        model.load_state_dict(weights, assign=True)
         return model.eval()
 
 

@@ -16,17 +16,17 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import DataLoader, TensorDataset
 
-from dc2lib.crosscell.transfer import CPU_BATCH, transfer
+from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import HistoneDataset, open_cell, write_cell
 from dc2lib.grid import Fit, FitRecord
 from dc2lib.labels import label
-from dc2lib.matrix_form import MODELS_AT_ONCE, MODELS_BY_SAMPLES_AT_ONCE
+from dc2lib.matrix_form import MODELS_AT_ONCE, MODELS_BY_SAMPLES_AT_ONCE, SAMPLES_AT_ONCE
 from dc2lib.models import POOL_WIDTH, build
 from dc2lib.training import TUNED
 from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 from tools.bench.training import TextbookNetwork
 
-CELLS, PLAIN_MODELS = 4, 2
+CELLS, PLAIN_MODELS = 8, 2
 FULL_SIZE = 55
 PLAIN_BATCH, PRODUCTS = 32, 200
 MULTIPLY_ADDS_A_GENE = 90 * 50 * 50 + 900 * 625 + 625 * 125 + 125 * 2
@@ -84,9 +84,9 @@ def rate_of_products() -> float:
     some, rows = MODELS_BY_SAMPLES_AT_ONCE // MODELS_AT_ONCE, model.positions
     sizes = [(some * rows, model.convolution.weight[0].numel(),
               MODELS_AT_ONCE * model.convolution.out_channels)] * POOL_WIDTH
-    sizes += [(CPU_BATCH, layer.in_features, layer.out_features)
+    sizes += [(SAMPLES_AT_ONCE, layer.in_features, layer.out_features)
               for layer in (model.hidden1, model.hidden2, model.output)]
-    shares = [MODELS_AT_ONCE * some] * POOL_WIDTH + [CPU_BATCH] * 3
+    shares = [MODELS_AT_ONCE * some] * POOL_WIDTH + [SAMPLES_AT_ONCE] * 3
     torch.set_num_threads(1)
     taken = 0.0
     for (n, k, m), genes in zip(sizes, shares, strict=True):
