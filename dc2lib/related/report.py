@@ -229,8 +229,8 @@ def ranks_in_words(ranking: Ranking) -> str:
         f"{len(alike)} overlapping runs are not"
     )
     return (
-        f"With {ranking.blocks} block{'s' * (ranking.blocks > 1)} and {len(ranking.mean_rank)} systems, mean ranks have to "
-        f"differ by {ranking.critical:.1f} to be told apart; {told}. A signed-rank test of two "
+        f"With {ranking.blocks} block{'s' * (ranking.blocks > 1)} and {len(ranking.mean_rank)} "
+        f"systems, mean ranks have to differ by {ranking.critical:.1f} to be told apart; {told}. A signed-rank test of two "
         f"systems cannot fall below p = {least_wilcoxon_pvalue(ranking.blocks):.3f} on so many "
         "blocks, before any correction."
     )
