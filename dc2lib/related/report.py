@@ -230,9 +230,9 @@ def ranks_in_words(ranking: Ranking) -> str:
     )
     return (
         f"With {ranking.blocks} block{'s' * (ranking.blocks > 1)} and {len(ranking.mean_rank)} "
-        f"systems, mean ranks have to differ by {ranking.critical:.1f} to be told apart; {told}. A signed-rank test of two "
-        f"systems cannot fall below p = {least_wilcoxon_pvalue(ranking.blocks):.3f} on so many "
-        "blocks, before any correction."
+        f"systems, mean ranks have to differ by {ranking.critical:.1f} to be told apart; {told}. "
+        "A signed-rank test of two systems cannot fall below "
+        f"p = {least_wilcoxon_pvalue(ranking.blocks):.3f} on so many blocks, before any correction."
     )
 
 
