@@ -21,9 +21,15 @@ from dc2lib.labels import label
 from dc2lib.linear import LinearFits, mark_means
 from dc2lib.scoring import RULES as SCORE_RULES
 from dc2lib.scoring import auroc, positive_score
-from dc2lib.statistics import Interval, bootstrap_auroc, paired_auroc_difference
+from dc2lib.statistics import (
+    Interval,
+    bootstrap_auroc,
+    bootstrap_mean_auroc,
+    paired_auroc_difference,
+)
 from dc2lib.training_set import training_genes
 
+MEAN, RESAMPLES = "mean", 300
 EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean count": lambda counts: mark_means(counts),
@@ -147,50 +153,75 @@ def against_logistic_regression(
 ) -> pd.DataFrame:
     """Best restart against scikit-learn's logistic regression on the same five means.
 
-    Columns recipe, labels, cell, gradient descent, logistic regression, difference, n.
+    Columns recipe, labels, cell, gradient descent, logistic regression, difference (an `Interval`,
+    paired); the mean over the cell types is the row of the cell type `MEAN`.
     """
     rows = []
     for (recipe, rule), fit in fits.items():
+        truths, ours, library = {}, {}, {}
         for number, (cell, dataset) in enumerate(datasets.items()):
             test = dataset.take("test")
-            truth = label(test, rule)
+            truths[cell] = label(test, rule)
             best = fit.logits(number, test.counts)[fit.best_restart[number]]
-            ours = auroc(truth, positive_score(best))
-            library = auroc(
-                truth,
-                logistic_scores(
-                    dataset, rule, partial(mark_means, transform=fit.transform), n_train
-                ),
-            )
-            rows.append(
-                {
-                    "recipe": recipe,
-                    "labels": rule,
-                    "cell": cell,
-                    "gradient descent": ours,
-                    "logistic regression": library,
-                    "difference": ours - library,
-                    "n": len(truth),
-                }
-            )
+            ours[cell] = positive_score(best)
+            means = partial(mark_means, transform=fit.transform)
+            library[cell] = logistic_scores(dataset, rule, means, n_train)
+        first, second = ({cell: auroc(truths[cell], scores[cell]) for cell in truths}
+                         for scores in (ours, library))
+        rows += [
+            {
+                "recipe": recipe,
+                "labels": rule,
+                "cell": cell,
+                "gradient descent": first.get(cell, np.mean([*first.values()])),
+                "logistic regression": second.get(cell, np.mean([*second.values()])),
+                "difference": difference,
+            }
+            for cell, difference in _intervals(truths, ours, library).items()
+        ]
     return pd.DataFrame(rows)
 
 
 def feature_table(datasets: Mapping[str, HistoneDataset], n_train: int = 0) -> pd.DataFrame:
-    """Logistic regression by how the five numbers are made: columns features, cell, labels, auroc,
-    low, high, n."""
+    """Logistic regression by how the five numbers are made.
+
+    Columns features, labels, cell, auroc (an `Interval`); the mean over the cell types is the row
+    of the cell type `MEAN`.
+    """
     rows = []
     for name, features in FEATURES.items():
-        for cell, dataset in datasets.items():
-            for rule in LABEL_RULES:
-                truth = label(dataset.take("test"), rule)
-                scores = logistic_scores(dataset, rule, features, n_train)
-                one = bootstrap_auroc(truth, scores, n_resamples=300)
-                rows.append(
-                    {"features": name, "cell": cell, "labels": rule, "auroc": one.estimate}
-                    | {"low": one.low, "high": one.high, "n": one.n}
-                )
+        for rule in LABEL_RULES:
+            truths = {cell: label(one.take("test"), rule) for cell, one in datasets.items()}
+            scores = {
+                cell: logistic_scores(one, rule, features, n_train)
+                for cell, one in datasets.items()
+            }
+            rows += [
+                {"features": name, "labels": rule, "cell": cell, "auroc": found}
+                for cell, found in _intervals(truths, scores).items()
+            ]
     return pd.DataFrame(rows)
+
+
+def _intervals(
+    truths: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    others: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, Interval]:
+    """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`."""
+    found = {
+        cell: bootstrap_auroc(truth, scores[cell], n_resamples=RESAMPLES)
+        if others is None
+        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=RESAMPLES)
+        for cell, truth in truths.items()
+    }
+    mean = bootstrap_mean_auroc(
+        list(truths.values()),
+        [scores[cell] for cell in truths],
+        None if others is None else [others[cell] for cell in truths],
+        n_resamples=RESAMPLES,
+    )
+    return found | {MEAN: mean}
 
 
 def feature_lead(
@@ -203,7 +234,7 @@ def feature_lead(
             logistic_scores(dataset, "numeric", FEATURES[name], n_train) for name in (first, second)
         )
         truth = label(dataset.take("test"), "numeric")
-        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=300)
+        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=RESAMPLES)
     return leads
 
 

@@ -64,8 +64,26 @@ def test_the_lead_of_one_way_of_averaging_is_paired():
     assert (same.estimate, same.low, same.high) == (0, 0, 0)
     table = baseline.feature_table(datasets).query("labels == 'numeric'").set_index("features")
     lead = baseline.feature_lead(datasets, "log of mean count", "mean count")["A"]
-    auroc = table["auroc"]
-    assert lead.estimate == pytest.approx(auroc["log of mean count"] - auroc["mean count"])
+    aurocs = table.query("cell == 'A'")["auroc"].map(lambda one: one.estimate)
+    assert lead.estimate == pytest.approx(aurocs["log of mean count"] - aurocs["mean count"])
+
+
+def faint(cell, seed):
+    """Genes of which every second has the marks of the next one."""
+    dataset = planted(cell, n=300, seed=seed)
+    counts = dataset.counts.copy()
+    counts[::2] = counts[1::2]
+    return type(dataset)(**{**vars(dataset), "counts": counts})
+
+
+def test_the_mean_over_cell_types_stands_beside_them():
+    datasets = {name: faint(name, seed) for seed, name in enumerate("AB")}
+    table = baseline.feature_table(datasets).set_index(["features", "labels", "cell"])["auroc"]
+    a, b, mean = (table["mean count", "numeric", cell] for cell in ("A", "B", baseline.MEAN))
+    assert a.estimate != b.estimate
+    assert mean.estimate == pytest.approx((a.estimate + b.estimate) / 2)
+    assert mean.low < mean.estimate < mean.high
+    assert a.n == mean.n == len(datasets["A"].take("test"))
 
 
 def test_gradient_descent_reaches_logistic_regression():
@@ -73,7 +91,13 @@ def test_gradient_descent_reaches_logistic_regression():
     recipe = Recipe("log1p", "adam", 0.1, epochs=30, patience=30)
     fits = {("tuned", "numeric"): fit_linear(list(datasets.values()), recipe=recipe, seeds=(0, 1))}
     table = baseline.against_logistic_regression(datasets, fits)
-    assert abs(table.loc[0, "difference"]) < 0.02
+    one, mean = table["difference"]
+    assert table["cell"].tolist() == ["A", baseline.MEAN]
+    assert abs(one.estimate) < 0.02
+    assert one.low <= one.estimate <= one.high
+    assert one == mean
+    shown = table.loc[0, "gradient descent"] - table.loc[0, "logistic regression"]
+    assert one.estimate == pytest.approx(shown)
     restarts = baseline.restart_table(datasets, fits)
     assert len(restarts) == 4 and restarts["chosen"].sum() == 2
 
