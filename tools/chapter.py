@@ -29,7 +29,7 @@ from tools.errors import BuildError
 from tools.validation import problems
 
 TRACEBACK_LINES = 25
-KERNEL_START_S = 180
+PATIENCE_S = 180
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -126,7 +126,9 @@ def _execute_into(job: Job, folder: Path) -> None:
                 kernel_name="python3",
                 cwd=work,
                 progress_bar=False,
-                start_timeout=KERNEL_START_S,
+                start_timeout=PATIENCE_S,
+                iopub_timeout=PATIENCE_S,
+                raise_on_iopub_timeout=True,
                 config=sockets,
             )
     except DeadKernelError as error:
