@@ -319,6 +319,13 @@ def test_transfer_equals_one_model_on_one_cell(home, records, tmp_path):
     assert len(list(tmp_path.glob("*.npz"))) == 4
 
 
+def test_transfer_to_some_cell_types_is_part_of_the_matrix(records, tmp_path):
+    own = {cell: records["deepchrome", cell] for cell in CELLS}
+    part = transfer(own, tmp_path, cells=["B"])
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+    pd.testing.assert_frame_equal(part, transfer(own, tmp_path)[["B"]])
+
+
 def test_transfer_is_kept_on_disk(records, tmp_path, monkeypatch):
     own = {cell: records["deepchrome", cell] for cell in CELLS}
     first = transfer(own, tmp_path)

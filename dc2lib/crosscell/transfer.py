@@ -30,6 +30,7 @@ def transfer(
     records: Mapping[str, FitRecord],
     folder: Path | str | None = None,
     *,
+    cells: Sequence[str] | None = None,
     scoring: str = "probability",
     executor: Executor | None = None,
     workers: int | None = None,
@@ -45,6 +46,8 @@ def transfer(
         The own model of each cell type, all of one architecture, label rule and orientation.
     folder
         Where the logits are kept; default ``transfer`` in the data folder.
+    cells
+        Test cell types; default those of the records.
     scoring
         Score rule.
     executor, workers
@@ -53,7 +56,7 @@ def transfer(
     Returns
     -------
     DataFrame (training cell, test cell)
-        The diagonal holds the own models.
+        The diagonal holds the own models, where the cell types are those of the records.
 
     Raises
     ------
@@ -63,7 +66,8 @@ def transfer(
     place = Path(folder) if folder is not None else data_home() / "transfer"
     place.mkdir(parents=True, exist_ok=True)
     models = list(records.values())
-    paths = {cell: (place / f"{_key(models, cell)}.npz").absolute() for cell in records}
+    names = {cell: _key(models, cell) for cell in (records if cells is None else cells)}
+    paths = {cell: (place / f"{name}.npz").absolute() for cell, name in names.items()}
     missing = [cell for cell, path in paths.items() if not path.exists()]
     jobs = [(models, cell, paths[cell]) for cell in missing]
     for number, _, error in outcomes(evaluate_all, jobs, executor=executor, workers=workers):

@@ -26,7 +26,7 @@ from dc2lib.training import TUNED
 from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 from tools.bench.training import TextbookNetwork
 
-CELLS, PLAIN_MODELS = 8, 2
+MODELS, CELLS, PLAIN_MODELS = 8, 4, 2
 FULL_SIZE = 55
 PLAIN_BATCH, PRODUCTS = 32, 200
 MULTIPLY_ADDS_A_GENE = 90 * 50 * 50 + 900 * 625 + 625 * 125 + 125 * 2
@@ -39,7 +39,8 @@ def evaluate(task: Task) -> Row:
     and the plain way has both threads, or one where that is faster.
     """
     home = task.folder / "evaluated"
-    records = own_models(home, task.dataset, CELLS)
+    records = own_models(home, task.dataset, MODELS)
+    cells = list(records)[:CELLS]
     test, run = task.dataset.take("test"), count()
     found: dict[str, np.ndarray] = {}
     with ProcessPoolExecutor(task.threads, get_context("spawn")) as pool:
@@ -47,7 +48,8 @@ def evaluate(task: Task) -> Row:
 
         def ours() -> None:
             folder = home / f"{task.threads}-{next(run)}"
-            found["ours"] = transfer(records, folder, executor=executor, workers=1).to_numpy()
+            table = transfer(records, folder, cells=cells, executor=executor, workers=1)
+            found["ours"] = table.to_numpy()
 
         models = list(records.values())[:PLAIN_MODELS]
         few = test.select(np.arange(min(1000, len(test))))
@@ -59,7 +61,7 @@ def evaluate(task: Task) -> Row:
             torch.set_num_threads(task.threads)
 
         limit = product_rate() / MULTIPLY_ADDS_A_GENE
-        row = paired(task, "evaluate", ours, plain, work=CELLS**2 * len(test),
+        row = paired(task, "evaluate", ours, plain, work=MODELS * CELLS * len(test),
                      plain_work=PLAIN_MODELS * len(test), unit="genes/s", limit=limit)
     apart = np.abs(found["ours"][:PLAIN_MODELS, 0] - found["plain"]).max()
     minutes = FULL_SIZE**2 * len(test) / row.ours / 60
@@ -68,7 +70,8 @@ def evaluate(task: Task) -> Row:
         processes = (f"{task.threads} processes of one thread; the plain way with {threads} "
                      "thread(s), which was faster for it; ")
     products = task.threads * rate_of_products()
-    note = (f"{processes}{CELLS} x {CELLS} (plain {PLAIN_MODELS} x 1, batches of {PLAIN_BATCH}); "
+    note = (f"{processes}{MODELS} models x {CELLS} cell types (plain {PLAIN_MODELS} x 1, "
+            f"batches of {PLAIN_BATCH}); "
             f"{FULL_SIZE} x {FULL_SIZE} would take {minutes:.0f} minutes at this rate; AUROCs "
             f"differ by at most {apart:.0e}; the networks' products at their own sizes, and "
             f"nothing else, would be a ratio of {products / row.plain:.1f}")
