@@ -21,7 +21,7 @@ from dc2lib.networks import Network
 
 MODELS_AT_ONCE = 8
 MODELS_BY_SAMPLES_AT_ONCE = 64
-SAMPLES_AT_ONCE = 512
+SAMPLES_AT_ONCE = 1024
 
 
 def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
