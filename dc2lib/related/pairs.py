@@ -16,7 +16,6 @@ from dc2lib.related import deepdiff, ernst
 from dc2lib.related.contract import genes_of, log_counts
 from dc2lib.related.deepdiff import Pair, correlation, paired
 from dc2lib.related.kept import kept
-from dc2lib.scoring import auroc
 from dc2lib.statistics import Interval
 from dc2lib.training_set import training_genes
 
@@ -104,43 +103,43 @@ def imputed_marks(
     n_positions: int = 8000,
     n_test: int = 1500,
     seed: int = 0,
-) -> pd.DataFrame:
+) -> dict[str, dict[str, np.ndarray]]:
     """Each mark of the first cell type imputed from its other four, and from the second's too.
 
     Returns
     -------
-    DataFrame
-        Columns mark, profile (correlation of the mean profile), others, and other_cell (with the
-        same mark in the second cell type), all over bins of ``n_test`` test genes; auroc_measured
-        and auroc_imputed of the mark's mean for the numeric label.
+    dict
+        By mark, for at most ``n_test`` test genes: profile (of the mean profile), others, and
+        other_cell (with the same mark in the second cell type), all `ernst.moments_by_gene`
+        ``(gene, 5)``; measured and imputed (from the other four), the means of the mark
+        ``(gene,)``; and the numeric label ``(gene,)``.  `dc2lib.related.agreement` judges them.
     """
     both = shared_genes(first, second)
     train, test = ([genes_of(one, "numeric", split) for one in both] for split in ("train", "test"))
     test = [one.take(np.arange(min(n_test, len(one)))) for one in test]
-    rows = []
+    found = {}
     for number, mark in enumerate(first.marks):
         settings = {"mark": mark, "cells": [one.fingerprint for one in (first, second)]}
         settings |= {"n_positions": n_positions, "n_test": n_test, "seed": seed}
 
-        def compute(number: int = number) -> dict[str, float]:
+        def compute(number: int = number) -> dict[str, np.ndarray]:
             options = {"n_positions": n_positions, "seed": seed}
             own = ernst.impute(train[0].counts, test[0].counts, number, **options)
             more = ernst.impute(
                 train[0].counts, test[0].counts, number, **options,
                 other_train=train[1].counts, other_test=test[1].counts,
             )
-            truth = test[0].label
             return {
-                "profile": own.profile_correlation,
-                "others": own.correlation,
-                "other_cell": more.correlation,
-                "auroc_measured": auroc(truth, own.measured.mean(1)),
-                "auroc_imputed": auroc(truth, own.imputed.mean(1)),
+                "profile": own.profile_moments,
+                "others": own.moments,
+                "other_cell": more.moments,
+                "measured": own.measured.mean(1),
+                "imputed": own.imputed.mean(1),
+                "label": test[0].label,
             }
 
-        found = kept("imputed", settings, __name__, compute)
-        rows.append({"mark": mark} | {key: float(value) for key, value in found.items()})
-    return pd.DataFrame(rows)
+        found[mark] = kept("imputed", settings, __name__, compute)
+    return found
 
 
 def correlation_interval(answer: np.ndarray, truth: np.ndarray) -> Interval:

@@ -95,6 +95,33 @@ def edges_in_words(over_bins: np.ndarray, kb: np.ndarray, marks: Sequence[str]) 
     )
 
 
+def imputed_in_words(aurocs: pd.DataFrame) -> str:
+    """For which marks the imputed mean says more about expression than the measured one.
+
+    Parameters
+    ----------
+    aurocs
+        Of `dc2lib.related.agreement.expression_aurocs`.
+    """
+    says = {
+        "says more about expression than the measured one": aurocs["further"].map(
+            lambda one: one.low > 0),
+        "says less than the measured one": aurocs["further"].map(lambda one: one.high < 0),
+    }
+    says["is not told apart from the measured one"] = ~np.any(list(says.values()), axis=0)
+    marks = aurocs["mark"]
+    clauses = [f"{text} for {joined(list(marks[here]))}" for text, here in says.items()
+               if here.any()]
+    turned = [
+        row.mark for row in aurocs.itertuples()
+        if min(row.measured.high, row.imputed.high) < 0.5 < max(row.measured.low, row.imputed.low)
+    ]
+    text = f"By the distance of its AUROC from 0.5, the imputed mean {joined(clauses)}."
+    if turned:
+        text += f" For {joined(turned)} the two means point in opposite directions."
+    return text
+
+
 def signed(gap: Interval) -> str:
     """A difference with its interval; what rounds to zero has no sign.
 
@@ -107,3 +134,14 @@ def signed(gap: Interval) -> str:
         "0.000" if abs(one) < 0.0005 else f"{one:+.3f}" for one in (gap.estimate, gap.low, gap.high)
     )
     return f"{value} [{low}, {high}]"
+
+
+def signed_half(gap: Interval) -> str:
+    """A difference with half the width of its interval, for a narrow table.
+
+    Examples
+    --------
+    >>> signed_half(Interval(-0.05, -0.08, -0.02, 9))
+    '-0.050±0.030'
+    """
+    return f"{signed(gap).split()[0]}±{(gap.high - gap.low) / 2:.3f}"
