@@ -131,7 +131,8 @@ def time_to_auroc(task: Task) -> Row:
     train, valid = ((counts[dataset.split == split], labels[dataset.split == split])
                     for split in ("train", "valid"))
     tuned = [_seconds_to(target, TUNED, train, valid, seed) for seed in range(TUNED_RUNS)]
-    ours = statistics.median(taken if best >= target else np.inf for taken, best in tuned)
+    seconds_taken = sorted(taken if best >= target else np.inf for taken, best in tuned)
+    ours = statistics.median(seconds_taken)
     plain, best = _seconds_to(target, PAPER, train, valid, 0)
     note = (f"{dataset.cell}, {dataset.source}, {orientation}, numeric labels, AUROC {target:g}; "
             f"median of {TUNED_RUNS} tuned runs, one of the paper's recipe")
@@ -139,7 +140,7 @@ def time_to_auroc(task: Task) -> Row:
         note += (f", which had reached {best:.3f} when it was stopped after {plain:.0f} s: "
                  "the ratio is a lower bound")
     return Row("time_to_auroc", ours, plain, plain / ours, "s", None, task.threads, TUNED_RUNS,
-               note)
+               note, ratio_low=plain / seconds_taken[-1], ratio_high=plain / seconds_taken[0])
 
 
 def linear_all_cells(task: Task) -> Row:
