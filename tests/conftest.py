@@ -1,4 +1,4 @@
-"""The same for everybody: one thread, figures without a screen, nothing that the shell has set."""
+"""The same for everybody: one thread, no screen, and no results or workers from the shell."""
 
 import os
 
