@@ -500,12 +500,15 @@ def test_open_questions_of_a_study(small_study):
     )
     assert set(table["group"]) <= set(breadth.GROUPS) and (table["estimate"] > 0.7).all()
     booster = report.selected(small_study.records, "boosting", "numeric", "A")[0]
-    trained = questions.trained_by_breadth(booster, expression, n_resamples=20)
-    assert trained["genes"].nunique() <= 1 and set(trained["tested_on"]) <= {"broad", "narrow"}
+    low = np.arange(len(expression)) // 4 % 2
+    elsewhere = expression.assign(B=1.0 - low, C=1.0 - low)
+    trained = questions.trained_by_breadth(booster, elsewhere, n_resamples=20)
+    assert len(trained) == 3 * 2 and set(trained["tested_on"]) == {"broad", "narrow"}
+    assert trained["genes"].nunique() == 1
     own = trained["trained_on"] == trained["tested_on"]
     assert trained.loc[own, "own_kind_minus_this"].isna().all()
-    if len(trained) > own.sum():
-        assert "test genes, training on" in report.training_in_words(trained)
+    assert trained.loc[~own, "own_kind_minus_this"].notna().all()
+    assert "test genes, training on" in report.training_in_words(trained)
     beside, gaps = questions.against_others(
         small_study.records, expression, "karlic", n_resamples=20
     )
@@ -563,8 +566,19 @@ def test_leaders_and_changes_in_words():
     assert "8 times, the LSTMs" in words.epochs_in_words(8, 4)
     assert "none of the others" in words.leaders_in_words("karlic", verdicts.iloc[:1])
     ahead, level = Interval(0.1, 0.05, 0.15, 9), Interval(0.0, -0.05, 0.05, 9)
-    assert "is ahead of the control" in words.change_in_words(level, ahead)
-    assert "no sign that it reads the direction" in words.change_in_words(ahead, level)
+    behind = Interval(-0.1, -0.15, -0.05, 9)
+    over_control = {"deepdiff": ahead, "boosting": level, "linear": behind}
+    assert words.change_in_words(level, over_control) == (
+        "The network minus boosting is 0.000 [-0.050, +0.050] on the same genes. The network is "
+        "ahead of the control (+0.100 [+0.050, +0.150]), boosting is not told apart from the "
+        "control (0.000 [-0.050, +0.050]) and the linear regression is behind the control (-0.100 "
+        "[-0.150, -0.050]). The correlations of boosting and the linear regression are no sign of "
+        "reading the direction of the change."
+    )
+    assert words.change_in_words(level, {"deepdiff": ahead}).endswith("[+0.050, +0.150]).")
+    assert "The correlation of the network is no sign" in words.change_in_words(
+        ahead, {"deepdiff": level}
+    )
 
 
 def test_attention_at_the_edge_in_words():

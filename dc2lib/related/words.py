@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,12 @@ import pandas as pd
 from dc2lib.digit_study import joined
 from dc2lib.related.systems import ALL
 from dc2lib.statistics import Interval
+
+OF_CHANGE = {
+    "deepdiff": "the network",
+    "boosting": "boosting",
+    "linear": "the linear regression",
+}
 
 
 def leaders_in_words(best: str, verdicts: pd.DataFrame) -> str:
@@ -43,25 +49,36 @@ def epochs_in_words(network: int, recurrent: int) -> str:
     )
 
 
-def change_in_words(network: Interval, control: Interval) -> str:
+def change_in_words(network: Interval, over_control: Mapping[str, Interval]) -> str:
     """What predicts a change of expression: paired differences of correlations.
 
     Parameters
     ----------
     network
         Of the network minus boosting.
-    control
-        Of the linear regression minus the control, which cannot know the direction.
+    over_control
+        By method (`OF_CHANGE`), of it minus the control, which cannot know the direction.
     """
-    side = "ahead of" if control.low > 0 else "behind" if control.high < 0 else "level with"
-    reads = (
-        "" if side == "ahead of" else
-        ", so its correlation is no sign that it reads the direction of the change"
+    clauses = joined([
+        f"{OF_CHANGE[method]} is {_side(gap)} the control ({signed(gap)})"
+        for method, gap in over_control.items()
+    ])
+    text = (
+        f"The network minus boosting is {signed(network)} on the same genes. "
+        f"{clauses[0].upper()}{clauses[1:]}."
     )
-    return (
-        f"The network minus boosting is {signed(network)} on the same genes. The linear regression "
-        f"is {side} the control ({signed(control)}){reads}."
-    )
+    blind = [OF_CHANGE[method] for method, gap in over_control.items() if gap.low <= 0]
+    if not blind:
+        return text
+    subject = "correlation of {} is" if len(blind) == 1 else "correlations of {} are"
+    named = subject.format(joined(blind))
+    return f"{text} The {named} no sign of reading the direction of the change."
+
+
+def _side(gap: Interval) -> str:
+    if gap.low > 0:
+        return "ahead of"
+    return "behind" if gap.high < 0 else "not told apart from"
 
 
 def edges_in_words(over_bins: np.ndarray, kb: np.ndarray, marks: Sequence[str]) -> str:
