@@ -153,7 +153,7 @@ def test_words_of_the_correlations():
     assert agreement.in_words(got) == (
         f"A follows best from the others (r = {got.interval('A', 'others')}) and B least "
         f"(r = {got.interval('B', 'others')}), a difference of "
-        f"{words.signed(got.spread('A', 'B'))}."
+        f"{words.signed(got.spread('A', 'B'))} (both chosen by these very values)."
     )
 
 

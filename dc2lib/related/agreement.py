@@ -101,7 +101,7 @@ def in_words(found: Correlations) -> str:
     )
     return (
         f"{best} follows best from the others (r = {best_r}) and {least} least (r = {least_r}), "
-        f"a difference of {signed(found.spread(*ends))}."
+        f"a difference of {signed(found.spread(*ends))} (both chosen by these very values)."
     )
 
 
