@@ -448,6 +448,10 @@ def test_train_and_score_covers_every_combination(trained):
     for rule, one in costs.items():
         expected = means["lexicographic", rule] - means["numeric", rule]
         assert one.estimate == pytest.approx(expected) and one.low <= one.estimate <= one.high
+    scoring = learning.scoring_cost(models, boosting, datasets, n_resamples=20)
+    expected = means["lexicographic", "numeric"] - means["lexicographic", "lexicographic"]
+    assert scoring.estimate == pytest.approx(expected)
+    assert scoring.low <= scoring.estimate <= scoring.high
 
 
 def test_flipped_genes_by_hand():
@@ -483,17 +487,21 @@ def test_sentences_follow_the_numbers(trained):
     assert "better in 1 of 2 cell types on numeric labels" in words.advantage_sentence(leads)
     assert "in 0 of 2 on released labels" in words.advantage_sentence(leads)
     assert words.leads(leads.iloc[:1]) == "A +0.030 [+0.020, +0.040] (better)"
-    mean = pd.Series({("numeric", "numeric"): 0.94, ("numeric", "lexicographic"): 0.82,
-                      ("lexicographic", "numeric"): 0.92, ("lexicographic", "lexicographic"): 0.81})
+    scoring, same = Interval(0.11, 0.1, 0.12, 9), Interval(0.0, 0.0, 0.0, 9)
     costs = {"numeric": Interval(-0.02, -0.03, -0.01, 9),
              "lexicographic": Interval(-0.01, -0.02, 0.001, 9)}
-    text = words.loss_sentence(mean, costs)
+    text = words.loss_sentence(costs, scoring)
     assert "costs 0.020 [0.010, 0.030] AUROC on numeric labels" in text
-    assert "the scoring costs more than the learning" in text
+    assert "another 0.110 [0.100, 0.120]: the scoring costs more than the learning" in text
+    assert "costs not clearly more or less than" in words.loss_sentence(
+        costs, Interval(0.04, 0.03, 0.05, 9)
+    )
+    assert "costs less than the learning" in words.loss_sentence(costs, same)
+    assert text.endswith("means over models and cell types of the ends of paired 95 % intervals")
     assert "not told apart from models that learned numeric ones" in text
     costs["lexicographic"] = Interval(-0.01, -0.02, -0.001, 9)
-    assert "are worse than models that learned numeric" in words.loss_sentence(mean, costs)
-    assert "nothing is lost" in words.loss_sentence(mean * 0 + 0.9, costs)
+    assert "are worse than models that learned numeric" in words.loss_sentence(costs, scoring)
+    assert "nothing is lost" in words.loss_sentence(dict.fromkeys(costs, same), same)
     assert "is flipped" in words.ranking_sentence(pd.DataFrame())
     learned = pd.DataFrame({"kept_over_low": [0.9], "kept_over_flipped": [0.45],
                             "flipped_over_low": [0.93]})

@@ -120,31 +120,36 @@ def _intervals(table: pd.DataFrame, name: str) -> list[str | None]:
     ]
 
 
-def loss_sentence(mean: pd.Series, differences: Mapping[str, Interval]) -> str:
+def loss_sentence(differences: Mapping[str, Interval], scoring: Interval) -> str:
     """Where the AUROC is lost: in learning from the released labels, or in scoring on them.
 
     Parameters
     ----------
-    mean
-        AUROC by (rule learned, rule scored on).
     differences
         By rule scored on, AUROC after learning released labels minus after learning numeric ones.
+    scoring
+        Of models that learned released labels, AUROC on numeric minus AUROC on released ones.
     """
-    learning = mean["numeric", "numeric"] - mean["lexicographic", "numeric"]
-    scoring = mean["lexicographic", "numeric"] - mean["lexicographic", "lexicographic"]
-    if abs(learning) < 0.0005 and abs(scoring) < 0.0005:
+    gain, own = differences["numeric"], differences["lexicographic"]
+    learning = Interval(-gain.estimate, -gain.high, -gain.low, gain.n)
+    if abs(learning.estimate) < 0.0005 and abs(scoring.estimate) < 0.0005:
         return "On these cell types the two rules agree, and nothing is lost"
-    more = "more" if scoring > learning else "less"
-    cost, own = differences["numeric"], differences["lexicographic"]
     side = "better than" if own.low > 0 else "worse than" if own.high < 0 else "not told apart from"
     return (
-        f"Learning from released labels costs {learning:.3f} [{-cost.high:.3f}, {-cost.low:.3f}] "
-        f"AUROC on numeric labels, and scoring these models on released labels another "
-        f"{scoring:.3f}: the scoring costs {more} than the learning. On released labels, models "
-        f"that learned these very labels are {side} models that learned numeric ones, with a "
-        f"difference of {own.estimate:+.3f} [{own.low:+.3f}, {own.high:+.3f}] (mean over models "
-        "and cell types, paired over genes)"
+        f"Learning from released labels costs {learning} AUROC on numeric labels, and scoring "
+        f"these models on released labels another {scoring}: the scoring "
+        f"{_costs(scoring, learning)} the learning. On released labels, models that learned these "
+        f"very labels are {side} models that learned numeric ones, with a difference of "
+        f"{own.estimate:+.3f} [{own.low:+.3f}, {own.high:+.3f}]. The brackets are means over "
+        "models and cell types of the ends of paired 95 % intervals"
     )
+
+
+def _costs(one: Interval, other: Interval) -> str:
+    """Costs more or less where the intervals are apart."""
+    if one.low > other.high:
+        return "costs more than"
+    return "costs less than" if one.high < other.low else "costs not clearly more or less than"
 
 
 def ranking_sentence(learned: pd.DataFrame) -> str:
