@@ -195,9 +195,10 @@ def test_build_and_reference_stay_apart():
 def test_verdicts_with_little_to_spare_are_named():
     wide = claims.ledger(differences((0.001, 0.004), (-0.03, 0.005)))
     assert claims.narrow_verdicts(wide, "build") == (
-        "the replicated with less than 0.01 to spare: “A linear model of 12 parameters predicts as "
-        "well as the network, trained as in the paper” (AUROC of the network minus the best of "
-        "five linear models, paper's recipe: 0.001 [−0.003, 0.005]; −0.030 [−0.035, −0.025])"
+        "replicated with less than 0.01 to spare, in the unit of each claim, is “A linear model of "
+        "12 parameters predicts as well as the network, trained as in the paper” (AUROC of the "
+        "network minus the best of five linear models, paper's recipe: released labels 0.001 "
+        "[−0.003, 0.005]; numeric labels −0.030 [−0.035, −0.025])"
     )
     far = claims.ledger(differences((-0.05, 0.004), (-0.03, 0.005)))
     assert claims.narrow_verdicts(far, "build").startswith("none is replicated")

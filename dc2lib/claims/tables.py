@@ -92,22 +92,24 @@ def narrow_verdicts(judged: pd.DataFrame, run: str, within: float = 0.01) -> str
     run
         ``"build"`` or ``"reference"``.
     within
-        How much of the quantity counts as little.
+        How much of the quantity counts as little, in its own unit.
     """
+    margin = f"with less than {within:g} to spare, in the unit of each claim"
     rows = judged[(judged["run"] == run) & (judged["verdict"] == REPLICATED)]
     rows = rows[rows["spare"] < within].sort_values("spare")
     if rows.empty:
-        return f"none is replicated with less than {within:g} to spare"
+        return f"none is replicated {margin}"
     clauses = [
         f"“{row['words'].rstrip('.')}” ({row['quantity']}: {_values(row)}"
         f"{'; simulated' if row['simulated'] else ''})"
         for _, row in rows.iterrows()
     ]
-    return f"the replicated with less than {within:g} to spare: {'; '.join(clauses)}"
+    return f"replicated {margin}, {'is' if len(clauses) == 1 else 'are'} {'; '.join(clauses)}"
 
 
 def _values(row: pd.Series) -> str:
-    return "; ".join(row[name] for name in ("any", "released", "numeric") if row[name])
+    titles = {"any": ""} | {name: f"{CONDITION_TITLES[name]} " for name in ("released", "numeric")}
+    return "; ".join(title + row[name] for name, title in titles.items() if row[name])
 
 
 def markdown(table: pd.DataFrame) -> str:
