@@ -18,7 +18,7 @@ from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.models import MODELS
 from dc2lib.scoring import positive_score
-from dc2lib.statistics import Interval, bootstrap_mean_auroc
+from dc2lib.statistics import MIN_CELLS, Interval, bootstrap_mean_auroc
 from dc2lib.training import PAPER, TUNED, Recipe
 
 LEARNING_RATES = {
@@ -172,6 +172,17 @@ def mean_auroc(
         None if second is None else [scores_of(row, scoring) for _, row in second.iterrows()],
         **options,
     )
+
+
+def resampled_in_words(n_cells: int) -> str:
+    """What the interval of `mean_auroc` resamples over so many cell types.
+
+    Examples
+    --------
+    >>> resampled_in_words(2), resampled_in_words(56)
+    ('genes and seeds', 'genes, seeds and cell types')
+    """
+    return "genes, seeds and cell types" if n_cells >= MIN_CELLS else "genes and seeds"
 
 
 def _test_genes(cell: str, home: str) -> HistoneDataset:

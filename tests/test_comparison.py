@@ -15,6 +15,7 @@ from dc2lib.datasets import write_cell
 from dc2lib.grid import Fit, FitRecord
 from dc2lib.labels import label
 from dc2lib.scoring import auroc
+from dc2lib.statistics import MIN_CELLS
 from dc2lib.training import PAPER, TUNED
 
 
@@ -62,6 +63,11 @@ def test_the_rate_is_chosen_by_validation_genes(tmp_path):
     best = comparison.chosen_by_validation(records[2:])
     gap = comparison.mean_auroc(best, other=rows, n_resamples=50)
     assert (gap.estimate, gap.low, gap.high) == (1.0, 1.0, 1.0)
+
+
+def test_cell_types_are_named_where_they_are_resampled():
+    assert comparison.resampled_in_words(MIN_CELLS - 1) == "genes and seeds"
+    assert comparison.resampled_in_words(MIN_CELLS) == "genes, seeds and cell types"
 
 
 def test_the_papers_recipe_has_one_candidate():
