@@ -18,7 +18,7 @@ ORIENTATIONS = ("genome", "gene")
 BIN_KB = 0.1
 CLASSES = {"high": 1, "low": 0}
 GENES_RELEASED = 19_795
-SOURCE_NAMES = {"roadmap": "Roadmap", "simulated": "simulated"}
+SOURCE_ADJECTIVES = {"roadmap": "Roadmap", "simulated": "simulated"}
 
 
 def bin_position(n_bins: int) -> np.ndarray:
@@ -208,7 +208,7 @@ def count_of_cell_types(number: int, source: str = "") -> str:
     >>> count_of_cell_types(2, "roadmap"), count_of_cell_types(1)
     ('2 Roadmap cell types', '1 cell type')
     """
-    origin = f"{SOURCE_NAMES.get(source, source)} " if source else ""
+    origin = f"{SOURCE_ADJECTIVES.get(source, source)} " if source else ""
     return f"{number} {origin}cell type{'' if number == 1 else 's'}"
 
 
