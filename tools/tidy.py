@@ -16,10 +16,13 @@ import shutil
 import stat
 import sys
 import time
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -64,18 +67,32 @@ def is_of_older_code(path: Path) -> bool:
     False where that cannot be known: the file does not tell, or its cell types are not stored now.
     The file's times stay as they are.
     """
-    times = path.stat()
+    told = _told_by(path)
+    if told is None:
+        return False
+    cells, recipe = told.pop("train_cells"), told.pop("recipe")
     try:
-        with np.load(path) as arrays:
-            told = json.loads(str(arrays["about"]))["fit"]
-        cells, recipe = tuple(told["train_cells"]), Recipe(**told["recipe"])
-        return fit_key(Fit(**{**told, "train_cells": cells, "recipe": recipe})) != path.stem
+        fit = Fit(train_cells=tuple(cells), recipe=Recipe(**recipe), **told)
     except TypeError:
         return True
-    except (OSError, ValueError, KeyError, BadZipFile):
+    try:
+        return fit_key(fit) != path.stem
+    except (OSError, ValueError, KeyError):
         return False
+
+
+def _told_by(path: Path) -> dict[str, Any] | None:
+    """What a file says that it is a fit of; None where it does not say."""
+    times = path.stat()
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            told = json.loads(str(arrays["about"]))["fit"]
+        return told if {"train_cells", "recipe"} <= set(told) else None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, BadZipFile):
+        return None
     finally:
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with suppress(OSError):
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def remove(path: Path) -> None:

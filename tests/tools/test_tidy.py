@@ -122,6 +122,20 @@ def test_a_fit_of_older_code_is_removed_before_its_time(tmp_path, monkeypatch, c
     assert not current.exists()
 
 
+@pytest.mark.parametrize("content", ["empty", "cut", "flipped", "array", "list", "no fit"])
+def test_a_fit_that_does_not_say_what_it_is_stays(tmp_path, content):
+    path = tmp_path / f"{NEW}.npz"
+    told = {"list": "[1]", "no fit": '{"fit": {"model": "linear"}}'}.get(content, "{}")
+    np.savez_compressed(path, about=np.array(told), other=np.arange(5000))
+    whole = path.read_bytes()
+    if content == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2],
+                      "flipped": whole[:60] + b"???" + whole[63:]}.get(content, path.read_bytes()))
+    assert not tidy.is_of_older_code(path)
+
+
 def test_links_are_neither_followed_nor_removed(home, tmp_path_factory):
     away = tmp_path_factory.mktemp("away")
     kept = plant(away, f"{OLD}.npz", days=40)
