@@ -29,15 +29,19 @@ def verdicts_in_words(judged: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> judged = pd.DataFrame({"stage": ["probe"], "met": [True], "surely": [False]})
+    >>> judged = pd.DataFrame({"stage": ["probe"], "met": [True], "low": [2.4], "surely": [False]})
     >>> verdicts_in_words(judged).split(";")[0]
     '1 of 6 ratios reaches its target, 0 of them in every pair of runs'
     """
-    n_met, n_surely = judged["met"].sum(), judged["surely"].sum()
+    met = judged[judged["met"]]
+    n_met, n_ranged, n_surely = len(met), int(met["low"].notna().sum()), int(met["surely"].sum())
     reaches = "reaches its target" if n_met == 1 else "reach their target"
     words = f"{n_met} of {len(TARGETS)} ratios {reaches}"
-    words += f", {n_surely} of them in every pair of runs" if n_surely < n_met else ""
-    words += ", in every pair of runs" if 0 < n_met == n_surely else ""
+    if 0 < n_ranged < n_met:
+        words += f", {n_surely} of the {n_ranged} with a measured range in every pair of runs"
+    elif n_ranged:
+        of_them = "" if n_surely == n_met else f" {n_surely} of them"
+        words += f",{of_them} in every pair of runs"
     missed = judged[~judged["met"]]["stage"].tolist()
     absent = [name for name in TARGETS if name not in set(judged["stage"])]
     words += f"; not reached: {', '.join(missed)}" if missed else ""

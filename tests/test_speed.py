@@ -97,9 +97,18 @@ def test_a_ratio_has_the_range_of_its_pairs():
                                        "evaluate": True}
     assert judged.index[judged["surely"]].tolist() == ["probe"]
     assert speed_report.verdicts_in_words(judged.reset_index()) == (
-        "3 of 6 ratios reach their target, 1 of them in every pair of runs; not reached: train_one;"
-        " not measured: csv_to_store, linear_all_cells"
+        "3 of 6 ratios reach their target, 1 of the 2 with a measured range in every pair of runs;"
+        " not reached: train_one; not measured: csv_to_store, linear_all_cells"
     )
+    ranged = judged.drop("train_grid").reset_index()
+    assert "2 of 6 ratios reach their target, 1 of them in every" in (
+        speed_report.verdicts_in_words(ranged)
+    )
+    assert "1 of 6 ratios reaches its target, in every pair of runs;" in (
+        speed_report.verdicts_in_words(ranged[ranged["stage"] == "probe"])
+    )
+    unranged = speed.verdicts(rows.drop(columns=["ratio_low", "ratio_high"]))
+    assert "pair of runs" not in speed_report.verdicts_in_words(unranged)
     assert speed_report.misses(rows)["ratio"].tolist()[0] == "1.6 (1.5 to 1.8)"
     (axis,) = speed_plots.ratios(judged.reset_index()).axes
     (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
