@@ -29,7 +29,7 @@ from dc2lib.statistics import (
 )
 from dc2lib.training_set import training_genes
 
-MEAN, RESAMPLES = "mean", 300
+MEAN = "mean"
 EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean count": lambda counts: mark_means(counts),
@@ -150,6 +150,7 @@ def against_logistic_regression(
     datasets: Mapping[str, HistoneDataset],
     fits: Mapping[tuple[str, str], LinearFits],
     n_train: int = 0,
+    n_resamples: int = 1000,
 ) -> pd.DataFrame:
     """Best restart against scikit-learn's logistic regression on the same five means.
 
@@ -177,12 +178,16 @@ def against_logistic_regression(
                 "logistic regression": second.get(cell, np.mean([*second.values()])),
                 "difference": difference,
             }
-            for cell, difference in _intervals(truths, ours, library).items()
+            for cell, difference in _intervals(
+                truths, ours, library, n_resamples=n_resamples
+            ).items()
         ]
     return pd.DataFrame(rows)
 
 
-def feature_table(datasets: Mapping[str, HistoneDataset], n_train: int = 0) -> pd.DataFrame:
+def feature_table(
+    datasets: Mapping[str, HistoneDataset], n_train: int = 0, n_resamples: int = 1000
+) -> pd.DataFrame:
     """Logistic regression by how the five numbers are made.
 
     Columns features, labels, cell, auroc (an `Interval`); the mean over the cell types is the row
@@ -198,7 +203,9 @@ def feature_table(datasets: Mapping[str, HistoneDataset], n_train: int = 0) -> p
             }
             rows += [
                 {"features": name, "labels": rule, "cell": cell, "auroc": found}
-                for cell, found in _intervals(truths, scores).items()
+                for cell, found in _intervals(
+                    truths, scores, n_resamples=n_resamples
+                ).items()
             ]
     return pd.DataFrame(rows)
 
@@ -207,25 +214,34 @@ def _intervals(
     truths: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
     others: Mapping[str, np.ndarray] | None = None,
+    *,
+    n_resamples: int,
 ) -> dict[str, Interval]:
-    """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`."""
+    """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`.
+
+    The mean is taken over cell types that share their test genes.
+    """
     found = {
-        cell: bootstrap_auroc(truth, scores[cell], n_resamples=RESAMPLES)
+        cell: bootstrap_auroc(truth, scores[cell], n_resamples=n_resamples)
         if others is None
-        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=RESAMPLES)
+        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=n_resamples)
         for cell, truth in truths.items()
     }
     mean = bootstrap_mean_auroc(
         list(truths.values()),
         [scores[cell] for cell in truths],
         None if others is None else [others[cell] for cell in truths],
-        n_resamples=RESAMPLES,
+        n_resamples=n_resamples,
     )
     return found | {MEAN: mean}
 
 
 def feature_lead(
-    datasets: Mapping[str, HistoneDataset], first: str, second: str, n_train: int = 0
+    datasets: Mapping[str, HistoneDataset],
+    first: str,
+    second: str,
+    n_train: int = 0,
+    n_resamples: int = 1000,
 ) -> dict[str, Interval]:
     """AUROC with one way of making the five numbers minus another, numeric labels, by cell type."""
     leads = {}
@@ -234,7 +250,7 @@ def feature_lead(
             logistic_scores(dataset, "numeric", FEATURES[name], n_train) for name in (first, second)
         )
         truth = label(dataset.take("test"), "numeric")
-        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=RESAMPLES)
+        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=n_resamples)
     return leads
 
 
