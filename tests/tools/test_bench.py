@@ -1,6 +1,7 @@
 """Fast and plain ways of the benchmark give the same; no time is asserted."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -118,3 +119,14 @@ def test_every_stage_is_found_once():
     stages = bench.find_stages()
     assert {"csv_to_store", "store_open", "evaluate", "train_one"} <= set(stages)
     assert all(name == stage.name for name, stage in stages.items())
+
+
+def test_what_a_cluster_leaves_in_the_environment_is_undone(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with pytest.raises(RuntimeError), cluster.environment(**cluster.KEEP_MEMORY):
+        assert os.environ["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
+        os.environ.update(OMP_NUM_THREADS="1", LEFT="there")
+        raise RuntimeError
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert not {"MALLOC_TRIM_THRESHOLD_", "LEFT"} & set(os.environ)

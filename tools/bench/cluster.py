@@ -6,7 +6,9 @@ import logging
 import os
 import pickle
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from tools.bench.harness import Row, Stage, Task, paired
 WORKERS = (1, 2, 4)
 FITS = 8
 GENES = 6000
+# dask lets workers return memory at once, and each step of training then asks for it again.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 
 
 def grid_dask(task: Task) -> list[Row]:
@@ -63,6 +67,7 @@ def _on_workers(task: Task, fits: list[Fit], workers: int) -> Row:
             run_grid(few, folder, executor=executor, workers=1, progress=False)
 
     with (
+        environment(**KEEP_MEMORY),
         dask.config.set({"distributed.worker.memory.terminate": False}),
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0",
                      silence_logs=logging.ERROR) as cluster,
@@ -75,6 +80,22 @@ def _on_workers(task: Task, fits: list[Fit], workers: int) -> Row:
             lambda: trained(fits[:2]), work=len(fits), plain_work=2, unit="fits/s",
             pairs=min(task.pairs, 3),
         )
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables for a while, and undo whatever else is set meanwhile.
+
+    A local cluster leaves what it sets for its workers in this process, from where every process
+    that another stage starts would have it.
+    """
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _ready() -> None:
