@@ -167,7 +167,7 @@ def ratio_words(row: pd.Series) -> str:
     """The median ratio of the pairs of runs and the lowest and highest; a dash without a ratio."""
     middle = or_dash(row["ratio"], ".1f")
     low, high = (row.get(f"ratio_{end}") for end in ("low", "high"))
-    return middle if low is None or np.isnan(low) else f"{middle} ({low:.1f} to {high:.1f})"
+    return middle if low is None or np.isnan(low) else f"{middle} ({low:.1f}–{high:.1f})"
 
 
 def range_confidence(pairs: int) -> float:

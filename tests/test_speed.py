@@ -90,8 +90,8 @@ def test_a_ratio_has_the_range_of_its_pairs():
               row("train_one", 16.0, 10.0, ratio_low=1.5, ratio_high=1.8)]
     rows = pd.DataFrame([*ranged, row("train_grid", 30.0, 10.0), row("store_open", 9.0)])
     shown = speed.stage_table(rows).set_index("stage")["ratio"]
-    assert shown.tolist() == ["–", "1.6 (1.5 to 1.8)", "3.0", "3.1 (2.9 to 3.2)",
-                              "4.0 (3.5 to 4.5)"]
+    assert shown.tolist() == ["–", "1.6 (1.5–1.8)", "3.0", "3.1 (2.9–3.2)",
+                              "4.0 (3.5–4.5)"]
     judged = speed.verdicts(rows).set_index("stage")
     assert judged["met"].to_dict() == {"train_one": False, "train_grid": True, "probe": True,
                                        "evaluate": True}
@@ -109,7 +109,7 @@ def test_a_ratio_has_the_range_of_its_pairs():
     )
     unranged = speed.verdicts(rows.drop(columns=["ratio_low", "ratio_high"]))
     assert "pair of runs" not in speed_report.verdicts_in_words(unranged)
-    assert speed_report.misses(rows)["ratio"].tolist()[0] == "1.6 (1.5 to 1.8)"
+    assert speed_report.misses(rows)["ratio"].tolist()[0] == "1.6 (1.5–1.8)"
     (axis,) = speed_plots.ratios(judged.reset_index()).axes
     (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
     (reach,) = bars.lines[2]
