@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-from dc2lib.attribution import local
-from dc2lib.attribution.pictures import (
+from dc2book.ground_truth.null_calibration import calibrate, reported
+from dc2book.ground_truth.pictures import (
     Picture,
     gradient_slopes,
     picture_of_attention,
@@ -21,7 +19,7 @@ from dc2lib.attribution.pictures import (
     product_effects,
     rise,
 )
-from dc2lib.attribution.scores import (
+from dc2book.ground_truth.scores import (
     above_chance,
     rank_correlation,
     recovery,
@@ -29,10 +27,12 @@ from dc2lib.attribution.scores import (
     similarity,
     truth_of,
 )
-from dc2lib.attribution.silence import calibrate, reported
+from torch import nn
+
 from dc2lib.datasets import MARKS
 from dc2lib.datasets.simulated import RULES
 from dc2lib.errors import DataError
+from dc2lib.probing import attribution as local
 
 SHAPE = (5, 20)
 

@@ -9,12 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-
-from dc2lib import attribution_plots
-from dc2lib.attribution import grades, measured, words
-from dc2lib.attribution.methods import METHODS, Effort
-from dc2lib.attribution.pictures import Picture
-from dc2lib.attribution.replicates import (
+from dc2book.ground_truth import figures as attribution_plots
+from dc2book.ground_truth import grades, measured
+from dc2book.ground_truth import sentences as words
+from dc2book.ground_truth.methods import METHODS, Effort
+from dc2book.ground_truth.pictures import Picture
+from dc2book.ground_truth.replicates import (
     Plan,
     Replicate,
     linear_scores,
@@ -25,12 +25,13 @@ from dc2lib.attribution.replicates import (
     replicates,
     wider_bins,
 )
-from dc2lib.attribution.scores import recovery, truth_of
+from dc2book.ground_truth.scores import recovery, truth_of
+
 from dc2lib.datasets import MARKS
 from dc2lib.datasets.store import write_cell
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import label
-from dc2lib.scoring import auroc
-from dc2lib.statistics import Interval
 
 EFFORT = Effort(n_genes=40, ig_steps=4, window=20, starts=2, deepchrome_steps=10, steps=5, keep=20)
 PLAN = Plan(

@@ -8,30 +8,32 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from released_files import TABLE
-
-from dc2lib.audit import (
+from dc2book.architectures import Budget
+from dc2book.audit import (
     alignment,
     association,
     effects,
     evidence,
+    figures,
     learning,
     noise,
-    rules,
     scoring_gap,
-    words,
 )
-from dc2lib.audit import plots as figures
-from dc2lib.audit import report as reporting
-from dc2lib.audit.rules import Expression, best_threshold, which_rule
-from dc2lib.comparison import Budget
+from dc2book.audit import (
+    sentences as words,
+)
+from released_files import TABLE
+
+from dc2lib import label_audit as reporting
+from dc2lib import label_audit as rules
 from dc2lib.crosscell import expression_correlation, one_column_off
 from dc2lib.datasets import HistoneDataset, published, read_rpkm, store_of
 from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval
+from dc2lib.label_audit import Expression, best_threshold, which_rule
 from dc2lib.labels import label
-from dc2lib.scoring import auroc
-from dc2lib.statistics import Interval
 
 needs_table = pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not here")
 

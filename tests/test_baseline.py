@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book import linear_baseline as baseline
 from sklearn.linear_model import LogisticRegression
 from test_linear import planted
 
-from dc2lib import baseline
 from dc2lib.labels import label
-from dc2lib.linear import fit_linear, mark_means
-from dc2lib.training import Recipe
+from dc2lib.training.fit import Recipe
+from dc2lib.training.linear import fit_linear, mark_means
 
 
 def test_log_mean_counts_by_hand():

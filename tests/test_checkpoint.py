@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from dc2lib.checkpoint import checkpoint_path, resume, write_checkpoint
 from dc2lib.errors import DataError
+from dc2lib.training.checkpoints import checkpoint_path, resume, write_checkpoint
 
 SETTINGS = {"seed": 0, "rates": [0.5, 0.25], "name": "a"}
 
@@ -75,5 +75,5 @@ def test_a_path_follows_settings_and_code(tmp_path):
 
     assert path() == path()
     assert path().parent == tmp_path / "digits" and path().name.startswith("gan-")
-    others = {path(settings={"seed": 1}), path(module="dc2lib.replacing"), path("digits/judge")}
+    others = {path(settings={"seed": 1}), path(module="dc2lib.files"), path("digits/judge")}
     assert len({path()} | others) == 4

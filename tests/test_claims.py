@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dc2book import claims
+from dc2book.claims import verdicts as rule
+from dc2book.claims.lookup import Found, Lookup, find
+from dc2book.claims.paper import CLAIMS, CONDITIONS
+from dc2book.claims.reference import code_digest, load_reference
 
 import dc2lib
-from dc2lib import claims
-from dc2lib.claims import verdicts as rule
-from dc2lib.claims.lookup import Found, Lookup, find
-from dc2lib.claims.paper import CLAIMS, CONDITIONS
-from dc2lib.claims.reference import code_digest, load_reference
 from dc2lib.errors import DataError
 from tools import readme_table
 from tools import reference as tool
@@ -260,8 +260,9 @@ def library(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("file", "decides"),
-    [("models.py", True), ("training.py", True), ("fused_step.py", True), ("scoring.py", True),
-     ("labels/__init__.py", True), ("plots.py", False), ("data_plots.py", False)],
+    [("models/deepchrome.py", True), ("training/fit.py", True), ("fast/fused_step.py", True),
+     ("evaluation/scores.py", True), ("labels.py", True), ("label_audit.py", False),
+     ("probing/optimise.py", False)],
 )
 def test_the_digest_follows_the_decisive_modules(library, file, decides):
     before, text = code_digest(library), (library / file).read_text()

@@ -3,18 +3,17 @@
 import re
 
 import pytest
+from dc2book.ground_truth import replicates
+from dc2book.related_work import cached_arrays as kept_arrays
+from dc2book.related_work import trials
 
-from dc2lib import checkpoint
-from dc2lib import code_digest as digests
-from dc2lib.attribution import replicates
-from dc2lib.code_digest import code_digest, deciding_modules, digest_of
+from dc2lib import cache as digests
+from dc2lib.baselines.systems import ALL
+from dc2lib.cache import code_digest, deciding_modules, digest_of, modules_of
 from dc2lib.datasets.simulated import stored
-from dc2lib.grid import fits
-from dc2lib.imports import modules_of
-from dc2lib.related import kept as kept_arrays
-from dc2lib.related import trials
-from dc2lib.related.systems import ALL
-from dc2lib.training import TUNED
+from dc2lib.training import checkpoints as checkpoint
+from dc2lib.training import grid_fits as fits
+from dc2lib.training.fit import TUNED
 
 PLANTED = {
     "__init__": '__version__ = "1"\n',
@@ -32,17 +31,17 @@ PLANTED = {
     "drawing": "from lib import fitting\n",
 }
 FOUND = ["lib.fitting", "lib.nets.deep", "lib.steps"]
-SHOWS = re.compile(r"plots$|words$|\.record|\.claims|\.story|\.primers|\.audit|^dc2lib$")
+SHOWS = re.compile(r"dc2book\..*(figures|sentences|style|record|claims|front_page|primers)|dc2lib$")
 RESULTS = {
-    "fits": (["dc2lib.grid.training"], ["fused_step", "lockstep", "grid.counts", "scoring"]),
-    "digits": (["dc2lib.digits"], ["networks", "gan.losses", "gan.mnist", "training"]),
-    "gans": (["dc2lib.gan.kept"], ["gan.histone", "gan.training", "gan.losses"]),
+    "fits": (["dc2lib.training.grid_training"], ["fast.fused_step", "evaluation.scores"]),
+    "digits": (["dc2book.mnist.networks"], ["models.digit_gan", "training.fit"]),
+    "gans": (["dc2lib.training.histone_gan"], ["models.gan", "training.gan_losses"]),
     "replicates": (
-        ["dc2lib.attribution.replicates", "dc2lib.datasets.simulated.study"],
-        ["probing.optimise", "gan.training", "gan.kept", "datasets.simulated.marks", "linear"],
+        ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],
+        ["probing.optimise", "training.gan", "training.histone_gan", "datasets.simulated.marks"],
     ),
     "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.rules"]),
-    "pairs": (["dc2lib.related.pairs"], ["related.deepdiff", "related.ernst", "training_set"]),
+    "pairs": (["dc2book.related_work.pairs"], ["baselines.deepdiff", "baselines.ernst", "signals"]),
 }
 
 
@@ -139,8 +138,8 @@ def test_kept_results_know_their_code_and_not_what_shows_them(name):
 def test_systems_know_their_own_code_and_not_each_others(name):
     own = ALL[name].fit.__module__
     counted = deciding_modules([trials.__name__, own], (trials.SYSTEMS,))
-    assert {"dc2lib.related.contract", "dc2lib.training_set", own} <= set(counted)
-    assert ("dc2lib.training" in counted) == (ALL[name].epochs is not None)
+    assert {"dc2lib.baselines.contract", "dc2lib.signals", own} <= set(counted)
+    assert ("dc2lib.training.fit" in counted) == (ALL[name].epochs is not None)
     assert trials.SYSTEMS not in counted
 
 
@@ -153,10 +152,10 @@ def test_modules_are_imported_by_statements_only():
 def keys(home, cell_home):
     one = fits.Fit("linear", TUNED, ("A",), "A", cell_home)
     trial = trials.Trial("karlic", (), "A", cell_home, "numeric")
-    kept_arrays.kept("x", {}, "dc2lib.related.pairs", lambda: {"value": 1}, home)
+    kept_arrays.kept("x", {}, "dc2book.related_work.pairs", lambda: {"value": 1}, home)
     return {
         "fit": fits.fit_key(one),
-        "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.digits", home).name,
+        "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.labels", home).name,
         "replicate": replicates.plan_key(replicates.Plan("null")),
         "trial": trials.trial_key(trial),
         "arrays": sorted(path.name for path in home.glob("x-*.npz")),

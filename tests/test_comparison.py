@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book import architectures as comparison
+from dc2book.architectures import Budget, planned_fits
 from test_linear import planted
 
-from dc2lib import comparison
-from dc2lib.comparison import Budget, planned_fits
 from dc2lib.datasets import write_cell
-from dc2lib.grid import Fit, FitRecord
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import MIN_CELLS
 from dc2lib.labels import label
-from dc2lib.scoring import auroc
-from dc2lib.statistics import MIN_CELLS
-from dc2lib.training import PAPER, TUNED
+from dc2lib.training.fit import PAPER, TUNED
+from dc2lib.training.grid_fits import Fit, FitRecord
 
 
 @pytest.mark.parametrize("recipe", ["paper", "tuned"])

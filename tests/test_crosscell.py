@@ -6,18 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book.cross_cell import figures as crosscell_plots
+from dc2book.cross_cell import worlds
 from scipy.stats import spearmanr
 from test_linear import planted
 
-from dc2lib import crosscell, crosscell_plots
-from dc2lib.crosscell import cost, experiments, pairs, worlds
+from dc2lib import crosscell
+from dc2lib.crosscell import cost, experiments
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, published, read_rpkm, write_cell
 from dc2lib.errors import DataError
-from dc2lib.grid import Fit, run_grid
+from dc2lib.evaluation import pair_statistics as pairs
+from dc2lib.evaluation.scores import positive_score
 from dc2lib.labels import label
-from dc2lib.scoring import positive_score
-from dc2lib.training import PAPER, TUNED, Recipe, predict_logits
+from dc2lib.training.fit import PAPER, TUNED, Recipe, predict_logits
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit
 
 SHARED = Path(__file__).parents[2] / "shared"
 TABLE = SHARED / "data/roadmap/57epigenomes.RPKM.pc.gz"

@@ -2,10 +2,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book import style as plots
+from dc2book.data import figures as data_plots
+from dc2book.data import tables as description
 from matplotlib.figure import Figure
 from test_description import planted
 
-from dc2lib import crosscell, data_plots, description, plots
+from dc2lib import crosscell
 from dc2lib.datasets import SPLITS
 from dc2lib.labels import RULES
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book.data import tables as description
 
-from dc2lib import description
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
+from dc2lib.signals import ORIENTATIONS
 
 
 def planted(n_genes=200, seed=0, **changes):
@@ -76,7 +77,7 @@ def test_sides_show_along_the_gene_only():
         orientation: description.downstream_ratio(
             description.mean_profiles(cell, orientation=orientation, n_resamples=2), "H3K36me3"
         )
-        for orientation in description.ORIENTATIONS
+        for orientation in ORIENTATIONS
     }
     assert ratio["genome"] == pytest.approx(1, abs=0.1)
     assert ratio["gene"] > 2

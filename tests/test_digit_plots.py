@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-
-from dc2lib import digit_plots
+from dc2book.mnist import figures as digit_plots
 
 
 @pytest.fixture(autouse=True)

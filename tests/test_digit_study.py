@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dc2book.mnist import study as digit_study
 from torch import nn
 
-from dc2lib import digit_study
-from dc2lib.gan import MnistDiscriminator, MnistGenerator
+from dc2lib.evaluation.realism import Judge
+from dc2lib.models.digit_gan import MnistDiscriminator, MnistGenerator
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.realism import Judge
 
 
 class LeftOrRight(nn.Module):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from dc2book.mnist import networks as digits
+from dc2book.mnist.networks import DigitRecipe
 
-from dc2lib import digits
-from dc2lib.digits import DigitRecipe
 from dc2lib.errors import DataError
-from dc2lib.gan import GanRecipe
-from dc2lib.gan_quality import two_sample_test
+from dc2lib.evaluation.generated import two_sample_test
+from dc2lib.training.gan_losses import GanRecipe
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
 

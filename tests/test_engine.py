@@ -6,8 +6,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 import pytest
 from killed_jobs import die_always, die_once, one_more
 
-from dc2lib import engine
-from dc2lib.engine import outcomes
+from dc2lib.training import executors as engine
+from dc2lib.training.executors import outcomes
 
 
 class Unsteady(Executor):

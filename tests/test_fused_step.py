@@ -7,9 +7,12 @@ import pytest
 import torch
 from test_training import SHORT, planted, weights
 
-from dc2lib import fused_step, models, training
-from dc2lib.fused_step import FusedNetwork, FusedStep
-from dc2lib.training import PAPER
+from dc2lib.fast import fused_step
+from dc2lib.fast.fused_step import FusedNetwork, FusedStep
+from dc2lib.models import deepchrome as models
+from dc2lib.signals import to_signal
+from dc2lib.training import fit as training
+from dc2lib.training.fit import PAPER
 
 NETWORKS = [name for name in models.MODELS if name != "linear"]
 
@@ -28,7 +31,7 @@ def batch(n=32, seed=0, bins=100, marks=5):
 
 def autograd_gradients(model, counts, labels, transform):
     loss = torch.nn.functional.cross_entropy(
-        model(training.signal_tensor(counts, transform)), torch.from_numpy(labels)
+        model(to_signal(counts, transform)), torch.from_numpy(labels)
     )
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     return loss.item(), dict(zip(dict(model.named_parameters()), gradients, strict=True))

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from dc2lib import gan
 from dc2lib.errors import DataError
-from dc2lib.gan import GanRecipe, losses, train_gan
+from dc2lib.models.digit_gan import build_mnist_gan
+from dc2lib.training import gan_losses as losses
+from dc2lib.training.gan import generate, train_gan
+from dc2lib.training.gan_losses import GanRecipe, discriminator_loss, generator_loss
 
 SHORT = GanRecipe(steps=12, round_steps=5, batch_size=16)
 
@@ -72,7 +74,7 @@ def test_every_loss_learns_a_planted_distribution(loss, regulariser, strength):
         loss, regulariser, strength, steps=900, batch_size=64, learning_rate=5e-3,
         discriminator_learning_rate=5e-3, round_steps=300,
     )
-    made = gan.generate(train(recipe).generator, 2000)
+    made = generate(train(recipe).generator, 2000)
     np.testing.assert_allclose(made.mean(0), [3, -1], atol=0.25)
     assert 0.1 < made[:, 0].std() < 1.0
     assert made[:, 1].std() < made[:, 0].std()
@@ -87,11 +89,11 @@ def test_same_seed_same_networks():
 
 def test_same_seed_same_samples():
     fitted = train().generator
-    np.testing.assert_array_equal(gan.generate(fitted, 10), gan.generate(fitted, 10))
+    np.testing.assert_array_equal(generate(fitted, 10), generate(fitted, 10))
     np.testing.assert_array_equal(
-        gan.generate(fitted, 10), gan.generate(fitted, 10, batch_size=10)
+        generate(fitted, 10), generate(fitted, 10, batch_size=10)
     )
-    assert not np.array_equal(gan.generate(fitted, 10), gan.generate(fitted, 10, seed=1))
+    assert not np.array_equal(generate(fitted, 10), generate(fitted, 10, seed=1))
 
 
 def test_the_global_random_state_is_left_alone():
@@ -161,12 +163,12 @@ def test_losses_by_hand():
         "relativistic": np.mean(log1pexp(np.array([-2.5, 1.0]))),
     }
     for loss, value in expected.items():
-        assert gan.discriminator_loss(loss, real, made).item() == pytest.approx(value, rel=1e-6)
-    assert gan.generator_loss("hinge", None, made).item() == pytest.approx(-0.25)
-    assert gan.generator_loss("nonsaturating", None, made).item() == pytest.approx(
+        assert discriminator_loss(loss, real, made).item() == pytest.approx(value, rel=1e-6)
+    assert generator_loss("hinge", None, made).item() == pytest.approx(-0.25)
+    assert generator_loss("nonsaturating", None, made).item() == pytest.approx(
         np.mean(log1pexp(-made.numpy()))
     )
-    assert gan.generator_loss("relativistic", real, made).item() == pytest.approx(
+    assert generator_loss("relativistic", real, made).item() == pytest.approx(
         np.mean(log1pexp(np.array([2.5, -1.0])))
     )
 
@@ -210,7 +212,7 @@ def test_what_cannot_be_trained_is_named():
 
 
 def test_mnist_networks_have_matching_shapes():
-    generator, discriminator = gan.build_mnist_gan(0, width=4)
+    generator, discriminator = build_mnist_gan(0, width=4)
     images = generator(torch.zeros(3, generator.n_latent))
     assert images.shape == (3, 1, 28, 28)
     assert discriminator(images).shape == (3,)

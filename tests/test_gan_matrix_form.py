@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from dc2lib.gan import build_histone_gan
-from dc2lib.gan.matrix_form import matrix_form
-from dc2lib.models import build
+from dc2lib.fast.generator import matrix_form
+from dc2lib.models.deepchrome import build
+from dc2lib.models.gan import build_histone_gan
 
 
 @pytest.mark.parametrize(("n_marks", "n_bins", "width"), [(5, 100, 16), (2, 12, 3)])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dc2lib import gan_quality
 from dc2lib.errors import DataError
+from dc2lib.evaluation import generated as gan_quality
 
 
 def normal(n, mean=0.0, scale=1.0, dim=3, seed=0):

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from test_linear import planted
 
-import dc2lib.grid.fits
-import dc2lib.grid.run
-from dc2lib import grid
+import dc2lib.training.grid
+import dc2lib.training.grid_fits
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.errors import DataError
-from dc2lib.grid import Fit, GridError, run_grid
+from dc2lib.fast.lockstep import Lockstep
 from dc2lib.labels import label
-from dc2lib.lockstep import Lockstep
-from dc2lib.models import build
-from dc2lib.training import Recipe, fit, predict_logits
+from dc2lib.models.deepchrome import build
+from dc2lib.signals import oriented_counts
+from dc2lib.training.fit import Recipe, fit, predict_logits
+from dc2lib.training.grid import GridError, run_grid, trainings
+from dc2lib.training.grid_fits import Fit, fit_key
+from dc2lib.training.grid_training import training_genes
 
 RECIPE = Recipe(transform="log1p", optimizer="adam", learning_rate=0.1, epochs=2, patience=2)
 
@@ -40,7 +42,7 @@ def fits(home, **changes):
 
 def test_a_second_run_trains_nothing(home, tmp_path, monkeypatch):
     first = run_grid(fits(home), tmp_path / "fits", progress=False)
-    monkeypatch.setattr(dc2lib.grid.run, "train_together", None)
+    monkeypatch.setattr(dc2lib.training.grid, "train_together", None)
     again = run_grid(fits(home), tmp_path / "fits", progress=False)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.test_logits, other.test_logits)
@@ -62,15 +64,15 @@ def test_a_second_run_trains_nothing(home, tmp_path, monkeypatch):
 )
 def test_every_parameter_counts(home, change):
     base = fits(home)[0]
-    assert grid.fit_key(base) != grid.fit_key(replace(base, **change))
+    assert fit_key(base) != fit_key(replace(base, **change))
 
 
 def test_changed_counts_or_labels_retrain(home, tmp_path):
     base, cell = fits(home)[0], open_cell("A", home)
-    before = grid.fit_key(base)
-    assert grid.fit_key(base) == before
+    before = fit_key(base)
+    assert fit_key(base) == before
     write_cell(replace(cell, counts=cell.counts + np.uint16(1)), home)
-    assert grid.fit_key(base) != before
+    assert fit_key(base) != before
 
 
 def test_any_engine_gives_the_same_result(home, tmp_path):
@@ -99,10 +101,10 @@ def test_a_record_holds_the_model_that_made_its_logits(home, tmp_path):
 
 def test_gene_orientation_turns_minus_strand_genes_only(home):
     cell = open_cell("A", home)
-    turned = grid.signals(cell, "gene")
+    turned = oriented_counts(cell, "gene")
     np.testing.assert_array_equal(turned[0], cell.counts[0])
     np.testing.assert_array_equal(turned[1], cell.counts[1, ::-1])
-    assert grid.signals(cell, "genome") is cell.counts
+    assert oriented_counts(cell, "genome") is cell.counts
 
 
 def test_one_failed_fit_does_not_stop_the_others(home, tmp_path):
@@ -124,7 +126,7 @@ def test_fits_that_share_their_training_equal_fits_alone(home, tmp_path):
     recipe = replace(RECIPE, epochs=6, patience=1, learning_rate=1e-3)
     base = Fit("deepchrome_average", recipe, ("B", "A"), "A", home, orientation="gene", seed=3)
     shared = [base, replace(base, test_cell="B")]
-    assert grid.trainings(shared) == [shared]
+    assert trainings(shared) == [shared]
     records = run_grid(shared, tmp_path, progress=False)
     train = [open_cell(cell, home).take("train") for cell in base.train_cells]
     counts = np.concatenate([part.gene_oriented() for part in train])
@@ -168,7 +170,7 @@ def test_a_model_that_diverges_in_lockstep_does_not_stop_the_others(home, tmp_pa
         run_grid([good, bad], tmp_path, lockstep=2, progress=False)
     assert list(failure.value.failures) == [bad]
     assert "lower the learning rate" in str(failure.value)
-    monkeypatch.setattr(dc2lib.grid.run, "train_together", None)
+    monkeypatch.setattr(dc2lib.training.grid, "train_together", None)
     assert run_grid([good], tmp_path, progress=False)[0].fit == good
 
 
@@ -186,7 +188,7 @@ def test_a_bad_test_cell_does_not_stop_those_that_share_its_training(home, tmp_p
 def test_a_worker_that_sees_other_data_trains_nothing(home, tmp_path):
     one = fits(home)[0]
     path = tmp_path / f"{'0' * 32}.npz"
-    errors = dc2lib.grid.training.train_together([one], [path])
+    errors = dc2lib.training.grid_training.train_together([one], [path])
     assert isinstance(errors[0], DataError) and "other data" in str(errors[0])
     assert not path.exists()
 
@@ -194,9 +196,9 @@ def test_a_worker_that_sees_other_data_trains_nothing(home, tmp_path):
 @pytest.mark.parametrize("orientation", ["genome", "gene"])
 def test_pooled_counts_are_the_counts_one_after_the_other(home, orientation):
     one = Fit("linear", RECIPE, ("B", "A"), "A", home, orientation=orientation)
-    pooled, labels = grid.training_genes(one)
+    pooled, labels = training_genes(one)
     train = [open_cell(cell, home).take("train") for cell in ("B", "A")]
-    whole = np.concatenate([grid.signals(part, orientation) for part in train])
+    whole = np.concatenate([oriented_counts(part, orientation) for part in train])
     assert pooled.shape == whole.shape and len(pooled) == len(whole)
     np.testing.assert_array_equal(pooled[:], whole)
     np.testing.assert_array_equal(pooled[90:130], whole[90:130])
@@ -211,12 +213,12 @@ def test_pooled_cells_need_the_same_marks(home):
     cell = open_cell("A", home)
     write_cell(replace(cell, cell="D", counts=cell.counts[..., :3], marks=cell.marks[:3]), home)
     with pytest.raises(DataError, match="cannot be pooled"):
-        grid.training_genes(Fit("linear", RECIPE, ("A", "D"), "A", home))
+        training_genes(Fit("linear", RECIPE, ("A", "D"), "A", home))
 
 
 def test_each_gene_once_takes_every_gene_from_one_cell(home):
     one = Fit("linear", RECIPE, ("A", "B"), "A", home, each_gene_once=True)
-    pooled, _ = grid.training_genes(one)
+    pooled, _ = training_genes(one)
     train = [open_cell(cell, home).take("train").counts for cell in ("A", "B")]
     assert len(pooled) == len(train[0])
     from_a = pooled[:50]

@@ -7,20 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dc2book.gan_probe import figures as gan_plots
+from dc2book.gan_probe import study as histone_probe
 
-from dc2lib import gan_plots, histone_probe
 from dc2lib.errors import DataError
-from dc2lib.gan import GanRecipe, generate, train_gan
-from dc2lib.gan.histone import (
+from dc2lib.models.deepchrome import TemporalMeanLinear
+from dc2lib.models.gan import (
     HistoneGenerator,
     build_histone_gan,
     counts_to_signals,
     signals_to_counts,
     whole_counts,
 )
-from dc2lib.gan.kept import kept_histone_gan
-from dc2lib.models import TemporalMeanLinear
 from dc2lib.probing import monte_carlo_probe
+from dc2lib.training.gan import generate, train_gan
+from dc2lib.training.gan_losses import GanRecipe
+from dc2lib.training.histone_gan import kept_histone_gan
 
 MARKS = ("H3K27me3", "H3K4me3")
 RECIPE = GanRecipe(regularise_every=4, steps=6, round_steps=3, batch_size=16)

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dc2lib import linear, models, training
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
+from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.labels import label
-from dc2lib.scoring import auroc, positive_score
+from dc2lib.models import deepchrome as models
+from dc2lib.training import fit as training
+from dc2lib.training import linear
 
 RECIPE = training.Recipe(learning_rate=0.05, epochs=4, patience=4)
 

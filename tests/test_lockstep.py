@@ -7,8 +7,9 @@ import pytest
 import torch
 from test_training import SHORT, planted
 
-from dc2lib import models, training
-from dc2lib.lockstep import fit_many
+from dc2lib.fast.lockstep import fit_many
+from dc2lib.models import deepchrome as models
+from dc2lib.training import fit as training
 
 SEEDS = (3, 4, 5)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dc2lib.machine_code import compiled
+from dc2lib.fast.machine_code import compiled
 
 READ = """
 from dc2lib.datasets.released_rows import read_rows

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from dc2lib import matrix_form as matrices
-from dc2lib.matrix_form import matrix_form, matrix_forms
-from dc2lib.models import DeepChrome, build
+from dc2lib.fast import matrix_form as matrices
+from dc2lib.fast.matrix_form import matrix_form, matrix_forms
+from dc2lib.models.deepchrome import DeepChrome, build
 
 
 def signals(n=7, n_marks=5, n_bins=100, seed=0):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dc2lib import models
+from dc2lib.models import deepchrome as models
 
 
 def forward_by_hand(model: models.DeepChrome, signal: np.ndarray, stride: int) -> np.ndarray:

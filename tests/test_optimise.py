@@ -7,8 +7,8 @@ from torch import nn
 
 from dc2lib import probing
 from dc2lib.errors import DataError
-from dc2lib.gan import generate
 from dc2lib.probing import optimise_input
+from dc2lib.training.gan import generate
 
 RATE, STEPS = 0.05, 40
 

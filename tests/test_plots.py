@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book import model_figures as model_plots
+from dc2book import style as plots
 from matplotlib.colors import to_rgb
 
-from dc2lib import model_plots, plots
 from dc2lib.datasets import MARKS
 
 

@@ -1,11 +1,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from dc2book import primer_figures as primer_plots
+from dc2book import primers
 
-from dc2lib import primer_plots, primers
 from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
-from dc2lib.scoring import auroc
+from dc2lib.evaluation.scores import auroc
 
 
 def test_thinning_keeps_the_share_of_the_reads_and_never_adds_one():

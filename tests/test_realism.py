@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from dc2lib import realism
 from dc2lib.errors import DataError
+from dc2lib.evaluation import realism
 
 
 def test_classifier_judge_is_the_softmax_of_the_target():

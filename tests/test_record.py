@@ -12,10 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-
-from dc2lib.errors import DataError
-from dc2lib.record import (
+from dc2book.record import (
     data_folder,
     drawn_data,
     provenance,
@@ -25,10 +22,15 @@ from dc2lib.record import (
     run_context,
     show_figure,
     show_table,
-    shows,
     versions,
 )
-from dc2lib.record.images import lighter_png
+from dc2book.record import (
+    display as shows,
+)
+from dc2book.record.images import lighter_png
+from PIL import Image
+
+from dc2lib.errors import DataError
 
 CONTEXT = {
     "chapter": "data",

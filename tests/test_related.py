@@ -7,37 +7,36 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn import metrics
-
-from dc2lib import scoring
-from dc2lib.datasets import HistoneDataset, write_cell
-from dc2lib.errors import DataError
-from dc2lib.models import TemporalMeanLinear, count_parameters
-from dc2lib.related import (
-    attentive_chrome,
+from dc2book.related_work import (
     breadth,
-    costa,
-    deepdiff,
-    dong,
-    ernst,
-    ho,
-    judged,
-    karlic,
-    kept,
     pairs,
     questions,
     ranking,
     report,
-    splits,
     study,
     trials,
-    words,
 )
-from dc2lib.related.attentive_chrome import AttentiveChrome, JointLSTM
-from dc2lib.related.contract import Genes, genes_of, to_probability
-from dc2lib.related.systems import ALL, SYSTEMS
-from dc2lib.scoring import auroc
-from dc2lib.statistics import Interval
+from dc2book.related_work import (
+    cached_arrays as kept,
+)
+from dc2book.related_work import (
+    scores as judged,
+)
+from dc2book.related_work import (
+    sentences as words,
+)
+from sklearn import metrics
+
+from dc2lib.baselines import attentive_chrome, costa, deepdiff, dong, ernst, ho, karlic, splits
+from dc2lib.baselines.attentive_chrome import AttentiveChrome, JointLSTM
+from dc2lib.baselines.contract import Genes, genes_of, to_probability
+from dc2lib.baselines.systems import ALL, SYSTEMS
+from dc2lib.datasets import HistoneDataset, write_cell
+from dc2lib.errors import DataError
+from dc2lib.evaluation import scores as scoring
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval
+from dc2lib.models.deepchrome import TemporalMeanLinear, count_parameters
 
 N_BINS = 24
 
@@ -455,7 +454,8 @@ def test_a_study_fits_every_system_everywhere(small_study):
 
 def test_a_second_study_reads(small_study, monkeypatch):
     monkeypatch.setattr(study, "fit_trial", lambda *_: pytest.fail("fitted again"))
-    monkeypatch.setattr("dc2lib.grid.run.train_together", lambda *_: pytest.fail("trained again"))
+    again = "dc2lib.training.grid.train_together"
+    monkeypatch.setattr(again, lambda *_: pytest.fail("trained again"))
     for one, other in zip(small_study.run(), small_study.records, strict=True):
         assert one.trial == other.trial and one.seconds == other.seconds
         np.testing.assert_array_equal(one.test_score, other.test_score)

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book.related_work import agreement
+from dc2book.related_work import sentences as words
 
-from dc2lib.related import agreement, words
-from dc2lib.related.ernst import correlation_of, moments_by_gene
-from dc2lib.scoring import auroc
-from dc2lib.statistics import Interval
+from dc2lib.baselines.ernst import correlation_of, moments_by_gene
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval
 
 ANSWER = np.array([[0.0, 1.0], [2.0, 4.0]])
 TRUTH = np.array([[1.0, 2.0], [2.0, 1.0]])

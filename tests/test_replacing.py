@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 
 
 def names(folder) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dc2lib import scoring
+from dc2lib.evaluation import scores as scoring
 
 LABELS = np.array([0, 1, 0, 1, 1])
 SCORES = np.array([0.1, 0.4, 0.4, 0.8, 0.2])

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dc2lib.errors import DataError
-from dc2lib.gan import build_histone_gan
-from dc2lib.models import build
+from dc2lib.models.deepchrome import build
+from dc2lib.models.gan import build_histone_gan
 from dc2lib.probing import monte_carlo_probe
 from dc2lib.probing.screening import MarginError, Screening
 

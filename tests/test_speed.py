@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book.benchmarks import figures as speed_plots
+from dc2book.benchmarks import measurements as speed
+from dc2book.benchmarks import report as speed_report
 
-from dc2lib import speed, speed_plots, speed_report
 from dc2lib.errors import DataError
 
 ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,

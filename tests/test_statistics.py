@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dc2lib import scoring, statistics
-from dc2lib.statistics import Interval
+from dc2lib.evaluation import scores as scoring
+from dc2lib.evaluation import statistics
+from dc2lib.evaluation.statistics import Interval
 
 TRUE_AUROC = stats.norm.cdf(1 / np.sqrt(2))
 

@@ -1,9 +1,8 @@
 """The front page shows steps in order and claims that the ledger has."""
 
 import pandas as pd
-
-from dc2lib import story
-from dc2lib.claims import CLAIMS
+from dc2book import front_page as story
+from dc2book.claims import CLAIMS
 
 COLUMNS = ["key", "value", "low", "high", "n", "chapter", "model", "recipe", "orientation",
            "labels", "scoring", "reference"]

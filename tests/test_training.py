@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from dc2lib import models, training
 from dc2lib.errors import DataError
-from dc2lib.training import PAPER, Recipe
+from dc2lib.models import deepchrome as models
+from dc2lib.signals import to_signal
+from dc2lib.training import fit as training
+from dc2lib.training.fit import PAPER, Recipe
 
 SHORT = Recipe(transform="log1p", optimizer="adam", epochs=3, patience=3)
 
@@ -139,7 +141,7 @@ def test_every_gene_is_visited_once_an_epoch():
 def test_predictions_are_the_networks_without_dropout(name):
     model, (counts, _) = models.build(name, seed=2), planted(n=30)
     logits = training.predict_logits(model, counts, transform="log1p", device="cpu")
-    expected = model.eval()(training.signal_tensor(counts, "log1p")).detach()
+    expected = model.eval()(to_signal(counts, "log1p")).detach()
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -153,7 +155,7 @@ def test_predictions_do_not_depend_on_the_batch_size():
 
 def test_log1p_signal_by_hand():
     counts = np.arange(6, dtype=np.uint16).reshape(1, 3, 2)
-    signal = training.signal_tensor(counts, "log1p").numpy()
+    signal = to_signal(counts, "log1p").numpy()
     np.testing.assert_allclose(signal, np.log([[[1, 3, 5], [2, 4, 6]]]), rtol=1e-6)
 
 

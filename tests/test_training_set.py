@@ -2,7 +2,7 @@
 
 from test_linear import planted
 
-from dc2lib.training_set import training_genes
+from dc2lib.signals import training_genes
 
 
 def test_training_genes_are_drawn_by_the_seed():

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from dc2book.record.rows import ROW_KEYS
 
-from dc2lib.record.rows import ROW_KEYS
 from tools.errors import BuildError
 
 FILES = ("results.json", "results.jsonl")

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dc2lib.imports import imports_of, modules_of, package_data
+from dc2lib.cache import imports_of, modules_of, package_data
 from tools.chapters import Chapter, digest
 
 FORMAT = 1
-LIBRARY = "dc2lib"
+PACKAGES = ("dc2lib", "book/dc2book")
 PAGES_ONLY = ("axe-core-python", "pypdf")
 
 
@@ -61,8 +61,9 @@ def execution_lock(lock: str) -> str:
 
 
 def library_files(code: Iterable[str], root: Path) -> list[Path]:
-    """Return the library's files that code cells import, directly or not, with package data."""
-    modules = modules_of(root / LIBRARY)
+    """Return the files of dc2lib and dc2book that code cells import, directly or not, with data."""
+    folders = [root / name for name in PACKAGES if (root / name).is_dir()]
+    modules = {name: file for folder in folders for name, file in modules_of(folder).items()}
     queue = [name for cell in code for name in _imported(_python(cell), "", modules)]
     seen: set[str] = set()
     while queue:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-INGREDIENTS = ("requirements.lock",)
+INGREDIENTS = ("requirements.lock", "pyproject.toml")
 OLDEST = (3, 11)
 
 

@@ -28,7 +28,7 @@ import yaml
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NullObject
 
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 from tools.browser import BROWSERS, Tab, find_browser, open_tab
 from tools.chapters import page_names
 from tools.errors import BuildError

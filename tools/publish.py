@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import nbformat
+from dc2book.record.images import lighter_base64
 
-from dc2lib.record.images import lighter_base64
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.

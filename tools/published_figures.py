@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dc2lib.audit.rules import CANDIDATES, Expression
 from dc2lib.datasets.histone import SPLITS
 from dc2lib.datasets.published import gene_order, toy_labels
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
-from dc2lib.scoring import auroc
+from dc2lib.evaluation.scores import auroc
+from dc2lib.label_audit import CANDIDATES, Expression
 
 FOLDER = Path(__file__).parents[1] / "dc2lib" / "datasets" / "published"
 FIRST_ROWS = 6601

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from dc2book import claims
+from dc2book.claims.reference import FOLDER
 
-from dc2lib import claims
-from dc2lib.claims.reference import FOLDER
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]

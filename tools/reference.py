@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dc2lib.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
-from dc2lib.replacing import replacing
+from dc2book.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
+
+from dc2lib.files import replacing
 from tools import build, readme_table
 from tools.build import Plan, Request
 from tools.errors import BuildError
@@ -60,9 +61,10 @@ def write_reference(
 
 def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, Any]:
     """What produced the run: cells, date, version, commit, and each chapter's hash and duration."""
+    from dc2book.record import versions
+
     import dc2lib
     from dc2lib.datasets import list_cells
-    from dc2lib.record import versions
 
     chapters = {}
     for plan in plans:

@@ -28,12 +28,13 @@ from dc2lib.datasets import list_cells, open_cell, read_csv_folder, write_cell
 from dc2lib.datasets.simulated import simulate, write_released_csv, write_rpkm_table
 from dc2lib.datasets.simulated.design import checked_design
 from dc2lib.datasets.simulated.study import draw_genes, simulate_cell
-from dc2lib.grid import Fit, run_grid
+from dc2lib.evaluation.scores import auroc, positive_score
+from dc2lib.files import replacing
 from dc2lib.labels import label
-from dc2lib.linear import fit_linear
-from dc2lib.replacing import replacing
-from dc2lib.scoring import auroc, positive_score
-from dc2lib.training import PAPER, TUNED
+from dc2lib.training.fit import PAPER, TUNED
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit
+from dc2lib.training.linear import fit_linear
 from tools.bench.__main__ import machine
 from tools.bench.evaluation import untrained
 

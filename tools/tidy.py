@@ -28,8 +28,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from dc2lib.datasets import data_home
-from dc2lib.grid.fits import Fit, fit_key
-from dc2lib.training import Recipe
+from dc2lib.training.fit import Recipe
+from dc2lib.training.grid_fits import Fit, fit_key
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("fits", "transfer", "related", "replicates", "histone_gans", "digits", "simulated")

@@ -18,12 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dc2book.record.display import SOURCE_NAMES
+from dc2book.record.images import lighter_png
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-from dc2lib.record.images import lighter_png
-from dc2lib.record.shows import SOURCE_NAMES
 
 WORDS_PER_MINUTE = 200
 SENTENCE = 50

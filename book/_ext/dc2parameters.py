@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dc2book.record.display import SOURCE_NAMES
 from dc2pages import in_words
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-from dc2lib.record.shows import SOURCE_NAMES
 
 FILE = "parameters.json"
 

@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from dc2book.claims.compared import beside
+from dc2book.claims.reference import Reference, load_reference
+from dc2book.claims.tables import evidence_table, markdown
+from dc2book.claims.verdicts import ledger
+from dc2book.record.display import SOURCE_NAMES
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-from dc2lib.claims.beside import beside
-from dc2lib.claims.reference import Reference, load_reference
-from dc2lib.claims.tables import evidence_table, markdown
-from dc2lib.claims.verdicts import ledger
-from dc2lib.record.shows import SOURCE_NAMES
 
 NO_REFERENCE = "*No reference run has been made yet.*"
 

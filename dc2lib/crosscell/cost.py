@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dc2lib.datasets import open_cell
-from dc2lib.grid import Fit, training_genes, trainings
-from dc2lib.models import build
-from dc2lib.training import fit, predict_logits
+from dc2lib.models.deepchrome import build
+from dc2lib.training.fit import fit, predict_logits
+from dc2lib.training.grid import trainings
+from dc2lib.training.grid_fits import Fit
+from dc2lib.training.grid_training import training_genes
 
 SECONDS_AN_HOUR = 3600
 REPEATS = 4

@@ -10,14 +10,14 @@ import pandas as pd
 from scipy import stats
 
 from dc2lib.crosscell.cost import training_size
-from dc2lib.crosscell.pairs import pearson
 from dc2lib.crosscell.sets import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.errors import DataError
-from dc2lib.grid import Fit, FitRecord
+from dc2lib.evaluation.pair_statistics import pearson
+from dc2lib.evaluation.scores import positive_score
+from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, holm
 from dc2lib.labels import label
-from dc2lib.scoring import positive_score
-from dc2lib.statistics import Interval, bootstrap_mean_auroc, holm
+from dc2lib.training.grid_fits import Fit, FitRecord
 
 BASELINE = "deepchrome"
 

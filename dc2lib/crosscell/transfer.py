@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dc2lib.code_digest import code_digest
+from dc2lib.cache import code_digest
 from dc2lib.datasets import data_home, open_cell
-from dc2lib.engine import outcomes
-from dc2lib.grid import FitRecord
-from dc2lib.grid.counts import PooledCounts, part_of, rows_of
+from dc2lib.evaluation.scores import auroc, positive_score
+from dc2lib.fast.matrix_form import matrix_forms
+from dc2lib.files import replacing
 from dc2lib.labels import label
-from dc2lib.matrix_form import matrix_forms
-from dc2lib.replacing import replacing
-from dc2lib.scoring import auroc, positive_score
-from dc2lib.training import default_device, signal_tensor
+from dc2lib.signals import to_signal
+from dc2lib.training.executors import outcomes
+from dc2lib.training.fit import default_device
+from dc2lib.training.grid_fits import FitRecord
+from dc2lib.training.pooled_counts import PooledCounts, part_of, rows_of
 
 BATCH = 4096
 
@@ -51,7 +52,7 @@ def transfer(
     scoring
         Score rule.
     executor, workers
-        As for `dc2lib.grid.run_grid`.
+        As for `dc2lib.training.grid.run_grid`.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
     """Write the logits ``(model, gene, 2)`` of all models on one cell type's test genes.
 
     Each batch is read and transformed once for all models.  On a CPU the networks run as matrix
-    products (`dc2lib.matrix_form`), whose logits are those of the modules up to rounding.
+    products (`dc2lib.fast.matrix_form`), whose logits are those of the modules up to rounding.
     """
     if path.exists():
         return
@@ -102,7 +103,7 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
     logits = np.empty((len(models), len(counts), 2), np.float32)
     with torch.inference_mode():
         for start in range(0, len(counts), BATCH):
-            signal = signal_tensor(counts[start : start + BATCH], fit.recipe.transform, device)
+            signal = to_signal(counts[start : start + BATCH], fit.recipe.transform, device)
             for number, found in enumerate(every(signal)):
                 logits[number, start : start + BATCH] = found.cpu().numpy()
     counts.release()

@@ -8,8 +8,9 @@ from pathlib import Path
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.datasets.released import read_csv_folder
 from dc2lib.datasets.rpkm import check_cell, read_rpkm
-from dc2lib.datasets.store import data_home, list_cells, open_cell, write_cell
+from dc2lib.datasets.store import list_cells, open_cell, write_cell
 from dc2lib.errors import DataError
+from dc2lib.files import data_home
 
 __all__ = [
     "MARKS",

@@ -21,9 +21,9 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from dc2lib.datasets.store import data_home, explain_full_disk, full_disk
+from dc2lib.datasets.store import explain_full_disk, full_disk
 from dc2lib.errors import DataError
-from dc2lib.replacing import replacing
+from dc2lib.files import data_home, replacing
 
 NOTES = "digests.json"
 ATTEMPTS = 5

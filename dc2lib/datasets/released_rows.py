@@ -15,7 +15,7 @@ from mmap import mmap
 import numpy as np
 
 from dc2lib.datasets.histone import COUNT_LIMIT, N_BINS
-from dc2lib.machine_code import compiled
+from dc2lib.fast.machine_code import compiled
 
 NEWLINE, COMMA = b"\n"[0], b","[0]
 ZERO = np.int64(b"0"[0])

@@ -20,24 +20,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 import dc2lib
 from dc2lib.datasets.histone import PER_GENE, HistoneDataset, check_cell_name
 from dc2lib.datasets.rpkm import suggestion
 from dc2lib.errors import DataError
+from dc2lib.files import data_home
 
 FORMAT_VERSION = 1
 META = "meta.json"
 FILL = "Fill the store with `make data` or `python -m dc2lib.datasets`."
 
 _verified: set[tuple[str, int, int]] = set()
-
-
-def data_home() -> Path:
-    """Folder of all data: ``$DC2LIB_DATA``, or ``dc2lib`` in the user's cache folder."""
-    given = os.environ.get("DC2LIB_DATA")
-    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
 
 
 def list_cells(home: str | Path | None = None) -> list[str]:

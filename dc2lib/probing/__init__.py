@@ -5,8 +5,6 @@
 best.  Both take any PyTorch module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.11923).
 """
 
-from dc2lib.probing.found import HISTOGRAM_EDGES, Probe
-from dc2lib.probing.kept import Kept, log_odds, log_odds_of
 from dc2lib.probing.monte_carlo import latents, monte_carlo_probe
 from dc2lib.probing.optimise import (
     DEEPCHROME_L2,
@@ -22,6 +20,8 @@ from dc2lib.probing.optimise import (
     score_term,
     uniform_start,
 )
+from dc2lib.probing.result import HISTOGRAM_EDGES, Probe
+from dc2lib.probing.top_samples import Kept, log_odds, log_odds_of
 
 __all__ = [
     "DEEPCHROME_L2",

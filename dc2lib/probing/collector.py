@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dc2lib.probing.found import HISTOGRAM_EDGES, Probe
-from dc2lib.probing.kept import Kept, log_odds_of, nothing_kept
+from dc2lib.probing.result import HISTOGRAM_EDGES, Probe
+from dc2lib.probing.top_samples import Kept, log_odds_of, nothing_kept
 
 Bars = list[float]
 

@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dc2lib.checkpoint import resume, write_checkpoint
 from dc2lib.errors import DataError
-from dc2lib.gan.matrix_form import matrix_form
-from dc2lib.networks import Network, evaluating, weights_digest
+from dc2lib.fast.generator import matrix_form
+from dc2lib.models.networks import Network, evaluating, weights_digest
 from dc2lib.probing.collector import Bars, Collector
-from dc2lib.probing.found import Probe, from_tensors, to_tensors
-from dc2lib.probing.kept import log_odds, log_odds_of
+from dc2lib.probing.result import Probe, from_tensors, to_tensors
 from dc2lib.probing.screening import Classify, MarginError, Screening
-from dc2lib.training import default_device
+from dc2lib.probing.top_samples import log_odds, log_odds_of
+from dc2lib.training.checkpoints import resume, write_checkpoint
+from dc2lib.training.fit import default_device
 
 BLOCK = 4096
 
@@ -84,7 +84,7 @@ def monte_carlo_probe(
         Classify in bfloat16 first, and again in float32 whatever comes near a threshold or the
         samples kept so far: what is kept and what is accepted stays the same, the mean
         probability and the histogram are those of bfloat16.  Only for networks that
-        `dc2lib.gan.matrix_form` knows; pays where the CPU has bfloat16 instructions, and is not
+        `dc2lib.fast.generator` knows; pays where the CPU has bfloat16 instructions, and is not
         done on another device.
     device
         Default CUDA if present, else the CPU; with several workers always the CPU.

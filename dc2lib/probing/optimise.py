@@ -18,9 +18,9 @@ from torch.nn.functional import cross_entropy, softplus
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
-from dc2lib.gan.training import generate
-from dc2lib.networks import Network, apply_in_batches, evaluating, frozen
-from dc2lib.training import default_device
+from dc2lib.models.networks import Network, apply_in_batches, evaluating, frozen
+from dc2lib.training.fit import default_device
+from dc2lib.training.gan import generate
 
 OPTIMIZERS = ("gradient_descent", "adam")
 DEEPCHROME_L2 = 0.009

@@ -15,7 +15,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 dc2pages = pytest.importorskip("dc2pages")
-dc2book = pytest.importorskip("dc2book")
+dc2display = pytest.importorskip("dc2display")
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
@@ -110,12 +110,12 @@ def test_weights_count_pages_figures_and_what_is_shared(tmp_path):
 
 def test_versions_are_named_once_where_all_agree():
     rows = [{"chapter": name, "versions": {"numpy": "2.0"}} for name in ("a", "b")]
-    assert dc2book.versions_markdown(rows) == "All recorded their results with numpy 2.0."
+    assert dc2display.versions_markdown(rows) == "All recorded their results with numpy 2.0."
     rows.append({"chapter": "c", "versions": {"numpy": "2.1"}})
-    text = dc2book.versions_markdown(rows)
+    text = dc2display.versions_markdown(rows)
     assert "- numpy 2.0: a, b" in text
     assert "- numpy 2.1: c" in text
-    assert dc2book.versions_markdown([]) == ""
+    assert dc2display.versions_markdown([]) == ""
 
 
 def test_heavy_images_become_lighter_and_keep_their_size(tmp_path):

@@ -95,4 +95,4 @@ def test_what_a_package_exports_is_described_once(modules):
 def test_every_module_of_the_library_can_be_described():
     modules = dc2api.read_modules(ROOT / "dc2lib")
     sections = [dc2api.module_section(name, modules) for name in modules]
-    assert any(".. py:function:: record(key" in section for section in sections)
+    assert any(".. py:function:: label(dataset" in section for section in sections)

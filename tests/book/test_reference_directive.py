@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-
-from dc2lib.claims.beside import beside
-from dc2lib.claims.reference import Reference, code_digest
+from dc2book.claims.compared import beside
+from dc2book.claims.reference import Reference, code_digest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 

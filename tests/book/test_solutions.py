@@ -71,7 +71,7 @@ def test_the_teachers_page_lists_every_exercise():
 
 def test_solutions_are_folded_on_the_page():
     sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    from dc2book import hide_solution
+    from dc2display import hide_solution
 
     metadata = {"tags": ["solution"]}
     hide_solution(metadata)

@@ -35,7 +35,7 @@ words = ""  # some text
 
 """
 CELL = "```{{code-cell}} ipython3\n{code}\n```\n\n"
-RECORDING = "from dc2lib.record import record, provenance\n\nrecord('{key}', seed + rate)"
+RECORDING = "from dc2book.record import record, provenance\n\nrecord('{key}', seed + rate)"
 
 
 def write_chapter(root: Path, name: str, *cells: str, about: str = "") -> Path:

@@ -11,8 +11,9 @@ import torch
 from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
-from dc2lib.grid import Fit
-from dc2lib.training import TUNED, signal_tensor
+from dc2lib.signals import to_signal
+from dc2lib.training.fit import TUNED
+from dc2lib.training.grid_fits import Fit
 from tools.bench import __main__ as bench
 from tools.bench import book, cluster, evaluation, gpu
 from tools.bench.harness import Row, Task, paired
@@ -36,7 +37,7 @@ def test_logits_are_those_of_the_modules(dataset, tmp_path):
     write_cell(dataset, tmp_path)
     records = evaluation.untrained(tmp_path, dataset, 2)
     evaluate_all(records, dataset.cell, tmp_path / "logits.npz")
-    signal = signal_tensor(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
+    signal = to_signal(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
     with np.load(tmp_path / "logits.npz") as arrays, torch.inference_mode():
         for record, found in zip(records, arrays["logits"], strict=True):
             expected = record.load_model()(signal)

@@ -92,7 +92,7 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     write_chapter(
         book,
         "reader",
-        "from dc2lib.record import record, results, provenance",
+        "from dc2book.record import record, results, provenance",
         "record('total', results()['value'].sum())",
         "provenance()",
         about="dc2lib:\n  depends: [first, second]\n",
@@ -133,7 +133,7 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     stamps = {
         name: os.stat(by_name[name].target / "executed.ipynb") for name in ("first", "reader")
     }
-    write_chapter(book, "broken", "from dc2lib.record import provenance\nprovenance()")
+    write_chapter(book, "broken", "from dc2book.record import provenance\nprovenance()")
     again = plans_of(book)
     assert run_plans(again, jobs=1) == ["lost"]
     said = capsys.readouterr().out
@@ -178,7 +178,7 @@ def test_a_stopped_chapter_leaves_nothing(book):
 def test_a_kernel_takes_no_port_that_another_could_have_taken(book):
     cell = """import shutil
 from ipykernel.connect import get_connection_file
-from dc2lib.record import provenance
+from dc2book.record import provenance
 shutil.copy(get_connection_file(), "connection.json")
 provenance()"""
     write_chapter(book, "first", cell)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from dc2lib.datasets.simulated.stored import stored_simulation
-from dc2lib.grid import Fit, fits, run_grid
-from dc2lib.training import PAPER
+from dc2lib.training import grid_fits as fits
+from dc2lib.training.fit import PAPER
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit
 from tools import tidy
 
 OLD, NEW = "0" * 32, "f" * 32

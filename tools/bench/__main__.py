@@ -23,7 +23,7 @@ import torch
 
 import tools.bench
 from dc2lib.datasets.simulated import simulate
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 from tools.bench.harness import Row, Stage, Task
 
 OUTPUT = Path("_build") / "bench.json"

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from dc2lib.datasets import write_cell
-from dc2lib.engine import single_threaded
-from dc2lib.grid import Fit, fit_key, run_grid
-from dc2lib.grid.training import train_together
-from dc2lib.training import TUNED
+from dc2lib.training.executors import single_threaded
+from dc2lib.training.fit import TUNED
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit, fit_key
+from dc2lib.training.grid_training import train_together
 from tools.bench.harness import Row, Stage, Task, paired
 
 WORKERS = (1, 2, 4)
@@ -99,7 +100,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def _ready() -> None:
-    import dc2lib.grid.training  # noqa: F401
+    import dc2lib.training.grid_training  # noqa: F401
 
 
 STAGES = (Stage("grid_dask", grid_dask),)

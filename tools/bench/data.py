@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from dc2lib.datasets import open_cell, read_csv_folder, write_cell
 from dc2lib.datasets.simulated import write_released_csv
+from dc2lib.evaluation.statistics import bootstrap_auroc
 from dc2lib.labels import label
-from dc2lib.statistics import bootstrap_auroc
 from tools.bench.harness import Row, Stage, Task, paired, seconds
 
 FIELDS = ("gene", "bin", "H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3", "label")

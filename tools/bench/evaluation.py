@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import HistoneDataset, open_cell, write_cell
-from dc2lib.grid import Fit, FitRecord
+from dc2lib.fast.matrix_form import MODELS_AT_ONCE, MODELS_BY_SAMPLES_AT_ONCE, SAMPLES_AT_ONCE
 from dc2lib.labels import label
-from dc2lib.matrix_form import MODELS_AT_ONCE, MODELS_BY_SAMPLES_AT_ONCE, SAMPLES_AT_ONCE
-from dc2lib.models import POOL_WIDTH, build
-from dc2lib.training import TUNED
+from dc2lib.models.deepchrome import POOL_WIDTH, build
+from dc2lib.training.fit import TUNED
+from dc2lib.training.grid_fits import Fit, FitRecord
 from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 from tools.bench.training import TextbookNetwork
 
@@ -79,7 +79,7 @@ def evaluate(task: Task) -> Row:
 
 
 def rate_of_products() -> float:
-    """Genes a second of one network's matrix products alone, at the sizes of `dc2lib.matrix_form`.
+    """Genes a second of one network's matrix products alone, at the sizes of the matrix form.
 
     One thread, the filters of several networks side by side.
     """

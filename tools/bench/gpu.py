@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from dc2lib.gan import build_histone_gan
-from dc2lib.grid.run import LOCKSTEP_ON_CUDA
+from dc2lib.fast.lockstep import fit_many
 from dc2lib.labels import label
-from dc2lib.lockstep import fit_many
-from dc2lib.models import build
+from dc2lib.models.deepchrome import build
+from dc2lib.models.gan import build_histone_gan
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.training import PAPER, fit, predict_logits
+from dc2lib.training.fit import PAPER, fit, predict_logits
+from dc2lib.training.grid import LOCKSTEP_ON_CUDA
 from tools.bench.harness import Row, Stage, Task, paired
 
 ABSENT = "not measured: no CUDA device on this machine"

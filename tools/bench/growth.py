@@ -12,11 +12,11 @@ import numpy as np
 from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import HistoneDataset, read_csv_folder, write_cell
 from dc2lib.datasets.simulated import write_released_csv
-from dc2lib.gan import build_histone_gan
 from dc2lib.labels import label
-from dc2lib.models import build
+from dc2lib.models.deepchrome import build
+from dc2lib.models.gan import build_histone_gan
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.training import TUNED, fit
+from dc2lib.training.fit import TUNED, fit
 from tools.bench.evaluation import untrained
 from tools.bench.harness import Row, Stage, Task, seconds
 

@@ -12,17 +12,13 @@ import torch
 from torch import Tensor
 
 from dc2lib.datasets.simulated import simulate
-from dc2lib.gan import (
-    GanRecipe,
-    HistoneGenerator,
-    build_histone_gan,
-    counts_to_signals,
-    train_gan,
-)
 from dc2lib.labels import label
-from dc2lib.models import DeepChrome, build
+from dc2lib.models.deepchrome import DeepChrome, build
+from dc2lib.models.gan import HistoneGenerator, build_histone_gan, counts_to_signals
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.training import TUNED, fit
+from dc2lib.training.fit import TUNED, fit
+from dc2lib.training.gan import train_gan
+from dc2lib.training.gan_losses import GanRecipe
 from tools.bench.harness import Row, Stage, Task, paired, product_rate, seconds
 
 KEEP = 100

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from dc2lib.datasets import SPLITS, HistoneDataset, list_cells, open_cell, write_cell
-from dc2lib.grid import Fit, run_grid
 from dc2lib.labels import label
-from dc2lib.linear import fit_linear, mark_means
-from dc2lib.models import KERNEL_WIDTH, POOL_WIDTH, build
-from dc2lib.training import PAPER, TUNED, Recipe, fit, train_epoch, train_step, validate
-from dc2lib.training import make_optimizer as optimizer_of
+from dc2lib.models.deepchrome import KERNEL_WIDTH, POOL_WIDTH, build
+from dc2lib.training.fit import PAPER, TUNED, Recipe, fit, train_epoch, train_step, validate
+from dc2lib.training.fit import make_optimizer as optimizer_of
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit
+from dc2lib.training.linear import fit_linear, mark_means
 from tools.bench.harness import Row, Stage, Task, faster_threads, paired, product_rate, seconds
 
 MULTIPLY_ADDS_A_SAMPLE = 4.745e6 / 2

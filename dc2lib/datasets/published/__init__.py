@@ -138,7 +138,7 @@ def label_rule_counts() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns cell, rule (see `dc2lib.audit.rules.CANDIDATES`), split, genes, positive; over
+        Columns cell, rule (see `dc2lib.label_audit.CANDIDATES`), split, genes, positive; over
         DeepChrome's genes, each counted once.
 
     Notes

@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.replacing import replacing
+from dc2lib.files import replacing
 
 NO_HEADER = csv.WriteOptions(include_header=False, quoting_style="none")
 

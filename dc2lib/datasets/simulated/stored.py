@@ -8,16 +8,11 @@ import json
 import os
 from pathlib import Path
 
-from dc2lib.code_digest import code_digest
+from dc2lib.cache import code_digest
 from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.datasets.simulated.study import iter_cells, simulate
-from dc2lib.datasets.store import (
-    cells_folder,
-    data_home,
-    list_cells,
-    temporary_folder,
-    write_cell,
-)
+from dc2lib.datasets.store import cells_folder, list_cells, temporary_folder, write_cell
+from dc2lib.files import data_home
 
 
 def stored_simulation(

@@ -1,0 +1,230 @@
+"""The book's own Sphinx extension: figures and tables of chapters, status, and theme repairs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dc2book.record.display import FIGURE_MIME, TABLE_MIME
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.fileutil import copy_asset
+
+MATHJAX = "mathjax/tex-svg.js"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    app.add_directive("chapter-status", ChapterStatus)
+    app.connect("config-inited", repair_theme_options, priority=900)
+    app.connect("source-read", write_shows)
+    app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
+    app.connect("html-page-context", drop_thebe_files, priority=900)
+    app.connect("html-page-context", repair_links, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def repair_theme_options(app: Sphinx, config: Config) -> None:
+    """Serve MathJax from the book, one search bar, and a theme mode the theme knows."""
+    config.mathjax_path = MATHJAX
+    config.html_theme_options["navbar_persistent"] = []
+    config.html_context["default_mode"] = "auto"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy the one MathJax file that the pages load out of sphinx-mathjax-offline."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if error is not None or spec is None or spec.origin is None:
+        return
+    source = Path(spec.origin).parent / "static" / MATHJAX
+    copy_asset(str(source), str(Path(app.outdir) / "_static" / "mathjax"))
+
+
+def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Turn what show_figure and show_table left in a notebook into numbered directives."""
+    chapters = [run["chapter"] for run in _runs(app)]
+    if not str(app.env.doc2path(docname)).endswith(".ipynb"):
+        source[0] = link_chapters(source[0], chapters)
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = link_chapters("".join(cell["source"]), chapters)
+        elif "solution" in cell["metadata"].get("tags", []):
+            hide_solution(cell["metadata"])
+    for output in _display_outputs(notebook):
+        data = output["data"]
+        if FIGURE_MIME in data:
+            output["data"] = {"text/markdown": figure_markdown(docname, data[FIGURE_MIME])}
+        elif TABLE_MIME in data:
+            output["data"] = {"text/markdown": table_markdown(docname, data[TABLE_MIME])}
+        else:
+            output["data"] = {k: v for k, v in data.items() if "vnd.dc2lib" not in k}
+        shown = output["data"].get("text/markdown")
+        if shown is not None:
+            output["data"]["text/markdown"] = link_chapters("".join(shown), chapters)
+    source[0] = json.dumps(notebook)
+
+
+def link_chapters(text: str, chapters: Sequence[str]) -> str:
+    """Point links and glue that name a chapter's Markdown file at its executed notebook."""
+    if not chapters:
+        return text
+    names = "|".join(map(re.escape, chapters))
+    return re.sub(rf"(?<=[(`])({names})\.md(?=[)#]|::)", r"\1.ipynb", text)
+
+
+def hide_solution(metadata: dict[str, Any]) -> None:
+    """Fold a cell tagged ``solution``, with its outputs, until a reader asks for it."""
+    metadata["tags"] = [*metadata["tags"], "hide-cell"]
+    metadata["mystnb"] = {
+        "code_prompt_show": "Show the code and its result",
+        "code_prompt_hide": "Hide the code and its result",
+        **metadata.get("mystnb", {}),
+    }
+
+
+def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
+    """Return the MyST directive of one figure, with links to its files in the legend."""
+    path = f"figures/{docname}/{shown['name']}"
+    return "\n".join(
+        [
+            f"```{{figure}} {path}.png",
+            f":name: fig-{shown['name']}",
+            f":alt: {shown['alt']}",
+            "",
+            shown["caption"],
+            "",
+            f"{{download}}`Figure as SVG <{path}.svg>` · {{download}}`data as CSV <{path}.csv>`",
+            "```",
+        ]
+    )
+
+
+def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
+    """Return the MyST directive of one table and the link to its file."""
+    path = f"figures/{docname}/{shown['name']}"
+    rule = ["---:" if numeric else ":---" for numeric in shown["numeric"]]
+    rows = [shown["header"], rule, *shown["rows"]]
+    escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(
+        [
+            f"```{{table}} {shown['caption']}",
+            f":name: tab-{shown['name']}",
+            "",
+            *(f"| {' | '.join(row)} |" for row in escaped),
+            "```",
+            "",
+            f"{{download}}`Table as CSV <{path}.csv>`",
+        ]
+    )
+
+
+class ChapterStatus(SphinxDirective):
+    """A table of what each chapter was executed with, and the versions that all ran with."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table and the versions."""
+        runs = _runs(self.env.app)
+        results = Path(self.env.srcdir) / "results.json"
+        self.env.note_dependency(str(results))
+        rows = json.loads(results.read_text() or "[]") if results.exists() else []
+        return self.parse_text_to_nodes(f"{status_table(runs)}\n\n{versions_markdown(rows)}")
+
+
+def status_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return one row a chapter: profile, data source, seeds, time, date and hash."""
+    heads = ("chapter", "profile", "data source", "seeds", "took", "executed", "hash")
+    lines = [f"| {' | '.join(heads)} |", "|" + ":---|" * len(heads)]
+    for run in runs:
+        seeds = ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items())
+        cells = [
+            f"{{doc}}`{run['chapter']}`",
+            run["profile"],
+            run["data_source"] or "–",
+            seeds or "–",
+            f"{run['duration']:.1f} s",
+            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"])),
+            f"`{run['hash'][:12]}`",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def versions_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the versions under which results were recorded, and by which chapters."""
+    used: dict[str, dict[str, None]] = {}
+    for row in rows:
+        versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+        used.setdefault(versions, {})[row["chapter"]] = None
+    if len(used) == 1:
+        return f"All recorded their results with {next(iter(used))}."
+    lines = [f"- {versions}: {', '.join(chapters)}" for versions, chapters in used.items()]
+    return "\n".join(["Versions differ between chapters:", "", *lines]) if lines else ""
+
+
+def drop_thebe_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Leave out the settings of live code, which the book does not have."""
+    for raw in [n for n in doctree.findall(nodes.raw) if "x-thebe-config" in n.astext()]:
+        raw.parent.remove(raw)
+
+
+def drop_thebe_files(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Leave out sphinx-thebe's files: Sphinx registers its script twice, which throws."""
+    for kind in ("script_files", "css_files"):
+        files = context.get(kind, [])
+        context[kind] = [file for file in files if "thebe" not in _asset_text(file)]
+
+
+def repair_links(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Point edit links at the chapter's Markdown and Colab at the published notebook.
+
+    Binder opens the notebook beside the Markdown file, which ``postBuild`` makes there.
+    """
+    branch = app.config.html_theme_options.get("repository_branch", "main")
+    book = app.config.html_theme_options.get("path_to_docs", "book")
+    for button in _buttons(context.get("header_buttons", [])):
+        url = button.get("url", "")
+        if "/github/" in url and "colab" in url:
+            url = url.replace(
+                f"/blob/{branch}/{book}/{pagename}.", f"/blob/gh-pages/_sources/{pagename}."
+            )
+        elif "/edit/" in url:
+            url = url.replace(f"{pagename}.ipynb", f"{pagename}.md")
+        button["url"] = url
+
+
+def _display_outputs(notebook: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if "data" in output:
+                yield output
+
+
+def _buttons(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        yield from _buttons(entry.get("buttons", []))
+        if entry.get("url"):
+            yield entry
+
+
+def _asset_text(asset: Any) -> str:
+    attributes = getattr(asset, "attributes", {})
+    return f"{getattr(asset, 'filename', asset)} {attributes.get('body', '')}"
+
+
+def _runs(app: Sphinx) -> list[dict[str, Any]]:
+    path = Path(app.srcdir) / "build.json"
+    return json.loads(path.read_text()) if path.exists() else []

@@ -1,0 +1,1 @@
+"""The chapter on the audit of labels and scores."""

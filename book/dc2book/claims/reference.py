@@ -1,0 +1,101 @@
+"""The reference run: recorded results of the real cell types, kept beside the book.
+
+Most builds run on simulated cell types.  The committed reference run (`make reference`) shows what
+the measured ones say; it never mixes with the results of a build.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dc2lib.cache import deciding_modules, digest_of
+from dc2lib.errors import DataError
+
+FOLDER = Path("book") / "reference"
+RESULTS = "results.json"
+PROVENANCE = "provenance.json"
+DECISIVE = ("dc2lib.training.grid_training", "dc2lib.labels", "dc2lib.evaluation.scores")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Recorded results of the reference run, and what produced them.
+
+    Attributes
+    ----------
+    results : DataFrame
+        As `dc2book.record.results`, without the columns that name the build.
+    provenance : dict
+        date, version, commit, profile, data_source, cells, code, chapters, versions.
+    """
+
+    results: pd.DataFrame
+    provenance: dict[str, Any]
+
+    @property
+    def stale(self) -> bool:
+        """Whether models, training, labels or scoring have changed since."""
+        return self.provenance["code"] != code_digest()
+
+    def sentence(self) -> str:
+        """Which cell types, when, with which version; and whether it is out of date."""
+        about = self.provenance
+        text = (
+            f"{', '.join(about['cells'])}; {about['date']}; version {about['version']}; "
+            f"profile {about['profile']}"
+        )
+        if self.stale:
+            text += (
+                "; older than the library's last change to models, training, labels or scoring,"
+                " so run `make reference` again"
+            )
+        return text
+
+
+def load_reference(folder: Path | str | None = None) -> Reference | None:
+    """The committed reference run; None if there is none.
+
+    Parameters
+    ----------
+    folder
+        Default: ``book/reference`` in this folder or in one above it.
+
+    Raises
+    ------
+    DataError
+        If its files cannot be read.
+    """
+    place = Path(folder) if folder is not None else _found()
+    if place is None or not (place / RESULTS).is_file():
+        return None
+    try:
+        rows = json.loads((place / RESULTS).read_text())
+        provenance = json.loads((place / PROVENANCE).read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{place}: the reference run cannot be read ({error}); restore it from git or run"
+            " `make reference`"
+        ) from None
+    results = pd.DataFrame(rows)
+    for name in ("low", "high", "n"):
+        if name not in results:
+            results[name] = None
+    return Reference(results, provenance)
+
+
+def code_digest(package: Path | None = None) -> str:
+    """Hash of the code that decides results: models, training, labels and scoring."""
+    return digest_of(deciding_modules(DECISIVE, package=package))[:16]
+
+
+def _found() -> Path | None:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FOLDER / RESULTS).is_file():
+            return folder / FOLDER
+    return None

@@ -1,0 +1,1 @@
+"""The chapter on cell types beside each other."""

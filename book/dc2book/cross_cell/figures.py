@@ -1,0 +1,304 @@
+"""Figures of the cross-cell chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dc2book.style import LABEL_COLOURS, OTHER_COLOURS
+from dc2lib.crosscell.sets import THRESHOLDS
+
+EXPERIMENT_NAMES = {
+    "deepchrome": "DeepChrome (own)",
+    "inclusive_highly": "Inclusive Highly",
+    "exclusive_highly": "Exclusive Highly",
+    "inclusive_somewhat": "Inclusive Somewhat",
+    "exclusive_somewhat": "Exclusive Somewhat",
+    "inclusive_random": "Inclusive Random",
+    "exclusive_random": "Exclusive Random",
+    "inclusive_all": "Inclusive All",
+    "exclusive_all": "Exclusive All",
+}
+DRIVER_NAMES = {
+    "released_correlation": "correlation as released",
+    "aligned_correlation": "correlation, columns right",
+    "log_correlation": "correlation of log RPKM",
+    "label_flips": "clean training labels",
+}
+RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
+MANY_CELLS = 12
+
+
+def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
+    """Correlation of expression between cell types, a panel a way to read the table (Figure 3).
+
+    Parameters
+    ----------
+    matrices
+        Table (cell, cell) by title; NaN stays blank.
+    """
+    fig, axes = plt.subplots(1, len(matrices), figsize=(1 + 3.3 * len(matrices), 3.6),
+                             squeeze=False)
+    for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        image = axis.imshow(matrix.to_numpy(), vmin=0, vmax=1, interpolation="nearest")
+        _cell_ticks(axis.xaxis, matrix.columns, rotation=90)
+        _cell_ticks(axis.yaxis, matrix.index)
+        axis.set_title(title)
+    bar = fig.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="Pearson correlation of RPKM")
+    for threshold in THRESHOLDS.values():
+        bar.ax.axhline(threshold, color="white", linewidth=1.2)
+    return fig
+
+
+def experiment_maps(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """AUROC normalised by cell type, a row an experiment; blank where none qualifies (Figure 5).
+
+    Parameters
+    ----------
+    tables
+        Table (experiment, cell) with values from 0 to 1, by title.
+    """
+    first = next(iter(tables.values()))
+    height = 0.9 + 0.27 * len(first) + (0.35 if len(first.columns) > MANY_CELLS else 0.1)
+    fig, axes = plt.subplots(len(tables), 1, figsize=(7.6, height * len(tables)), squeeze=False)
+    for axis, (title, table) in zip(axes[:, 0], tables.items(), strict=True):
+        axis.set_facecolor("0.92")
+        image = axis.imshow(
+            np.ma.masked_invalid(table.to_numpy(dtype=float)), vmin=0, vmax=1, aspect="auto",
+            interpolation="nearest",
+        )
+        axis.set_yticks(range(len(table)), [EXPERIMENT_NAMES[name] for name in table.index])
+        _cell_ticks(axis.xaxis, table.columns, rotation=90 if len(table.columns) > 10 else 0)
+        axis.set_title(title)
+    axes[-1, 0].set_xlabel("test cell type")
+    fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.7,
+                 label="AUROC, from the cell type's\nworst (0) to its best (1)")
+    return fig
+
+
+def experiment_bars(means: pd.DataFrame) -> Figure:
+    """Mean AUROC of the experiments, sorted by correlation and by training-set size (Figure 6).
+
+    Parameters
+    ----------
+    means
+        Columns labels, experiment, estimate, low, high, correlation (mean of the training cell
+        types with the test cell type), genes (mean number of training genes).
+    """
+    rules = list(dict.fromkeys(means["labels"]))
+    fig, axes = plt.subplots(len(rules), 2, figsize=(8.6, 0.9 + 2.9 * len(rules)), squeeze=False,
+                             sharex="row")
+    orders = {"correlation": "(a) by correlation", "genes": "(b) by training genes"}
+    for row, rule in zip(axes, rules, strict=True):
+        part = means[means["labels"] == rule]
+        low, high = part["low"].min(), part["high"].max()
+        for axis, (column, title) in zip(row, orders.items(), strict=True):
+            table = part.sort_values(column)
+            error = np.abs(table[["low", "high"]].sub(table["estimate"], axis=0)).to_numpy().T
+            axis.barh(range(len(table)), table["estimate"], xerr=error, height=0.66,
+                      color=LABEL_COLOURS[rule], alpha=0.8, error_kw={"linewidth": 1.1})
+            axis.set_yticks(range(len(table)), [
+                f"{EXPERIMENT_NAMES[one.experiment]}, {_amount(one, column)}"
+                for one in table.itertuples()
+            ])
+            pad = 0.12 * (high - low)
+            axis.set_xlim(low - 3 * pad, high + pad)
+            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.set_title(f"{title}\n{rule} labels", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("mean test AUROC (the axis is cut)")
+    return fig
+
+
+def change_forest(table: pd.DataFrame) -> Figure:
+    """Change of AUROC against the own model, experiments as rows, set-ups side by side.
+
+    Parameters
+    ----------
+    table
+        Columns setup, labels, experiment, estimate, low, high.
+    """
+    setups = list(dict.fromkeys(table["setup"]))
+    fig, axes = plt.subplots(1, len(setups), figsize=(2.3 + 2.6 * len(setups), 3.9), sharey=True,
+                             squeeze=False)
+    names = [name for name in EXPERIMENT_NAMES if name in set(table["experiment"])]
+    for axis, setup in zip(axes[0], setups, strict=True):
+        part = table[table["setup"] == setup]
+        axis.axvline(0, color="0.4", linewidth=0.8)
+        rules = list(dict.fromkeys(part["labels"]))
+        for number, rule in enumerate(rules):
+            rows = part[part["labels"] == rule]
+            y = [names.index(name) + 0.26 * (number - (len(rules) - 1) / 2)
+                 for name in rows["experiment"]]
+            _intervals(axis, rows, y, LABEL_COLOURS[rule], "os"[number], RULE_NAMES[rule])
+        axis.set(title=setup, xlabel="AUROC minus own model")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.set_yticks(range(len(names)), [EXPERIMENT_NAMES[name] for name in names])
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    _legend_below(fig, axes)
+    return fig
+
+
+def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
+    """Change of AUROC against a driver for every pair of cell types, with trend (Figure 7).
+
+    Parameters
+    ----------
+    panels
+        By title: a table with columns driver and change, the label of its x axis, and the text to
+        write into the panel.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(4.1 * columns, 3.1 * rows), squeeze=False)
+    for axis, (title, (table, name, text)) in zip(axes.flat, panels.items(), strict=False):
+        known = table.dropna(subset=["driver", "change"])
+        many = len(known) > 300
+        axis.scatter(known["driver"], known["change"], s=4 if many else 14, color="0.45",
+                     alpha=0.35 if many else 0.8, linewidth=0, rasterized=many)
+        if known["driver"].nunique() > 1:
+            slope, level = np.polyfit(known["driver"], known["change"], 1)
+            ends = np.array([known["driver"].min(), known["driver"].max()])
+            axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
+        axis.axhline(0, color="0.3", linewidth=0.7, linestyle=":")
+        axis.set(title=title, xlabel=name, ylabel="AUROC minus own model's")
+        low, high = axis.get_ylim()
+        axis.set_ylim(low - 0.12 * (high - low), high)
+        axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize=9,
+                  bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5})
+    for axis in list(axes.flat)[len(panels):]:
+        axis.set_axis_off()
+    return fig
+
+
+def driver_forest(table: pd.DataFrame) -> Figure:
+    """Rank correlation of transfer with each driver, a panel a study.
+
+    Parameters
+    ----------
+    table
+        Columns study (the panel), labels, driver, estimate, low, high.
+    """
+    studies = list(dict.fromkeys(table["study"]))
+    fig, axes = plt.subplots(1, len(studies), figsize=(2.2 + 2.45 * len(studies), 3.6),
+                             sharey=True, sharex=True, squeeze=False)
+    drivers = [name for name in DRIVER_NAMES if name in set(table["driver"])]
+    for axis, study in zip(axes[0], studies, strict=True):
+        part = table[table["study"] == study]
+        axis.axvline(0, color="0.4", linewidth=0.8)
+        for rule, rows in part.groupby("labels", sort=False):
+            shift = 0.14 * (1 if rule == "lexicographic" else -1)
+            y = [drivers.index(name) + shift for name in rows["driver"]]
+            marker = "s" if rule == "lexicographic" else "o"
+            _intervals(axis, rows, y, LABEL_COLOURS[rule], marker, RULE_NAMES[rule])
+        axis.set(title=study, xlim=(-1, 1))
+        axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    for axis in axes[0]:
+        axis.set_xlabel("mean rank correlation\nwith transfer")
+    _legend_below(fig, axes)
+    return fig
+
+
+def world_dots(table: pd.DataFrame) -> Figure:
+    """Rank correlations in repeated simulated worlds: a dot a world, filled where p < 0.05.
+
+    Parameters
+    ----------
+    table
+        Columns world (the panel), labels, driver, estimate, pvalue.
+    """
+    worlds = list(dict.fromkeys(table["world"]))
+    drivers = [name for name in DRIVER_NAMES if name in set(table["driver"])]
+    columns = min(2, len(worlds))
+    rows = -(-len(worlds) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(1.6 + 3.2 * columns, 0.6 + 2.5 * rows),
+                             sharey=True, sharex=True, squeeze=False)
+    for axis, world in zip(axes.flat, worlds, strict=False):
+        axis.axvline(0, color="0.4", linewidth=0.8)
+        part = table[table["world"] == world]
+        for rule, dots in part.groupby("labels", sort=False):
+            side = 0.16 * (1 if rule == "lexicographic" else -1)
+            colour, marker = LABEL_COLOURS[rule], "s" if rule == "lexicographic" else "o"
+            y = np.array([drivers.index(name) + side for name in dots["driver"]])
+            sure = dots["pvalue"].to_numpy() < 0.05
+            axis.scatter(dots["estimate"], y, s=30, marker=marker, linewidth=1.2,
+                         edgecolor=colour, facecolor=np.where(sure, colour, "white"),
+                         label=RULE_NAMES[rule])
+        axis.set_title(world)
+        axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    for axis in axes[-1]:
+        axis.set_xlabel("mean rank correlation")
+    _legend_below(fig, axes)
+    return fig
+
+
+def probability_shift(table: pd.DataFrame) -> Figure:
+    """Change of predicted probability by the gene's RPKM rank, a panel a cell type (Figure 9).
+
+    Parameters
+    ----------
+    table
+        Columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean, low, high
+        (of the mean), lower, upper (quartiles of the genes).
+    """
+    cells = list(dict.fromkeys(table["cell"]))
+    rules = list(dict.fromkeys(table["labels"]))
+    fig, axes = plt.subplots(len(rules), len(cells), figsize=(1 + 3.5 * len(cells),
+                             0.7 + 2.4 * len(rules)), sharex=True, sharey=True, squeeze=False)
+    for row, rule in zip(axes, rules, strict=True):
+        for axis, cell in zip(row, cells, strict=True):
+            part = table[(table["cell"] == cell) & (table["labels"] == rule)]
+            axis.axhline(0, color="0.4", linewidth=0.8)
+            axis.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
+            axis.fill_between(part["position"], part["lower"], part["upper"], step=None,
+                              color=LABEL_COLOURS[rule], alpha=0.2, linewidth=0,
+                              label="middle half of the genes")
+            error = np.abs(part[["low", "high"]].sub(part["mean"], axis=0)).to_numpy().T
+            axis.errorbar(part["position"], part["mean"], yerr=error, fmt="o-", markersize=3.5,
+                          color=LABEL_COLOURS[rule], linewidth=1.2, label="mean")
+            axis.set_title(f"{cell}, {rule} labels")
+        row[0].set_ylabel("Inclusive All\nminus DeepChrome")
+    for axis in axes[-1]:
+        axis.set_xlabel("RPKM rank of the gene (0 lowest, 1 highest)")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    return fig
+
+
+def _amount(one: object, column: str) -> str:
+    return f"r {one.correlation:.2f}" if column == "correlation" else f"{one.genes:,.0f}"
+
+
+def _cell_ticks(axis: object, names: Sequence[str], rotation: float = 0) -> None:
+    step = 1 if len(names) <= MANY_CELLS else 5
+    places = range(0, len(names), step)
+    axis.set_ticks(places, [names[i] for i in places], rotation=rotation)
+
+
+def _intervals(
+    axis: Axes, rows: pd.DataFrame, y: Sequence[float], colour: str, marker: str, name: str
+) -> None:
+    estimate = rows["estimate"].to_numpy()
+    error = np.abs(np.stack([estimate - rows["low"], rows["high"] - estimate]))
+    axis.errorbar(
+        estimate, y, xerr=error, fmt=marker, color=colour, markersize=4.5, linewidth=1.2, label=name
+    )
+
+
+def _legend_below(fig: Figure, axes: np.ndarray) -> None:
+    entries: dict[str, object] = {}
+    for axis in axes.flat:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    fig.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)

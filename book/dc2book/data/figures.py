@@ -1,0 +1,319 @@
+"""Figures of the data chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from dc2book.data.tables import BIN_KB, ORIENTATIONS
+from dc2book.style import CLASS_COLOURS, LABEL_COLOURS, OTHER_COLOURS, mark_colour
+from dc2lib.datasets.histone import SPLITS, HistoneDataset
+
+LABEL_NAMES = {"numeric": "numeric", "lexicographic": "lexicographic (released)"}
+LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
+SPLIT_NAMES = {"train": "training genes", "valid": "validation genes", "test": "test genes"}
+POSITION = {
+    "genome": "kb from the TSS, along the genome",
+    "gene": "kb from the TSS, along the gene",
+}
+MARKERS = "osD^v<>P"
+
+
+def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
+    """Counts of single genes, a panel a gene, a row a mark, colour by log count.
+
+    Parameters
+    ----------
+    genes
+        Columns row, name, rpkm and why, as from :func:`dc2book.data.tables.example_genes`.
+    """
+    n_marks, n_bins = len(dataset.marks), dataset.counts.shape[1]
+    fig, axes = plt.subplots(
+        len(genes), 1, figsize=(7.6, 0.75 + 0.3 * n_marks * len(genes)), sharex=True, squeeze=False
+    )
+    counts = dataset.counts[genes["row"].to_numpy()].astype(np.float64)
+    edge = n_bins / 2 * BIN_KB
+    top = np.log1p(counts.max())
+    for axis, gene, one in zip(axes[:, 0], genes.to_dict("records"), counts, strict=True):
+        image = axis.imshow(
+            np.log1p(one.T), aspect="auto", vmin=0, vmax=top, extent=(-edge, edge, n_marks, 0)
+        )
+        axis.set_yticks(np.arange(n_marks) + 0.5, dataset.marks)
+        axis.tick_params(length=0)
+        axis.axvline(0, color="white", linewidth=0.8, linestyle=":")
+        name = f"{gene['name']} {_arrow(dataset, gene['row'])}".strip()
+        title = f"{name}, RPKM {gene['rpkm']:.3f}: {gene['why']}"
+        axis.set_title(title, fontsize=9, fontweight="normal")
+    axes[-1, 0].set_xlabel(POSITION["genome"])
+    bar = fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02)
+    ticks = [count for count in (0, 1, 3, 10, 30, 100, 300) if np.log1p(count) <= top]
+    bar.set_ticks(np.log1p(ticks), labels=[str(count) for count in ticks])
+    bar.set_label("reads a bin")
+    return fig
+
+
+def class_profiles(profiles: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean profiles of both classes with bands: a column a mark, a row an orientation."""
+    shown = [name for name in ORIENTATIONS if name in profiles]
+    marks = list(dict.fromkeys(profiles[shown[0]]["mark"]))
+    fig, axes = plt.subplots(
+        len(shown), len(marks), figsize=(2.05 * len(marks), 0.6 + 1.9 * len(shown)),
+        sharex=True, sharey="col", squeeze=False,
+    )  # fmt: skip
+    for row, orientation in zip(axes, shown, strict=True):
+        table = profiles[orientation]
+        for axis, mark in zip(row, marks, strict=True):
+            for name, style in (("high", "-"), ("low", "--")):
+                one = table[(table["mark"] == mark) & (table["class"] == name)]
+                colour = CLASS_COLOURS[name]
+                axis.fill_between(one["position"], one["low"], one["high"], color=colour, alpha=0.3)
+                axis.plot(one["position"], one["mean"], style, color=colour, label=name)
+            axis.axvline(0, color="0.6", linewidth=0.7, linestyle=":")
+        row[0].set_ylabel(f"{orientation}-oriented\nreads a bin")
+        row[len(marks) // 2].set_xlabel(POSITION[orientation])
+    for axis, mark in zip(axes[0], marks, strict=True):
+        axis.set_title(mark, color=mark_colour(mark) if mark != "H3K4me1" else "#8A6D00")
+    for axis in axes.flat:
+        axis.set_ylim(bottom=0)
+        axis.tick_params(labelbottom=True)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, title="expression", title_fontsize=9, loc="outside right upper")
+    return fig
+
+
+def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+    """Share of bins with at least so many reads, and mean against variance, by mark."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    for mark, one in tails.groupby("mark", sort=False):
+        colour = mark_colour(mark)
+        left.step(one["count"], one["share"], where="post", color=colour, label=mark)
+    left.set_xscale("symlog", linthresh=1)
+    left.set_yscale("log")
+    left.set_xlabel("reads in a bin, at least")
+    left.set_ylabel("share of bins")
+    left.legend()
+    left.set_title("How often a bin holds so many reads")
+    for marker, (mark, one) in zip(
+        MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False
+    ):
+        right.scatter(
+            one["mean"], one["variance"], color=mark_colour(mark), marker=marker, label=mark,
+            edgecolor="black", linewidth=0.5, s=36, zorder=3,
+        )  # fmt: skip
+    ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
+    right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("mean reads a bin")
+    right.set_ylabel("variance")
+    right.legend()
+    right.set_title("Spread against mean, a point a cell type")
+    return fig
+
+
+def library_sizes(summary: pd.DataFrame) -> Figure:
+    """Reads a gene (all its bins) by mark, a point a cell type."""
+    marks = list(dict.fromkeys(summary["mark"]))
+    cells = list(dict.fromkeys(summary["cell"]))
+    fig, axis = plt.subplots(figsize=(max(5.0, 0.28 * len(cells) + 3), 3.4))
+    place = {cell: index for index, cell in enumerate(cells)}
+    offsets = np.linspace(-0.24, 0.24, len(marks))
+    for offset, marker, mark in zip(offsets, MARKERS * len(marks), marks, strict=False):
+        one = summary[summary["mark"] == mark]
+        axis.scatter(
+            one["cell"].map(place) + offset, one["mean"], color=mark_colour(mark), marker=marker,
+            label=mark, edgecolor="black", linewidth=0.5, s=36,
+        )  # fmt: skip
+    _cell_axis(axis, cells)
+    _log_scale(axis)
+    axis.set_ylabel("mean reads a bin")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def correlation_heat_map(correlation: pd.DataFrame) -> Figure:
+    """Correlation matrix of a few variables with its numbers written in."""
+    names = list(correlation.columns)
+    fig, axis = plt.subplots(figsize=(1.6 + 0.72 * len(names), 0.9 + 0.62 * len(names)))
+    image = axis.imshow(correlation, cmap="RdBu_r", vmin=-1, vmax=1)
+    for row in range(len(names)):
+        for column in range(len(names)):
+            value = correlation.iat[row, column]
+            colour = "white" if abs(value) > 0.6 else "black"
+            text = f"{value:.2f}".replace("-", "−")
+            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axis.set_yticks(range(len(names)), names)
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+    fig.colorbar(image, ax=axis, label="Spearman correlation over genes", shrink=0.9)
+    return fig
+
+
+def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
+    """Share of high-expression genes by split and label rule, and along the gene list.
+
+    Parameters
+    ----------
+    balance
+        Columns cell, labels, split, estimate, low, high.
+    along
+        Columns cell, labels, rank, share.
+    """
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(9.2, 3.7), sharey=True, gridspec_kw={"width_ratios": [1, 1.25]}
+    )
+    cells = list(dict.fromkeys(balance["cell"]))
+    spread = np.linspace(-0.2, 0.2, len(cells)) if len(cells) > 1 else [0.0]
+    for rule, part in balance.groupby("labels", sort=False):
+        colour, marker = LABEL_COLOURS[rule], LABEL_MARKERS[rule]
+        for offset, cell in zip(spread, cells, strict=True):
+            one = part[part["cell"] == cell].set_index("split").loc[list(SPLITS)]
+            bars = [one["estimate"] - one["low"], one["high"] - one["estimate"]]
+            label = LABEL_NAMES[rule] if cell == cells[0] else None
+            left.errorbar(
+                np.arange(len(SPLITS)) + offset, one["estimate"], yerr=bars, fmt=marker,
+                color=colour, markersize=5, capsize=2, linewidth=1, label=label,
+                markeredgecolor="black", markeredgewidth=0.4,
+            )  # fmt: skip
+    left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
+    left.set_xticks(range(len(SPLITS)), SPLITS)
+    left.set_xlabel("split")
+    left.set_ylabel("genes in the class high")
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    left.set_ylim(0, 1)
+    left.legend(title="label rule", title_fontsize=9, loc="upper right")
+    for (cell, rule), one in along.groupby(["cell", "labels"], sort=False):
+        line = "-" if rule == "numeric" else "--"
+        right.plot(
+            one["rank"], one["share"], line, color=LABEL_COLOURS[rule], linewidth=1.1,
+            label=f"{cell}, {rule}",
+        )  # fmt: skip
+    right.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
+    right.set_xlabel("gene, in the order of the list (window of neighbouring genes)")
+    right.set_title("Along the list of genes")
+    left.set_title("By split")
+    return fig
+
+
+def expression_distribution(
+    rpkm: pd.DataFrame, shown: Sequence[str], table: pd.DataFrame
+) -> Figure:
+    """Distribution of RPKM in a few cell types, and median against zeros in all.
+
+    Parameters
+    ----------
+    rpkm : DataFrame (gene, cell)
+    shown
+        Cell types of the left panel.
+    table
+        Columns cell, median, zero_share, ambiguous.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.6))
+    edges = np.r_[0, np.geomspace(1e-3, 1e4, 71)]
+    styles = ("-", "--", "-.", ":")
+    for place, cell in enumerate(shown):
+        values = np.sort(rpkm[cell].to_numpy())
+        share = np.searchsorted(values, edges, side="right") / len(values)
+        left.plot(edges, share, styles[place % 4], color=f"{0.15 * place:.2f}", label=cell)
+    left.set_xscale("symlog", linthresh=1e-3, linscale=0.4)
+    left.set_xlim(-1e-4, 1e4)
+    left.set_xticks([0, 1e-2, 1, 1e2, 1e4], ["0", "0.01", "1", "100", "10,000"])
+    left.minorticks_off()
+    left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
+    left.set_ylim(0, 1)
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    left.set_xlabel("RPKM, at most")
+    left.set_ylabel("share of genes")
+    left.set_title("Expression of all genes")
+    left.legend(loc="upper left")
+    safe = table["median"] < 2
+    for chosen, colour, marker, name in (
+        (safe, LABEL_COLOURS["numeric"], "o", "1: text and number agree"),
+        (~safe, LABEL_COLOURS["lexicographic"], "s", "2 or more: some labels flip"),
+    ):
+        one = table[chosen]
+        right.scatter(
+            one["median"], one["ambiguous"], color=colour, marker=marker, edgecolor="black",
+            linewidth=0.5, s=36, label=name,
+        )  # fmt: skip
+    right.set_xlabel("median RPKM of the cell type")
+    right.set_ylabel("genes whose class the text rule flips")
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.set_title("What the median's first digit does")
+    right.legend(title="median begins with", title_fontsize=9)
+    return fig
+
+
+def expression_heat_maps(correlations: Mapping[str, pd.DataFrame]) -> Figure:
+    """Figure 3 of the paper: correlation between cell types over the genes of each split."""
+    fig, axes = plt.subplots(
+        1, len(correlations), figsize=(2.5 * len(correlations) + 1.0, 3.2), squeeze=False
+    )
+    for axis, (split, matrix) in zip(axes[0], correlations.items(), strict=True):
+        image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
+        cells = list(matrix.columns)
+        step = max(1, round(len(cells) / 8))
+        ticks = range(0, len(cells), step)
+        axis.set_xticks(ticks, cells[::step], rotation=90, fontsize=7)
+        axis.set_yticks(ticks, cells[::step], fontsize=7)
+        axis.set_title(SPLIT_NAMES.get(split, split))
+        axis.spines[:].set_visible(False)
+        axis.set_xlabel("cell type")
+    axes[0, 0].set_ylabel("cell type")
+    fig.colorbar(image, ax=axes[0].tolist(), label="correlation, stretched to 0 … 1", shrink=0.85)
+    return fig
+
+
+def mean_correlations(
+    means: pd.DataFrame, named: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
+    """Mean correlation of every cell type with the others, over the genes of each split.
+
+    Parameters
+    ----------
+    means : DataFrame (cell, split)
+    named
+        Cell types whose points are written beside, by split.
+    """
+    fig, axis = plt.subplots(figsize=(min(max(5.0, 0.17 * len(means) + 1.6), 7.6), 3.2))
+    colours = OTHER_COLOURS[:2] + OTHER_COLOURS[3:4]
+    for split, colour, marker in zip(means.columns, colours, "o^s", strict=True):
+        axis.plot(
+            means.index, means[split], marker, color=colour, markersize=5,
+            markeredgecolor="black", markeredgewidth=0.4, label=SPLIT_NAMES[split],
+        )  # fmt: skip
+    _cell_axis(axis, list(means.index))
+    for split, cells in (named or {}).items():
+        for cell in cells:
+            axis.annotate(cell, (list(means.index).index(cell), means.loc[cell, split]), (4, -3),
+                          textcoords="offset points", fontsize=7.5)
+    axis.set_ylabel("mean correlation\nwith the other cell types")
+    axis.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return fig
+
+
+def _cell_axis(axis: Axes, cells: Sequence[str]) -> None:
+    step = 3 if len(cells) > 30 else 1
+    axis.set_xticks(range(0, len(cells), step), cells[::step],
+                    rotation=90 if len(cells) > 6 else 0)
+    axis.set_xlim(-0.6, len(cells) - 0.4)
+    axis.set_xlabel("cell type")
+
+
+def _log_scale(axis: Axes) -> None:
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _arrow(dataset: HistoneDataset, row: int) -> str:
+    strand = "." if dataset.strand is None else dataset.strand[row]
+    return {"+": "→", "-": "←"}.get(strand, "")

@@ -1,0 +1,335 @@
+"""What a cell type's data look like before any model: profiles, counts, expression, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dc2lib.datasets.histone import SPLITS, HistoneDataset
+from dc2lib.datasets.published import gene_annotation
+from dc2lib.errors import DataError
+from dc2lib.evaluation.statistics import proportion
+from dc2lib.labels import RULES, flipped, label
+from dc2lib.signals import ORIENTATIONS
+
+BIN_KB = 0.1
+CLASSES = {"high": 1, "low": 0}
+GENES_RELEASED = 19_795
+SOURCE_ADJECTIVES = {"roadmap": "Roadmap", "simulated": "simulated"}
+
+
+def bin_position(n_bins: int) -> np.ndarray:
+    """Middle of every bin relative to the TSS in kilobases, float64 (bin,)."""
+    return (np.arange(n_bins) - (n_bins - 1) / 2) * BIN_KB
+
+
+def mean_profiles(
+    dataset: HistoneDataset,
+    *,
+    labels: str = "numeric",
+    orientation: str = "gene",
+    n_resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean count by bin for the genes of each class, with a bootstrap band over genes.
+
+    Parameters
+    ----------
+    labels : {"numeric", "lexicographic"}
+        Rule that makes the classes.
+    orientation : {"genome", "gene"}
+        ``"genome"``: bins as released. ``"gene"``: minus-strand genes turned, upstream first;
+        genes of unknown strand are left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns mark, class, position (kb from the TSS), mean, low, high (reads a bin), n (genes).
+
+    Raises
+    ------
+    DataError
+        If the orientation is unknown or the strands are not known.
+    """
+    if orientation not in ORIENTATIONS:
+        raise DataError(f"Unknown orientation {orientation!r}: use one of genome, gene.")
+    classes = label(dataset, labels)
+    counts = dataset.counts
+    if orientation == "gene":
+        counts = dataset.gene_oriented()
+        known = dataset.strand != "."
+        counts, classes = counts[known], classes[known]
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name, value in CLASSES.items():
+        of_class = counts[classes == value]
+        if not len(of_class):
+            raise DataError(f"{dataset.cell}: no gene has {name} expression by the {labels} rule.")
+        bands = _bootstrap_band(of_class, n_resamples, level, rng)
+        for place, mark in enumerate(dataset.marks):
+            mean, low, high = (band[:, place] for band in bands)
+            columns = {"mean": mean, "low": low, "high": high, "n": len(of_class)}
+            position = bin_position(counts.shape[1])
+            parts.append(
+                pd.DataFrame({"mark": mark, "class": name, "position": position, **columns})
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def downstream_ratio(profiles: pd.DataFrame, mark: str, class_: str = "high") -> float:
+    """Reads after the TSS over reads before it in one mark's mean profile."""
+    rows = profiles[(profiles["mark"] == mark) & (profiles["class"] == class_)]
+    after = rows.loc[rows["position"] > 0, "mean"].sum()
+    return float(after / rows.loc[rows["position"] < 0, "mean"].sum())
+
+
+def count_summary(dataset: HistoneDataset) -> pd.DataFrame:
+    """Distribution of the counts in a bin, one row a mark.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, mark, mean, variance, dispersion (variance over mean; 1 for a Poisson
+        count), zero_share, percentile_99, maximum, above_255 (share of genes with a bin that one
+        byte cannot hold), library_size (reads in all bins).
+    """
+    rows = []
+    for place, mark in enumerate(dataset.marks):
+        counts = np.ascontiguousarray(dataset.counts[:, :, place])
+        times = np.bincount(counts.ravel())
+        value, n = np.arange(len(times)), counts.size
+        mean = (times @ value) / n
+        variance = (times @ value.astype(np.float64) ** 2) / n - mean**2
+        rows.append(
+            {
+                "cell": dataset.cell,
+                "mark": mark,
+                "mean": mean,
+                "variance": variance,
+                "dispersion": variance / mean if mean else np.nan,
+                "zero_share": times[0] / n,
+                "percentile_99": int(np.searchsorted(np.cumsum(times), 0.99 * n)),
+                "maximum": int(value[-1]),
+                "above_255": float((counts.max(axis=1) > 255).mean()),
+                "library_size": int(times @ value),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def count_tail(dataset: HistoneDataset) -> pd.DataFrame:
+    """Share of bins with at least so many reads: columns mark, count, share; one row a count."""
+    parts = []
+    for place, mark in enumerate(dataset.marks):
+        times = np.bincount(dataset.counts[:, :, place].ravel())
+        share = np.cumsum(times[::-1])[::-1] / times.sum()
+        shown = np.unique(np.r_[0, np.geomspace(1, len(times), 80).astype(int) - 1])
+        parts.append(pd.DataFrame({"mark": mark, "count": shown, "share": share[shown]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def mark_correlation(dataset: HistoneDataset) -> pd.DataFrame:
+    """Spearman correlation over genes between the marks' mean counts, and with RPKM if known."""
+    columns = dict(zip(dataset.marks, dataset.counts.mean(axis=1, dtype=np.float64).T, strict=True))
+    if dataset.rpkm is not None:
+        columns["RPKM"] = dataset.rpkm
+    names, values = list(columns), np.column_stack(list(columns.values()))
+    ranks = stats.rankdata(values, axis=0)
+    return pd.DataFrame(np.corrcoef(ranks, rowvar=False), index=names, columns=names)
+
+
+def class_balance(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
+    """Share of genes in the class of high expression, by cell type, label rule and split.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, labels, split, estimate, low, high (Wilson's interval), n.
+    """
+    rows = []
+    for cell, dataset in datasets.items():
+        for rule in RULES:
+            classes = label(dataset, rule)
+            for split in SPLITS:
+                chosen = classes[dataset.split == split]
+                share = proportion(int(chosen.sum()), len(chosen))
+                rows.append({"cell": cell, "labels": rule, "split": split, **vars(share)})
+    return pd.DataFrame(rows)
+
+
+def share_along_genes(
+    dataset: HistoneDataset, labels: str = "numeric", window: int = 1000
+) -> pd.DataFrame:
+    """Share of high-expression genes in a window that slides over the gene list, in its order.
+
+    Returns
+    -------
+    DataFrame
+        Columns rank (middle of the window, in genes) and share.
+    """
+    classes = label(dataset, labels).astype(np.float64)
+    window = min(window, max(1, len(classes) // 4))
+    share = np.convolve(classes, np.full(window, 1 / window), mode="valid")
+    rank = np.arange(len(share)) + (window - 1) / 2
+    step = max(1, len(share) // 400)
+    return pd.DataFrame({"rank": rank[::step], "share": share[::step]})
+
+
+def label_agreement(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
+    """Share of released labels that each label rule reproduces.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, labels, estimate, low, high (Wilson's interval), n; cell types without
+        released labels are left out.
+    """
+    rows = []
+    for cell, dataset in datasets.items():
+        if dataset.released_label is None:
+            continue
+        for rule in RULES:
+            same = label(dataset, rule) == dataset.released_label
+            rows.append(
+                {"cell": cell, "labels": rule, **vars(proportion(int(same.sum()), len(same)))}
+            )
+    return pd.DataFrame(rows, columns=["cell", "labels", "estimate", "low", "high", "n"])
+
+
+def count_of_cell_types(number: int, source: str = "") -> str:
+    """A number of cell types in words, with where they come from.
+
+    Examples
+    --------
+    >>> count_of_cell_types(2, "roadmap"), count_of_cell_types(1)
+    ('2 Roadmap cell types', '1 cell type')
+    """
+    origin = f"{SOURCE_ADJECTIVES.get(source, source)} " if source else ""
+    return f"{number} {origin}cell type{'' if number == 1 else 's'}"
+
+
+def label_column_evidence(datasets: Mapping[str, HistoneDataset]) -> str:
+    """What the label column of stored cell types is worth as evidence about the released files.
+
+    The released files hold every gene; cell types that lack some were rebuilt from public reads,
+    and their label column was written by a rule that somebody chose.
+    """
+    if any(dataset.source != "roadmap" for dataset in datasets.values()):
+        return (
+            "The simulator writes its labels by the text rule on purpose, so this shows that the "
+            "check works and is no evidence about the released files."
+        )
+    if all(len(dataset) == GENES_RELEASED for dataset in datasets.values()):
+        return "These cell types hold every gene of the released set, so this is the direct test."
+    return (
+        "These cell types do not hold all genes of the released set, so they were rebuilt by "
+        "others from public reads, and their label column was written by the rule in question: it "
+        "shows that the check works and is no evidence about the released files."
+    )
+
+
+def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFrame:
+    """Median and share of zeros of every cell type's expression.
+
+    Parameters
+    ----------
+    rpkm : DataFrame (gene, cell)
+    text : mapping
+        Median of each cell type as text, as the file writes numbers.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, median (RPKM), zero_share, ambiguous (share of genes whose text sorts on the
+        other side of the median than their number).
+    """
+    rows = []
+    for cell, median in text.items():
+        values = rpkm[cell].to_numpy()
+        written = np.array([f"{value:.3f}" for value in values])
+        changed = (values > float(median)) != (written > median)
+        shares = {"zero_share": (values == 0).mean(), "ambiguous": changed.mean()}
+        rows.append({"cell": cell, "median": float(median), **shares})
+    return pd.DataFrame(rows)
+
+
+def example_genes(dataset: HistoneDataset) -> pd.DataFrame:
+    """A few genes worth looking at, chosen by rule and not by eye.
+
+    Returns
+    -------
+    DataFrame
+        Columns row (position in the dataset), gene_id, name (symbol, or the id where unknown),
+        rpkm, why.
+    """
+    classes = label(dataset)
+    mean = dataset.counts.mean(axis=1, dtype=np.float64)
+    rank = stats.rankdata(mean, axis=0) / len(mean)
+    place = {mark: column for column, mark in enumerate(dataset.marks)}
+    expression = stats.rankdata(dataset.rpkm) / len(dataset)
+    choices = {"on, expression at the 90th percentile": -np.abs(expression - 0.9)}
+    if "H3K9me3" in place:
+        repressed = rank[:, place["H3K9me3"]] - 2 * (expression > 0.2)
+        choices["off, most H3K9me3 of the lowest fifth"] = repressed
+    if {"H3K27me3", "H3K4me3"} <= set(place):
+        both = np.minimum(rank[:, place["H3K27me3"]], rank[:, place["H3K4me3"]])
+        choices["off, H3K4me3 and H3K27me3 together"] = np.where(classes == 0, both, -1)
+    changed = flipped(dataset)
+    if changed.any():
+        typical = np.median(expression[changed])
+        nearest = -np.abs(expression - typical)
+        choices["on as a number, off as text"] = np.where(changed & (classes == 1), nearest, -2)
+    rows = [int(np.argmax(score)) for score in choices.values()]
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "gene_id": dataset.gene_id[rows],
+            "name": _names(dataset.gene_id[rows]),
+            "rpkm": dataset.rpkm[rows],
+            "why": list(choices),
+        }
+    )
+
+
+def label_examples(dataset: HistoneDataset) -> pd.DataFrame:
+    """Genes on which the two label rules agree and differ, from low to high expression.
+
+    Returns
+    -------
+    DataFrame
+        Columns gene, RPKM (as text), median (as text), numeric and lexicographic (high or low).
+    """
+    median = float(dataset.rpkm_median_text)
+    targets = (median / 3, median * 1.1, 9.9, 10.5, 29.9, 30.1, 150.0)
+    rows = [int(np.argmin(np.abs(np.log1p(dataset.rpkm) - np.log1p(value)))) for value in targets]
+    rows = sorted(set(rows), key=lambda row: dataset.rpkm[row])
+    words = np.array(["low", "high"])
+    return pd.DataFrame(
+        {
+            "gene": _names(dataset.gene_id[rows]),
+            "RPKM": dataset.rpkm_text[rows],
+            "median": dataset.rpkm_median_text,
+            **{rule: words[label(dataset, rule)[rows]] for rule in RULES},
+        }
+    )
+
+
+def _names(gene_id: np.ndarray) -> list[str]:
+    symbols = gene_annotation()["symbol"].dropna()
+    return [symbols.get(gene, gene) for gene in gene_id.tolist()]
+
+
+def _bootstrap_band(
+    counts: np.ndarray, n_resamples: int, level: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n_genes, *shape = counts.shape
+    flat = counts.reshape(n_genes, -1).astype(np.float32)
+    weights = rng.multinomial(n_genes, np.full(n_genes, 1 / n_genes), size=n_resamples)
+    draws = weights.astype(np.float32) @ flat / n_genes
+    low, high = np.percentile(draws, [50 * (1 - level), 50 * (1 + level)], axis=0)
+    mean = flat.mean(axis=0, dtype=np.float64)
+    return mean.reshape(shape), low.reshape(shape), high.reshape(shape)

@@ -1,0 +1,283 @@
+"""Figures of the MNIST visualization chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from dc2book.style import INPUT_COLOURS, OTHER_COLOURS
+
+GAP = 2
+ACCENT = "#C1121F"
+METHOD_COLOURS = {
+    "a": OTHER_COLOURS[2],
+    "b": OTHER_COLOURS[3],
+    "c": OTHER_COLOURS[4],
+    "sampled": INPUT_COLOURS["generated"],
+}
+REAL_COLOUR = INPUT_COLOURS["real"]
+LINE_COLOURS = (*OTHER_COLOURS, "#6E6E6E")
+LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+
+
+def tiled(images: np.ndarray) -> np.ndarray:
+    """Images ``(row, column, height, width)`` as one ``(height, width)`` canvas with white gaps."""
+    rows, columns, height, width = images.shape
+    canvas = np.ones((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP), np.float32)
+    for row, column in np.ndindex(rows, columns):
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        canvas[top : top + height, left : left + width] = images[row, column]
+    return canvas
+
+
+def image_grid(
+    axis: Axes,
+    images: np.ndarray,
+    *,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    framed: np.ndarray | None = None,
+) -> None:
+    """Draw images ``(row, column, 28, 28)`` with labels; ``framed`` ``(row, column)`` get a frame.
+
+    Images that hold NaN are left blank.
+    """
+    side = images.shape[2] + GAP
+    axis.imshow(np.nan_to_num(tiled(images), nan=0.85), cmap="gray", vmin=0, vmax=1)
+    axis.set_yticks(np.arange(len(rows)) * side + side / 2, rows)
+    axis.set_xticks(np.arange(len(columns)) * side + side / 2, columns)
+    axis.tick_params(length=0)
+    axis.xaxis.tick_top()
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    if framed is None:
+        return
+    for row, column in np.argwhere(framed):
+        axis.add_patch(
+            Rectangle(
+                (column * side + GAP / 2 - 0.5, row * side + GAP / 2 - 0.5), side, side,
+                fill=False, edgecolor=ACCENT, linewidth=1.5,
+            )
+        )
+
+
+def digit_rows(
+    images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), width: float = 4.8
+) -> Figure:
+    """One grid of images ``(row, column, 28, 28)``."""
+    height = width * images.shape[0] / images.shape[1]
+    fig, axis = plt.subplots(figsize=(width, height + 0.3))
+    image_grid(axis, images, rows=rows, columns=columns)
+    return fig
+
+
+def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Figure 2 of the paper: a panel a threshold, a row a class.
+
+    Parameters
+    ----------
+    panels
+        By title: images ``(class, rank, 28, 28)``, blank ones NaN, and ``(class, rank)`` whether an
+        image is shown although it did not pass.
+    """
+    fig, axes = plt.subplots(len(panels), 1, figsize=(5.0, 5.0 * len(panels)), squeeze=False)
+    for axis, (title, (images, failed)) in zip(axes[:, 0], panels.items(), strict=True):
+        image_grid(axis, images, rows=[str(c) for c in range(len(images))], framed=failed)
+        axis.set_ylabel("class of the classifier")
+        axis.set_title(title)
+    return fig
+
+
+def training_curves(history: pd.DataFrame, real: float) -> Figure:
+    """Fréchet distance, and the discriminator's mean logits, against the step.
+
+    Parameters
+    ----------
+    history
+        Of a `dc2lib.training.gan.GanFit`, with a column frechet_distance.
+    real
+        The same distance between two sets of real digits.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 2.9))
+    axes[0].plot(history["step"], history["frechet_distance"], marker="o", ms=3,
+                 color=INPUT_COLOURS["generated"])
+    axes[0].axhline(real, color=REAL_COLOUR, linestyle="--", label="real against real")
+    axes[0].set(xlabel="step", ylabel="Fréchet distance", yscale="log")
+    axes[0].legend()
+    for column, style, name in (
+        ("real_score", "-", "real"), ("generated_score", "--", "generated"),
+    ):
+        axes[1].plot(history["step"], history[column], style, color="#444444", label=name)
+    axes[1].set(xlabel="step", ylabel="mean logit of the discriminator")
+    axes[1].legend(title="digits")
+    return fig
+
+
+def judged_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Mean probability by judge along the steps, a panel a method.
+
+    Parameters
+    ----------
+    steps
+        ``(record,)``.
+    panels
+        Method to judge to mean probability ``(record,)``.
+    """
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=(5.6, 2.1 * len(panels)), sharex=True, squeeze=False
+    )
+    for axis, (method, judges) in zip(axes[:, 0], panels.items(), strict=True):
+        for number, (judge, values) in enumerate(judges.items()):
+            axis.plot(
+                steps, values, color=LINE_COLOURS[number], linestyle=LINE_STYLES[number],
+                label=judge,
+            )
+        axis.set(title=method, ylim=(-0.03, 1.03), ylabel="mean probability")
+        axis.grid(axis="y", alpha=0.3)
+    axes[-1, 0].set_xlabel("step")
+    axes[-1, 0].set_xlim(0, steps.max())
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def judgements(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Mean probability of each method with its interval, a panel a judge.
+
+    A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
+
+    Parameters
+    ----------
+    means
+        Of `dc2lib.evaluation.realism.judge_means`.
+    titles
+        Names of the judges as they are shown.
+    """
+    methods = list(dict.fromkeys(means["method"]))
+    fig, axes = plt.subplots(
+        2, -(-len(titles) // 2), figsize=(7.4, 1.8 + 0.5 * len(methods)), sharey=True,
+        squeeze=False,
+    )
+    for axis, (judge, title) in zip(axes.flat, titles.items(), strict=False):
+        rows = means[means["judge"] == judge].set_index("method").loc[methods]
+        for y, (method, row) in enumerate(rows.iterrows()):
+            axis.errorbar(
+                row["probability"], y,
+                xerr=[[row["probability"] - row["low"]], [row["high"] - row["probability"]]],
+                fmt="o", ms=5, capsize=2, color=method_colour(str(method)),
+            )
+        narrow = np.ptp(rows[["low", "high"]].to_numpy()) < 0.2
+        axis.set_title(f"{title} (narrow axis)" if narrow else title, fontsize=9)
+        if not narrow:
+            axis.set_xlim(-0.03, 1.03)
+        axis.set_yticks(range(len(methods)), methods)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].invert_yaxis()
+    for axis in axes[-1]:
+        axis.set_xlabel("mean probability")
+    return fig
+
+
+def method_colour(method: str) -> str:
+    """Colour of a way to make images: by its first word, or green for real digits."""
+    word = method.split(",")[0].split(" ")[0].strip("()")
+    return METHOD_COLOURS.get(word, REAL_COLOUR if word == "real" else "#444444")
+
+
+def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Mean of each judge by band of the classifier's confidence, generated and real images.
+
+    Parameters
+    ----------
+    bands
+        Columns of `realism.dose_bands` with judge, source and band (the label of the band).
+    """
+    labels = list(dict.fromkeys(bands["band"]))
+    fig, axes = plt.subplots(
+        len(titles), 1, figsize=(5.6, 2.3 * len(titles)), sharex=True, squeeze=False
+    )
+    colours = {"generated": METHOD_COLOURS["sampled"], "real": REAL_COLOUR}
+    for axis, (judge, title) in zip(axes[:, 0], titles.items(), strict=True):
+        part = bands[bands["judge"] == judge]
+        for number, (source, rows) in enumerate(part.groupby("source", sort=False)):
+            x = np.array([labels.index(band) for band in rows["band"]]) + 0.08 * (2 * number - 1)
+            axis.errorbar(
+                x, rows["response"],
+                yerr=[rows["response"] - rows["low"], rows["high"] - rows["response"]],
+                fmt="os"[number % 2] + ["-", "--"][number % 2], ms=5, capsize=2,
+                color=colours[str(source)], label=source,
+            )
+        axis.set(ylabel="mean probability")
+        axis.set_title(title, fontsize=9)
+        axis.grid(axis="y", alpha=0.3)
+    axes[-1, 0].set_xticks(range(len(labels)), labels)
+    axes[-1, 0].set_xlabel("highest class probability of the probed classifier")
+    axes[0, 0].legend(title="digits")
+    return fig
+
+
+def weight_sweep(
+    table: pd.DataFrame, measures: Mapping[str, str], real: Mapping[str, float]
+) -> Figure:
+    """Measures against Phi, a line a lambda, a panel a measure.
+
+    Parameters
+    ----------
+    table
+        Columns lambda, phi and the measures; the values of phi are drawn at equal distances.
+    measures
+        Column to title.
+    real
+        The same measure of real digits, drawn as a line, where there is one.
+    """
+    fig, axes = plt.subplots(
+        len(measures) // 2 + 1, 2, figsize=(7.4, 2.4 * (len(measures) // 2 + 1)), squeeze=False
+    )
+    values = np.sort(table["phi"].unique())
+    panels = axes.ravel()
+    for axis, (column, title) in zip(panels, measures.items(), strict=False):
+        for number, (weight, rows) in enumerate(table.groupby("lambda")):
+            rows = rows.sort_values("phi")
+            axis.plot(
+                np.searchsorted(values, rows["phi"]), rows[column], marker="osD^v<"[number % 6],
+                ms=4, color=LINE_COLOURS[number % 6], linestyle=LINE_STYLES[number % 6],
+                label=f"λ = {weight:g}",
+            )
+        if column in real:
+            axis.axhline(real[column], color="black", linewidth=0.8, label="real digits")
+        axis.set_title(title, fontsize=9)
+        axis.set_xticks(range(len(values)), [f"{v:g}" for v in values])
+        axis.grid(axis="y", alpha=0.3)
+    for axis in panels[max(0, len(measures) - 2) : len(measures)]:
+        axis.set_xlabel("Φ")
+    for axis in panels[len(measures) :]:
+        axis.axis("off")
+    panels[len(measures)].legend(*panels[0].get_legend_handles_labels(), loc="center left")
+    return fig
+
+
+def signal_maps(
+    maps: Mapping[str, np.ndarray], marks: Sequence[str], label: str = "log(1 + reads a bin)"
+) -> Figure:
+    """Signals ``(mark, bin)``, a panel each, on one diverging scale with white at zero."""
+    fig, axes = plt.subplots(
+        len(maps), 1, figsize=(7.0, 0.9 + 1.15 * len(maps)), sharex=True, squeeze=False
+    )
+    top = max(float(np.abs(signal).max()) for signal in maps.values()) or 1.0
+    for axis, (title, signal) in zip(axes[:, 0], maps.items(), strict=True):
+        edge = signal.shape[1] / 20
+        image = axis.imshow(
+            signal, aspect="auto", cmap="PuOr_r", vmin=-top, vmax=top,
+            extent=(-edge, edge, len(marks), 0), interpolation="nearest",
+        )
+        axis.set_yticks(np.arange(len(marks)) + 0.5, marks)
+        axis.tick_params(length=0)
+        axis.set_title(title, fontsize=9)
+    axes[-1, 0].set_xlabel("position relative to the transcription start site (kb)")
+    fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02, label=label)
+    return fig

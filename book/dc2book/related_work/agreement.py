@@ -1,0 +1,171 @@
+"""How well imputed marks agree with measured ones: intervals over test genes, differences paired.
+
+The bins of a gene are not independent, so whole genes are resampled; a resample is one weighted
+mean of the genes' moments, the same genes for every mark and every way to impute it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dc2book.related_work.report import half_width
+from dc2book.related_work.sentences import signed, signed_half
+from dc2lib.baselines.ernst import correlation_of
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
+
+WAYS = ("profile", "others", "other_cell")
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Correlations of imputed with measured marks, and the same on resampled genes.
+
+    Attributes
+    ----------
+    marks : tuple of str
+    estimate : float64 (mark, way)
+        Ways to impute in the order of `WAYS`.
+    draws : float64 (resample, mark, way)
+        Resamples are shared by all marks and ways, so any difference of two entries is paired.
+    n : int
+        Test genes.
+    """
+
+    marks: tuple[str, ...]
+    estimate: np.ndarray
+    draws: np.ndarray
+    n: int
+
+    def interval(self, mark: str, way: str) -> Interval:
+        """Of one mark, imputed in one way."""
+        return self._combined({(mark, way): 1})
+
+    def spread(self, mark: str, other: str, way: str = "others") -> Interval:
+        """Of one mark minus that of another, paired over genes."""
+        if mark == other:
+            return Interval(0.0, 0.0, 0.0, self.n)
+        return self._combined({(mark, way): 1, (other, way): -1})
+
+    def mean_gain(self, way: str = "other_cell", without: str = "others") -> Interval:
+        """Mean over the marks of what one way adds to another, paired over genes."""
+        share = 1 / len(self.marks)
+        pairs = ((way, share), (without, -share))
+        return self._combined({(mark, one): sign for mark in self.marks for one, sign in pairs})
+
+    def ends(self, way: str = "others") -> tuple[str, str]:
+        """The marks of the highest and of the lowest correlation."""
+        column = self.estimate[:, WAYS.index(way)]
+        return self.marks[int(column.argmax())], self.marks[int(column.argmin())]
+
+    def _combined(self, weights: Mapping[tuple[str, str], float]) -> Interval:
+        """A weighted sum of entries, with the percentiles of the same sum on resampled genes."""
+        matrix = np.zeros(self.estimate.shape)
+        for (mark, way), weight in weights.items():
+            matrix[self.marks.index(mark), WAYS.index(way)] = weight
+        low, high = np.quantile((self.draws * matrix).sum((1, 2)), [0.025, 0.975])
+        return Interval(float((self.estimate * matrix).sum()), float(low), float(high), self.n)
+
+
+def correlations(
+    found: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
+) -> Correlations:
+    """Correlation over genes and bins of every mark and way to impute it, genes resampled.
+
+    Parameters
+    ----------
+    found
+        By mark, moments ``(gene, 5)`` under each of `WAYS`, as `pairs.imputed_marks` gives them.
+    """
+    moments = np.stack([[one[way] for way in WAYS] for one in found.values()])
+    n = moments.shape[2]
+    drawn = np.random.default_rng(seed).integers(n, size=(n_resamples, n))
+    weights = np.stack([np.bincount(row, minlength=n) for row in drawn]) / n
+    return Correlations(
+        tuple(found),
+        correlation_of(moments.mean(2)),
+        correlation_of(np.tensordot(weights, moments, axes=(1, 2))),
+        n,
+    )
+
+
+def in_words(found: Correlations) -> str:
+    """Which mark follows best from the others and which least, and how far they lie apart."""
+    ends = found.ends()
+    (best, best_r), (least, least_r) = (
+        (mark, found.interval(mark, "others")) for mark in ends
+    )
+    return (
+        f"{best} follows best from the others (r = {best_r}) and {least} least (r = {least_r}), "
+        f"a difference of {signed(found.spread(*ends))} (both chosen by these very values)."
+    )
+
+
+def expression_aurocs(
+    found: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """How a mark's mean ranks the genes by expression, as measured and as imputed.
+
+    Parameters
+    ----------
+    found
+        By mark, measured and imputed means and label, each ``(gene,)``.
+
+    Returns
+    -------
+    DataFrame
+        Column mark, and of `Interval` measured, imputed, difference (imputed minus measured,
+        paired over genes) and further: the same difference of the distances from 0.5, positive
+        where the imputed mean says more about expression in whichever direction it points.
+    """
+    options = {"n_resamples": n_resamples, "seed": seed}
+    rows = []
+    for mark, one in found.items():
+        label, measured, imputed = (one[name] for name in ("label", "measured", "imputed"))
+        turned = [
+            means if auroc(label, means) >= 0.5 else -means for means in (imputed, measured)
+        ]
+        rows.append(
+            {
+                "mark": mark,
+                "measured": bootstrap_auroc(label, measured, **options),
+                "imputed": bootstrap_auroc(label, imputed, **options),
+                "difference": paired_auroc_difference(label, imputed, measured, **options),
+                "further": paired_auroc_difference(label, *turned, **options),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def correlation_table(found: Correlations, other: str) -> pd.DataFrame:
+    """One row a mark: its correlations with half the width of their intervals.
+
+    Parameters
+    ----------
+    other
+        Name of the second cell type.
+    """
+    headers = {
+        "profile": "mean profile",
+        "others": "four other marks",
+        "other_cell": f"and {other}",
+    }
+    return pd.DataFrame([
+        {"mark": mark}
+        | {headers[way]: half_width(found.interval(mark, way)) for way in WAYS}
+        for mark in found.marks
+    ])
+
+
+def auroc_table(aurocs: pd.DataFrame) -> pd.DataFrame:
+    """One row a mark: AUROCs and their paired difference, with half the width of the intervals."""
+    return pd.DataFrame({
+        "mark": aurocs["mark"],
+        "measured": aurocs["measured"].map(half_width),
+        "imputed": aurocs["imputed"].map(half_width),
+        "imputed minus measured": aurocs["difference"].map(signed_half),
+    })

@@ -1,0 +1,299 @@
+"""Results that are computed once and kept on disk, under the digest of all that decides them.
+
+`cached` is the whole of it for its users: code, settings and data go into the name of a file, so a
+result is computed again exactly when one of them changed.  `code_digest` finds the code by the
+import statements; no list of files is kept by hand.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as home:
+...     for _ in range(2):
+...         found = cached("squares", {"n": 3}, lambda: {"square": np.arange(3) ** 2},
+...                        code="dc2lib.errors", home=home)
+>>> found["square"].tolist()
+[0, 1, 4]
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dc2lib.files import data_home, replacing
+
+LEFT_OUT = (
+    "dc2lib.cache", "dc2lib.datasets", "dc2lib.errors", "dc2lib.files", "dc2lib.training.executors"
+)
+
+
+def cached(
+    kind: str,
+    settings: Mapping[str, Any],
+    compute: Callable[[], Mapping[str, Any]],
+    *,
+    code: str | tuple[str, ...],
+    without: tuple[str, ...] = (),
+    home: Path | str | None = None,
+) -> dict[str, np.ndarray]:
+    """What ``compute()`` gives, read from disk if it was computed before.
+
+    Parameters
+    ----------
+    kind
+        Folder below the data folder, and what `make tidy` calls it; may hold slashes.
+    settings
+        Plain values, sequences and dataclasses that decide the result; data by their fingerprint.
+    compute
+        Arrays, numbers and texts by name.
+    code
+        Full names of the modules that compute, usually ``__name__``; what they import decides too.
+    without
+        As for `code_digest`.
+    home
+        In place of the data folder.
+
+    Returns
+    -------
+    dict of arrays by name; numbers and texts come back as arrays without axes.
+    """
+    path = cache_path(kind, settings, code=code, without=without, home=home)
+    found = _read(path) if path.exists() else None
+    if found is None:
+        computed = {name: np.asarray(value) for name, value in compute().items()}
+        with replacing(path) as unfinished:
+            np.savez(unfinished, **computed)
+        found = computed
+    return found
+
+
+def cache_path(
+    kind: str,
+    settings: Mapping[str, Any],
+    *,
+    code: str | tuple[str, ...],
+    without: tuple[str, ...] = (),
+    home: Path | str | None = None,
+    suffix: str = ".npz",
+) -> Path:
+    """Where a result is kept: ``<kind>/<digest of settings and code><suffix>`` in the data folder.
+
+    Raises
+    ------
+    TypeError
+        If a setting is no plain value: its text might not say what it is.
+    """
+    modules = (code,) if isinstance(code, str) else code
+    text = json.dumps(
+        [settings, code_digest(*modules, without=without)], sort_keys=True, default=_plain
+    )
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return (data_home() if home is None else Path(home)) / kind / f"{name}{suffix}"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"class": type(value).__qualname__, **asdict(value)}
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(
+        f"{value!r} cannot name a kept result: expected plain values; give arrays by their digest"
+    )
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a kept result; nothing, with a warning, where its file is damaged."""
+    try:
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        warnings.warn(f"{path} is damaged ({error}): computed again", stacklevel=3)
+        return None
+
+
+@cache
+def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
+    """SHA-256 (hex) over the code that decides what the named modules compute.
+
+    Counted are the syntax trees of the named modules and of every module of the library that they
+    import, directly or through others, also inside functions, and the data files that lie in their
+    packages.  Comments, docstrings and the layout of the source do not count.
+
+    Not entered are `dc2lib.datasets`, since the content of the data is in the key of every result
+    by its fingerprint, `dc2lib.training.executors`, which brings jobs to workers, and
+    `dc2lib.files`, `dc2lib.errors` and this module, which change no result.
+    A package that is not entered is open to a named module inside it: the simulator's code is
+    counted by naming `dc2lib.datasets.simulated.study`.  The ``__init__`` of a package does not
+    count where a name is only passed on: the import leads to the module that defines the name.
+
+    What draws, words or records must not be reached, or a changed colour would train everything
+    again; a test holds the modules that compute kept results to that.
+
+    Parameters
+    ----------
+    modules
+        Full names, usually ``__name__`` of the module that computes and keeps the result.
+    without
+        Further modules that are not entered, such as a table of all that could be computed of
+        which one row was; name what is needed of it.
+
+    Raises
+    ------
+    ValueError
+        If a named module does not exist.
+    """
+    return digest_of(deciding_modules(modules, without))
+
+
+def deciding_modules(
+    modules: Iterable[str], without: Collection[str] = (), package: Path | None = None
+) -> dict[str, Path]:
+    """The modules that `code_digest` counts, by name; ``package`` is another folder."""
+    modules = list(modules)
+    tops = {"dc2lib", *(name.partition(".")[0] for name in modules)}
+    folders = [package_folder(top) for top in sorted(tops)] if package is None else [package]
+    known = {name: file for folder in folders for name, file in modules_of(folder).items()}
+    named = set(modules)
+    if missing := sorted((named | set(without)) - set(known)):
+        raise ValueError(f"no module {', '.join(missing)}: expected full names of modules")
+    shut = {*LEFT_OUT, *without}
+    opened = named | {name.rpartition(".")[0] for name in named}
+    found: set[str] = set()
+    queue = list(named)
+    while queue:
+        name = queue.pop()
+        if name in found or _nearest(name, shut) > _nearest(name, opened):
+            continue
+        found.add(name)
+        for source, imported, _ in imports_of(_tree(known[name]), name, known):
+            queue += _defining(source, imported, known)
+    return {name: known[name] for name in sorted(found)}
+
+
+def digest_of(modules: Mapping[str, Path]) -> str:
+    """SHA-256 (hex) over the syntax trees of modules and the data files in their packages."""
+    digest = hashlib.sha256()
+    for name, file in modules.items():
+        digest.update(f"{name}\0{_meaning(file.read_text(encoding='utf-8'))}\0".encode())
+    for folder in sorted({file.parent for file in modules.values()}):
+        for file in sorted(package_data(folder)):
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _nearest(name: str, packages: Collection[str]) -> int:
+    """Length of the longest of the names that is the module or a package that holds it."""
+    return max((len(one) for one in packages if f"{name}.".startswith(f"{one}.")), default=0)
+
+
+def _defining(source: str, name: str | None, known: Mapping[str, Path]) -> list[str]:
+    """The modules that an import statement reads: those that define the name."""
+    if f"{source}.{name}" in known:
+        return [f"{source}.{name}"]
+    if source not in known:
+        return []
+    passed_on = [
+        (origin, imported)
+        for origin, imported, bound in imports_of(_tree(known[source]), source, known)
+        if bound == name and known[source].name == "__init__.py"
+    ]
+    return [one for each in passed_on for one in _defining(*each, known)] or [source]
+
+
+def _tree(file: Path) -> ast.Module:
+    return _parsed(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
+def _meaning(source: str) -> str:
+    """The syntax tree without docstrings, as text."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def package_folder(name: str) -> Path:
+    """Folder of a package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(f"no package {name}: expected full names of modules")
+    return Path(spec.submodule_search_locations[0])
+
+
+def modules_of(package: Path) -> dict[str, Path]:
+    """File of each module of a package by its full name, such as ``dc2lib.training.gan``."""
+    found = {}
+    for file in package.rglob("*.py"):
+        parts = [package.name, *file.relative_to(package).with_suffix("").parts]
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = file
+    return found
+
+
+def package_data(folder: Path) -> set[Path]:
+    """Files beside a package's modules and in its folders that are not packages themselves."""
+    files: set[Path] = set()
+    for entry in folder.iterdir():
+        if entry.name.startswith((".", "__pycache__")):
+            continue
+        if entry.is_file() and entry.suffix not in {".py", ".pyc"}:
+            files.add(entry)
+        elif entry.is_dir() and not (entry / "__init__.py").exists():
+            files |= package_data(entry)
+    return files
+
+
+def imports_of(
+    tree: ast.AST, module: str, modules: Mapping[str, Path]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """What the import statements of a module say, those inside functions included.
+
+    Yields
+    ------
+    source, name, bound
+        ``import a.b`` gives ``("a.b", None, None)``, ``from a import b as c`` gives
+        ``("a", "b", "c")``; relative imports are made absolute.
+    """
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(node, module, modules)
+            yield from ((source, alias.name, alias.asname or alias.name) for alias in node.names)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those below ``if __name__ == "__main__"``: an import does not run them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            continue
+        yield node
+        yield from _statements(node)
+
+
+def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    is_package = module in modules and modules[module].name == "__init__.py"
+    up = node.level - 1 if is_package else node.level
+    base = parts[: len(parts) - up] if up else parts
+    return ".".join([*base, *([node.module] if node.module else [])])

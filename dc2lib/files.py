@@ -1,0 +1,58 @@
+"""Where files lie, and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+
+def data_home() -> Path:
+    """Folder of all data: ``$DC2LIB_DATA``, or ``dc2lib`` in the user's cache folder."""
+    given = os.environ.get("DC2LIB_DATA")
+    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`: renamed to it when the block ends, removed if it raises.
+
+    What was at `path` before stays until then, so that no reader, and no run after a killed one,
+    meets half a file.  Processes may write the same path at once; the last one stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder is made where it is missing.
+
+    Yields
+    ------
+    Path
+        In the same folder, hidden, with the same suffix (NumPy would add one that it misses).
+
+    Raises
+    ------
+    FileNotFoundError
+        If the block has written nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "genes.txt") as unfinished:
+    ...         _ = unfinished.write_text("ENSG00000000003")
+    ...     os.listdir(folder)
+    ['genes.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""From expression to the class of a gene, by a named rule.
+
+DeepChrome (Singh et al. 2016, doi:10.1093/bioinformatics/btw427) calls a gene highly expressed
+when its RPKM lies above the median of its cell type. The released labels are what comes out when
+the two numbers are compared as text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dc2lib.datasets.histone import HistoneDataset
+from dc2lib.errors import DataError
+
+RULES = ("numeric", "lexicographic")
+
+
+def label(dataset: HistoneDataset, rule: str = "numeric") -> np.ndarray:
+    """Class of every gene: 1 for high expression, 0 for low.
+
+    Parameters
+    ----------
+    dataset : HistoneDataset
+        With its expression; the median is that of the cell's whole RPKM column.
+    rule : {"numeric", "lexicographic"}
+        ``"numeric"``: RPKM above the median, what the papers describe. ``"lexicographic"``: the
+        RPKM's text sorts after the median's text, what was released ("10.575" sorts before
+        "3.329").
+
+    Returns
+    -------
+    int8 array (gene,)
+
+    Raises
+    ------
+    DataError
+        If the rule is unknown, or a gene has no expression.
+    """
+    if rule not in RULES:
+        raise DataError(f"Unknown label rule {rule!r}: use one of {', '.join(RULES)}.")
+    _check_expression(dataset)
+    if rule == "numeric":
+        return (dataset.rpkm > float(dataset.rpkm_median_text)).astype(np.int8)
+    if dataset.rpkm_text is None:
+        raise DataError(
+            f"{dataset.cell}: the lexicographic rule compares the file's text, and this dataset"
+            " has numbers only; give rpkm_text to HistoneDataset.from_arrays."
+        )
+    return (dataset.rpkm_text > dataset.rpkm_median_text).astype(np.int8)
+
+
+def flipped(dataset: HistoneDataset) -> np.ndarray:
+    """Genes whose class differs between the two rules, as a boolean array (gene,).
+
+    Raises
+    ------
+    DataError
+        As :func:`label`.
+    """
+    return label(dataset, "numeric") != label(dataset, "lexicographic")
+
+
+def _check_expression(dataset: HistoneDataset) -> None:
+    if dataset.rpkm is None or dataset.rpkm_median_text is None:
+        raise DataError(
+            f"{dataset.cell}: there is no expression (RPKM) to make labels from. Stored cells get"
+            " it from the RPKM table (`make data`); for your own cells give rpkm_text to"
+            " HistoneDataset.from_arrays, or an RPKM table to read_csv_folder."
+        )
+    missing = ~np.isfinite(dataset.rpkm)
+    if missing.any():
+        genes = dataset.gene_id[missing]
+        named = ", ".join(genes[:5].tolist()) + (", ..." if len(genes) > 5 else "")
+        raise DataError(
+            f"{dataset.cell}: {len(genes):,} gene(s) have no RPKM ({named});"
+            " leave them out with dataset.select(...) or complete the table."
+        )
+
+
+if __name__ == "__main__":  # python -m dc2lib.labels audit FOLDER
+    import sys
+
+    from dc2lib.label_audit import main
+
+    sys.exit(main())

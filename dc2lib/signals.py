@@ -1,0 +1,68 @@
+"""From the counts of genes to what a model reads: which genes, which way along them, which scale.
+
+>>> import numpy as np
+>>> to_signal(np.array([[[0, 3]], [[1, 0]]]), "log1p").shape  # two genes, one bin, two marks
+torch.Size([2, 2, 1])
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dc2lib.datasets import HistoneDataset
+
+TRANSFORMS = ("raw", "log1p")
+ORIENTATIONS = ("genome", "gene")
+
+
+def to_signal(
+    counts: np.ndarray, transform: str = "raw", device: torch.device | None = None
+) -> Tensor:
+    """Signals float32 ``(gene, mark, bin)`` from counts ``(gene, bin, mark)``.
+
+    Parameters
+    ----------
+    counts
+        Reads a gene, bin and mark.
+    transform
+        ``"raw"`` counts as in the paper, or ``"log1p"``, the logarithm of one more than the count.
+    device
+        Where the signals shall lie; default the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the transform is unknown.
+    """
+    if transform not in TRANSFORMS:
+        raise ValueError(f"unknown transform {transform!r}: expected one of {TRANSFORMS}")
+    signal = torch.from_numpy(np.asarray(counts, dtype=np.float32)).to(device)
+    if transform == "log1p":
+        signal = signal.log1p_()
+    return signal.transpose(1, 2)
+
+
+def oriented_counts(dataset: HistoneDataset, orientation: str) -> np.ndarray:
+    """Counts ``(gene, bin, mark)`` along the ``"genome"``, as stored, or along each ``"gene"``.
+
+    Raises
+    ------
+    ValueError
+        If the orientation is unknown.
+    DataError
+        If genes shall be turned whose strand is not known.
+    """
+    if orientation not in ORIENTATIONS:
+        raise ValueError(f"unknown orientation {orientation!r}: expected one of {ORIENTATIONS}")
+    return dataset.gene_oriented() if orientation == "gene" else dataset.counts
+
+
+def training_genes(dataset: HistoneDataset, n_train: int = 0, seed: int = 0) -> HistoneDataset:
+    """The training genes, or ``n_train`` of them drawn with the seed (0: all)."""
+    train = dataset.take("train")
+    if not 0 < n_train < len(train):
+        return train
+    drawn = np.random.default_rng(seed).choice(len(train), n_train, replace=False)
+    return train.select(np.sort(drawn))

@@ -1,0 +1,1 @@
+"""Recipes, one fit, many fits, and what is kept of them."""
