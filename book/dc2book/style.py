@@ -1,4 +1,4 @@
-"""Figures of the book: one style, one set of colours, one function a figure.
+"""How the book's figures look: style, colours, the forest plot and the text of an interval.
 
 The colours keep apart for readers with any common colour-vision deficiency and rise in
 lightness, so that they also keep apart in grey print.  Those of the marks, label rules and classes
@@ -8,9 +8,16 @@ colour: panels, markers and line styles tell them apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 MARK_COLOURS = {
     "H3K9me3": "#2B1C6B",
@@ -31,6 +38,8 @@ MODEL_COLOURS = {
     "linear": "#CC8294",
     "gradient_boosting": "#007A87",
 }
+NAMED_COLOURS = MARK_COLOURS | LABEL_COLOURS | CLASS_COLOURS | INPUT_COLOURS | MODEL_COLOURS
+MARKERS = "osD^v<>P"
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
 STYLE = {
@@ -73,3 +82,239 @@ def mark_colour(mark: str) -> str:
     """
     further = FURTHER_COLOURS[crc32(mark.encode()) % len(FURTHER_COLOURS)]
     return MARK_COLOURS.get(mark, further)
+
+
+def interval_text(
+    estimate: float, low: float, high: float, digits: int = 3, *, signed: bool = False
+) -> str:
+    """An estimate with its interval, as text; without the brackets where there is no interval.
+
+    Examples
+    --------
+    >>> interval_text(0.9123, 0.9, 0.93)
+    '0.912 [0.900, 0.930]'
+    >>> interval_text(0.01, -0.002, 0.022, digits=2, signed=True)
+    '+0.01 [-0.00, +0.02]'
+    >>> interval_text(0.5, float("nan"), float("nan"))
+    '0.500'
+    """
+    form = f"{'+' if signed else ''}.{digits}f"
+    if pd.isna(low) or pd.isna(high):
+        return format(estimate, form)
+    return f"{estimate:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def intervals(
+    axis: Axes, table: pd.DataFrame, places: Sequence[float], *, vertical: bool = False, **look: Any
+) -> None:
+    """Draw estimates with their intervals; ``look`` goes to `Axes.errorbar`.
+
+    Parameters
+    ----------
+    table
+        Columns estimate, low and high; an interval of NaN leaves its point alone.
+    places
+        Where each row stands on the other axis ``(row,)``.
+    vertical
+        Estimates upwards; otherwise along the horizontal axis.
+    """
+    estimate, low, high = (table[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    sides = np.nan_to_num(np.clip([estimate - low, high - estimate], 0, None))
+    look = {"fmt": "o", "markersize": 4.5, "linewidth": 1.2, **look}
+    if vertical:
+        axis.errorbar(places, estimate, yerr=sides, **look)
+    else:
+        axis.errorbar(estimate, places, xerr=sides, **look)
+
+
+def forest(
+    table: pd.DataFrame,
+    rows: str | Sequence[str],
+    *,
+    panels: str | Sequence[str] = (),
+    colour: str | None = None,
+    marker: str | None = None,
+    dodge: str | None = None,
+    names: Mapping[Any, str] | None = None,
+    order: Sequence[Any] | None = None,
+    colours: Mapping[Any, str] | None = None,
+    markers: Mapping[Any, str] | None = None,
+    hollow: str | None = None,
+    reference: float | None = None,
+    margin: float | None = None,
+    xlabel: str = "",
+    xlim: tuple[float, float] | None = None,
+    connect: bool = False,
+    wrap: int | None = None,
+    legend_title: str | None = None,
+    legend_columns: int = 2,
+) -> Figure:
+    """Forest plot: estimates with intervals by row, told apart by colour and marker, in panels.
+
+    Parameters
+    ----------
+    table
+        Tidy: columns estimate, low, high, and those that the next arguments name.
+    rows
+        Column, or columns together, whose values are the rows, from the top in order of appearance.
+    panels
+        Columns whose values get a panel each: none, one (side by side) or two (a grid, the first
+        from top to bottom).
+    colour, marker, dodge
+        Columns told apart by colour, by marker, and by place alone.  Points of one row that differ
+        in one of them stand one below the other.  The marker is by default that of the colour.
+    names
+        Text of a value (or of a tuple of values of a row) on the axis, in titles and legend.
+    order
+        Values of ``rows`` from the top, in place of the order of appearance.
+    colours, markers
+        By value; by default the book's colours, and markers in order of appearance.
+    hollow
+        Column of a second estimate, without interval, drawn as a hollow marker.
+    reference
+        Where to draw a vertical line.
+    margin
+        Half width of a band around the reference within which differences do not matter.
+    connect
+        Join the points of one colour and marker by a thin line.
+    wrap
+        Largest number of panels side by side.
+
+    Returns
+    -------
+    Figure
+        Its ``axes`` are the panels, from left to right and top to bottom.
+    """
+    row_columns, panel_columns = _listed(rows), _listed(panels)
+    marker = marker or (colour if colour not in (*row_columns, *panel_columns) else None)
+    look = [one for one in dict.fromkeys((colour, marker, dodge)) if one is not None]
+    spread = [one for one in look if one not in (*row_columns, *panel_columns)]
+    named = [one for one in spread if one in (colour, marker)]
+    row_keys = _distinct(table, row_columns)
+    if order is not None:
+        wanted = [key if isinstance(key, tuple) else (key,) for key in order]
+        row_keys = [key for key in wanted if key in set(row_keys)]
+        table = table[[key in row_keys for key in _keys(table, row_columns)]]
+    groups = _distinct(table, spread)
+    half = min(0.34, 0.13 * (len(groups) - 1))
+    shifts = dict(zip(groups, np.linspace(-half, half, len(groups)), strict=True))
+    shades = _colours(table, colour, colours)
+    shapes = _markers(table, marker, markers)
+    texts = {key: _text(key, names) for key in row_keys}
+    fig, axes = _panels(table, panel_columns, wrap, len(row_keys), len(groups), texts.values())
+    for axis, key in axes.items():
+        part = table[[one == key for one in _keys(table, panel_columns)]]
+        _reference(axis, reference, margin)
+        for points in _parts(part, look):
+            group = _keys(points, spread)[0]
+            places = [row_keys.index(one) + shifts[group] for one in _keys(points, row_columns)]
+            shown = {
+                "color": shades[points[colour].iloc[0]] if colour else OTHER_COLOURS[0],
+                "fmt": shapes[points[marker].iloc[0]] if marker else "o",
+            }
+            label = _text(_keys(points, named)[0], names) if named else None
+            intervals(axis, points, places, label=label, **shown)
+            if hollow is not None:
+                axis.plot(points[hollow], places, shown["fmt"], color=shown["color"], zorder=3,
+                          markerfacecolor="white", markersize=4.5)
+            if connect:
+                axis.plot(points["estimate"], places, color=shown["color"], linewidth=0.8,
+                          alpha=0.5)
+        axis.set_title(_text(key, names))
+        axis.set_yticks(range(len(row_keys)), texts.values())
+        for between in range(1, len(row_keys)):
+            axis.axhline(between - 0.5, color="0.9", linewidth=0.6, zorder=0)
+        axis.grid(axis="x", alpha=0.3)
+        if axis.get_subplotspec().is_last_row() or wrap:
+            axis.set_xlabel(xlabel)
+            axis.tick_params(labelbottom=True)
+    first = next(iter(axes))
+    first.set(ylim=(len(row_keys) - 0.5, -0.5), xlim=xlim)
+    if named:
+        legend_below(fig, legend_columns, legend_title)
+    return fig
+
+
+def legend_below(fig: Figure, columns: int = 2, title: str | None = None) -> None:
+    """One legend below all panels, with each name once."""
+    entries: dict[str, Any] = {}
+    for axis in fig.axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    fig.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns,
+               title=title)
+
+
+def _listed(columns: str | Sequence[str]) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
+def _keys(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    return list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
+
+
+def _distinct(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    return list(dict.fromkeys(_keys(table, columns)))
+
+
+def _parts(table: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
+    if table.empty or not columns:
+        return [] if table.empty else [table]
+    return [part for _, part in table.groupby(columns, sort=False)]
+
+
+def _text(key: tuple[Any, ...], names: Mapping[Any, str] | None) -> str:
+    names = names or {}
+    return names.get(key) or ", ".join(str(names.get(value, value)) for value in key)
+
+
+def _colours(
+    table: pd.DataFrame, column: str | None, given: Mapping[Any, str] | None
+) -> dict[Any, str]:
+    values = [] if column is None else list(dict.fromkeys(table[column]))
+    by_place = dict(zip(values, OTHER_COLOURS * len(values), strict=False))
+    marks = {value: mark_colour(value) for value in values if column == "mark"}
+    return by_place | marks | NAMED_COLOURS | dict(given or {})
+
+
+def _markers(
+    table: pd.DataFrame, column: str | None, given: Mapping[Any, str] | None
+) -> dict[Any, str]:
+    values = [] if column is None else list(dict.fromkeys(table[column]))
+    return dict(zip(values, MARKERS * len(values), strict=False)) | dict(given or {})
+
+
+def _panels(
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    wrap: int | None,
+    n_rows: int,
+    n_groups: int,
+    texts: Iterable[str],
+) -> tuple[Figure, dict[Axes, tuple[Any, ...]]]:
+    """The figure, and the values that each of its panels shows."""
+    if len(columns) == 2:
+        down, across = (list(dict.fromkeys(table[name])) for name in columns)
+        keys = [(one, other) for one in down for other in across]
+        side = len(across)
+    else:
+        keys = _distinct(table, columns)
+        side = min(len(keys), wrap or len(keys))
+    deep = -(-len(keys) // side)
+    label = max(len(line) for text in texts for line in text.split("\n"))
+    height = max(1.0, n_rows * (0.24 + 0.11 * n_groups))
+    fig, grid = plt.subplots(
+        deep, side, figsize=(0.6 + 0.07 * label + 2.5 * side, 1.0 + (height + 0.3) * deep),
+        sharex=True, sharey=True, squeeze=False,
+    )
+    for axis in list(grid.flat)[len(keys) :]:
+        axis.remove()
+    return fig, dict(zip(grid.flat, keys, strict=False))
+
+
+def _reference(axis: Axes, reference: float | None, margin: float | None) -> None:
+    if margin is not None:
+        centre = reference or 0.0
+        axis.axvspan(centre - margin, centre + margin, color="0.9", zorder=0)
+    if reference is not None:
+        axis.axvline(reference, color="0.4", linewidth=0.8)
