@@ -1,30 +1,24 @@
-"""Cross-cell experiments: training sets as released, exact statistics of pairs, planted worlds."""
+"""Cross-cell experiments: training sets, fits and tables, transfer, exact statistics of pairs."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.cross_cell import figures as crosscell_plots
-from dc2book.cross_cell import worlds
 from scipy.stats import spearmanr
 from test_linear import planted
 
 from dc2lib import crosscell
 from dc2lib.crosscell import cost, experiments
 from dc2lib.crosscell.transfer import transfer
-from dc2lib.datasets import open_cell, published, read_rpkm, write_cell
+from dc2lib.datasets import open_cell, published, write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation import pair_statistics as pairs
-from dc2lib.evaluation.scores import positive_score
 from dc2lib.labels import label
 from dc2lib.training.fit import PAPER, TUNED, Recipe, predict_logits
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
 
-SHARED = Path(__file__).parents[2] / "shared"
-TABLE = SHARED / "data/roadmap/57epigenomes.RPKM.pc.gz"
 RECIPE = Recipe(transform="log1p", optimizer="adam", learning_rate=0.1, epochs=2, patience=2)
 CELLS = ["A", "B", "C", "D"]
 
@@ -85,39 +79,6 @@ def test_a_cell_without_correlation_takes_no_part():
 def test_unknown_sets_are_refused():
     with pytest.raises(DataError, match="highly"):
         crosscell.training_sets(CORRELATION, "very")
-    with pytest.raises(DataError, match="highly, somewhat"):
-        crosscell.exact_sets(CORRELATION, "random")
-
-
-@pytest.mark.parametrize("kind", ["highly", "somewhat"])
-def test_released_sets_come_out_with_the_columns_one_off(kind):
-    released, aligned = (published.rpkm_correlation(name) for name in ("released", "aligned"))
-    assert crosscell.exact_sets(released, kind) == (55, 55)
-    assert crosscell.exact_sets(aligned, kind) == ({"highly": 5, "somewhat": 0}[kind], 55)
-
-
-@pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is not there")
-def test_released_sets_come_out_of_the_real_table():
-    table = read_rpkm(TABLE).frame().iloc[:6601]
-    one_off = crosscell.expression_correlation(crosscell.one_column_off(table))
-    right = crosscell.expression_correlation(table)
-    for kind, exact in {"highly": 5, "somewhat": 0}.items():
-        assert crosscell.exact_sets(one_off, kind) == (55, 55)
-        assert crosscell.exact_sets(right, kind) == (exact, 55)
-    assert one_off["E128"].isna().all()
-    for name, matrix in {"released": one_off, "aligned": right}.items():
-        carried = published.rpkm_correlation(name)
-        np.testing.assert_allclose(matrix, carried, atol=1e-6)
-    log = crosscell.expression_correlation(np.log1p(table))
-    np.testing.assert_allclose(log, published.rpkm_correlation("log"), atol=1e-6)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason=f"{SHARED} is not there")
-def test_the_carried_training_sets_are_the_reference():
-    import json
-
-    text = (SHARED / "reference/released_training_sets.json").read_text()
-    assert json.loads(text) == published.released_training_sets()
 
 
 def test_one_column_off_gives_each_cell_the_next():
@@ -189,20 +150,6 @@ def test_experiment_table_by_hand(home, records):
     assert table.loc["deepchrome", "A"]["change"] == 0
 
 
-def test_normalised_by_cell():
-    table = pd.DataFrame(
-        {
-            "experiment": ["deepchrome", "inclusive_all", "exclusive_all"] * 2,
-            "cell": ["Z"] * 3 + ["Y"] * 3,
-            "auroc": [0.6, 0.8, 0.7, 0.9, 0.9, 0.9],
-        }
-    ).iloc[:-1]
-    wide = experiments.normalised_by_cell(table)
-    assert wide.columns.tolist() == ["Z", "Y"]
-    assert wide["Z"].tolist() == pytest.approx([0, 1, 0.5])
-    assert wide["Y"].isna().all()
-
-
 def test_against_baseline_pairs_the_same_cells(records):
     table = experiments.against_baseline(records, n_resamples=50).set_index("experiment")
     assert "deepchrome" not in table.index
@@ -214,20 +161,6 @@ def test_against_baseline_pairs_the_same_cells(records):
     assert table.loc["inclusive_all", "estimate"] == pytest.approx(change)
     assert means.loc["inclusive_all", "n"] == 4
     assert (table["holm"] >= table["pvalue"]).all()
-
-
-def test_bars_that_follow_the_number_of_genes():
-    rows = [
-        (experiment, cell, genes, -genes, genes + 10 * level)
-        for experiment, genes in zip(list(crosscell.EXPERIMENTS)[:3], (1, 8, 4), strict=True)
-        for level, cell in enumerate("ABCD")
-    ]
-    table = pd.DataFrame(rows, columns=["experiment", "cell", "genes", "correlation", "auroc"])
-    found = experiments.bar_correlation(table, "genes", n_resamples=20)
-    assert (found.estimate, found.low, found.high, found.n) == pytest.approx((1, 1, 1, 3))
-    assert experiments.bar_correlation(table, "correlation", n_resamples=5).estimate == (
-        pytest.approx(-1)
-    )
 
 
 def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
@@ -244,36 +177,6 @@ def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
     first = replace(done[0], test_logits=done[0].test_logits[:39]).test_auroc(label(test)[:39])
     second = done[1].test_auroc(label(open_cell("B", base.home).take("test")))
     assert means["estimate"][0] == pytest.approx((first + second) / 2)
-
-
-def test_size_and_correlation_finds_planted_slopes():
-    rng = np.random.default_rng(0)
-    rows = []
-    for cell in range(12):
-        level = rng.normal()
-        for _ in range(8):
-            genes, correlation, own = 2 ** rng.integers(5, 10), rng.random(), rng.random() < 0.5
-            auroc = level + 0.02 * np.log2(genes) + 0.03 * correlation - 0.01 * own
-            rows.append((str(cell), genes, correlation, own, auroc))
-    table = pd.DataFrame(rows, columns=["cell", "genes", "correlation", "own", "auroc"])
-    slopes = experiments.size_and_correlation(table, n_resamples=20)
-    assert slopes["estimate"].tolist() == pytest.approx([0.02, 0.03, -0.01])
-    assert (slopes["high"] - slopes["low"]).max() < 1e-9
-
-
-def test_prediction_shift_by_hand(home, records):
-    one, other = records["inclusive_all", "B"], records["deepchrome", "B"]
-    shift = experiments.prediction_shift(one, other, n_bins=4)
-    rpkm = open_cell("B", home).take("test").rpkm
-    difference = positive_score(one.test_logits) - positive_score(other.test_logits)
-    lowest = difference[np.argsort(rpkm, kind="stable")[:10]]
-    first = shift.iloc[0]
-    assert first["n"] == 10 and first["position"] == 0.125
-    assert first["mean"] == pytest.approx(lowest.mean())
-    assert first["lower"] == pytest.approx(np.quantile(lowest, 0.25))
-    assert first["low"] < first["mean"] < first["high"]
-    with pytest.raises(DataError, match="same cell type"):
-        experiments.prediction_shift(one, records["deepchrome", "A"])
 
 
 # --- cost ---
@@ -426,104 +329,3 @@ def test_pairs_and_changes():
 def test_too_few_cells_are_refused():
     with pytest.raises(DataError, match="at least 4 cell types"):
         pairs.two_way_interval(*(table.iloc[:3, :3] for table in random_tables()))
-
-
-def test_published_drivers_of_transfer():
-    scores = published.released_test_on_rest().rename_axis(None)
-    flips = published.label_audit()["labels_flipped"][scores.columns]
-    drivers = {
-        "released_correlation": published.rpkm_correlation("released"),
-        "aligned_correlation": published.rpkm_correlation("aligned"),
-        "label_flips": pairs.by_training_cell(-flips),
-    }
-    told = worlds.driver_table(drivers, scores, n_resamples=20, n_permutations=20)
-    told = told.set_index("driver")
-    assert told["estimate"].round(2).to_dict() == {
-        "released_correlation": 0.10, "aligned_correlation": -0.02, "label_flips": 0.74
-    }
-    assert told.loc["label_flips", "positive"] == 55
-
-
-# --- simulated worlds ---
-
-
-def test_linear_transfer_by_hand():
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(0)
-    features = {cell: rng.random((60, 5)) for cell in "AB"}
-    labels = {cell: (features[cell][:, 0] > 0.5).astype(int) for cell in "AB"}
-    train, test = np.arange(60) < 30, np.arange(60) >= 30
-    matrix = worlds.linear_transfer(features, labels, train, test)
-    model = LogisticRegression(C=100.0, max_iter=1000).fit(features["A"][train], labels["A"][train])
-    positive, negative = (
-        model.decision_function(features["B"][test & (labels["B"] == side)]) for side in (1, 0)
-    )
-    expected = (positive[:, None] > negative).mean()
-    assert matrix.loc["A", "B"] == pytest.approx(expected)
-
-
-def test_worlds_differ_by_their_rule_only():
-    shared = worlds.linear_world(6, 300, 1, True)
-    specific = worlds.linear_world(6, 300, 1, False, 1.0)
-    for name in worlds.DRIVERS:
-        pd.testing.assert_frame_equal(shared.drivers[name], specific.drivers[name])
-    off = ~np.eye(6, dtype=bool)
-    loss = [
-        np.diag(world.transfer["numeric"]).mean() - world.transfer["numeric"].to_numpy()[off].mean()
-        for world in (shared, specific)
-    ]
-    assert loss[1] > loss[0] + 0.05
-    assert list(shared.transfer) == ["numeric", "lexicographic"]
-
-
-# --- figures ---
-
-
-def test_every_figure_draws_what_it_is_given(records):
-    table = experiments.experiment_table(records, CORRELATION)
-    about = table.groupby(["labels", "experiment"], as_index=False)[["correlation", "genes"]].mean()
-    means = experiments.experiment_means(records, n_resamples=20).assign(labels="numeric")
-    changes = experiments.against_baseline(records, n_resamples=20).assign(labels="numeric")
-    driver, values = random_tables()
-    told = worlds.driver_table({"aligned_correlation": driver}, values, n_resamples=20,
-                               n_permutations=20).assign(labels="numeric")
-    shift = experiments.prediction_shift(
-        records["inclusive_all", "A"], records["deepchrome", "A"], n_bins=4
-    )
-    figures = [
-        crosscell_plots.correlation_maps({"right": CORRELATION}),
-        crosscell_plots.experiment_maps({"numeric": experiments.normalised_by_cell(table)}),
-        crosscell_plots.experiment_bars(means.merge(about)),
-        crosscell_plots.change_forest(changes.assign(setup="all genes")),
-        crosscell_plots.pair_panels(
-            {name: (pairs.pair_table(driver, values), "r", "text") for name in ("a", "b", "c")}
-        ),
-        crosscell_plots.driver_forest(told.assign(study="simulated")),
-        crosscell_plots.world_dots(told.assign(world="shared")),
-        crosscell_plots.probability_shift(shift),
-    ]
-    for figure in figures:
-        figure.canvas.draw()
-        assert any(axis.has_data() for axis in figure.axes)
-    bars = figures[2].axes[0].get_yticklabels()
-    assert bars[-1].get_text().startswith("DeepChrome (own), r 1.00")
-
-
-def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
-    rng = np.random.default_rng(0)
-    rpkm = pd.DataFrame(rng.gamma(1, 9, (60, 8)), columns=[f"E{n:03d}" for n in range(8)])
-    matrix, other = (crosscell.expression_correlation(part) for part in (rpkm[:30], rpkm[30:]))
-    table = crosscell.correlation_summary({"train": matrix, "test": other}).set_index("split")
-    ends = ["similarity", "similarity_low", "similarity_high"]
-    np.testing.assert_allclose(table.loc["train", ends].astype(float), 1)
-    middle, low, high = table.loc["test", ends].astype(float)
-    assert low < middle < high
-    few = crosscell.correlation_summary({"train": matrix.iloc[:4, :4]})
-    assert few[ends[1:]].isna().all(axis=None)
-
-
-def test_dark_lines_are_those_against_the_average():
-    means = pd.DataFrame({"train": [0.5, 0.5, 0.5], "valid": [0.7, 0.7, 0.1], "test": [0.3] * 3},
-                         index=["A", "B", "C"])
-    assert crosscell.fallen_behind(means) == {"valid": ["C"], "test": []}

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from dc2book import style as plots
 from dc2book.data import figures as data_plots
+from dc2book.data import heat_maps
 from dc2book.data import tables as description
 from matplotlib.figure import Figure
 from test_description import planted
@@ -69,7 +70,7 @@ def test_correlations():
     rpkm = pd.DataFrame(np.random.default_rng(0).gamma(1, 9, (50, 30)), columns=cells)
     correlations = {split: crosscell.expression_correlation(rpkm) for split in SPLITS}
     labelled(data_plots.expression_heat_maps(correlations), 3)
-    means = crosscell.mean_with_others(correlations)
+    means = heat_maps.mean_with_others(correlations)
     fig = data_plots.mean_correlations(means, {"valid": ["E004"]})
     labelled(fig, 1)
     assert [text.get_text() for text in fig.axes[0].texts] == ["E004"]

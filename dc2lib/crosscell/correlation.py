@@ -1,4 +1,4 @@
-"""Cell types beside each other: how their expression goes together."""
+"""Correlation of expression between cell types."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.rpkm import ALIGNMENTS
 from dc2lib.errors import DataError
 
-LEAST_CELLS = 6
-
 
 def expression_correlation(
-    rpkm: pd.DataFrame, genes: Sequence[str] | None = None, *, normalise: bool = False
+    rpkm: pd.DataFrame, genes: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Pearson correlation of raw RPKM between cell types (section 3.3 of the paper).
 
@@ -26,8 +24,6 @@ def expression_correlation(
         Expression by gene id and cell type, such as ``read_rpkm(path).frame()``.
     genes : sequence of str, optional
         Gene ids to use, each counted once; default all.
-    normalise : bool
-        Stretch the matrix so that its smallest entry is 0 and its largest 1, as in Figure 3.
 
     Returns
     -------
@@ -50,20 +46,7 @@ def expression_correlation(
         rpkm = rpkm.loc[chosen]
     if len(rpkm) < 3:
         raise DataError(f"A correlation needs at least 3 genes, and there are {len(rpkm)}.")
-    values = rpkm.to_numpy(dtype=np.float64)
-    centred = values - values.mean(axis=0)
-    scale = np.sqrt((centred**2).sum(axis=0))
-    centred /= np.where(scale > 0, scale, np.nan)
-    correlation = np.clip(centred.T @ centred, -1, 1)
-    if normalise:
-        low, high = np.nanmin(correlation), np.nanmax(correlation)
-        correlation = (correlation - low) / (high - low) if high > low else correlation
-    return pd.DataFrame(correlation, index=rpkm.columns, columns=rpkm.columns)
-
-
-def between_cells(correlation: pd.DataFrame) -> np.ndarray:
-    """The entries above the diagonal, one a pair of cell types: float64 (pair,)."""
-    return correlation.to_numpy()[np.triu_indices(len(correlation), k=1)]
+    return rpkm.corr()
 
 
 def expression_of(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
@@ -91,95 +74,6 @@ def genes_by_split(datasets: Mapping[str, HistoneDataset]) -> dict[str, list[str
     table = pd.concat(splits, axis=1, join="inner")
     alike = table.nunique(axis=1) == 1
     return {split: table.index[alike & (table.iloc[:, 0] == split)].tolist() for split in SPLITS}
-
-
-def correlation_summary(
-    correlations: Mapping[str, pd.DataFrame], *, n_resamples: int = 500, seed: int = 0
-) -> pd.DataFrame:
-    """The heat maps of Figure 3 in numbers, one row a set of genes.
-
-    Parameters
-    ----------
-    correlations : mapping
-        Correlation matrix of the same cell types over each set of genes, training genes first.
-
-    Returns
-    -------
-    DataFrame
-        Columns split, mean, lowest and highest correlation between two cell types, and
-        similarity: Pearson correlation of the matrix's entries with the first matrix's, with its
-        95 % bootstrap interval similarity_low, similarity_high over cell types (pairs of copies of
-        one cell type left out; NaN with fewer than `LEAST_CELLS` cell types).
-
-    Raises
-    ------
-    DataError
-        If there are fewer than three cell types.
-    """
-    origin = next(iter(correlations.values()))
-    first = between_cells(origin)
-    if len(first) < 3:
-        raise DataError("Comparing correlations needs at least three cell types; store more.")
-    rows = []
-    for split, matrix in correlations.items():
-        pairs = between_cells(matrix)
-        similarity = np.corrcoef(first, pairs)[0, 1]
-        row = {"mean": pairs.mean(), "lowest": pairs.min(), "highest": pairs.max()}
-        low, high = _similarity_interval(origin, matrix, n_resamples, seed)
-        ends = {"similarity_low": low, "similarity_high": high}
-        rows.append({"split": split, **row, "similarity": similarity, **ends})
-    return pd.DataFrame(rows)
-
-
-def _similarity_interval(
-    first: pd.DataFrame, other: pd.DataFrame, n_resamples: int, seed: int
-) -> tuple[float, float]:
-    if len(first) < LEAST_CELLS:
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    one, two = first.to_numpy(), other.to_numpy()
-    above = np.triu_indices(len(first), k=1)
-    draws = []
-    for _ in range(n_resamples):
-        chosen = rng.integers(len(first), size=len(first))
-        rows, columns = chosen[above[0]], chosen[above[1]]
-        apart = rows != columns
-        pairs = rows[apart], columns[apart]
-        draws.append(np.corrcoef(one[pairs], two[pairs])[0, 1])
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Mean correlation of every cell type with the others, a table (cell, split)."""
-    return pd.DataFrame(
-        {
-            split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
-            for split, matrix in correlations.items()
-        }
-    )
-
-
-def fallen_behind(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
-    """Cell types that are darker than in training genes, each against its heat map's average.
-
-    Parameters
-    ----------
-    means
-        As from `mean_with_others`.
-    by
-        By more than this much correlation.
-
-    Returns
-    -------
-    dict
-        Cell types by split, ``"valid"`` and ``"test"``.
-    """
-    centred = means - means.mean()
-    return {
-        split: means.index[centred[split] < centred["train"] - by].tolist()
-        for split in ("valid", "test")
-    }
 
 
 def one_column_off(rpkm: pd.DataFrame) -> pd.DataFrame:
@@ -219,10 +113,10 @@ def study_correlation(
     if alignment not in ALIGNMENTS or (log and alignment != "aligned"):
         raise DataError(f"No correlation for alignment {alignment!r} with log={log}.")
     cells = list(datasets)
-    measured = all(data.source == "roadmap" for data in datasets.values())
-    known = published.rpkm_correlation("log" if log else alignment) if measured else None
-    if known is not None and set(cells) <= set(known.index):
-        return known.loc[cells, cells]
+    if all(data.source == "roadmap" for data in datasets.values()):
+        known = published.rpkm_correlation("log" if log else alignment)
+        if set(cells) <= set(known.index):
+            return known.loc[cells, cells]
     rpkm = expression_of(datasets).loc[genes_by_split(datasets)["train"]]
     rpkm = one_column_off(rpkm) if alignment == "released" else rpkm
     return expression_correlation(np.log1p(rpkm) if log else rpkm)

@@ -20,6 +20,14 @@ REPEATS = 4
 
 
 @dataclass(frozen=True)
+class Speed:
+    """Genes a second in training (forward and backward) and in evaluation, of one worker."""
+
+    passes: float
+    evaluations: float
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a grid takes if every training runs all its epochs.
 
@@ -47,12 +55,21 @@ class Cost:
         return max(seconds / workers, self.longest / speed.passes) / SECONDS_AN_HOUR
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Genes a second in training (forward and backward) and in evaluation, of one worker."""
+def training_size(one: Fit, n_train: int | None = None) -> int:
+    """Genes that a fit is trained on.
 
-    passes: float
-    evaluations: float
+    Parameters
+    ----------
+    n_train
+        Training genes of a cell type, whether it exists or not; default those that it holds.
+    """
+    sizes = [
+        int((open_cell(cell, one.home).split == "train").sum()) if n_train is None else n_train
+        for cell in one.train_cells
+    ]
+    if one.each_gene_once:
+        return round(float(np.mean(sizes)))
+    return sum(min(size, one.n_train or size) for size in sizes)
 
 
 def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
@@ -65,7 +82,7 @@ def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
         Training and validation genes of a cell type.
     """
     groups = trainings(list(fits))
-    passes = [group[0].recipe.epochs * _genes(group[0], n_train) for group in groups]
+    passes = [group[0].recipe.epochs * training_size(group[0], n_train) for group in groups]
     evaluations = sum(group[0].recipe.epochs * n_valid * len(group) for group in groups)
     return Cost(sum(map(len, groups)), len(groups), sum(passes), max(passes), evaluations)
 
@@ -85,27 +102,16 @@ def measured_speed(one: Fit, n_genes: int = 1000) -> Speed:
     counts, labels = counts[index], labels[index]
     model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed)
     recipe = replace(one.recipe, epochs=1, patience=1)
-
-    def evaluate() -> None:
-        predict_logits(model, counts, transform=recipe.transform, device="cpu")
-
-    def train() -> None:
-        fit(model, counts, labels, counts, labels, recipe=recipe, device="cpu")
-
-    evaluation, training = _processor_seconds(evaluate), _processor_seconds(train)
-    passing = max(training - evaluation, 0.1 * training)
-    return Speed(n_genes / passing, n_genes / evaluation)
+    evaluation = _processor_seconds(
+        lambda: predict_logits(model, counts, transform=recipe.transform, device="cpu")
+    )
+    epoch = _processor_seconds(
+        lambda: fit(model, counts, labels, counts, labels, recipe=recipe, device="cpu")
+    )
+    return Speed(n_genes / max(epoch - evaluation, 0.1 * epoch), n_genes / evaluation)
 
 
-def training_size(one: Fit) -> int:
-    """Genes that a fit is trained on."""
-    sizes = [int((open_cell(cell, one.home).split == "train").sum()) for cell in one.train_cells]
-    if one.each_gene_once:
-        return round(float(np.mean(sizes)))
-    return sum(min(size, one.n_train or size) for size in sizes)
-
-
-def _processor_seconds(action: Callable[[], None]) -> float:
+def _processor_seconds(action: Callable[[], object]) -> float:
     """Least processor time of a few calls; what the first ones set up does not count."""
     seconds = []
     for _ in range(REPEATS):
@@ -113,9 +119,3 @@ def _processor_seconds(action: Callable[[], None]) -> float:
         action()
         seconds.append(time.process_time() - start)
     return max(min(seconds), 1e-9)
-
-
-def _genes(one: Fit, n_train: int) -> int:
-    if one.each_gene_once:
-        return n_train
-    return len(one.train_cells) * min(n_train, one.n_train or n_train)

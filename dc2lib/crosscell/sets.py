@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets import published
 from dc2lib.errors import DataError
 
 THRESHOLDS = {"highly": 0.75, "somewhat": 0.5}
@@ -21,7 +20,6 @@ EXPERIMENTS = {
     "inclusive_all": ("all", True),
     "exclusive_all": ("all", False),
 }
-RELEASED_KINDS = {"highly": "high", "somewhat": "somewhat"}
 
 
 def training_sets(
@@ -62,51 +60,17 @@ def training_sets(
     if kind not in KINDS:
         raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(KINDS)}.")
     cells = correlation.index[correlation.notna().any(axis=1)].tolist()
-    table = correlation.loc[cells, cells]
     sets = {}
     for number, cell in enumerate(cells):
         others = [other for other in cells if other != cell]
-        rng = np.random.default_rng((seed, number))
-        chosen = _others(table.loc[cell], others, kind, n_random - inclusive, rng)
-        if inclusive:
-            chosen = [*chosen, cell]
+        if kind == "own":
+            others = []
+        elif kind == "random":
+            rng = np.random.default_rng((seed, number))
+            others = rng.permutation(others)[: n_random - inclusive].tolist()
+        elif kind in THRESHOLDS:
+            others = [o for o in others if correlation.loc[cell, o] > THRESHOLDS[kind]]
+        chosen = {*others, cell} if inclusive else set(others)
         if chosen:
-            sets[cell] = tuple(sorted(chosen, key=cells.index))
+            sets[cell] = tuple(other for other in cells if other in chosen)
     return sets
-
-
-def exact_sets(correlation: pd.DataFrame, kind: str) -> tuple[int, int]:
-    """How many released training sets of a kind come out exactly, and how many there are.
-
-    A test cell type counts if both its inclusive and its exclusive set are the released ones.
-
-    Parameters
-    ----------
-    correlation : DataFrame (cell, cell)
-        Between Roadmap's cell types.
-    kind : {"highly", "somewhat"}
-    """
-    if kind not in RELEASED_KINDS:
-        raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(RELEASED_KINDS)}.")
-    released = published.released_training_sets()
-    names = {True: f"inclusive_{RELEASED_KINDS[kind]}", False: f"exclusive_{RELEASED_KINDS[kind]}"}
-    made = {side: training_sets(correlation, kind, inclusive=side) for side in names}
-    cells = list(released[names[True]])
-    exact = sum(
-        all(set(made[side].get(cell, ())) == set(released[name][cell])
-            for side, name in names.items())
-        for cell in cells
-    )
-    return exact, len(cells)
-
-
-def _others(
-    row: pd.Series, others: list[str], kind: str, n_random: int, rng: np.random.Generator
-) -> list[str]:
-    if kind == "own":
-        return []
-    if kind == "all":
-        return others
-    if kind == "random":
-        return [others[i] for i in rng.permutation(len(others))[:n_random]]
-    return [other for other in others if row[other] > THRESHOLDS[kind]]

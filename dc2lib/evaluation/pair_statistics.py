@@ -19,6 +19,7 @@ from dc2lib.evaluation.statistics import Interval
 
 MIN_TRAIN_CELLS = 3
 SWEEPS = 12
+ENDS = (0.025, 0.975)
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -30,20 +31,21 @@ def pearson(driver: np.ndarray, transfer: np.ndarray) -> float:
     use = np.isfinite(driver) & np.isfinite(transfer)
     if not use.any():
         return np.nan
-    x, y = driver[use], transfer[use]
-    x, y = x - x.mean(), y - y.mean()
+    x, y = driver[use] - driver[use].mean(), transfer[use] - transfer[use].mean()
     scale = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / scale) if scale > 0 else 0.0
 
 
 def within_test_cells(driver: np.ndarray, transfer: np.ndarray) -> float:
     """Mean over the test cells of the rank correlation over their training cells."""
-    return _known_mean(rank_correlations(driver, transfer))
+    correlations = rank_correlations(driver, transfer)
+    known = correlations[np.isfinite(correlations)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def beyond_training_cell(driver: np.ndarray, transfer: np.ndarray) -> float:
     """As `within_test_cells`, after taking out how good each training cell is everywhere."""
-    return _known_mean(rank_correlations(*pair_specific(driver, transfer)))
+    return within_test_cells(*pair_specific(driver, transfer))
 
 
 def rank_correlations(driver: np.ndarray, transfer: np.ndarray) -> np.ndarray:
@@ -53,12 +55,11 @@ def rank_correlations(driver: np.ndarray, transfer: np.ndarray) -> np.ndarray:
     """
     use = np.isfinite(driver) & np.isfinite(transfer)
     n = use.sum(0)
-    ranks = []
+    centred = []
     for table in (driver, transfer):
-        rank = rankdata(np.where(use, table, np.inf), axis=0)
-        rank = np.where(use, rank, 0.0)
-        ranks.append(np.where(use, rank - rank.sum(0) / np.maximum(n, 1), 0.0))
-    x, y = ranks
+        ranks = np.where(use, rankdata(np.where(use, table, np.inf), axis=0), 0.0)
+        centred.append(np.where(use, ranks - ranks.sum(0) / np.maximum(n, 1), 0.0))
+    x, y = centred
     scale = np.sqrt((x**2).sum(0) * (y**2).sum(0))
     correlation = (x * y).sum(0) / np.where(scale > 0, scale, 1.0)
     return np.where(n >= MIN_TRAIN_CELLS, correlation, np.nan)
@@ -86,10 +87,9 @@ def two_way_interval(
     statistic: str = "within_test_cells",
     *,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """A statistic of two square tables with its two-way cluster bootstrap interval.
+    """A statistic of two square tables with its two-way cluster bootstrap 95 % interval.
 
     Parameters
     ----------
@@ -108,10 +108,9 @@ def two_way_interval(
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(n_resamples):
-        rows, columns = rng.integers(len(x), size=(2, len(x)))
-        with np.errstate(invalid="ignore"):
-            draws.append(_quietly(compute, x[np.ix_(rows, columns)], y[np.ix_(rows, columns)]))
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        pairs = np.ix_(*rng.integers(len(x), size=(2, len(x))))
+        draws.append(compute(x[pairs], y[pairs]))
+    low, high = np.nanquantile(draws, ENDS)
     return Interval(compute(x, y), float(low), float(high), len(x))
 
 
@@ -141,9 +140,23 @@ def mantel(
     return (larger + 1) / (n_permutations + 1)
 
 
-def each_test_cell(
-    driver: pd.DataFrame, transfer: pd.DataFrame, statistic: str = "within_test_cells"
-) -> pd.Series:
+def bootstrap(
+    statistic: Callable[[np.ndarray], float | np.ndarray],
+    n: int,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A statistic of row numbers ``(n,)``, low and high end of its 95 % percentile interval.
+
+    For what is resampled by one kind of unit; resamples whose statistic is NaN do not count.
+    """
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(n, size=n)) for _ in range(n_resamples)]
+    return np.asarray(statistic(np.arange(n))), *np.nanquantile(draws, ENDS, axis=0)
+
+
+def each_test_cell(driver: pd.DataFrame, transfer: pd.DataFrame, statistic: str) -> pd.Series:
     """The rank correlation of every test cell, whose mean the statistic is."""
     x, y = _aligned(driver, transfer)
     if statistic == "beyond_training_cell":
@@ -153,8 +166,7 @@ def each_test_cell(
 
 def by_training_cell(values: pd.Series) -> pd.DataFrame:
     """A property of the training cell as a driver: the same for all test cells."""
-    table = np.repeat(values.to_numpy(dtype=np.float64)[:, None], len(values), axis=1)
-    return pd.DataFrame(table, index=values.index, columns=values.index)
+    return pd.DataFrame(dict.fromkeys(values.index, values), dtype=np.float64)
 
 
 def pair_table(driver: pd.DataFrame, transfer: pd.DataFrame) -> pd.DataFrame:
@@ -162,23 +174,22 @@ def pair_table(driver: pd.DataFrame, transfer: pd.DataFrame) -> pd.DataFrame:
 
     ``change`` is the AUROC minus that of the test cell's own model, the diagonal of `transfer`.
     """
-    x = driver.loc[transfer.index, transfer.columns]
     rows, columns = np.nonzero(~np.eye(len(transfer), dtype=bool))
-    values = transfer.to_numpy()
+    x = driver.loc[transfer.index, transfer.columns]
     return pd.DataFrame(
         {
             "train_cell": transfer.index[rows],
             "test_cell": transfer.columns[columns],
             "driver": x.to_numpy()[rows, columns],
-            "auroc": values[rows, columns],
-            "change": (values - np.diag(values))[rows, columns],
+            "auroc": transfer.to_numpy()[rows, columns],
+            "change": change_from_own(transfer).to_numpy()[rows, columns],
         }
     )
 
 
 def change_from_own(transfer: pd.DataFrame) -> pd.DataFrame:
     """AUROC minus that of the test cell's own model (training cell, test cell)."""
-    return transfer - np.diag(transfer.to_numpy())
+    return transfer - np.diag(transfer)
 
 
 def _aligned(driver: pd.DataFrame, transfer: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -193,24 +204,10 @@ def _aligned(driver: pd.DataFrame, transfer: pd.DataFrame) -> tuple[np.ndarray, 
     return driver.loc[cells, cells].to_numpy(dtype=np.float64), y
 
 
-def _known_mean(values: np.ndarray) -> float:
-    known = np.isfinite(values)
-    return float(values[known].mean()) if known.any() else np.nan
-
-
 def _without_means(table: np.ndarray, use: np.ndarray) -> np.ndarray:
     left = np.where(use, table, 0.0)
     for _ in range(SWEEPS):
         for axis in (0, 1):
             n = np.maximum(use.sum(axis, keepdims=True), 1)
             left = np.where(use, left - left.sum(axis, keepdims=True) / n, 0.0)
-    left = np.round(left, 12)
-    return np.where(use, left, np.nan)
-
-
-def _quietly(compute: Statistic, x: np.ndarray, y: np.ndarray) -> float:
-    known = np.isfinite(x) & np.isfinite(y)
-    if not known.any():
-        return np.nan
-    keep = known.any(1)
-    return compute(x[keep], y[keep])
+    return np.where(use, np.round(left, 12), np.nan)

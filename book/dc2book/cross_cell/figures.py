@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dc2book.style import LABEL_COLOURS, OTHER_COLOURS
+from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, forest, legend_below
 from dc2lib.crosscell.sets import THRESHOLDS
 
 EXPERIMENT_NAMES = {
@@ -124,26 +123,10 @@ def change_forest(table: pd.DataFrame) -> Figure:
     table
         Columns setup, labels, experiment, estimate, low, high.
     """
-    setups = list(dict.fromkeys(table["setup"]))
-    fig, axes = plt.subplots(1, len(setups), figsize=(2.3 + 2.6 * len(setups), 3.9), sharey=True,
-                             squeeze=False)
-    names = [name for name in EXPERIMENT_NAMES if name in set(table["experiment"])]
-    for axis, setup in zip(axes[0], setups, strict=True):
-        part = table[table["setup"] == setup]
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        rules = list(dict.fromkeys(part["labels"]))
-        for number, rule in enumerate(rules):
-            rows = part[part["labels"] == rule]
-            y = [names.index(name) + 0.26 * (number - (len(rules) - 1) / 2)
-                 for name in rows["experiment"]]
-            _intervals(axis, rows, y, LABEL_COLOURS[rule], "os"[number], RULE_NAMES[rule])
-        axis.set(title=setup, xlabel="AUROC minus own model")
-        axis.xaxis.set_major_locator(MaxNLocator(5))
-        axis.set_yticks(range(len(names)), [EXPERIMENT_NAMES[name] for name in names])
-        axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    _legend_below(fig, axes)
-    return fig
+    return forest(
+        table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | RULE_NAMES,
+        order=list(EXPERIMENT_NAMES), reference=0, xlabel="AUROC minus own model",
+    )
 
 
 def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
@@ -186,26 +169,11 @@ def driver_forest(table: pd.DataFrame) -> Figure:
     table
         Columns study (the panel), labels, driver, estimate, low, high.
     """
-    studies = list(dict.fromkeys(table["study"]))
-    fig, axes = plt.subplots(1, len(studies), figsize=(2.2 + 2.45 * len(studies), 3.6),
-                             sharey=True, sharex=True, squeeze=False)
-    drivers = [name for name in DRIVER_NAMES if name in set(table["driver"])]
-    for axis, study in zip(axes[0], studies, strict=True):
-        part = table[table["study"] == study]
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        for rule, rows in part.groupby("labels", sort=False):
-            shift = 0.14 * (1 if rule == "lexicographic" else -1)
-            y = [drivers.index(name) + shift for name in rows["driver"]]
-            marker = "s" if rule == "lexicographic" else "o"
-            _intervals(axis, rows, y, LABEL_COLOURS[rule], marker, RULE_NAMES[rule])
-        axis.set(title=study, xlim=(-1, 1))
-        axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
-        axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    for axis in axes[0]:
-        axis.set_xlabel("mean rank correlation\nwith transfer")
-    _legend_below(fig, axes)
-    return fig
+    return forest(
+        table, "driver", panels="study", colour="labels", names=DRIVER_NAMES | RULE_NAMES,
+        order=list(DRIVER_NAMES), reference=0, xlim=(-1, 1),
+        xlabel="mean rank correlation\nwith transfer",
+    )
 
 
 def world_dots(table: pd.DataFrame) -> Figure:
@@ -239,7 +207,7 @@ def world_dots(table: pd.DataFrame) -> Figure:
     axes[0, 0].invert_yaxis()
     for axis in axes[-1]:
         axis.set_xlabel("mean rank correlation")
-    _legend_below(fig, axes)
+    legend_below(fig)
     return fig
 
 
@@ -271,8 +239,7 @@ def probability_shift(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel("Inclusive All\nminus DeepChrome")
     for axis in axes[-1]:
         axis.set_xlabel("RPKM rank of the gene (0 lowest, 1 highest)")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    legend_below(fig)
     return fig
 
 
@@ -284,21 +251,3 @@ def _cell_ticks(axis: object, names: Sequence[str], rotation: float = 0) -> None
     step = 1 if len(names) <= MANY_CELLS else 5
     places = range(0, len(names), step)
     axis.set_ticks(places, [names[i] for i in places], rotation=rotation)
-
-
-def _intervals(
-    axis: Axes, rows: pd.DataFrame, y: Sequence[float], colour: str, marker: str, name: str
-) -> None:
-    estimate = rows["estimate"].to_numpy()
-    error = np.abs(np.stack([estimate - rows["low"], rows["high"] - estimate]))
-    axis.errorbar(
-        estimate, y, xerr=error, fmt=marker, color=colour, markersize=4.5, linewidth=1.2, label=name
-    )
-
-
-def _legend_below(fig: Figure, axes: np.ndarray) -> None:
-    entries: dict[str, object] = {}
-    for axis in axes.flat:
-        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
-            entries.setdefault(name, handle)
-    fig.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)

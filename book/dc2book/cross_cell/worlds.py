@@ -72,7 +72,13 @@ def linear_world(
         rule: linear_transfer(features, labels[rule], split == "train", split == "test")
         for rule in RULES
     }
-    return World(tables, drivers_of(table, pd.Series(flips)))
+    drivers = _drivers(
+        expression_correlation(one_column_off(table)),
+        expression_correlation(table),
+        expression_correlation(np.log1p(table)),
+        pd.Series(flips),
+    )
+    return World(tables, drivers)
 
 
 def network_world(
@@ -108,24 +114,19 @@ def network_world(
 
 
 def study_drivers(datasets: Mapping[str, HistoneDataset]) -> dict[str, pd.DataFrame]:
-    """The drivers of `DRIVERS` between the cell types of a study; more should help."""
-    flips = pd.Series({cell: float(flipped(data).mean()) for cell, data in datasets.items()})
-    return {
-        "released_correlation": study_correlation(datasets, "released"),
-        "aligned_correlation": study_correlation(datasets),
-        "log_correlation": study_correlation(datasets, log=True),
-        "label_flips": pairs.by_training_cell(-flips),
-    }
+    """What might drive transfer between the cell types of a study, by name of `DRIVERS`."""
+    return _drivers(
+        study_correlation(datasets, "released"),
+        study_correlation(datasets),
+        study_correlation(datasets, log=True),
+        pd.Series({cell: flipped(data).mean() for cell, data in datasets.items()}),
+    )
 
 
 def published_drivers() -> dict[str, pd.DataFrame]:
-    """The drivers of `DRIVERS` between Roadmap's cell types, from published tables."""
-    correlations = {
-        f"{name}_correlation": published.rpkm_correlation(name)
-        for name in ("released", "aligned", "log")
-    }
-    flips = published.label_audit()["labels_flipped"]
-    return correlations | {"label_flips": pairs.by_training_cell(-flips)}
+    """What might drive transfer between Roadmap's cell types, by name of `DRIVERS`."""
+    correlations = (published.rpkm_correlation(name) for name in ("released", "aligned", "log"))
+    return _drivers(*correlations, published.label_audit()["labels_flipped"])
 
 
 def published_transfer() -> pd.DataFrame:
@@ -133,27 +134,16 @@ def published_transfer() -> pd.DataFrame:
     scores = published.released_test_on_rest().rename_axis(None)
     runs = published.released_results().query("experiment == 'deepchrome'")
     own = runs.set_index("cell")["test_auroc"]
-    for cell in scores.columns:
-        scores.loc[cell, cell] = own[cell]
-    return scores
+    return scores.mask(np.eye(len(scores), dtype=bool), own[scores.columns], axis=1)
 
 
-def drivers_of(rpkm: pd.DataFrame, flips: pd.Series) -> dict[str, pd.DataFrame]:
-    """What might drive transfer, each as a table (training cell, test cell); more should help.
-
-    Parameters
-    ----------
-    rpkm : DataFrame (gene, cell)
-        Of the training genes, cell types in the order of their table.
-    flips : Series (cell,)
-        Share of each cell type's labels that the text rule flips.
-    """
-    return {
-        "released_correlation": expression_correlation(one_column_off(rpkm)),
-        "aligned_correlation": expression_correlation(rpkm),
-        "log_correlation": expression_correlation(np.log1p(rpkm)),
-        "label_flips": pairs.by_training_cell(-flips),
-    }
+def _drivers(
+    released: pd.DataFrame, aligned: pd.DataFrame, log: pd.DataFrame, flips: pd.Series
+) -> dict[str, pd.DataFrame]:
+    """Tables (training cell, test cell), of which more should help: few flips count as much."""
+    return dict(
+        zip(DRIVERS, (released, aligned, log, pairs.by_training_cell(-flips)), strict=True)
+    )
 
 
 def linear_transfer(
@@ -184,7 +174,7 @@ def linear_transfer(
     return table.rename_axis(index="train_cell", columns="test_cell")
 
 
-def told(world: World, **options: int) -> pd.DataFrame:
+def drivers_by_rule(world: World, **options: int) -> pd.DataFrame:
     """`driver_table` of a world under every label rule.
 
     Returns

@@ -1,0 +1,108 @@
+"""The heat maps of Figure 3 in numbers: how alike they are, and which of their lines are dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.errors import DataError
+
+MIN_CELLS = 6
+
+
+def stretched(correlation: pd.DataFrame) -> pd.DataFrame:
+    """A heat map from 0, its smallest entry, to 1, its largest."""
+    low, high = correlation.min(axis=None), correlation.max(axis=None)
+    return (correlation - low) / (high - low) if high > low else correlation
+
+
+def correlation_summary(
+    correlations: Mapping[str, pd.DataFrame], *, n_resamples: int = 500, seed: int = 0
+) -> pd.DataFrame:
+    """What each heat map holds, and how alike it is to the first, one row a set of genes.
+
+    Parameters
+    ----------
+    correlations : mapping
+        Correlation matrix of the same cell types over each set of genes, training genes first.
+
+    Returns
+    -------
+    DataFrame
+        Columns split, mean, lowest and highest correlation between two cell types, and
+        similarity: Pearson correlation of the matrix's entries with the first matrix's, with its
+        95 % bootstrap interval similarity_low, similarity_high over cell types (pairs of copies of
+        one cell type left out; NaN with fewer than `MIN_CELLS` cell types).
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three cell types.
+    """
+    first = next(iter(correlations.values())).to_numpy()
+    if len(first) < 3:
+        raise DataError("Comparing correlations needs at least three cell types; store more.")
+    above = np.triu_indices(len(first), k=1)
+    rows = []
+    for split, table in correlations.items():
+        matrix = table.to_numpy()
+        pairs = matrix[above]
+        low, high = _similarity_interval(first, matrix, n_resamples, seed)
+        rows.append(
+            {"split": split, "mean": pairs.mean(), "lowest": pairs.min(), "highest": pairs.max(),
+             "similarity": np.corrcoef(first[above], pairs)[0, 1], "similarity_low": low,
+             "similarity_high": high}
+        )
+    return pd.DataFrame(rows)
+
+
+def _similarity_interval(
+    first: np.ndarray, other: np.ndarray, n_resamples: int, seed: int
+) -> tuple[float, float]:
+    n = len(first)
+    if n < MIN_CELLS:
+        return np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    rows, columns = np.triu_indices(n, k=1)
+    draws = []
+    for _ in range(n_resamples):
+        drawn = rng.integers(n, size=n)
+        pairs = drawn[rows], drawn[columns]
+        apart = pairs[0] != pairs[1]
+        draws.append(np.corrcoef(first[pairs][apart], other[pairs][apart])[0, 1])
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean correlation of every cell type with the others, a table (cell, split)."""
+    return pd.DataFrame(
+        {
+            split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
+            for split, matrix in correlations.items()
+        }
+    )
+
+
+def dark_lines(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
+    """Cell types that are darker than in training genes, each against its heat map's average.
+
+    Parameters
+    ----------
+    means
+        As from `mean_with_others`.
+    by
+        By more than this much correlation.
+
+    Returns
+    -------
+    dict
+        Cell types by split, ``"valid"`` and ``"test"``.
+    """
+    centred = means - means.mean()
+    return {
+        split: means.index[centred[split] < centred["train"] - by].tolist()
+        for split in ("valid", "test")
+    }

@@ -1,0 +1,33 @@
+"""The heat maps of Figure 3 in numbers."""
+
+import numpy as np
+import pandas as pd
+from dc2book.data import heat_maps
+
+from dc2lib.crosscell import expression_correlation
+
+
+def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
+    rng = np.random.default_rng(0)
+    rpkm = pd.DataFrame(rng.gamma(1, 9, (60, 8)), columns=[f"E{n:03d}" for n in range(8)])
+    matrix, other = (expression_correlation(part) for part in (rpkm[:30], rpkm[30:]))
+    table = heat_maps.correlation_summary({"train": matrix, "test": other}).set_index("split")
+    ends = ["similarity", "similarity_low", "similarity_high"]
+    np.testing.assert_allclose(table.loc["train", ends].astype(float), 1)
+    middle, low, high = table.loc["test", ends].astype(float)
+    assert low < middle < high
+    few = heat_maps.correlation_summary({"train": matrix.iloc[:4, :4]})
+    assert few[ends[1:]].isna().all(axis=None)
+
+
+def test_dark_lines_are_those_against_the_average():
+    means = pd.DataFrame({"train": [0.5, 0.5, 0.5], "valid": [0.7, 0.7, 0.1], "test": [0.3] * 3},
+                         index=["A", "B", "C"])
+    assert heat_maps.dark_lines(means) == {"valid": ["C"], "test": []}
+
+
+def test_a_stretched_heat_map_goes_from_0_to_1():
+    cells = ["A", "B"]
+    matrix = pd.DataFrame([[1, 0.5], [0.5, 1]], cells, cells)
+    assert heat_maps.stretched(matrix).to_numpy().tolist() == [[1, 0], [0, 1]]
+    np.testing.assert_array_equal(heat_maps.stretched(matrix.iloc[:1, :1]), 1)
