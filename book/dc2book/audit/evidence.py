@@ -1,41 +1,33 @@
-"""What the published figures say about the released labels, without any download.
+"""What published figures say about the released labels, without any download.
 
-Two lines of evidence: the 30 genes of DeepChrome's toy set, and released runs that answered with
-the majority class, whose accuracy is then a count of labels.  `dc2book.audit.association` holds the
-third.
+Three lines of evidence: the 30 genes of DeepChrome's toy set; released runs that answered with the
+majority class, whose accuracy is then a count of labels; and scores that fall with the share of
+labels that the text rule flips.  That share follows from the median RPKM, so the last part also
+asks whether the median alone would do: steps where its first digit changes, and a regression that
+holds both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from dc2lib.datasets import published
+from dc2lib.evaluation.pair_statistics import bootstrap, pearson
+from dc2lib.evaluation.statistics import Interval
 from dc2lib.label_audit import CANDIDATES, Expression, best_threshold
 
 TEST_GENES = 6597
 SHIFT = 30
 CLOSE = 3
 TOY_CELL = "E003"
+UNFLIPPED = 0.001
 
 
-def toy_expression() -> Expression:
-    """The toy set's 30 genes as `Expression` of cell type E003."""
-    toy = published.toy_labels()
-    column = published.rpkm_columns().loc[TOY_CELL]
-    text = toy["rpkm_E003"].to_numpy(dtype=str)
-    return Expression(
-        gene_id=toy["gene_id"].to_numpy(dtype=str),
-        rpkm=text.astype(float),
-        text=text,
-        median_text=str(column["median"]),
-        column=text.astype(float),
-        gene_median=published.toy_gene_medians().loc[toy["gene_id"]].to_numpy(),
-    )
+# Thirty genes whose labels are released one by one
 
 
 def toy_labels_under_rules() -> pd.DataFrame:
@@ -48,23 +40,19 @@ def toy_labels_under_rules() -> pd.DataFrame:
     DataFrame
         Columns gene_id, rpkm (text), released, and one a rule (0 or 1).
     """
-    one = toy_expression()
+    one = _toy_expression()
     column = published.rpkm_columns().loc[TOY_CELL]
-    table = pd.DataFrame(
-        {
-            "gene_id": one.gene_id,
-            "rpkm": one.text,
-            "released": published.toy_labels()["released_label"],
-        }
-    )
+    rules = {}
     for rule, candidate in CANDIDATES.items():
         if rule == "lexicographic_mean":
-            table[rule] = one.text > f"{float(column['mean']):.3f}"
+            rules[rule] = one.text > f"{float(column['mean']):.3f}"
         elif rule in column.index:
-            table[rule] = one.rpkm > float(column[rule])
+            rules[rule] = one.rpkm > float(column[rule])
         elif rule != "reads_median":
-            table[rule] = candidate.labels(one)
-    return table.astype(dict.fromkeys(table.columns[3:], int))
+            rules[rule] = candidate.labels(one)
+    released = published.toy_labels()["released_label"]
+    genes = {"gene_id": one.gene_id, "rpkm": one.text, "released": released}
+    return pd.DataFrame(genes | {rule: high.astype(int) for rule, high in rules.items()})
 
 
 def toy_agreement() -> pd.DataFrame:
@@ -80,66 +68,61 @@ def toy_agreement() -> pd.DataFrame:
     """
     table = toy_labels_under_rules()
     released = table["released"].to_numpy()
-    explained = {rule: int((table[rule] == released).sum()) for rule in table.columns[3:]}
     rows = [
-        {"rule": rule, "says": CANDIDATES[rule].says, "explained": number}
-        for rule, number in explained.items()
+        (rule, CANDIDATES[rule].says, int((table[rule] == released).sum()))
+        for rule in table.columns[3:]
     ]
-    one = toy_expression()
-    for name, values, says in (
-        ("any_threshold", one.rpkm, "RPKM above the best possible threshold"),
-        ("any_threshold_on_reads", one.reads(), "reads above the best possible threshold"),
+    one = _toy_expression()
+    for rule, values, of in (
+        ("any_threshold", one.rpkm, "RPKM"), ("any_threshold_on_reads", one.reads(), "reads"),
     ):
         share = best_threshold(released, values)[1]
-        rows.append({"rule": name, "says": says, "explained": round(share * len(table))})
-    rows = [row | {"genes": len(table)} for row in rows]
-    return pd.DataFrame(rows).sort_values("explained", ascending=False, kind="stable")
+        rows.append((rule, f"{of} above the best possible threshold", round(share * len(table))))
+    agreement = pd.DataFrame(rows, columns=["rule", "says", "explained"]).assign(genes=len(table))
+    return agreement.sort_values("explained", ascending=False, kind="stable")
 
 
-@dataclass(frozen=True)
-class ChanceMatch:
-    """Probability that a given number of wrong labels falls exactly on the genes of the text rule.
-
-    Attributes
-    ----------
-    null : str
-        Which genes could have been wrong.
-    genes, wrong : int
-    probability : float
-        One over the number of ways to choose ``wrong`` of ``genes``.
-    """
-
-    null: str
-    genes: int
-    wrong: int
-
-    @property
-    def probability(self) -> float:
-        """Of exactly this choice, if all are equally likely."""
-        return 1 / comb(self.genes, self.wrong)
-
-
-def toy_chance() -> list[ChanceMatch]:
+def toy_chance() -> pd.DataFrame:
     """How likely the toy match is by chance, under nulls from the easiest to the hardest.
 
     The labels that the numeric rule cannot explain are taken as given in number; the null says
     that they fall anywhere, anywhere among the genes that are numerically high (all of them are),
     or anywhere among the high genes up to the largest RPKM that is called low.
+
+    Returns
+    -------
+    DataFrame
+        Columns null, genes (that could be wrong), wrong, probability (one over the number of ways
+        to choose them).
     """
     table = toy_labels_under_rules()
     rpkm = table["rpkm"].astype(float)
     wrong = table["numeric"] != table["released"]
     high = table["numeric"] == 1
-    reach = high & (rpkm <= rpkm[wrong].max())
-    number = int(wrong.sum())
-    return [
-        ChanceMatch("any gene may carry a wrong label", len(table), number),
-        ChanceMatch("any gene above the median may", int(high.sum()), number),
-        ChanceMatch(
-            "any gene between the median and the highest that is called low may",
-            int(reach.sum()), number,
-        ),
-    ]
+    genes = {
+        "any gene may carry a wrong label": len(table),
+        "any gene above the median may": int(high.sum()),
+        "any gene between the median and the highest that is called low may":
+            int((high & (rpkm <= rpkm[wrong].max())).sum()),
+    }
+    chance = pd.DataFrame(genes.items(), columns=["null", "genes"]).assign(wrong=wrong.sum())
+    return chance.assign(probability=[1 / comb(n, wrong.sum()) for n in chance["genes"]])
+
+
+def _toy_expression() -> Expression:
+    toy = published.toy_labels()
+    text = toy["rpkm_E003"].to_numpy(dtype=str)
+    return Expression(
+        gene_id=toy["gene_id"].to_numpy(dtype=str),
+        rpkm=text.astype(float),
+        text=text,
+        median_text=str(published.rpkm_columns().loc[TOY_CELL, "median"]),
+        column=text.astype(float),
+        gene_median=published.toy_gene_medians().loc[toy["gene_id"]].to_numpy(),
+    )
+
+
+# Runs that always gave the same answer
 
 
 def run_counts() -> pd.DataFrame:
@@ -155,49 +138,19 @@ def run_counts() -> pd.DataFrame:
         One row a run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
         (correct minus majority).
     """
-    runs = published.released_results()
-    runs = runs[runs["test_accuracy"].notna()].copy()
-    runs["correct"] = (runs["test_accuracy"] * TEST_GENES).round().astype(int)
+    runs = published.released_results().dropna(subset=["test_accuracy"])
+    runs = runs.assign(correct=(runs["test_accuracy"] * TEST_GENES).round().astype(int))
     counts = published.label_rule_counts().query("split == 'test'")
-    majority = counts.assign(
-        majority=np.maximum(counts["positive"], counts["genes"] - counts["positive"])
-    )
-    table = runs.merge(majority[["cell", "rule", "majority"]], on="cell")
+    negative = counts["genes"] - counts["positive"]
+    counts = counts.assign(majority=np.maximum(counts["positive"], negative))
+    table = runs.merge(counts[["cell", "rule", "majority"]], on="cell")
     table["distance"] = table["correct"] - table["majority"]
     columns = ["experiment", "cell", "test_auroc", "correct", "rule", "majority", "distance"]
     return table[columns]
 
 
-@dataclass(frozen=True)
-class Coincidences:
-    """Runs whose number of correct answers is exactly the size of a rule's majority class.
-
-    Attributes
-    ----------
-    rule : str
-    exact : int
-        Runs at distance 0.
-    cells : int
-        Different cell types among them.
-    runs : int
-        All runs.
-    by_chance, most_by_chance : float, int
-        Mean and largest number when every cell type's majority class is moved by 1 to 30 genes.
-    pvalue : float
-        Share of such moves, the true place among them, with as many exact runs.
-    """
-
-    rule: str
-    exact: int
-    cells: int
-    runs: int
-    by_chance: float
-    most_by_chance: int
-    pvalue: float
-
-
 def coincidences(
-    table: pd.DataFrame | None = None, *, n_permutations: int = 9999, seed: int = 0
+    runs: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 0
 ) -> pd.DataFrame:
     """For every rule, how often a released run is right exactly as often as its majority class.
 
@@ -205,41 +158,40 @@ def coincidences(
     `SHIFT` genes, at random and never by 0: this keeps how close accuracies lie to class balances,
     and breaks the identity.
 
+    Parameters
+    ----------
+    runs
+        As `run_counts`.
+
     Returns
     -------
     DataFrame
-        Columns as the attributes of `Coincidences`, most coincidences first.
+        Columns rule, exact (runs at distance 0), cells (different ones among them), runs (all),
+        by_chance and most_by_chance (mean and largest number of exact runs after such moves),
+        pvalue (share of moves, the true place among them, with as many exact runs), most
+        coincidences first.
     """
-    table = run_counts() if table is None else table
     rng = np.random.default_rng(seed)
-    rows = [
-        vars(_coincidences(rule, part, n_permutations, rng))
-        for rule, part in table.groupby("rule", sort=False)
-    ]
+    rows = []
+    for rule, part in runs.groupby("rule", sort=False):
+        distance, cell = part["distance"].to_numpy(), pd.factorize(part["cell"])[0]
+        exact = int((distance == 0).sum())
+        size = (n_permutations, cell.max() + 1)
+        shift = rng.integers(1, SHIFT + 1, size) * rng.choice([-1, 1], size)
+        elsewhere = (distance == shift[:, cell]).sum(1)
+        rows.append({
+            "rule": rule,
+            "exact": exact,
+            "cells": part.loc[distance == 0, "cell"].nunique(),
+            "runs": len(part),
+            "by_chance": float(elsewhere.mean()),
+            "most_by_chance": int(elsewhere.max()),
+            "pvalue": float((1 + (elsewhere >= exact).sum()) / (1 + n_permutations)),
+        })
     return pd.DataFrame(rows).sort_values("exact", ascending=False, kind="stable")
 
 
-def _coincidences(
-    rule: str, part: pd.DataFrame, n_permutations: int, rng: np.random.Generator
-) -> Coincidences:
-    distance = part["distance"].to_numpy()
-    cell = pd.factorize(part["cell"])[0]
-    size = (n_permutations, cell.max() + 1)
-    shift = rng.integers(1, SHIFT + 1, size) * rng.choice([-1, 1], size)
-    elsewhere = (distance == shift[:, cell]).sum(1)
-    exact = int((distance == 0).sum())
-    return Coincidences(
-        rule=rule,
-        exact=exact,
-        cells=int(part.loc[distance == 0, "cell"].nunique()),
-        runs=len(part),
-        by_chance=float(elsewhere.mean()),
-        most_by_chance=int(elsewhere.max()),
-        pvalue=float((1 + (elsewhere >= exact).sum()) / (1 + n_permutations)),
-    )
-
-
-def majority_matches(cells: Sequence[str] | None = None) -> pd.DataFrame:
+def majority_matches() -> pd.DataFrame:
     """Predicted majority share beside released accuracies of runs that learned nothing else.
 
     Test rows: for every cell type with a run within `CLOSE` genes of the predicted count, the
@@ -251,25 +203,168 @@ def majority_matches(cells: Sequence[str] | None = None) -> pd.DataFrame:
     DataFrame
         Columns cell, split, predicted, numeric (share under the numeric rule), released, runs.
     """
-    counts = published.label_rule_counts()
+    counts = published.label_rule_counts().set_index(["rule", "cell", "split"])
     share = counts["positive"] / counts["genes"]
-    majority = counts.assign(share=np.maximum(share, 1 - share)).set_index(
-        ["rule", "cell", "split"]
-    )["share"]
+    majority = np.maximum(share, 1 - share)
     runs = run_counts().query(f"rule == 'lexicographic' and abs(distance) <= {CLOSE}")
     runs = runs.sort_values("distance", key=abs, kind="stable")
-    test = runs.groupby("cell")["correct"].first() / TEST_GENES
-    number = runs.groupby("cell").size()
-    rows = [
-        {"cell": cell, "split": "test", "released": value, "runs": int(number[cell])}
-        for cell, value in test.items()
-    ]
-    rows += [
-        {"cell": one.cell, "split": one.split, "released": one.accuracy, "runs": 1}
-        for one in published.released_first_epoch().itertuples()
-    ]
-    table = pd.DataFrame(rows)
+    test = runs.groupby("cell").agg(released=("correct", "first"), runs=("cell", "size"))
+    test = test.assign(released=test["released"] / TEST_GENES, split="test").reset_index()
+    first = published.released_first_epoch().rename(columns={"accuracy": "released"})
+    table = pd.concat([test, first.assign(runs=1)], ignore_index=True)
+    keys = list(zip(table["cell"], table["split"], strict=True))
     for name, rule in (("predicted", "lexicographic"), ("numeric", "numeric")):
-        table[name] = [majority[rule, row.cell, row.split] for row in table.itertuples()]
-    wanted = table if cells is None else table[table["cell"].isin(cells)]
-    return wanted[["cell", "split", "predicted", "numeric", "released", "runs"]]
+        table[name] = [majority[rule, *key] for key in keys]
+    return table[["cell", "split", "predicted", "numeric", "released", "runs"]]
+
+
+# The cell types that escape
+
+
+def flips_and_scores() -> pd.DataFrame:
+    """Per cell type: flipped share, median RPKM as a number, published and released AUROC.
+
+    Published: DeepChrome's own table.  Released: the run of DeepChrome 2.0 named ``deepchrome``.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, flipped, median, digit (first digit of the median), published, released.
+    """
+    audit = published.label_audit().reset_index(names="cell")
+    return pd.DataFrame(
+        {
+            "cell": audit["cell"],
+            "flipped": audit["labels_flipped"],
+            "median": audit["rpkm_median"].astype(float),
+            "digit": audit["rpkm_median"].str[0],
+            "published": audit["published_deepchrome_auroc"],
+            "released": audit["released_auroc"],
+        }
+    )
+
+
+def best_cells_are_unflipped(column: str = "released") -> tuple[list[str], list[str], float, float]:
+    """The cell types without a flip, the equally many best, and the two AUROCs at the border.
+
+    Returns
+    -------
+    (unflipped, best, lowest AUROC of the best, highest AUROC of the others)
+    """
+    table = flips_and_scores().dropna(subset=[column]).sort_values(column, ascending=False)
+    unflipped = sorted(table.loc[table["flipped"] < UNFLIPPED, "cell"])
+    best, others = table.iloc[: len(unflipped)], table.iloc[len(unflipped) :]
+    return (
+        unflipped, sorted(best["cell"]), float(best[column].min()), float(others[column].max())
+    )
+
+
+def rank_association(
+    x: pd.Series, y: pd.Series, *, n_resamples: int = 2000, n_permutations: int = 9999,
+    seed: int = 0,
+) -> tuple[Interval, float]:
+    """Spearman's correlation with its interval, and a two-sided p-value.
+
+    Pairs with a missing value are left out.  The interval is a percentile bootstrap over the pairs;
+    the p-value permutes one side.
+    """
+    complete = (x.notna() & y.notna()).to_numpy()
+    x, y = x.to_numpy(float)[complete], y.to_numpy(float)[complete]
+    n = len(x)
+    rng = np.random.default_rng(seed)
+    draws = [
+        pearson(stats.rankdata(x[rows]), stats.rankdata(y[rows]))
+        for rows in rng.integers(n, size=(n_resamples, n))
+    ]
+    ranks = stats.rankdata(x), stats.rankdata(y)
+    estimate = pearson(*ranks)
+    permuted = [abs(pearson(ranks[0], rng.permutation(ranks[1]))) for _ in range(n_permutations)]
+    extreme = sum(value >= abs(estimate) - 1e-12 for value in permuted)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(estimate, float(low), float(high), n), (1 + extreme) / (1 + n_permutations)
+
+
+def competing_slopes(
+    table: pd.DataFrame, column: str, *, n_resamples: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
+    """Least-squares slopes of AUROC on flipped share and median together, and R² of each alone.
+
+    Both predictors are standardised, so a slope is the change of AUROC for one standard deviation;
+    intervals are percentile bootstraps over the cell types.
+
+    Parameters
+    ----------
+    table
+        As `flips_and_scores`.
+    column
+        ``"published"`` or ``"released"``.
+
+    Returns
+    -------
+    dict with keys flipped, median (slopes), r2_flipped, r2_median
+    """
+    values = table[["flipped", "median", column]].dropna().to_numpy()
+
+    def statistics(drawn: np.ndarray) -> np.ndarray:
+        x, y = values[drawn, :2], values[drawn, 2]
+        design = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
+        slopes = np.linalg.lstsq(design, y, rcond=None)[0][1:]
+        return np.array([*slopes, *(pearson(alone, y) ** 2 for alone in x.T)])
+
+    results = bootstrap(statistics, len(values), n_resamples=n_resamples, seed=seed)
+    return {
+        name: Interval(*map(float, ends), len(values))
+        for name, ends in zip(
+            ("flipped", "median", "r2_flipped", "r2_median"), np.transpose(results), strict=True
+        )
+    }
+
+
+def first_digit_steps(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Steps of AUROC where the median's first digit changes, and half-way between as a control.
+
+    Parameters
+    ----------
+    table
+        As `flips_and_scores`.
+
+    Returns
+    -------
+    DataFrame
+        Columns source, median, first_digit_changes, estimate, low, high, n.
+    """
+    places = [(at, True) for at in (2.0, 3.0, 4.0)] + [(at, False) for at in (2.5, 3.5, 4.5)]
+    return pd.DataFrame(
+        [
+            {"source": source, "median": at, "first_digit_changes": changes}
+            | vars(step_at(table["median"], table[source], at, seed=seed))
+            for source in ("published", "released")
+            for at, changes in places
+        ]
+    )
+
+
+def step_at(
+    x: np.ndarray, y: np.ndarray, at: float, *, n_resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Jump of ``y`` at a point of ``x``, beyond a straight line common to both sides.
+
+    Least squares on the points within 1 of the point: y = a + b x + jump [x >= at]; the interval is
+    a percentile bootstrap over the points of each side.
+    """
+    x, y = np.asarray(x, dtype=float) - at, np.asarray(y, dtype=float)
+    near = np.isfinite(y) & (np.abs(x) < 1)
+    x, y = x[near], y[near]
+    sides = np.flatnonzero(x < 0), np.flatnonzero(x >= 0)
+
+    def jump(drawn: np.ndarray) -> float:
+        design = np.column_stack([np.ones(len(drawn)), x[drawn], x[drawn] >= 0])
+        return float(np.linalg.lstsq(design, y[drawn], rcond=None)[0][2])
+
+    rng = np.random.default_rng(seed)
+    draws = [
+        jump(np.concatenate([rng.choice(side, len(side)) for side in sides]))
+        for _ in range(n_resamples)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(jump(np.arange(len(x))), float(low), float(high), len(x))

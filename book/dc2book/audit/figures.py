@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dc2book.audit.effects import STAGES
-from dc2book.style import CLASS_COLOURS, LABEL_COLOURS, MODEL_COLOURS, OTHER_COLOURS, RISING_COLOURS
+from dc2book.style import (
+    CLASS_COLOURS,
+    LABEL_COLOURS,
+    MODEL_COLOURS,
+    OTHER_COLOURS,
+    RISING_COLOURS,
+    forest,
+    legend_below,
+)
+from dc2lib.labels import RULES
 
 MODEL_NAMES = {
     "deepchrome_max": "DeepChrome (max)",
     "linear": "linear, 12 parameters",
     "gradient_boosting": "gradient boosting",
 }
-MODEL_MARKERS = {"deepchrome_max": "o", "linear": "s", "gradient_boosting": "^"}
 DIGIT_COLOURS = dict(zip("12345", RISING_COLOURS, strict=True))
 NOT_DETECTED = 0.004
+FIRST_STEP = (-0.13, 0.13)  # where `dc2book.style.forest` puts two points of the first row
 
 
 def toy_genes(table: pd.DataFrame, median: float) -> Figure:
@@ -82,7 +89,7 @@ def flips_against_scores(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        As `dc2book.audit.association.flips_and_scores`.
+        As `dc2book.audit.evidence.flips_and_scores`.
     """
     fig, axes = plt.subplots(2, 2, figsize=(7.4, 5.4), sharey="row", sharex="col")
     sources = {"published": "DeepChrome, published", "released": "DeepChrome 2.0, released"}
@@ -140,31 +147,15 @@ def train_and_score(table: pd.DataFrame) -> Figure:
     table
         Columns cell, model, labels, scored_on, estimate, low, high.
     """
-    cells = list(dict.fromkeys(table["cell"]))
-    models = list(dict.fromkeys(table["model"]))
-    fig, axes = plt.subplots(
-        len(cells), 2, figsize=(7.4, 0.9 + 1.25 * len(cells)), sharex=True, sharey=True,
-        squeeze=False,
+    learned = {rule: f"learned {rule} labels" for rule in RULES}
+    return forest(
+        table.assign(scored_on=table["scored_on"].map("scored on {} labels".format)), "model",
+        panels=("cell", "scored_on"), colour="labels", names=MODEL_NAMES | learned,
+        xlabel="test AUROC (probability)",
     )
-    for row, cell in zip(axes, cells, strict=True):
-        for axis, scored_on in zip(row, ("lexicographic", "numeric"), strict=True):
-            part = table[(table["cell"] == cell) & (table["scored_on"] == scored_on)]
-            for labels, shift in (("lexicographic", 0.13), ("numeric", -0.13)):
-                own = part[part["labels"] == labels]
-                y = np.array([models.index(name) for name in own["model"]]) + shift
-                _points(axis, own, y, LABEL_COLOURS[labels], "o", f"learned {labels} labels")
-            axis.set_yticks(range(len(models)), [MODEL_NAMES[name] for name in models])
-            axis.set_title(f"{cell}, scored on {scored_on} labels", fontsize=9)
-            axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    for axis in axes[-1]:
-        axis.set_xlabel("test AUROC (probability)")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
-    return fig
 
 
-def advantage(table: pd.DataFrame, margin: float) -> Figure:
+def leads(table: pd.DataFrame, margin: float) -> Figure:
     """Lead over the linear model by recipe and labels, learned from and scored on the same rule.
 
     Parameters
@@ -172,26 +163,14 @@ def advantage(table: pd.DataFrame, margin: float) -> Figure:
     table
         Columns cell, recipe, model, labels, estimate, low, high.
     """
-    rows = list(dict.fromkeys(zip(table["model"], table["recipe"], strict=True)))
-    cells = list(dict.fromkeys(table["cell"]))
-    fig, axes = plt.subplots(
-        1, len(cells), figsize=(2.6 + 2.5 * len(cells), 2.9), sharey=True, sharex=True,
-        squeeze=False,
+    names = {rule: f"{rule} labels" for rule in RULES} | {
+        (model, recipe): f"{MODEL_NAMES[model]}\n{recipe} recipe"
+        for model, recipe in zip(table["model"], table["recipe"], strict=True)
+    }
+    return forest(
+        table, ("model", "recipe"), panels="cell", colour="labels", names=names, reference=0,
+        margin=margin, xlabel="AUROC minus linear",
     )
-    for axis, cell in zip(axes[0], cells, strict=True):
-        axis.axvspan(-margin, margin, color="0.92", zorder=0)
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        for labels, shift in (("lexicographic", 0.13), ("numeric", -0.13)):
-            part = table[(table["cell"] == cell) & (table["labels"] == labels)]
-            y = np.array([rows.index(key) for key in zip(part["model"], part["recipe"],
-                                                         strict=True)]) + shift
-            _points(axis, part, y, LABEL_COLOURS[labels], "o", f"{labels} labels")
-        axis.set_yticks(range(len(rows)), [f"{MODEL_NAMES[m]}\n{r} recipe" for m, r in rows])
-        axis.set(title=cell, xlabel="AUROC minus linear")
-    axes[0, 0].invert_yaxis()
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
-    return fig
 
 
 def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, float]) -> Figure:
@@ -200,7 +179,7 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
     Parameters
     ----------
     tables
-        By cell type, as `dc2book.audit.effects.by_expression`.
+        By cell type, as `dc2book.audit.label_effects.by_expression`.
     medians
         Median RPKM of each cell type.
     """
@@ -217,51 +196,7 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
         axis.set_xscale("log")
         axis.set(title=cell, xlabel="expression (RPKM)")
     axes[0, 0].set_ylabel("share, or mean probability, of high")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
-    return fig
-
-
-def correlations(matrices: Mapping[str, pd.DataFrame]) -> Figure:
-    """Expression correlation between cell types, a panel a way of reading the table (Figure 3).
-
-    Cell types without a value are grey.
-    """
-    fig, axes = plt.subplots(1, len(matrices), figsize=(3.7 * len(matrices), 3.6), squeeze=False)
-    low = min(np.nanmin(matrix.to_numpy()) for matrix in matrices.values())
-    cmap = plt.get_cmap("viridis").with_extremes(bad="0.75")
-    for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
-        image = axis.imshow(
-            np.ma.masked_invalid(matrix.to_numpy()), cmap=cmap, vmin=low, vmax=1,
-            interpolation="nearest",
-        )
-        places = range(0, len(matrix), 11)
-        axis.set_xticks(places, [matrix.columns[i] for i in places], rotation=90)
-        axis.set_yticks(places, [matrix.index[i] for i in places])
-        axis.set_title(title)
-    fig.colorbar(image, ax=axes, label="Pearson correlation of RPKM", shrink=0.8)
-    return fig
-
-
-def transfer(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> Figure:
-    """Change of AUROC of every released pair of cell types against what may predict it (Figure 7).
-
-    Parameters
-    ----------
-    tables
-        By panel, with columns x and change.
-    titles
-        Label of the x axis of each panel.
-    """
-    fig, axes = plt.subplots(1, len(tables), figsize=(2.7 * len(tables), 3.1), sharey=True)
-    for axis, (name, table) in zip(axes, tables.items(), strict=True):
-        axis.scatter(table["x"], table["change"], s=3, color="0.55", alpha=0.5, linewidth=0)
-        slope, level = np.polyfit(table["x"], table["change"], 1)
-        ends = np.array([table["x"].min(), table["x"].max()])
-        axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
-        axis.axhline(0, color="0.3", linewidth=0.7)
-        axis.set(xlabel=titles[name], title=name)
-    axes[0].set_ylabel("change of AUROC against own model")
+    legend_below(fig)
     return fig
 
 
@@ -271,7 +206,7 @@ def linear_runs(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        As `dc2book.audit.scoring_gap.released_linear_runs`.
+        As `dc2book.audit.released_score.released_linear_runs`.
     """
     fig, axis = plt.subplots(figsize=(6.2, 3.1))
     colours = OTHER_COLOURS[3:0:-2]
@@ -294,7 +229,7 @@ def gaps(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        Columns cell, model, scale, epochs, probability, positive_logit.
+        Columns model, scale, epochs, gap.
     """
     models = list(dict.fromkeys(table["model"]))
     fig, axes = plt.subplots(1, len(models), figsize=(3.7 * len(models), 3.2), sharey=True,
@@ -302,9 +237,7 @@ def gaps(table: pd.DataFrame) -> Figure:
     shades = dict(zip(sorted(table["scale"].unique()), RISING_COLOURS[4::-2],
                       strict=False))
     for axis, model in zip(axes[0], models, strict=True):
-        part = table[table["model"] == model].assign(
-            gap=table["probability"] - table["positive_logit"]
-        )
+        part = table[table["model"] == model]
         epochs = sorted(part["epochs"].unique())
         for offset, (scale, own) in zip((-0.2, 0, 0.2), part.groupby("scale"), strict=False):
             x = np.array([epochs.index(e) for e in own["epochs"]]) + offset
@@ -316,54 +249,30 @@ def gaps(table: pd.DataFrame) -> Figure:
         axis.set_xticks(range(len(epochs)), epochs)
         axis.set(title=MODEL_NAMES[model], xlabel="epochs")
     axes[0, 0].set_ylabel("AUROC, probability\nminus released score")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
+    legend_below(fig, 3)
     return fig
 
 
-def waterfall(
-    tables: Mapping[str, pd.DataFrame], released: pd.DataFrame | None = None
-) -> Figure:
+def repairs(table: pd.DataFrame, released: pd.DataFrame) -> Figure:
     """AUROC of network and linear model after each repair, a panel a cell type.
 
     Parameters
     ----------
-    tables
-        By cell type, as `dc2book.audit.effects.waterfall`.
+    table
+        As `dc2book.audit.label_effects.repair_table`.
     released
         AUROCs that the authors released, to mark at the first step: index cell, columns as the
         models.
     """
-    fig, axes = plt.subplots(
-        1, len(tables), figsize=(1.6 + 2.9 * len(tables), 4.0), sharex=True, sharey=True,
-        squeeze=False
+    first, *others = table["stage"].unique()
+    names = MODEL_NAMES | {first: first} | {name: f"+ {name}" for name in others}
+    fig = forest(
+        table, "stage", panels="cell", colour="model", names=names, connect=True,
+        xlabel="test AUROC",
     )
-    for axis, (cell, table) in zip(axes[0], tables.items(), strict=True):
-        for model, shift in (("deepchrome_max", -0.1), ("linear", 0.1)):
-            part = table[table["model"] == model]
-            y = np.array([STAGES.index(name) for name in part["stage"]]) + shift
-            axis.plot(part["estimate"], y, color=MODEL_COLOURS[model], linewidth=0.8, alpha=0.5)
-            _points(axis, part, y, MODEL_COLOURS[model], MODEL_MARKERS[model], MODEL_NAMES[model])
-            if released is not None and cell in released.index:
-                axis.scatter(released.loc[cell, model], shift, marker="x", s=45, zorder=4,
-                             color=MODEL_COLOURS[model], label=f"released, {MODEL_NAMES[model]}")
-        axis.set_yticks(range(len(STAGES)), _numbered(STAGES))
-        axis.set(title=cell, xlabel="test AUROC")
-        axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    for axis, cell in zip(fig.axes, table["cell"].unique(), strict=True):
+        for model, place in zip(table["model"].unique(), FIRST_STEP, strict=True):
+            if cell in released.index:
+                axis.scatter(released.loc[cell, model], place, marker="x", s=45, zorder=4,
+                             color=MODEL_COLOURS[model])
     return fig
-
-
-def _numbered(stages: Sequence[str]) -> list[str]:
-    return [stages[0], *(f"+ {name}" for name in stages[1:])]
-
-
-def _points(
-    axis: Axes, rows: pd.DataFrame, y: np.ndarray, colour: str, marker: str, name: str
-) -> None:
-    estimate = rows["estimate"].to_numpy()
-    sides = np.clip([estimate - rows["low"], rows["high"] - estimate], 0, None)
-    axis.errorbar(estimate, y, xerr=sides, fmt=marker, color=colour, markersize=4.5,
-                  linewidth=1.1, label=name)

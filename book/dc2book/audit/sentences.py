@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dc2book.audit.scoring_gap import mean_gap
+from dc2book.audit.released_score import mean_gap
+from dc2book.style import interval_text
 from dc2lib.evaluation.statistics import Interval, compared
 
 
@@ -24,9 +25,18 @@ def listing(items: Sequence[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def interval_text(row: pd.Series) -> str:
-    """Signed estimate and interval of a row with columns estimate, low, high."""
-    return f"{row['estimate']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+def signed(row: Mapping[str, float], name: str = "") -> str:
+    """Signed estimate and interval of a row with columns estimate, low, high.
+
+    With a name the columns are the name, ``<name>_low`` and ``<name>_high``.
+    """
+    low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
+    return interval_text(row[name or "estimate"], row[low], row[high], signed=True)
+
+
+def verdict(row: pd.Series) -> str:
+    """`compared` of a row with columns estimate, low, high, n."""
+    return compared(Interval(*row[["estimate", "low", "high", "n"]]))
 
 
 def leads(table: pd.DataFrame) -> str:
@@ -38,11 +48,7 @@ def leads(table: pd.DataFrame) -> str:
         Columns cell, estimate, low, high, n.
     """
     return listing(
-        [
-            f"{row['cell']} {interval_text(row)} "
-            f"({compared(Interval(row['estimate'], row['low'], row['high'], row['n']))})"
-            for _, row in table.iterrows()
-        ]
+        [f"{row['cell']} {signed(row)} ({verdict(row)})" for _, row in table.iterrows()]
     )
 
 
@@ -55,69 +61,30 @@ def advantage_sentence(table: pd.DataFrame) -> str:
         Columns cell, labels, estimate, low, high, n: network minus linear, learned from and scored
         on the same rule.
     """
-    words = {
-        rule: [
-            compared(Interval(row["estimate"], row["low"], row["high"], row["n"]))
-            for _, row in part.iterrows()
-        ]
-        for rule, part in table.groupby("labels")
-    }
+    better = table.apply(verdict, axis=1).eq("better").groupby(table["labels"]).sum()
     means = table.groupby("labels")["estimate"].mean()
-    number = len(words["numeric"])
+    number = table["cell"].nunique()
     return (
-        f"the network is better in {words['numeric'].count('better')} of {number} cell "
+        f"the network is better in {better['numeric']} of {number} cell "
         f"type{'s' * (number != 1)} on numeric labels (mean lead {means['numeric']:+.3f}) and in "
-        f"{words['lexicographic'].count('better')} of {number} on released labels "
+        f"{better['lexicographic']} of {number} on released labels "
         f"(mean lead {means['lexicographic']:+.3f})"
     )
 
 
-def stage_sentence(table: pd.DataFrame, model: str) -> str:
-    """Which step of a waterfall moved a model most, and from where to where it went.
+def repair_sentence(table: pd.DataFrame) -> str:
+    """From where to where the repairs moved a model on a cell type, and which moved it most.
 
     Parameters
     ----------
     table
-        As `dc2book.audit.effects.waterfall`.
+        The rows of one model and cell type, see `dc2book.audit.label_effects.repair_table`.
     """
-    part = table[table["model"] == model]
-    largest = part.loc[part["change"].abs().idxmax()]
+    largest = table.loc[table["change"].abs().idxmax()]
     return (
-        f"from {part['estimate'].iloc[0]:.3f} to {part['estimate'].iloc[-1]:.3f}, the largest step "
-        f"being “{largest['stage']}” ({largest['change']:+.3f} "
-        f"[{largest['change_low']:+.3f}, {largest['change_high']:+.3f}])"
+        f"from {table['estimate'].iloc[0]:.3f} to {table['estimate'].iloc[-1]:.3f}, the largest "
+        f"step being “{largest['stage']}” ({signed(largest, 'change')})"
     )
-
-
-def waterfall_table(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """The waterfall as text: one row a cell type, model and step.
-
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.effects.waterfall`, with a column cell.
-    names
-        Of the models.
-    """
-    return pd.DataFrame(
-        {
-            "cell": table["cell"],
-            "model": table["model"].map(names),
-            "step": table["stage"],
-            "AUROC": table["estimate"],
-            "change": _intervals(table, "change"),
-            "network minus linear": _intervals(table, "lead"),
-        }
-    )
-
-
-def _intervals(table: pd.DataFrame, name: str) -> list[str | None]:
-    return [
-        None if pd.isna(value) else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-        for value, low, high in zip(
-            table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True
-        )
-    ]
 
 
 def loss_sentence(differences: Mapping[str, Interval], scoring: Interval) -> str:
@@ -140,7 +107,7 @@ def loss_sentence(differences: Mapping[str, Interval], scoring: Interval) -> str
         f"these models on released labels another {scoring}: the scoring "
         f"{_costs(scoring, learning)} the learning. On released labels, models that learned these "
         f"very labels are {side} models that learned numeric ones, with a difference of "
-        f"{own.estimate:+.3f} [{own.low:+.3f}, {own.high:+.3f}]. The brackets are means over "
+        f"{signed(vars(own))}. The brackets are means over "
         "models and cell types of the ends of paired 95 % intervals"
     )
 

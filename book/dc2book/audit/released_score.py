@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from dc2lib.datasets import HistoneDataset, published
+from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import label
@@ -24,9 +26,10 @@ from dc2lib.training.fit import PAPER, Recipe, fit, predict_logits
 from dc2lib.training.linear import fit_linear
 
 RELEASED_LINEAR = {
-    "lowest training loss": "linear_lowest_train_loss",
-    "best of five by validation AUROC": "linear_sum_best_of_5",
+    "linear_lowest_train_loss": "lowest training loss",
+    "linear_sum_best_of_5": "best of five by validation AUROC",
 }
+MOST_COUNTS = 65_535
 
 
 def smallest_example() -> pd.DataFrame:
@@ -38,30 +41,19 @@ def smallest_example() -> pd.DataFrame:
         Columns gene, label, logit_low, logit_high, probability, positive_logit.
     """
     logits = np.array([[1.0, 3.0], [4.0, 4.5]])
-    return pd.DataFrame(
-        {
-            "gene": ["A", "B"],
-            "label": [1, 0],
-            "logit_low": logits[:, 0],
-            "logit_high": logits[:, 1],
-            "probability": positive_score(logits, "probability"),
-            "positive_logit": positive_score(logits, "positive_logit"),
-        }
-    )
+    genes = pd.DataFrame({"gene": ["A", "B"], "label": [1, 0]})
+    genes[["logit_low", "logit_high"]] = logits
+    return genes.assign(**{rule: positive_score(logits, rule) for rule in SCORE_RULES})
 
 
 def released_linear_runs() -> pd.DataFrame:
     """Test AUROC of the released linear runs: columns chosen (how the run was), cell, auroc."""
     runs = published.released_results()
-    names = {experiment: chosen for chosen, experiment in RELEASED_LINEAR.items()}
-    part = runs[runs["experiment"].isin(names)]
+    runs = runs[runs["experiment"].isin(RELEASED_LINEAR)].reset_index(drop=True)
     return pd.DataFrame(
-        {
-            "chosen": part["experiment"].map(names),
-            "cell": part["cell"],
-            "auroc": part["test_auroc"],
-        }
-    ).reset_index(drop=True)
+        {"chosen": runs["experiment"].map(RELEASED_LINEAR), "cell": runs["cell"],
+         "auroc": runs["test_auroc"]}
+    )
 
 
 def repeated_runs() -> pd.DataFrame:
@@ -85,15 +77,15 @@ def repeated_runs() -> pd.DataFrame:
     return table.assign(difference=table["second"] - table["first"]).reset_index()
 
 
-def linear_gaps(
-    datasets: Sequence[HistoneDataset], *, scales: Sequence[float], epochs: Sequence[int],
-    seeds: Sequence[int], labels: str = "lexicographic", n_train: int = 0,
-    recipe: Recipe = PAPER,
+def scoring_gaps(
+    model: str, datasets: Sequence[HistoneDataset], *, scales: Sequence[float],
+    epochs: Sequence[int], seeds: Sequence[int], n_train: int = 0,
 ) -> pd.DataFrame:
-    """AUROC of the linear model under both scores, by scale of the counts, epochs and seed.
+    """AUROC under both scores by scale of the counts, epochs and seed; paper's recipe and labels.
 
     Parameters
     ----------
+    model : {"linear", "deepchrome_max"}
     scales
         The counts are multiplied by these and rounded, as a deeper or shallower sequencing run
         would have them on average.
@@ -101,56 +93,54 @@ def linear_gaps(
     Returns
     -------
     DataFrame
-        Columns cell, model, scale, epochs, seed, probability, positive_logit.
+        Columns cell, model, scale, epochs, seed, probability, positive_logit, and gap, the first
+        score's AUROC minus the second's.
     """
+    logits_of = _linear_logits if model == "linear" else _network_logits
     rows = []
-    for scale in scales:
+    for scale, number in product(scales, epochs):
         scaled = [rescaled(dataset, scale) for dataset in datasets]
-        for number in epochs:
-            fits = fit_linear(
-                scaled, labels=labels, recipe=replace(recipe, epochs=number), seeds=tuple(seeds),
-                n_train=n_train,
-            )
-            for place, dataset in enumerate(scaled):
-                test = dataset.take("test")
-                logits = fits.logits(place, test.counts)
-                rows += [
-                    {"cell": dataset.cell, "model": "linear", "scale": scale, "epochs": number,
-                     "seed": seed} | _both(label(test, labels), one)
-                    for seed, one in zip(seeds, logits, strict=True)
-                ]
-    return pd.DataFrame(rows)
+        logits = logits_of(scaled, replace(PAPER, epochs=number), seeds, n_train)
+        for dataset, of_seeds in zip(scaled, logits, strict=True):
+            truth = label(dataset.take("test"), "lexicographic")
+            rows += [
+                {"cell": dataset.cell, "model": model, "scale": scale, "epochs": number,
+                 "seed": seed}
+                | {rule: auroc(truth, positive_score(one, rule)) for rule in SCORE_RULES}
+                for seed, one in zip(seeds, of_seeds, strict=True)
+            ]
+    table = pd.DataFrame(rows)
+    return table.assign(gap=table["probability"] - table["positive_logit"])
 
 
-def network_gaps(
-    datasets: Sequence[HistoneDataset], *, scales: Sequence[float], epochs: Sequence[int],
-    seeds: Sequence[int], labels: str = "lexicographic", n_train: int = 0,
-    recipe: Recipe = PAPER,
-) -> pd.DataFrame:
-    """As `linear_gaps`, for the max-pooling network."""
-    rows = []
+def _linear_logits(
+    datasets: Sequence[HistoneDataset], recipe: Recipe, seeds: Sequence[int], n_train: int
+) -> list[np.ndarray]:
+    """Test logits of each dataset, ``(seed, gene, 2)``."""
+    fits = fit_linear(
+        datasets, labels="lexicographic", recipe=recipe, seeds=tuple(seeds), n_train=n_train
+    )
+    return [fits.logits(i, one.take("test").counts) for i, one in enumerate(datasets)]
+
+
+def _network_logits(
+    datasets: Sequence[HistoneDataset], recipe: Recipe, seeds: Sequence[int], n_train: int
+) -> list[np.ndarray]:
+    """As `_linear_logits`, of the max-pooling network."""
+    logits = []
     for dataset in datasets:
-        train = training_genes(dataset, n_train)
-        for scale in scales:
-            parts = [rescaled(one, scale) for one in
-                     (train, dataset.take("valid"), dataset.take("test"))]
-            truth = [label(one, labels) for one in parts]
-            for number in epochs:
-                for seed in seeds:
-                    model = build("deepchrome_max", train.counts.shape[2], train.counts.shape[1],
-                                  seed=seed)
-                    done = fit(
-                        model, parts[0].counts, truth[0], parts[1].counts, truth[1],
-                        recipe=replace(recipe, epochs=number), seed=seed,
-                    )
-                    logits = predict_logits(
-                        done.model, parts[2].counts, transform=recipe.transform
-                    )
-                    rows.append(
-                        {"cell": dataset.cell, "model": "deepchrome_max", "scale": scale,
-                         "epochs": number, "seed": seed} | _both(truth[2], logits)
-                    )
-    return pd.DataFrame(rows)
+        train, valid = training_genes(dataset, n_train), dataset.take("valid")
+        data = [
+            part for one in (train, valid) for part in (one.counts, label(one, "lexicographic"))
+        ]
+        of_seeds = []
+        for seed in seeds:
+            model = build("deepchrome_max", train.counts.shape[2], train.counts.shape[1], seed=seed)
+            done = fit(model, *data, recipe=recipe, seed=seed)
+            test = dataset.take("test").counts
+            of_seeds.append(predict_logits(done.model, test, transform=recipe.transform))
+        logits.append(np.stack(of_seeds))
+    return logits
 
 
 def mean_gap(gaps: pd.DataFrame) -> Interval:
@@ -183,10 +173,5 @@ def rescaled(dataset: HistoneDataset, scale: float) -> HistoneDataset:
     """The dataset with its counts multiplied and rounded, at most 65,535."""
     if scale == 1:
         return dataset
-    counts = np.minimum(np.rint(dataset.counts * np.float64(scale)), 65_535).astype(np.uint16)
-    return replace(dataset, counts=counts)
-
-
-def _both(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    return {rule: auroc(truth, positive_score(logits, rule))
-            for rule in ("probability", "positive_logit")}
+    counts = np.rint(dataset.counts * np.float64(scale)).clip(max=MOST_COUNTS)
+    return replace(dataset, counts=counts.astype(np.uint16))
