@@ -15,6 +15,7 @@ PORT ?= 8000
 JOBS ?=
 DAYS ?= 30
 YES ?=
+CHROMIUM ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
@@ -33,6 +34,7 @@ help:  ## say what the targets and variables do
 	@echo 'variables'
 	@echo '  PROFILE=smoke|quick|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
 	@echo '  DC2LIB_DATA=where the store lies  PYTHON=python 3.11 or newer, to create .venv'
+	@echo '  CHROMIUM=a Chromium for check and pdf, where none is found'
 
 book: env  ## execute the chapters that changed, build _build/html/index.html
 	@$(PY) -m tools.build $(BUILD_OPTIONS)
@@ -80,7 +82,7 @@ check: env  ## open every built page in headless Chromium: two widths, two theme
 lint: env  ## check style of library, tools, tests and chapters
 	@$(PY) -m ruff check .
 
-lock: env  ## write requirements.lock from the environment after changing pyproject.toml
+lock: env  ## write requirements.lock anew after changing pyproject.toml
 	@$(PY) -m tools.lock
 
 tidy: env  ## list kept results of older code, or not used for DAYS=30, by kind; YES=1 removes them

@@ -13,7 +13,7 @@ from tools.chapters import Chapter, digest
 
 FORMAT = 1
 PACKAGES = ("dc2lib", "book/dc2book")
-PAGES_ONLY = ("axe-core-python", "pypdf")
+NO_CHAPTER = ("axe-core-python", "greenlet", "playwright", "pypdf", "ruff", "uv")
 
 
 def chapter_hash(
@@ -55,9 +55,9 @@ def chapter_hash(
 
 
 def execution_lock(lock: str) -> str:
-    """Return the lock file without the packages that only check or print finished pages."""
+    """Return the lock file without the packages that no chapter can import a result from."""
     lines = lock.splitlines(keepends=True)
-    return "".join(line for line in lines if line.split("==")[0] not in PAGES_ONLY)
+    return "".join(line for line in lines if line.split("==")[0] not in NO_CHAPTER)
 
 
 def library_files(code: Iterable[str], root: Path) -> list[Path]:

@@ -1,98 +1,87 @@
 """Ask every address outside of the book that its pages link to whether it still answers.
 
-Usage: python -m tools.links [_build/html]
+Usage: python -m tools.links
 
-What does not answer goes to ``_build/links.txt``, one line an address with the pages that name it.
+Sphinx's ``linkcheck`` asks, over the pages of the last ``make book``.  What does not answer goes to
+``_build/links.txt``, one line an address with the pages that name it.
 """
 
 from __future__ import annotations
 
-import html as markup
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import requests
+from tools.errors import BuildError
+from tools.stage import run_jupyter_book
 
 ROOT = Path(__file__).resolve().parents[1]
-REPORT = Path("_build") / "links.txt"
-SECONDS = 30
-TRIES = 3
 # Publishers answer programs with these and people with the page.
-GUARDED = (401, 403, 405, 406, 418, 429, 999)
-NAME = "Mozilla/5.0 (link check of the DeepChrome 2.0 book)"
+GUARDED = re.compile(r"\b(401|403|405|406|418|429|999)\b.* for url")
 
-Ask = Callable[[str], int]
-
-
-def outside_links(html: Path) -> dict[str, list[str]]:
-    """Return each address outside of the book, without its fragment, and the pages that name it."""
-    found: dict[str, list[str]] = {}
-    for page in sorted(html.glob("*.html")):
-        links = re.findall(r'<a\b[^>]*\shref="(https?://[^"#]+)', page.read_text())
-        for link in dict.fromkeys(map(markup.unescape, links)):
-            found.setdefault(link, []).append(page.name)
-    return found
+LONGEST = 160  # characters of a reason
 
 
-def ask(url: str) -> int:
-    """Return the HTTP status of an address; 0 where nobody answers."""
+def dead_links(answers: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return each address that does not answer: why, and the pages that name it.
+
+    Parameters
+    ----------
+    answers
+        Rows of linkcheck's ``output.json``: ``uri``, ``filename``, ``status``, ``info``.
+    """
+    why: dict[str, str] = {}
+    pages: dict[str, dict[str, None]] = {}
+    for answer in answers:
+        if answer["status"] in ("broken", "timeout") and not GUARDED.search(answer["info"]):
+            uri = answer["uri"]
+            why[uri] = answer["info"].splitlines()[0][:LONGEST]
+            pages.setdefault(uri, {})[Path(answer["filename"]).stem] = None
+    return {uri: f"{reason} ({', '.join(pages[uri])})" for uri, reason in why.items()}
+
+
+def check_links(root: Path) -> int:
+    """Ask the addresses, write and print the report; return the exit code.
+
+    Raises
+    ------
+    BuildError
+        If no book was built, or Sphinx fails.
+    """
+    stage, output = root / "_build" / "stage", root / "_build" / "linkcheck"
+    if not (stage / "_toc.yml").exists():
+        raise BuildError("there is no built book whose links could be asked: make book")
+    answered = output / "_build" / "html" / "output.json"
     try:
-        with requests.get(
-            url, timeout=SECONDS, stream=True, headers={"User-Agent": NAME}
-        ) as answer:
-            return answer.status_code
-    except requests.RequestException:
-        return 0
-
-
-def dead_links(links: Iterable[str], asked: Ask = ask) -> dict[str, int]:
-    """Return the addresses that do not answer, with the last status."""
-    wanted = list(links)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        statuses = list(pool.map(lambda url: _status(url, asked), wanted))
-    return {
-        url: status for url, status in zip(wanted, statuses, strict=True) if not _answers(status)
-    }
-
-
-def report(html: Path, asked: Ask = ask) -> list[str]:
-    """Return a line for each address that does not answer."""
-    links = outside_links(html)
-    return [
-        f"- {url}: {status or 'no answer'} ({', '.join(links[url])})"
-        for url, status in dead_links(links, asked).items()
-    ]
-
-
-def _answers(status: int) -> bool:
-    return 200 <= status < 400 or status in GUARDED
-
-
-def _status(url: str, asked: Ask) -> int:
-    status = 0
-    for _ in range(TRIES):
-        status = asked(url)
-        if _answers(status):
-            break
-    return status
+        run_jupyter_book(root, stage, output, "--builder", "linkcheck")
+    except BuildError:
+        if not answered.exists():  # else it only says that links are dead
+            raise
+    lines = answered.read_text(encoding="utf-8").splitlines()
+    answers = [answer for answer in map(json.loads, lines) if answer["uri"].startswith("http")]
+    dead = dead_links(answers)
+    report = [f"- {uri}: {why}" for uri, why in dead.items()]
+    path = root / "_build" / "links.txt"
+    path.unlink(missing_ok=True)
+    if report:
+        path.write_text("\n".join(report) + "\n")
+    asked = len({answer["uri"] for answer in answers})
+    print("\n".join([*report, f"{asked} links to outside, {len(dead)} dead"]))
+    if dead and len(dead) == asked:
+        print("error: no address answers: is this machine connected to the internet?",
+              file=sys.stderr)
+    return 1 if dead else 0
 
 
 def main() -> int:
     """Check the links of the built book."""
-    html = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "_build" / "html"
-    if not (html / "index.html").exists():
-        print(f"error: {html} holds no built book: make book", file=sys.stderr)
+    try:
+        return check_links(ROOT)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    lines = report(html)
-    path = ROOT / REPORT
-    path.unlink(missing_ok=True)
-    if lines:
-        path.write_text("\n".join(lines) + "\n")
-    print("\n".join([*lines, f"{len(outside_links(html))} links to outside, {len(lines)} dead"]))
-    return 1 if lines else 0
 
 
 if __name__ == "__main__":

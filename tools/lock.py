@@ -1,60 +1,51 @@
-"""Write ``requirements.lock``: the exact installed versions of everything pyproject.toml needs."""
+"""Write ``requirements.lock``: exact versions of everything pyproject.toml needs.
+
+uv resolves, and keeps the versions of the present lock where they still fit.  Left out are what pip
+brings itself and the CUDA packages of a GPU build of torch: pip adds what the build at hand needs.
+For the same reason there are no hashes: with them pip would refuse both the CPU build of torch,
+which is another file of another version name, and every package that is not in the lock.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from importlib import metadata
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
+from dc2lib.files import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_LOCKED = {"pip", "setuptools", "wheel"}
+LOCK = ROOT / "requirements.lock"
+HEADER = "# Written by `make lock` from pyproject.toml: exact versions, every extra included.\n"
+LEFT_OUT = re.compile(r"(pip|setuptools|wheel|(nvidia|cuda|triton)(-[\w-]+)?)==")
+COMMAND = ("compile", "pyproject.toml", "--all-extras", "--python", sys.executable,
+           "--no-header", "--no-annotate", "--quiet", "--output-file")
 
 
-def declared(pyproject: Path) -> list[Requirement]:
-    """Return the requirements of a project and of all its extras."""
-    project = tomllib.loads(pyproject.read_text())["project"]
-    lines = list(project["dependencies"])
-    for extra in project.get("optional-dependencies", {}).values():
-        lines += extra
-    return [Requirement(line) for line in lines]
+def locked(resolved: str) -> str:
+    """Return the lock file of what uv resolved, local version suffixes removed."""
+    lines = [line.split("+")[0] for line in resolved.splitlines() if not LEFT_OUT.match(line)]
+    return HEADER + "\n".join(lines) + "\n"
 
 
-def closure(requirements: list[Requirement]) -> dict[str, str]:
-    """Return name and installed version of the requirements and of what they need.
-
-    CUDA packages of a GPU build of torch and local version suffixes are left out: pip adds what
-    the torch build at hand needs.
-    """
-    versions: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    queue = [(need, extra) for need in requirements for extra in ("", *need.extras)]
-    while queue:
-        need, extra = queue.pop()
-        name = canonicalize_name(need.name)
-        if (name, extra) in seen or name in NOT_LOCKED or name.startswith(("nvidia-", "triton")):
-            continue
-        seen.add((name, extra))
-        found = metadata.distribution(name)
-        versions[name] = Version(found.version).public
-        for line in found.requires or []:
-            inner = Requirement(line)
-            if inner.marker is None or inner.marker.evaluate({"extra": extra}):
-                queue += [(inner, wanted) for wanted in ("", *inner.extras)]
-    return dict(sorted(versions.items()))
-
-
-def main() -> None:
-    """Write the lock file of this repository from the running environment."""
-    versions = closure(declared(ROOT / "pyproject.toml"))
-    lines = [f"{name}=={version}" for name, version in versions.items()]
-    header = "# Written by `make lock` from pyproject.toml: exact versions, every extra included.\n"
-    (ROOT / "requirements.lock").write_text(header + "\n".join(lines) + "\n")
-    print(f"{len(lines)} packages locked")
+def main() -> int:
+    """Write the lock file of this repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        resolved = Path(shutil.copy(LOCK, folder))
+        ended = subprocess.run(
+            [sys.executable, "-m", "uv", "pip", *COMMAND, str(resolved)], cwd=ROOT, check=False
+        )
+        if ended.returncode:
+            return ended.returncode
+        text = locked(resolved.read_text())
+    with replacing(LOCK) as unfinished:
+        unfinished.write_text(text)
+    print(f"{len(text.splitlines()) - 1} packages locked")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -53,7 +53,7 @@ def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
         return page
     stage = root / "_build" / "stage"
     _write_tree(stage, files)
-    built = _sphinx(root, stage, root / "_build" / "sphinx", strict=True)
+    built = make_pages(root, stage, root / "_build" / "sphinx", "-W", "--keep-going")
     add_downloads(built, executed, page_sources(root), _repository(root))
     (built / STAMP).write_text(tree)
     _swap(built, html)
@@ -72,7 +72,7 @@ def build_page(root: Path, name: str, executed: Path) -> Path:
         "build.json": _status({name: executed}),
     }
     _write_tree(stage, files)
-    built = _sphinx(root, stage, folder / "sphinx", strict=False)
+    built = make_pages(root, stage, folder / "sphinx")
     add_downloads(built, {name: executed}, {name: root / "book" / f"{name}.md"}, _repository(root))
     _swap(built, folder / "html")
     merged_results({name: executed}, folder / "results.json")
@@ -182,13 +182,23 @@ def _write_tree(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-def _sphinx(root: Path, stage: Path, output: Path, strict: bool) -> Path:
-    """Run jupyter-book over a staged tree; return the folder of the pages."""
+def make_pages(root: Path, stage: Path, output: Path, *options: str) -> Path:
+    """Make HTML of a staged tree; return the folder of the pages."""
+    print("making pages", flush=True)
+    return run_jupyter_book(root, stage, output, *options) / "html"
+
+
+def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Path:
+    """Run jupyter-book over a staged tree; return the folder that holds what it built.
+
+    Raises
+    ------
+    BuildError
+        With its complaints.
+    """
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    print("making pages", flush=True)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--all"]
-    command += ["-W", "--keep-going"] if strict else []
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--all", *options]
     ended = subprocess.run(
         [*command, "--path-output", str(output), str(stage)],
         cwd=root,
@@ -202,7 +212,7 @@ def _sphinx(root: Path, stage: Path, output: Path, strict: bool) -> Path:
     log.write_text(ended.stdout)
     if ended.returncode:
         raise BuildError(f"the pages have problems (log: {log})\n{_complaints(log)}")
-    return output / "_build" / "html"
+    return output / "_build"
 
 
 def _complaints(log: Path) -> str:

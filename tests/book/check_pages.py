@@ -6,24 +6,20 @@ Usage: ``python -m tests.book.check_pages _build/html [--width 1280 --width 390]
 from __future__ import annotations
 
 import argparse
-import asyncio
 import itertools
-import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
-sys.path.insert(0, str(Path(__file__).parent))
+from tools.browser import open_browser
+from tools.errors import BuildError
 
-from axe import find_axe, violations
-
-from tools.browser import BROWSERS, Tab, find_browser, open_tab
-
-__all__ = ["broken_links", "find_browser", "heavy_pages", "page_problems", "pages"]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
@@ -31,6 +27,7 @@ MAX_PAGE_BYTES = 3_000_000
 MAX_BOOK_BYTES = 25_000_000
 MIN_ALT_WORDS = 5
 TABS = 25
+PHONE = 600  # narrower windows are shown as a phone does
 SEARCHED = "chapter"
 INSPECT = """
 (async () => {
@@ -48,7 +45,7 @@ INSPECT = """
   const alt = i => (i.getAttribute('alt') || '').trim();
   const levels = [...document.querySelectorAll('main :is(h1, h2, h3, h4, h5, h6)')]
     .filter(h => h.checkVisibility()).map(h => [+h.tagName[1], h.textContent.slice(0, 50)]);
-  return JSON.stringify({
+  return {
     pageWidth: document.documentElement.scrollWidth, width,
     wide: [...new Set(wide)].slice(0, 3),
     broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.getAttribute('src')),
@@ -58,7 +55,7 @@ INSPECT = """
     title: document.title,
     levels,
     unset: [...document.querySelectorAll('mjx-merror')].length,
-  });
+  };
 })()
 """.replace("WORDS", str(MIN_ALT_WORDS))
 SETTLE = """
@@ -68,7 +65,6 @@ SETTLE = """
   document.adoptedStyleSheets = [calm];
   window.scrollTo(0, 0);
   await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-  return null;
 })()
 """
 FOCUSED = """
@@ -76,11 +72,11 @@ FOCUSED = """
   const e = document.activeElement, box = e.getBoundingClientRect(), css = getComputedStyle(e);
   const ring = css.outlineStyle !== 'none' || css.boxShadow !== 'none' ||
     css.textDecorationLine !== 'none' || css.borderStyle !== 'none';
-  return JSON.stringify({
+  return {
     name: `${e.tagName.toLowerCase()} "${(e.textContent || e.title || e.id).trim().slice(0, 30)}"`,
     body: e === document.body, seen: box.width > 0 && box.height > 0 && box.right > 0 &&
       box.bottom > 0 && box.left < innerWidth && box.top < innerHeight, ring,
-  });
+  };
 })()
 """
 
@@ -172,83 +168,86 @@ def page_problems(
 
     Raises
     ------
-    RuntimeError
-        If there is no Chromium, or it does not start.
+    BuildError
+        If Chromium or Playwright is missing.
     """
     chosen = [page for page in pages(html) if not only or page.stem in set(only)]
-    return asyncio.run(_visit_all(chosen, html, widths, shots, themes))
+    with open_browser() as browser:
+        return [
+            f"{page.relative_to(html)} at {width} px: {problem}"
+            for width, page in itertools.product(widths, chosen)
+            for problem in _visit(browser, page, width, shots, themes)
+        ]
 
 
 def _below(page: Path, html: Path) -> tuple[str, ...]:
     return page.relative_to(html).parts
 
 
-async def _visit_all(
-    chosen: Sequence[Path],
-    html: Path,
-    widths: Sequence[int],
-    shots: Path | None,
-    themes: Sequence[str],
+def _visit(
+    browser: Browser, path: Path, width: int, shots: Path | None, themes: Sequence[str]
 ) -> list[str]:
-    axe = find_axe()
-    script = axe.read_text() if axe is not None and themes else ""
-    found = []
-    async with open_tab() as tab:
-        for width, page in itertools.product(widths, chosen):
-            await tab.resize(width)
-            await tab.prefer(themes[0] if themes else "light")
-            searching = page.stem == "search"
-            await tab.open(page.as_uri() + f"?q={SEARCHED}" * searching)
-            seen = await _inspect(tab)
-            seen += await _search_problems(tab) if searching else []
-            for theme in themes:
-                if shots is not None:
-                    await tab.prefer(theme)
-                    await tab.evaluate(SETTLE)
-                    await tab.shoot(shots / f"{page.stem}-{width}-{theme}.png")
-                seen += await _in_theme(tab, theme, script, theme != themes[0])
-            seen += await _walk_with_keys(tab) if themes else []
-            seen += _event_problems(tab.events)
-            found += [f"{page.relative_to(html)} at {width} px: {problem}" for problem in seen]
-    return found
+    size = {"width": width, "height": 900}
+    first = themes[0] if themes else "light"
+    page = browser.new_page(viewport=size, is_mobile=width < PHONE, color_scheme=first)
+    found: list[str] = []
+    page.on("pageerror", lambda error: found.append(f"script error: {error.name}: {error.message}"))
+    page.on("console", lambda said: found.extend(_console_problems(said)))
+    page.on("request", lambda request: found.extend(_request_problems(request.url)))
+    page.goto(path.as_uri() + f"?q={SEARCHED}" * (path.stem == "search"))
+    seen = _state_problems(page.evaluate(INSPECT))
+    if path.stem == "search":
+        seen += _search_problems(page)
+    for theme in themes:
+        page.emulate_media(color_scheme=theme)
+        page.evaluate(SETTLE)
+        if shots is not None:
+            page.screenshot(path=shots / f"{path.stem}-{width}-{theme}.png", full_page=True)
+        seen += [f"{one} [{theme}]" for one in _axe_problems(page, theme != first)]
+    if themes:
+        seen += _walk_with_keys(page)
+    page.close()
+    return seen + found
 
 
-async def _inspect(tab: Tab) -> list[str]:
-    try:
-        return _state_problems(json.loads(await tab.evaluate(INSPECT)))
-    except RuntimeError as error:
-        return [f"could not be inspected: {error}"]
-
-
-async def _search_problems(tab: Tab) -> list[str]:
+def _search_problems(page: Page) -> list[str]:
     """Wait for the results of a search; there must be some."""
-    for _ in range(600):
-        if await tab.evaluate("document.querySelectorAll('#search-results li').length"):
-            await asyncio.sleep(0.5)
-            return []
-        await asyncio.sleep(0.1)
-    return [f"the search finds nothing for {SEARCHED!r}"]
+    from playwright.sync_api import TimeoutError
+
+    try:
+        page.wait_for_selector("#search-results li", timeout=60_000)
+    except TimeoutError:
+        return [f"the search finds nothing for {SEARCHED!r}"]
+    page.wait_for_timeout(500)
+    return []
 
 
-async def _in_theme(tab: Tab, theme: str, script: str, contrast_only: bool) -> list[str]:
-    await tab.prefer(theme)
-    await tab.evaluate(SETTLE)
-    if not script:
-        return []
-    found = await violations(tab, script, contrast_only)
-    return [f"{problem} [{theme}]" for problem in found]
+def _axe_problems(page: Page, contrast_only: bool) -> list[str]:
+    """Ask axe-core what in the open page keeps people out."""
+    from axe_core_python.sync_playwright import Axe
+
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if contrast_only:
+        options["runOnly"] = ["color-contrast"]
+    return [
+        f"axe {rule['id']}: {' '.join(node['target'])} ({_reason(node) or rule['help']})"
+        for rule in Axe().run(page, options=options)["violations"]
+        for node in rule["nodes"]
+    ]
 
 
-async def _walk_with_keys(tab: Tab) -> list[str]:
+def _reason(node: dict[str, Any]) -> str:
+    checks = [*node["any"], *node["all"], *node["none"]]
+    return checks[0]["message"] if checks else ""
+
+
+def _walk_with_keys(page: Page) -> list[str]:
     """Press Tab from the top of the page: every stop must be seen and marked."""
-    await tab.evaluate("window.scrollTo(0, 0); document.activeElement.blur(); null")
+    page.evaluate("window.scrollTo(0, 0); document.activeElement.blur()")
     found = []
     for _ in range(TABS):
-        for kind in ("rawKeyDown", "keyUp"):
-            await tab.call(
-                "Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9
-            )
-        stop = json.loads(await tab.evaluate(FOCUSED))
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
         if stop["body"]:
             break
         if not stop["seen"]:
@@ -258,24 +257,13 @@ async def _walk_with_keys(tab: Tab) -> list[str]:
     return found
 
 
-def _event_problems(events: list[dict[str, Any]]) -> list[str]:
-    found = []
-    for event in events:
-        about = event["params"]
-        if event["method"] == "Runtime.exceptionThrown":
-            details = about["exceptionDetails"]
-            thrown = details.get("exception", {}).get("description") or details.get("text", "")
-            place = f"{Path(details.get('url', '')).name}:{details['lineNumber']}"
-            found.append(f"script error: {thrown.splitlines()[0]} ({place})")
-        elif event["method"] == "Runtime.consoleAPICalled" and about["type"] in ("error", "assert"):
-            found.append(f"console error: {about['args'][:1]}")
-        elif event["method"] == "Log.entryAdded" and about["entry"]["level"] == "error":
-            found.append(f"console error: {about['entry']['text']}")
-        elif event["method"] == "Network.requestWillBeSent":
-            url = about["request"]["url"]
-            if urlparse(url).scheme not in ("file", "data", "blob", "about"):
-                found.append(f"asks for {url}")
-    return found
+def _console_problems(said: Any) -> list[str]:
+    return [f"console error: {said.text}"] if said.type in ("error", "assert") else []
+
+
+def _request_problems(url: str) -> list[str]:
+    inside = urlparse(url).scheme in ("file", "data", "blob", "about")
+    return [] if inside else [f"asks for {url}"]
 
 
 def _state_problems(state: dict[str, Any]) -> list[str]:
@@ -315,13 +303,12 @@ def main() -> int:
     html = options.html.resolve()
     if not (html / "index.html").exists():
         sys.exit(f"{html} holds no built book; run `make book` first")
-    if find_browser() is None:
-        sys.exit(f"needs Chromium: none of {', '.join(BROWSERS)} is installed")
-    if find_axe() is None:
-        print("axe is not asked: axe-core-python is not installed, and AXE names no file")
     found = [*broken_links(html), *heavy_pages(html)]
-    widths = tuple(options.width or WIDTHS)
-    found += page_problems(html, widths, options.shots, only=options.only)
+    try:
+        found += page_problems(html, tuple(options.width or WIDTHS), options.shots,
+                               only=options.only)
+    except BuildError as error:
+        sys.exit(f"error: {error}")
     print("\n".join(re.sub(r"\s+", " ", problem) for problem in found))
     print(f"{len(pages(html))} pages, {len(found)} problems")
     return 1 if found else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from sphinx.application import Sphinx
 
-from tools.browser import Tab, find_browser, open_tab
+from tools.browser import missing, open_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -98,36 +97,19 @@ def test_what_is_no_question_is_refused(build, body, complaint):
     assert complaint in build(f"# Page\n\n:::{{quiz}}\n{body}\n:::\n")[1]
 
 
-@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+@pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_keyboard_is_enough(page):
-    said = asyncio.run(_answer_by_keyboard(page))
-    assert said == ["Choose an answer first.", "✗ Not this one. It is wider.",
-                    "✓ Right. Of one mark."]
+    with open_browser() as browser:
+        tab = browser.new_page()
+        tab.goto(page.as_uri())
 
+        def said(*keys: str) -> str:
+            for key in keys:
+                tab.keyboard.press(key)
+            return tab.text_content(".dc2quiz-said").strip()
 
-async def _answer_by_keyboard(page: Path) -> list[str]:
-    async with open_tab() as tab:
-        await tab.open(page.as_uri())
-        await tab.evaluate("document.querySelector('.dc2quiz button').focus()")
-        said = [await _said_after(tab, "Enter")]
-        await tab.evaluate("document.querySelector('.dc2quiz input').focus()")
-        await _press(tab, " ")
-        said.append(await _said_after(tab, "Enter"))
-        await _press(tab, "ArrowDown")
-        await _press(tab, "Tab")
-        said.append(await _said_after(tab, "Enter"))
-        return said
-
-
-async def _press(tab: Tab, key: str) -> None:
-    codes = {"Enter": 13, " ": 32, "ArrowDown": 40, "Tab": 9}
-    texts = {"Enter": "\r", " ": " "}
-    about = {"key": key, "windowsVirtualKeyCode": codes[key]}
-    down = {"type": "keyDown", **about} | ({"text": texts[key]} if key in texts else {})
-    await tab.call("Input.dispatchKeyEvent", **down)
-    await tab.call("Input.dispatchKeyEvent", type="keyUp", **about)
-
-
-async def _said_after(tab: Tab, key: str) -> str:
-    await _press(tab, key)
-    return await tab.evaluate("document.querySelector('.dc2quiz-said').textContent.trim()")
+        tab.focus(".dc2quiz button")
+        assert said("Enter") == "Choose an answer first."
+        tab.focus(".dc2quiz input")
+        assert said("Space", "Enter") == "✗ Not this one. It is wider."
+        assert said("ArrowDown", "Tab", "Enter") == "✓ Right. Of one mark."

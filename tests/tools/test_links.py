@@ -1,42 +1,66 @@
-"""Links to outside are collected, asked, and reported with the pages that name them."""
+"""Which answers of linkcheck make an address dead, and what the report says."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tools.links import dead_links, outside_links, report
+from tools import links
+from tools.errors import BuildError
+
+URI = "https://a.example/"
 
 
-@pytest.fixture
-def html(tmp_path):
-    (tmp_path / "a.html").write_text(
-        '<a class="x" href="https://a.example/?p=1&amp;q=2#here">a</a>'
-        '<a href="b.html">inside</a><a href="https://b.example/">b</a>'
-        '<link href="https://style.example/x.css">'
-    )
-    (tmp_path / "b.html").write_text('<a href="https://b.example/">b</a>')
-    return tmp_path
-
-
-def test_links_are_collected_without_fragments(html):
-    assert outside_links(html) == {
-        "https://a.example/?p=1&q=2": ["a.html"],
-        "https://b.example/": ["a.html", "b.html"],
-    }
+def answer(status, info="", page="data.ipynb", uri=URI):
+    return {"uri": uri, "filename": page, "status": status, "info": info}
 
 
 @pytest.mark.parametrize(
-    ("status", "dead"), [(200, False), (302, False), (403, False), (404, True), (0, True)]
+    ("status", "info", "dead"),
+    [
+        ("working", "", False),
+        ("redirected", "https://b.example/", False),
+        ("broken", f"403 Client Error: Forbidden for url: {URI}", False),
+        ("broken", f"404 Client Error: Not Found for url: {URI}", True),
+        ("broken", f"429 Client Error: Too Many Requests for url: {URI}", False),
+        ("timeout", "no answer in 30 s", True),
+        ("broken", "HTTPSConnectionPool(host='a.example', port=443): Max retries", True),
+    ],
 )
-def test_which_answers_count(status, dead):
-    assert bool(dead_links(["https://a.example/"], lambda url: status)) is dead
+def test_which_answers_count(status, info, dead):
+    assert (URI in links.dead_links([answer(status, info)])) is dead
 
 
-def test_an_address_is_asked_again_before_it_is_called_dead():
-    answers = iter([0, 503, 200])
-    assert dead_links(["https://a.example/"], lambda url: next(answers)) == {}
+def test_an_address_is_reported_once_with_its_pages():
+    rows = [answer("broken", "404\nmore", page) for page in ("a.md", "b.ipynb", "a.md")]
+    assert links.dead_links(rows) == {URI: "404 (a, b)"}
 
 
-def test_the_report_names_the_pages(html):
-    lines = report(html, lambda url: 404 if "b.example" in url else 200)
-    assert lines == ["- https://b.example/: 404 (a.html, b.html)"]
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository whose linkcheck finds one address dead and one alive."""
+    (tmp_path / "_build" / "stage").mkdir(parents=True)
+    (tmp_path / "_build" / "stage" / "_toc.yml").write_text("")
+
+    def run(root, stage, output, *options):
+        (output / "_build" / "html").mkdir(parents=True)
+        rows = [answer("broken", "404"), answer("working", uri="https://b.example/"),
+                answer("local", uri="page.md")]
+        text = "\n".join(map(json.dumps, rows))
+        (output / "_build" / "html" / "output.json").write_text(text)
+        raise BuildError("1 link is broken")
+
+    monkeypatch.setattr(links, "run_jupyter_book", run)
+    return tmp_path
+
+
+def test_dead_links_are_written_down_and_fail(root, capsys):
+    assert links.check_links(root) == 1
+    assert (root / "_build" / "links.txt").read_text() == f"- {URI}: 404 (data)\n"
+    assert capsys.readouterr().out.endswith("2 links to outside, 1 dead\n")
+
+
+def test_without_a_book_the_error_says_how_to_build_one(tmp_path):
+    with pytest.raises(BuildError, match="make book"):
+        links.check_links(tmp_path)

@@ -46,7 +46,7 @@ def sphinx(monkeypatch):
     """Stand in for Sphinx: count the builds and make one page."""
     builds = []
 
-    def build(root, tree, output, strict):
+    def build(root, tree, output, *options):
         builds.append(sorted(str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file()))
         built = output / "_build" / "html"
         built.mkdir(parents=True)
@@ -54,7 +54,7 @@ def sphinx(monkeypatch):
         (built / "first.html").write_text("page")
         return built
 
-    monkeypatch.setattr(stage, "_sphinx", build)
+    monkeypatch.setattr(stage, "make_pages", build)
     return builds
 
 
@@ -105,7 +105,7 @@ def test_a_failed_build_keeps_the_earlier_book(book, executed, sphinx, monkeypat
     def fail(*_, **__):
         raise BuildError("WARNING: a link is broken")
 
-    monkeypatch.setattr(stage, "_sphinx", fail)
+    monkeypatch.setattr(stage, "make_pages", fail)
     (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
     with pytest.raises(BuildError, match="a link is broken"):
         stage.build_book(book, executed)
