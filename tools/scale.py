@@ -35,8 +35,7 @@ from dc2lib.training.fit import PAPER, TUNED
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
 from dc2lib.training.linear import fit_linear
-from tools.bench.__main__ import machine
-from tools.bench.evaluation import untrained
+from tools.bench import machine, untrained
 
 OUTPUT = Path("_build") / "scale.json"
 HOME = Path("_build") / "scale"
