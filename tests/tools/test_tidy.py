@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import replace
 
@@ -66,8 +67,7 @@ def test_a_list_removes_nothing(home, capsys):
     assert files(home) == before
     said = capsys.readouterr().out
     for kind, names in PLANTED.items():
-        share = f"{len(names)} of {len(names)}"
-        assert f"  {kind:<24} {share:>16} " in said
+        assert re.search(rf"^ *{kind} +{len(names)} of {len(names)} ", said, re.MULTILINE)
     assert "nothing was removed: add YES=1" in said
 
 
@@ -159,7 +159,7 @@ def test_a_place_without_anything_is_tidy(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "none"))
     monkeypatch.setattr(tidy, "ROOT", tmp_path)
     assert tidy.main(["--yes"]) == 0
-    assert "0.0 MiB of 0.0 MiB in all" in capsys.readouterr().out
+    assert "0.0 MiB of 0.0 MiB" in capsys.readouterr().out
 
 
 def test_days_are_not_negative(capsys):
