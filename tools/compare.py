@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from dc2book.record.rows import ROW_KEYS
+from dc2book.record.recording import ROW_KEYS
 from tabulate import tabulate
 
 from tools.errors import BuildError

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dc2book.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
+from dc2book.record.recording import failed_findings
 
 from dc2lib.files import replacing
 from tools import build, readme_table
@@ -97,6 +98,10 @@ def make_reference(root: Path, profile: str, jobs: int) -> int:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
     rows = [row for plan in wanted for row in build.current_results(plan)]
+    wrong = failed_findings(rows)
+    if wrong:
+        print("\n".join([*wrong, "rewrite the sentences beside them; nothing was written"]))
+        return 1
     write_reference(rows, provenance_of(wanted, profile, root), root / FOLDER)
     readme_table.write(root)
     print(f"{len(rows)} results in {root / FOLDER}; `make book` shows them")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dc2book.record.display import FIGURE_MIME, TABLE_MIME
+from dc2book.record.showing import FIGURE_MIME, TABLE_MIME
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config

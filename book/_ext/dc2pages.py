@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dc2book.record.display import SOURCE_NAMES
 from dc2book.record.images import lighter_png
+from dc2book.record.showing import SOURCE_NAMES
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective

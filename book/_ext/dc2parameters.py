@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dc2book.record.display import SOURCE_NAMES
+from dc2book.record.showing import SOURCE_NAMES
 from dc2pages import in_words
 from docutils import nodes
 from sphinx.application import Sphinx

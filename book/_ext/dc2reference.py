@@ -21,7 +21,7 @@ from dc2book.claims.compared import beside
 from dc2book.claims.reference import Reference, load_reference
 from dc2book.claims.tables import evidence_table, markdown
 from dc2book.claims.verdicts import ledger
-from dc2book.record.display import SOURCE_NAMES
+from dc2book.record.showing import SOURCE_NAMES
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,65 +20,58 @@ def run_context() -> dict[str, Any]:
     path = results_path()
     if path is not None:
         return json.loads((path.parent / "run.json").read_text())
-    return _notebook_context()
+    shell = notebook_shell()
+    names = {} if shell is None else shell.user_ns
+    seeds = {
+        name: value
+        for name, value in names.items()
+        if name.startswith("seed") and isinstance(value, int | str | list)
+    }
+    context = {"profile": names.get("profile", "by hand"), "seeds": seeds}
+    if isinstance(names.get("data"), str):
+        from dc2lib.datasets import resolve_source
+
+        context["data_source"] = resolve_source(names["data"])
+    return context
 
 
-def data_folder() -> Path | None:
-    """Return the folder for files a chapter leaves beside its page; None outside the build."""
-    return output_folder("data")
-
-
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in VERSIONED:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
-def _notebook_context() -> dict[str, Any]:
-    shell = notebook_shell()
-    names = shell.user_ns if shell is not None else {}
-    seeds = {
-        k: v for k, v in names.items() if k.startswith("seed") and isinstance(v, int | str | list)
-    }
-    context = {"profile": names.get("profile", "by hand"), "seeds": seeds}
-    if "data" not in names or not isinstance(names["data"], str):
-        return context
-    from dc2lib.datasets import resolve_source
-
-    return {**context, "data_source": resolve_source(names["data"])}
-
-
 def results_path() -> Path | None:
+    """Return the file that recorded rows are appended to; None outside the build."""
     named = os.environ.get("DC2LIB_RESULTS")
     return Path(named) if named else None
 
 
-def output_folder(kind: str) -> Path | None:
+def figures_folder() -> Path | None:
+    """Return the folder for files of figures and tables; None outside the build."""
     path = results_path()
     if path is None:
         return None
-    folder = path.parent / kind
+    folder = path.parent / "figures"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 def inputs_path() -> Path | None:
+    """Return the file with the results of other chapters; None where there is none."""
     path = results_path()
     if path is not None:
         return path.parent / "inputs.json"
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        built = folder / "_build" / "results.json"
-        if built.exists():
-            return built
-    return None
+    built = (one / "_build" / "results.json" for one in (Path.cwd(), *Path.cwd().parents))
+    return next((one for one in built if one.exists()), None)
 
 
 def notebook_shell() -> Any:
+    """Return IPython's shell; None in plain Python."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython
@@ -84,9 +79,11 @@ def notebook_shell() -> Any:
     return get_ipython()
 
 
-def display_bundle(bundle: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+def display_bundle(bundle: Mapping[str, Any], about: Mapping[str, Any] | None = None) -> None:
+    """Show one output in a notebook, by MIME type; nothing in plain Python."""
     if notebook_shell() is None:
         return
     from IPython.display import display
 
-    display(dict(bundle), raw=True, metadata=dict(about))
+    display(dict(bundle), raw=True, metadata=dict(about or {}))
+

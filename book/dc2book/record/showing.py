@@ -7,15 +7,16 @@ import io
 import math
 import numbers
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from dc2book.record.context import display_bundle, output_folder, results_path, run_context
+from dc2book.record import context
 from dc2book.record.images import lighter_base64
+from dc2book.record.recording import record
+from dc2book.style import interval_text
 from dc2lib.errors import DataError
 from dc2lib.files import replacing
 
@@ -63,8 +64,7 @@ def show_figure(
     caption
         MyST Markdown; by default the alternative text.
     data
-        The numbers behind the figure, one row a drawn item.  None takes them from the drawn
-        lines, points, bars and images.
+        The numbers behind the figure, one row a drawn item; by default `drawn_data`.
     data_source
         One of `VOCABULARY` ``["data_source"]``; by default that of the run.
 
@@ -88,13 +88,11 @@ def show_figure(
         "caption": f"{_sentence(caption or alt)} {_origin(data_source)}",
     }
     png = _image(fig, "png")
-    folder = output_folder("figures")
-    if folder is not None:
-        _write(folder / f"{name}.png", png)
-        _write(folder / f"{name}.svg", _svg(fig))
-        _write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.10g").encode())
+    _write(f"{name}.png", png)
+    _write(f"{name}.svg", _svg(fig))
+    _write(f"{name}.csv", table.to_csv(index=False, float_format="%.10g").encode())
     plt.close(fig)
-    display_bundle(
+    context.display_bundle(
         {
             "image/png": base64.b64encode(png).decode(),
             "text/plain": f"Figure {name}: {description['caption']}",
@@ -111,6 +109,7 @@ def show_table(
     caption: str,
     *,
     digits: int = 3,
+    data: pd.DataFrame | None = None,
     data_source: str | None = None,
 ) -> None:
     """Show a small table with a numbered caption and a link to its CSV file.
@@ -128,6 +127,8 @@ def show_table(
         MyST Markdown.
     digits
         Decimals of the floats that are shown; the CSV file keeps them all.
+    data
+        What the CSV file holds; by default what is shown.
     data_source
         One of `VOCABULARY` ``["data_source"]``; by default that of the run.
 
@@ -148,65 +149,115 @@ def show_table(
         "rows": [[_cell_text(cell, digits) for cell in row] for row in rows],
         "numeric": [pd.api.types.is_numeric_dtype(kind) for kind in flat.dtypes],
     }
-    folder = output_folder("figures")
-    if folder is not None:
-        _write(folder / f"{name}.csv", flat.to_csv(index=False).encode())
+    _write(f"{name}.csv", (flat if data is None else data).to_csv(index=False).encode())
     shown = pd.DataFrame(description["rows"], columns=description["header"])
-    display_bundle(
+    context.display_bundle(
         {
             "text/html": shown.to_html(index=False, border=0),
             "text/plain": shown.to_string(index=False),
             TABLE_MIME: description,
-        },
-        {},
+        }
     )
     _caption_by_hand(description["caption"])
 
 
-def drawn_data(fig: Figure) -> pd.DataFrame:
-    """Return what is drawn in a figure as a table: panel, kind, series, x, y, value.
+def report(
+    table: pd.DataFrame,
+    name: str,
+    caption: str,
+    key: str,
+    *,
+    by: Sequence[str] = (),
+    wide: str | None = None,
+    names: Mapping[Any, str] | None = None,
+    digits: int = 3,
+    layout: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    data_source: str | None = None,
+    **tags: Any,
+) -> None:
+    """Show a tidy table of estimates, record each of its rows, and glue each value for prose.
 
-    Lines and points give x and y, bars their centre and height, images row, column and value.
+    Parameters
+    ----------
+    table
+        One row a value: column estimate; low, high and n where there are; every other column is
+        a tag of the recorded row.
+    name, caption, digits, data_source
+        As in `show_table`.
+    key
+        The quantity, as in `record`.  The text takes a value by the key and the row's values of
+        ``by``, joined by ``_``: ``auroc_numeric_linear:.3f``.
+    by
+        Columns that tell the rows apart; by default all tags of the table.
+    wide
+        Column whose values become columns of the table that is shown.
+    names
+        Text of a column or value in the table that is shown.
+    layout
+        Makes the table that is shown from ``table`` with a further column, text (the estimate with
+        its interval), where tags, text and ``wide`` are not enough.
+    **tags
+        Tags of all rows, recorded and not shown.
+
+    Raises
+    ------
+    DataError
+        If two rows are alike in ``by``, or a row cannot be recorded.
+
+    Examples
+    --------
+    ::
+
+        report(table, "scores", "Test AUROC", "auroc", wide="model", scoring="probability")
     """
-    parts = [part for i, axes in enumerate(fig.axes) for part in _axes_data(axes, i)]
-    columns = ["panel", "kind", "series", "x", "y", "value"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    own = [column for column in table.columns if column not in ("estimate", "low", "high", "n")]
+    by = [column for column in own if column in by] if by else own
+    if table.duplicated(by).any():
+        raise DataError(f"table {name!r}: rows are not told apart by {', '.join(by)}; add a tag")
+    full = table.assign(**{one: np.nan for one in ("low", "high", "n") if one not in table})
+    for row in full.to_dict("records"):
+        known = {one: row[one] for one in ("low", "high", "n") if pd.notna(row[one])}
+        record(key, row["estimate"], **known, **{tag: row[tag] for tag in own}, **tags,
+               glue="_".join([key, *(str(row[tag]) for tag in by)]))
+    full["text"] = [
+        interval_text(*ends, digits=digits)
+        for ends in full[["estimate", "low", "high"]].itertuples(index=False)
+    ]
+    shown = full[[*own, "text"]] if layout is None else layout(full)
+    if layout is None and wide is not None:
+        rest = [column for column in own if column != wide]
+        shown = shown.set_index([*rest, wide])["text"].unstack(wide, sort=False)
+        shown = shown.reset_index().rename_axis(columns=None)
+    titles = {"text": key.replace("_", " ").replace("auroc", "AUROC")} | dict(names or {})
+    shown = shown.replace(dict(names or {})).rename(columns=titles)
+    show_table(shown, name, caption, digits=digits, data=table, data_source=data_source)
 
 
-def _axes_data(axes: Any, panel: int) -> list[pd.DataFrame]:
+def drawn_data(fig: Figure) -> pd.DataFrame:
+    """Return the lines, points and images of a figure as a table.
+
+    Columns panel, kind ("line", "points" or "image"), series, x, y and, for images, value.
+    """
     parts = []
-    for line in axes.get_lines():
-        x, y = (np.asarray(v) for v in line.get_data(orig=True))
-        parts.append(_part(panel, "line", line.get_label(), x=x, y=y))
-    for points in axes.collections:
-        offsets = np.asarray(np.ma.getdata(points.get_offsets()), dtype=float)
-        if offsets.ndim == 2 and len(offsets) > 1:
-            parts.append(
-                _part(panel, "points", points.get_label(), x=offsets[:, 0], y=offsets[:, 1])
-            )
-        elif points.get_array() is not None and np.ma.getdata(points.get_array()).ndim == 2:
-            parts.append(_grid_part(panel, np.ma.getdata(points.get_array())))
-    for bar in axes.patches:
-        if hasattr(bar, "get_height"):
-            centre = bar.get_x() + bar.get_width() / 2
-            parts.append(
-                _part(panel, "bar", bar.get_label(), x=[centre], y=[bar.get_y() + bar.get_height()])
-            )
-    for image in axes.get_images():
-        parts.append(_grid_part(panel, np.ma.getdata(image.get_array())))
-    return parts
-
-
-def _part(panel: int, kind: str, series: Any, **columns: Any) -> pd.DataFrame:
-    return pd.DataFrame({"panel": panel, "kind": kind, "series": str(series), **columns})
-
-
-def _grid_part(panel: int, grid: np.ndarray) -> pd.DataFrame:
-    grey = grid if grid.ndim == 2 else grid[..., :3].mean(axis=-1)
-    row, column = np.indices(grey.shape)
-    return _part(panel, "image", "", x=column.ravel(), y=row.ravel(), value=grey.ravel())
+    for panel, axes in enumerate(fig.axes):
+        for line in axes.get_lines():
+            x, y = line.get_data(orig=True)
+            parts.append((panel, "line", line.get_label(), {"x": x, "y": y}))
+        for points in axes.collections:
+            x, y = np.ma.getdata(points.get_offsets()).T
+            parts.append((panel, "points", points.get_label(), {"x": x, "y": y}))
+        for image in axes.get_images():
+            grid = np.ma.getdata(image.get_array())
+            grid = grid if grid.ndim == 2 else grid[..., :3].mean(axis=-1)
+            y, x = np.indices(grid.shape)
+            flat = {"x": x.ravel(), "y": y.ravel(), "value": grid.ravel()}
+            parts.append((panel, "image", "", flat))
+    tables = [
+        pd.DataFrame({"panel": panel, "kind": kind, "series": str(series), **columns})
+        for panel, kind, series, columns in parts
+    ]
+    columns = ["panel", "kind", "series", "x", "y", "value"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _check_name(what: str, name: Any) -> None:
@@ -215,12 +266,12 @@ def _check_name(what: str, name: Any) -> None:
 
 
 def _origin(data_source: str | None) -> str:
-    context = run_context()
-    source = data_source or context.get("data_source")
+    about = context.run_context()
+    source = data_source or about.get("data_source")
     if source is not None and source not in SOURCE_NAMES:
         raise DataError(f"data_source={source!r} is not one of {', '.join(SOURCE_NAMES)}")
     named = SOURCE_NAMES.get(source, "no cell type data")
-    return f"({named[0].upper()}{named[1:]}; profile {context.get('profile', 'unknown')}.)"
+    return f"({named[0].upper()}{named[1:]}; profile {about.get('profile', 'unknown')}.)"
 
 
 def _sentence(text: str) -> str:
@@ -272,11 +323,15 @@ def _lighter(found: re.Match[bytes]) -> bytes:
     return EMBEDDING + lighter_base64(found[1], flatten=False).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as unfinished:
+def _write(name: str, content: bytes) -> None:
+    """Write one file of a figure or table; nothing outside the build."""
+    folder = context.figures_folder()
+    if folder is None:
+        return
+    with replacing(folder / name) as unfinished:
         unfinished.write_bytes(content)
 
 
 def _caption_by_hand(caption: str) -> None:
-    if results_path() is None:
-        display_bundle({"text/markdown": caption, "text/plain": caption}, {})
+    if context.results_path() is None:
+        context.display_bundle({"text/markdown": caption, "text/plain": caption})

@@ -13,21 +13,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from dc2book.record import (
-    data_folder,
-    drawn_data,
+    context,
+    finding,
     provenance,
     record,
+    recording,
+    report,
     results,
-    rows,
     run_context,
     show_figure,
     show_table,
+    showing,
     versions,
 )
-from dc2book.record import (
-    display as shows,
-)
 from dc2book.record.images import lighter_png
+from dc2book.record.recording import failed_findings
+from dc2book.record.showing import drawn_data
 from PIL import Image
 
 from dc2lib.errors import DataError
@@ -57,10 +58,9 @@ def run(tmp_path, monkeypatch):
 def shown(monkeypatch):
     """What would be displayed in a notebook: bundles and their metadata."""
     displayed = []
-    for module in (rows, shows):
-        monkeypatch.setattr(
-            module, "display_bundle", lambda bundle, about: displayed.append((bundle, about))
-        )
+    monkeypatch.setattr(
+        context, "display_bundle", lambda bundle, about=None: displayed.append((bundle, about))
+    )
     return displayed
 
 
@@ -212,7 +212,6 @@ def test_without_a_build_nothing_is_written(tmp_path, monkeypatch, figure):
     record("auroc", 0.5)
     show_figure(figure, "rising", ALT)
     provenance()
-    assert data_folder() is None
     assert run_context()["profile"] == "by hand"
     assert list(tmp_path.iterdir()) == []
 
@@ -221,7 +220,7 @@ def test_a_figure_is_shown_and_its_files_are_written(run, shown, figure):
     table = pd.DataFrame({"x": [0, 1], "y": [1, 2]})
     show_figure(figure, "rising", f"{ALT}\n", caption="It *rises*", data=table)
     ((bundle, about),) = shown
-    description = bundle[shows.FIGURE_MIME]
+    description = bundle[showing.FIGURE_MIME]
     assert description == {
         "name": "rising",
         "alt": ALT,
@@ -240,8 +239,8 @@ def test_a_figure_drawn_twice_has_the_same_bytes(run):
     contents = []
     for _ in range(2):
         fig, axes = plt.subplots()
-        axes.bar(["a", "b"], [1, 2])
-        show_figure(fig, "bars", ALT)
+        axes.plot([0, 1], [1, 2])
+        show_figure(fig, "lines", ALT)
         contents.append([p.read_bytes() for p in sorted((run / "figures").iterdir())])
     assert contents[0] == contents[1]
 
@@ -251,7 +250,7 @@ def test_a_figure_of_many_points_stays_small(run):
     points = np.random.default_rng(0).normal(size=(2, 30_000))
     axes.scatter(*points, s=2)
     show_figure(fig, "cloud", ALT, data=pd.DataFrame({"n": [30_000]}))
-    assert (run / "figures" / "cloud.svg").stat().st_size < shows.MAX_SVG_BYTES
+    assert (run / "figures" / "cloud.svg").stat().st_size < showing.MAX_SVG_BYTES
 
 
 def test_heat_maps_keep_their_own_pixels_in_the_vector_file(run):
@@ -300,25 +299,24 @@ def test_an_unknown_data_source_is_refused(run, figure):
     plt.close(figure)
 
 
-def test_drawn_data_reads_lines_points_bars_and_images():
+def test_drawn_data_reads_lines_points_and_images():
     fig, axes = plt.subplots(1, 2)
     axes[0].plot([0, 1], [2, 3], label="line")
     axes[0].scatter([4, 5], [6, 7], label="points")
-    axes[0].bar([8], [9], width=1.0)
     axes[1].imshow(np.array([[1.0, 2.0]]))
     table = drawn_data(fig)
     plt.close(fig)
-    assert table["kind"].tolist() == ["line"] * 2 + ["points"] * 2 + ["bar"] + ["image"] * 2
-    assert table["panel"].tolist() == [0] * 5 + [1] * 2
-    assert table["x"].tolist() == [0, 1, 4, 5, 8, 0, 1]
-    assert table["y"].tolist() == [2, 3, 6, 7, 9, 0, 0]
+    assert table["kind"].tolist() == ["line"] * 2 + ["points"] * 2 + ["image"] * 2
+    assert table["panel"].tolist() == [0] * 4 + [1] * 2
+    assert table["x"].tolist() == [0, 1, 4, 5, 0, 1]
+    assert table["y"].tolist() == [2, 3, 6, 7, 0, 0]
     assert table["value"].tolist()[-2:] == [1.0, 2.0]
 
 
 def test_a_table_is_shown_rounded_and_written_in_full(run, shown):
     table = pd.DataFrame({"model": ["linear"], "AUROC": [-0.98765], "parameters": [644177]})
     show_table(table, "scores", "Scores")
-    description = shown[0][0][shows.TABLE_MIME]
+    description = shown[0][0][showing.TABLE_MIME]
     assert description["rows"] == [["linear", "−0.988", "644,177"]]
     assert description["numeric"] == [False, True, True]
     assert description["caption"] == "Scores. (Simulated cell types; profile smoke.)"
@@ -328,7 +326,7 @@ def test_a_table_is_shown_rounded_and_written_in_full(run, shown):
 def test_a_named_index_becomes_a_column(run, shown):
     table = pd.DataFrame({"AUROC": [0.5]}, index=pd.Index(["E012"], name="cell"))
     show_table(table, "scores", "Scores", digits=1)
-    assert shown[0][0][shows.TABLE_MIME]["header"] == ["cell", "AUROC"]
+    assert shown[0][0][showing.TABLE_MIME]["header"] == ["cell", "AUROC"]
 
 
 def test_an_empty_table_is_refused(run):
@@ -341,7 +339,7 @@ def test_provenance_names_what_produced_the_chapter(run, shown):
         record("auroc", 0.5, cell=cell, glue=f"a{len(shown)}")
     provenance()
     bundle, _ = shown[-1]
-    facts = bundle[rows.PROVENANCE_MIME]
+    facts = bundle[recording.PROVENANCE_MIME]
     assert facts["hash"] == CONTEXT["hash"]
     assert facts["cells"] == ["E012", "E013"]
     line = bundle["text/plain"]
@@ -373,3 +371,63 @@ def test_results_by_hand_are_those_of_the_last_build(tmp_path, monkeypatch):
 def test_no_results_say_what_to_do(run):
     with pytest.raises(DataError, match="make book"):
         results()
+
+
+SCORES = pd.DataFrame(
+    [
+        ("numeric", "linear", 0.8, 0.7, 0.9, 100),
+        ("numeric", "network", 0.85, 0.8, 0.9, 100),
+        ("lexicographic", "linear", 0.6, np.nan, np.nan, 100),
+    ],
+    columns=["labels", "model", "estimate", "low", "high", "n"],
+)
+
+
+def test_a_report_shows_records_and_glues_each_row(run, shown):
+    report(SCORES, "scores", "Scores", "auroc", digits=2, scoring="probability")
+    found = [{name: row.get(name) for name in ("value", "low", "n", "labels", "model", "scoring")}
+             for row in recorded(run)]
+    assert found[0] == {"value": 0.8, "low": 0.7, "n": 100, "labels": "numeric",
+                        "model": "linear", "scoring": "probability"}
+    assert [row["low"] for row in found] == [0.7, 0.8, None]
+    names = [about["scrapbook"]["name"] for _, about in shown if about]
+    assert names == ["auroc_numeric_linear", "auroc_numeric_network", "auroc_lexicographic_linear"]
+    table = shown[-1][0][showing.TABLE_MIME]
+    assert table["header"] == ["labels", "model", "AUROC"]
+    assert table["rows"][0] == ["numeric", "linear", "0.80 [0.70, 0.90]"]
+    assert table["rows"][2] == ["lexicographic", "linear", "0.60"]
+    assert pd.read_csv(run / "figures" / "scores.csv").equals(SCORES)
+
+
+def test_a_report_may_be_wide_or_laid_out(run, shown):
+    report(SCORES, "wide", "Scores", "auroc", wide="model", names={"network": "DeepChrome"})
+    table = shown[-1][0][showing.TABLE_MIME]
+    assert table["header"] == ["labels", "linear", "DeepChrome"]
+    assert [row[0] for row in table["rows"]] == ["numeric", "lexicographic"]
+    report(SCORES, "laid", "Scores", "auroc", layout=lambda table: table[["model", "text"]].head(1))
+    assert shown[-1][0][showing.TABLE_MIME]["rows"] == [["linear", "0.800 [0.700, 0.900]"]]
+
+
+def test_a_report_refuses_rows_that_are_alike(run):
+    with pytest.raises(DataError, match="not told apart by labels"):
+        report(SCORES, "scores", "Scores", "auroc", by=["labels"])
+    assert not (run / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("holds", "value", "mark"),
+    [(True, True, "holds here too"), (np.bool_(False), False, "here: -0.1"),
+     (None, None, "not computed")],
+)
+def test_a_finding_is_recorded_and_marked(run, shown, holds, value, mark):
+    finding("network-leads", holds, says="-0.1")
+    (row,) = recorded(run)
+    assert (row["key"], row["name"], row["value"]) == ("finding", "network-leads", value)
+    glued = {about["scrapbook"]["name"]: bundle for bundle, about in shown}
+    assert mark in next(iter(glued["network-leads"].values()))
+    assert bool(failed_findings([row])) is (value is not True)
+
+
+def test_a_finding_has_a_plain_name(run):
+    with pytest.raises(DataError, match="finding 'Network leads'"):
+        finding("Network leads", True)
