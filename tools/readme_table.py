@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from dc2book import claims
 from dc2book.claims.reference import FOLDER
+from dc2book.style import markdown_table
 
 from dc2lib.files import replacing
 from tools.errors import BuildError
@@ -29,7 +30,7 @@ def block(root: Path = ROOT) -> str:
     return "\n".join([
         f"{claims.verdict_counts(judged, 'reference')}; {_about(reference)}.",
         "",
-        claims.markdown(table),
+        markdown_table(table),
     ])
 
 

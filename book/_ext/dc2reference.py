@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from dc2book.claims.compared import beside
+from dc2book.claims.recorded import compare_runs
 from dc2book.claims.reference import Reference, load_reference
-from dc2book.claims.tables import evidence_table, markdown
+from dc2book.claims.tables import evidence_table
 from dc2book.claims.verdicts import ledger
 from dc2book.record.showing import SOURCE_NAMES
+from dc2book.style import markdown_table
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -80,7 +81,7 @@ def claims_markdown(reference: Reference | None) -> str:
     if reference is None:
         return NO_REFERENCE
     table = evidence_table(ledger(reference.results), "build")
-    return f"{markdown(table)}\n\n*Reference run: {reference.sentence()}.*"
+    return f"{markdown_table(table)}\n\n*Reference run: {reference.sentence()}.*"
 
 
 def reference_markdown(
@@ -94,14 +95,14 @@ def reference_markdown(
     """The directive's content as Markdown."""
     if reference is None:
         return NO_REFERENCE
-    table = beside(build, reference.results, chapter, key, by, only)
+    table = compare_runs(build, reference.results, chapter, key, by, only)
     if table.empty:
         return f"*The reference run recorded no {key.replace('_', ' ')} on this page.*"
     words = key.replace("_", " ").replace("auroc", "AUROC")
     shown = None if build is None or build.empty else build[
         (build["chapter"] == chapter) & (build["key"] == key)]
     about = f"*{words[0].upper()}{words[1:]}, means over cell types. {_origin(shown)}"
-    return f"{markdown(table)}\n\n{about}Reference run: {reference.sentence()}.*"
+    return f"{markdown_table(table)}\n\n{about}Reference run: {reference.sentence()}.*"
 
 
 def _origin(build: pd.DataFrame | None) -> str:

@@ -1,4 +1,4 @@
-"""How the book's figures look: style, colours, the forest plot and the text of an interval.
+"""How figures and tables look: colours, the forest plot, the text of an interval, Markdown.
 
 The colours keep apart for readers with any common colour-vision deficiency and rise in
 lightness, so that they also keep apart in grey print.  Those of the marks, label rules and classes
@@ -102,6 +102,22 @@ def interval_text(
     if pd.isna(low) or pd.isna(high):
         return format(estimate, form)
     return f"{estimate:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def markdown_table(table: pd.DataFrame, numeric: Sequence[bool] = ()) -> str:
+    """A table as Markdown, one line a row; columns flagged in ``numeric`` are set to the right.
+
+    Examples
+    --------
+    >>> print(markdown_table(pd.DataFrame({"a": ["x | y"], "b": [1]}), [False, True]))
+    | a | b |
+    | :--- | ---: |
+    | x \\| y | 1 |
+    """
+    rule = ["---:" if right else ":---" for right in numeric] or ["---"] * len(table.columns)
+    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in (
+        table.columns, *table.itertuples(index=False))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
 def intervals(

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from dc2book.claims.compared import beside
+from dc2book.claims.recorded import compare_runs
 from dc2book.claims.reference import Reference, code_digest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
@@ -29,16 +29,16 @@ REAL = rows("roadmap", [("E012", "first_step", 0.6), ("E012", "last", 0.9)])
 
 
 def test_runs_stand_side_by_side_and_are_never_mixed():
-    table = beside(BUILD, REAL, "audit", "stage_auroc", ["model", "stage"])
+    table = compare_runs(BUILD, REAL, "audit", "stage_auroc", ["model", "stage"])
     assert table.to_dict("records") == [
         {"model": "linear", "stage": "first step", "this build": "0.750 [0.740, 0.760]",
          "reference run": "0.600 [0.590, 0.610]"},
         {"model": "linear", "stage": "last", "this build": "–",
          "reference run": "0.900 [0.890, 0.910]"},
     ]
-    only = beside(BUILD, REAL, "audit", "stage_auroc", ["model"], {"stage": "last"})
+    only = compare_runs(BUILD, REAL, "audit", "stage_auroc", ["model"], {"stage": "last"})
     assert only["this build"].tolist() == ["–"]
-    assert beside(None, REAL, "audit", "nothing", ["model"]).empty
+    assert compare_runs(None, REAL, "audit", "nothing", ["model"]).empty
 
 
 def test_the_page_names_both_runs():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from dc2book.claims.lookup import Lookup
+from dc2book.claims.recorded import Query
 from dc2lib.evaluation.statistics import MARGIN
 
 CONDITIONS = {
@@ -37,7 +37,7 @@ class Claim:
         The paper's number; empty where it gives none.
     quantity : str
         What is compared.
-    lookups : mapping condition -> Lookup
+    queries : mapping condition -> Query
         Conditions are the keys of `CONDITIONS`.
     holds : (low, high)
         The claim holds where the quantity's interval lies within, and fails where it lies outside.
@@ -56,36 +56,36 @@ class Claim:
     where: str
     paper: str
     quantity: str
-    lookups: Mapping[str, Lookup]
+    queries: Mapping[str, Query]
     holds: tuple[float, float]
     chapter: str
     min_cells: int = 0
     measured: bool = False
 
 
-def _three(lookup: Lookup) -> dict[str, Lookup]:
+def _three(query: Query) -> dict[str, Query]:
     """The three conditions, for rows tagged with label rule and score."""
     return {
-        "released_score": lookup.with_tags(labels="lexicographic", scoring="positive_logit"),
-        "released": lookup.with_tags(labels="lexicographic", scoring="probability"),
-        "numeric": lookup.with_tags(labels="numeric", scoring="probability"),
+        "released_score": query.with_tags(labels="lexicographic", scoring="positive_logit"),
+        "released": query.with_tags(labels="lexicographic", scoring="probability"),
+        "numeric": query.with_tags(labels="numeric", scoring="probability"),
     }
 
 
-def _two(lookup: Lookup) -> dict[str, Lookup]:
+def _two(query: Query) -> dict[str, Query]:
     """Both label rules, for rows without a score, or with probabilities only."""
     return {
-        "released": lookup.with_tags(labels="lexicographic"),
-        "numeric": lookup.with_tags(labels="numeric"),
+        "released": query.with_tags(labels="lexicographic"),
+        "numeric": query.with_tags(labels="numeric"),
     }
 
 
-def _level(model: str) -> dict[str, Lookup]:
+def _level(model: str) -> dict[str, Query]:
     tags = {"model": model, "recipe": "paper", "orientation": "genome"}
-    return _three(Lookup("architectures", "mean_auroc", tags))
+    return _three(Query("architectures", "mean_auroc", tags))
 
 
-def _network_minus_linear() -> dict[str, Lookup]:
+def _network_minus_linear() -> dict[str, Query]:
     """On the released budgets: single fits of the network, the best of five of the linear model."""
     stages = {
         "released_score": "released_labels_and_score",
@@ -93,35 +93,35 @@ def _network_minus_linear() -> dict[str, Lookup]:
         "numeric": "numeric_labels",
     }
     return {
-        name: Lookup("audit", "stage_lead", {"stage": stage, "reference": "linear"})
+        name: Query("audit", "stage_lead", {"stage": stage, "reference": "linear"})
         for name, stage in stages.items()
     }
 
 
-_TUNED_LEAD = Lookup(
+_TUNED_LEAD = Query(
     "architectures", "auroc_difference",
     {"model": "deepchrome_max", "reference": "linear", "recipe": "tuned", "orientation": "gene",
      "scoring": "probability"},
 )
-_VARIANTS = Lookup(
+_VARIANTS = Query(
     "architectures", "auroc_difference",
     {"model": ("deepchrome_average", "deepchrome_strided"), "reference": "deepchrome_max",
      "recipe": "paper", "scoring": "probability"},
     combine="hull",
 )
 _EXPERIMENT = {"reference": "deepchrome", "cell": "mean", "genes": "all"}
-_PROBABILITY = Lookup("gan_probe", "mean_positive_probability")
-_FIGURE_7 = Lookup("cross_cell", "transfer_correlation", {"driver": "aligned_correlation"})
+_PROBABILITY = Query("gan_probe", "mean_positive_probability")
+_FIGURE_7 = Query("cross_cell", "transfer_correlation", {"driver": "aligned_correlation"})
 _OURS = ("roadmap", "simulated")
 
 
-def _weight(marks: tuple[str, ...], combine: str) -> Lookup:
+def _weight(marks: tuple[str, ...], combine: str) -> Query:
     tags = {"class": "high", "mark": marks, "model": "linear"}
-    return Lookup("linear_baseline", "weight", tags, combine, per=("mark",))
+    return Query("linear_baseline", "weight", tags, combine, per=("mark",))
 
 
-def _activation(marks: tuple[str, ...], class_: str) -> Lookup:
-    return Lookup("gan_probe", "mark_activation", {"mark": marks, "class": class_}, "lowest",
+def _activation(marks: tuple[str, ...], class_: str) -> Query:
+    return Query("gan_probe", "mark_activation", {"mark": marks, "class": class_}, "lowest",
                   per=("mark",))
 
 
@@ -176,7 +176,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Expression correlates between cell types alike in training, validation and test genes.",
         "section 3.3, Figure 3", "",
         "correlation of the heat maps' entries with those of training genes, the lower one",
-        {"any": Lookup("data", "heat_map_similarity",
+        {"any": Query("data", "heat_map_similarity",
                        {"split": ("valid", "test"), "transform": "raw"}, "lowest")},
         (0.5, inf), "data", MANY_CELLS, True,
     ),
@@ -184,7 +184,7 @@ CLAIMS: tuple[Claim, ...] = (
         "all_cells_help",
         "Training on all cell types is better than on the test cell type alone.",
         "section 4.2, Figures 5, 6", "0.81 against 0.77", "AUROC of Inclusive All minus own",
-        _two(Lookup("cross_cell", "auroc_difference",
+        _two(Query("cross_cell", "auroc_difference",
                     {**_EXPERIMENT, "experiment": "inclusive_all"})),
         (0, inf), "cross_cell", measured=True,
     ),
@@ -192,7 +192,7 @@ CLAIMS: tuple[Claim, ...] = (
         "more_data_helps",
         "Performance rises with the number of training genes over the experiments.",
         "section 4.2, Figure 6b", "", "rank correlation of the bars with training genes",
-        _two(Lookup("cross_cell", "experiment_rank_correlation", {"driver": "genes"})),
+        _two(Query("cross_cell", "experiment_rank_correlation", {"driver": "genes"})),
         (0.5, inf), "cross_cell", measured=True,
     ),
     Claim(
@@ -211,7 +211,7 @@ CLAIMS: tuple[Claim, ...] = (
         "The relation of marks and expression does not depend on the cell type.",
         "abstract; contribution 2; section 4.4", "0.81 against 0.77",
         "AUROC of Exclusive All minus own",
-        _two(Lookup("cross_cell", "auroc_difference",
+        _two(Query("cross_cell", "auroc_difference",
                     {**_EXPERIMENT, "experiment": "exclusive_all"})),
         (-MARGIN, inf), "cross_cell", measured=True,
     ),
@@ -220,14 +220,14 @@ CLAIMS: tuple[Claim, ...] = (
         "Training on all cell types lowers the predicted probability of genes of low expression.",
         "section 4.4, Figure 9", "",
         "change of probability in the lowest fifth of the genes, the cell type farthest off",
-        _two(Lookup("cross_cell", "probability_shift", {"fifth": "low"}, "hull")),
+        _two(Query("cross_cell", "probability_shift", {"fifth": "low"}, "hull")),
         (-inf, 0), "cross_cell",
     ),
     Claim(
         "generated_like_real",
         "A classifier gives generated and real signals the same mean probability.",
         "section 4.1, Table 1", "0.31 against 0.30", "generated minus real",
-        _two(Lookup("gan_probe", "mean_positive_probability", {"input": "generated"},
+        _two(Query("gan_probe", "mean_positive_probability", {"input": "generated"},
                     minus=_PROBABILITY.with_tags(input="real"))),
         (-0.03, 0.03), "gan_probe",
     ),
@@ -235,7 +235,7 @@ CLAIMS: tuple[Claim, ...] = (
         "random_unlike_real",
         "Random inputs get another mean probability than real ones.",
         "section 4.1, Table 1", "0.19 against 0.30", "real minus random",
-        _two(Lookup("gan_probe", "mean_positive_probability", {"input": "real"},
+        _two(Query("gan_probe", "mean_positive_probability", {"input": "real"},
                     minus=_PROBABILITY.with_tags(input="random"))),
         (0.03, inf), "gan_probe",
     ),
@@ -258,7 +258,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Inputs optimised by gradient ascent convince the classifier and are not realistic.",
         "section 3.1, Figure 1", "",
         "optimised minus real digits, losses (a) and (b), the unseen judge that rates them highest",
-        {"any": Lookup("mnist_visualization", "judge_difference", {"method": ("a", "b")},
+        {"any": Query("mnist_visualization", "judge_difference", {"method": ("a", "b")},
                        "highest")},
         (-inf, 0), "mnist_visualization",
     ),
@@ -267,7 +267,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Generated inputs that pass the strictest threshold are realistic.",
         "section 3.1, Figure 2", "",
         "sampled above 0.9999 minus real digits, the unseen judge that rates them lowest",
-        {"any": Lookup("mnist_visualization", "judge_difference",
+        {"any": Query("mnist_visualization", "judge_difference",
                        {"method": "sampled", "threshold": 0.9999}, "lowest")},
         (-0.05, inf), "mnist_visualization",
     ),
@@ -275,7 +275,7 @@ CLAIMS: tuple[Claim, ...] = (
         "confident_is_realistic",
         "The more confident the classifier, the more realistic the sample.",
         "section 3.1, Figure 2", "", "rank correlation of confidence and realism, least judge",
-        {"any": Lookup("mnist_visualization", "trend", {"source": "generated"}, "lowest")},
+        {"any": Query("mnist_visualization", "trend", {"source": "generated"}, "lowest")},
         (0, inf), "mnist_visualization",
     ),
 )

@@ -70,8 +70,10 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     DataError
         If its files cannot be read.
     """
-    place = Path(folder) if folder is not None else _found()
-    if place is None or not (place / RESULTS).is_file():
+    above = (one / FOLDER for one in (Path.cwd(), *Path.cwd().parents))
+    places = above if folder is None else [Path(folder)]
+    place = next((one for one in places if (one / RESULTS).is_file()), None)
+    if place is None:
         return None
     try:
         rows = json.loads((place / RESULTS).read_text())
@@ -81,21 +83,12 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
             f"{place}: the reference run cannot be read ({error}); restore it from git or run"
             " `make reference`"
         ) from None
-    results = pd.DataFrame(rows)
-    for name in ("low", "high", "n"):
-        if name not in results:
-            results[name] = None
-    return Reference(results, provenance)
+    table = pd.DataFrame(rows)
+    absent = dict.fromkeys({"low", "high", "n"} - set(table))
+    return Reference(table.assign(**absent), provenance)
 
 
 def code_digest(package: Path | None = None) -> str:
     """Hash of the code that decides results: models, training, labels and scoring."""
     return digest_of(deciding_modules(DECISIVE, package=package))[:16]
 
-
-def _found() -> Path | None:
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / FOLDER / RESULTS).is_file():
-            return folder / FOLDER
-    return None

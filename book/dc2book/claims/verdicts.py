@@ -19,15 +19,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dc2book.claims.lookup import Found, find
 from dc2book.claims.paper import CLAIMS, CONDITIONS, Claim
+from dc2book.claims.recorded import RecordedValue, recorded_value
 
 REPLICATED = "replicated"
 NOT_REPLICATED = "not replicated"
 DEPENDS = "depends on the labels"
 UNJUDGED = "cannot be judged on this data"
 VERDICTS = (REPLICATED, NOT_REPLICATED, DEPENDS, UNJUDGED)
-JUDGED = ("released", "numeric")
+DECISIVE = ("released", "numeric")
 OUTCOMES = {"holds": "holds", "fails": "fails", "open": "open", "missing": "nothing recorded"}
 
 
@@ -50,37 +50,25 @@ def ledger(results: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.D
     """
     runs = {"build": results} | ({} if reference is None else {"reference": reference})
     return pd.DataFrame([
-        _judged(claim, run, recorded) for run, recorded in runs.items() for claim in CLAIMS
+        _row(claim, run, recorded) for run, recorded in runs.items() for claim in CLAIMS
     ])
 
 
-def outcome(found: Found | None, holds: tuple[float, float]) -> str:
+def outcome(value: RecordedValue | None, holds: tuple[float, float]) -> str:
     """``"holds"``, ``"fails"``, ``"open"``, or ``"missing"`` where nothing was recorded.
 
     Examples
     --------
-    >>> one = Found(0.02, 0.015, 0.025, 1, 1, ("roadmap",), True)
+    >>> one = RecordedValue(0.02, 0.015, 0.025, 1, 1, ("roadmap",), True)
     >>> outcome(one, (0, 1)), outcome(one, (-0.01, 0.01)), outcome(one, (0.02, 1))
     ('holds', 'fails', 'open')
     """
-    if found is None:
+    if value is None:
         return "missing"
     low, high = holds
-    if low <= found.low and found.high <= high:
+    if low <= value.low and value.high <= high:
         return "holds"
-    return "fails" if found.high < low or found.low > high else "open"
-
-
-def spare(found: Found, holds: tuple[float, float]) -> float:
-    """How far an interval stays within a region, at its nearer end.
-
-    Examples
-    --------
-    >>> spare(Found(-0.75, -1.25, -0.25, 1, 1, ("mnist",), True), (float("-inf"), 0))
-    0.25
-    """
-    low, high = holds
-    return min(found.low - low, high - found.high)
+    return "fails" if value.high < low or value.low > high else "open"
 
 
 def verdict(outcomes: Mapping[str, str]) -> tuple[str, str]:
@@ -92,40 +80,38 @@ def verdict(outcomes: Mapping[str, str]) -> tuple[str, str]:
     ('depends on the labels', 'holds under released labels, fails under numeric labels')
     """
     if "any" in outcomes:
-        return {"holds": (REPLICATED, "holds"), "fails": (NOT_REPLICATED, "fails")}.get(
-            outcomes["any"], (UNJUDGED, _why([outcomes["any"]]))
-        )
-    pair = [outcomes.get(name, "missing") for name in JUDGED]
-    if pair[0] == pair[1] == "holds":
-        return REPLICATED, "holds under both label rules"
-    if set(pair) == {"holds", "fails"}:
-        return DEPENDS, f"{pair[0]} under released labels, {pair[1]} under numeric labels"
-    if pair[0] == pair[1] == "fails":
-        return NOT_REPLICATED, "fails under both label rules"
-    if set(pair) == {"fails", "open"}:
-        return NOT_REPLICATED, _why(pair)
-    return UNJUDGED, _why(pair)
-
-
-def _why(outcomes: list[str]) -> str:
-    if set(outcomes) == {"missing"}:
-        return "nothing recorded"
-    if len(outcomes) == 1:
-        return OUTCOMES[outcomes[0]]
-    return ", ".join(
-        f"{OUTCOMES[one]} under {name} labels"
-        for name, one in zip(JUDGED, outcomes, strict=True)
+        only = outcomes["any"]
+        named = {"holds": REPLICATED, "fails": NOT_REPLICATED}.get(only, UNJUDGED)
+        return named, OUTCOMES[only]
+    pair = [outcomes.get(name, "missing") for name in DECISIVE]
+    reason = ", ".join(
+        f"{OUTCOMES[one]} under {name} labels" for name, one in zip(DECISIVE, pair, strict=True)
     )
+    match sorted(set(pair)):
+        case ["holds"]:
+            return REPLICATED, "holds under both label rules"
+        case ["fails"]:
+            return NOT_REPLICATED, "fails under both label rules"
+        case ["fails", "holds"]:
+            return DEPENDS, reason
+        case ["fails", "open"]:
+            return NOT_REPLICATED, reason
+        case ["missing"]:
+            return UNJUDGED, OUTCOMES["missing"]
+    return UNJUDGED, reason
 
 
-def _judged(claim: Claim, run: str, recorded: pd.DataFrame) -> dict[str, object]:
-    found = {name: find(recorded, lookup) for name, lookup in claim.lookups.items()}
-    known = [one for name, one in found.items() if one is not None and name != "released_score"]
-    words, reason = verdict({name: outcome(one, claim.holds) for name, one in found.items()})
-    obstacle = _obstacle(claim, known)
-    if known and obstacle:
-        words, reason = UNJUDGED, obstacle
+def _row(claim: Claim, run: str, results: pd.DataFrame) -> dict[str, object]:
+    values = {name: recorded_value(results, query) for name, query in claim.queries.items()}
+    known = [one for name, one in values.items() if one is not None and name != "released_score"]
+    named, reason = verdict({name: outcome(one, claim.holds) for name, one in values.items()})
     sources = sorted({source for one in known for source in one.data_source})
+    cells = min((one.cells for one in known), default=claim.min_cells)
+    if known and claim.measured and "simulated" in sources:
+        named, reason = UNJUDGED, "the simulator sets it"
+    elif cells < claim.min_cells:
+        named, reason = UNJUDGED, f"needs {claim.min_cells} cell types, has {cells}"
+    low, high = claim.holds
     return {
         "claim": claim.id,
         "run": run,
@@ -134,20 +120,11 @@ def _judged(claim: Claim, run: str, recorded: pd.DataFrame) -> dict[str, object]
         "paper": claim.paper,
         "quantity": claim.quantity,
         "chapter": claim.chapter,
-        **{name: "" if found.get(name) is None else str(found[name]) for name in CONDITIONS},
+        **{name: str(values.get(name) or "") for name in CONDITIONS},
         "data": ", ".join(sources),
-        "verdict": words,
+        "verdict": named,
         "reason": reason,
         "simulated": "simulated" in sources,
-        "spare": min((spare(one, claim.holds) for one in known), default=float("nan")),
+        "spare": min((min(one.low - low, high - one.high) for one in known),
+                     default=float("nan")),
     }
-
-
-def _obstacle(claim: Claim, known: list[Found]) -> str:
-    cells = min((one.cells for one in known), default=0)
-    sources = {source for one in known for source in one.data_source}
-    if claim.measured and "simulated" in sources:
-        return "the simulator sets it"
-    if cells < claim.min_cells:
-        return f"needs {claim.min_cells} cell types, has {cells}"
-    return ""

@@ -1,4 +1,4 @@
-"""The ledger: lookups, the verdict rule, tables, the reference run, the README's block."""
+"""The ledger: queries, the verdict rule, tables, the reference run, the README's block."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from dc2book import claims
 from dc2book.claims import verdicts as rule
-from dc2book.claims.lookup import Found, Lookup, find
 from dc2book.claims.paper import CLAIMS, CONDITIONS
+from dc2book.claims.recorded import Query, RecordedValue, recorded_value
 from dc2book.claims.reference import code_digest, load_reference
 
 import dc2lib
@@ -40,7 +40,7 @@ def judged(results, claim="linear_as_good"):
     return table[table["claim"] == claim].iloc[0]
 
 
-# lookups ---------------------------------------------------------------------------------------
+# queries ---------------------------------------------------------------------------------------
 
 
 ROWS = pd.DataFrame([
@@ -53,7 +53,7 @@ ROWS = pd.DataFrame([
 
 
 def test_a_mean_averages_values_and_both_ends():
-    found = find(ROWS, Lookup("architectures", "weight", {"mark": "a"}))
+    found = recorded_value(ROWS, Query("architectures", "weight", {"mark": "a"}))
     assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.225, 0.375))
     assert (found.rows, found.cells, found.data_source) == (2, 2, ("roadmap",))
 
@@ -63,30 +63,31 @@ def test_a_mean_averages_values_and_both_ends():
     [("hull", (-0.5, -0.9, 0.45)), ("lowest", (-0.5, -0.9, -0.1)), ("highest", (0.4, 0.35, 0.45))],
 )
 def test_other_combinations(combine, triple):
-    found = find(ROWS, Lookup("architectures", "weight", {"mark": ("a", "b")}, combine))
+    found = recorded_value(ROWS, Query("architectures", "weight", {"mark": ("a", "b")}, combine))
     assert (found.estimate, found.low, found.high) == pytest.approx(triple)
 
 
 def test_rows_that_belong_together_are_averaged_first():
-    lookup = Lookup("architectures", "weight", {"mark": ("a", "b")}, "highest", per=("mark",))
-    found = find(ROWS, lookup)
+    query = Query("architectures", "weight", {"mark": ("a", "b")}, "highest", per=("mark",))
+    found = recorded_value(ROWS, query)
     assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.225, 0.375))
 
 
 def test_differences_take_the_ends_farthest_apart():
-    lookup = Lookup("architectures", "weight", {"mark": "a", "cell": "E013"},
-                    minus=Lookup("architectures", "weight", {"mark": "b"}))
-    found = find(ROWS, lookup)
+    query = Query("architectures", "weight", {"mark": "a", "cell": "E013"},
+                    minus=Query("architectures", "weight", {"mark": "b"}))
+    found = recorded_value(ROWS, query)
     assert (found.estimate, found.low, found.high) == pytest.approx((0.9, 0.45, 1.35))
 
 
 def test_what_was_not_recorded_is_none():
-    assert find(ROWS, Lookup("architectures", "weight", {"mark": "z"})) is None
-    assert find(ROWS, Lookup("data", "weight", {"mark": "a"})) is None
-    assert find(ROWS, Lookup("architectures", "words", {"mark": "a"})) is None
-    assert find(ROWS, Lookup("architectures", "weight", {"mark": "a", "colour": "red"})) is None
-    assert find(pd.DataFrame(), Lookup("architectures", "weight")) is None
-    untagged = find(ROWS, Lookup("architectures", "weight", {"cell": None}))
+    assert recorded_value(ROWS, Query("architectures", "weight", {"mark": "z"})) is None
+    assert recorded_value(ROWS, Query("data", "weight", {"mark": "a"})) is None
+    assert recorded_value(ROWS, Query("architectures", "words", {"mark": "a"})) is None
+    no_such_tag = Query("architectures", "weight", {"mark": "a", "colour": "red"})
+    assert recorded_value(ROWS, no_such_tag) is None
+    assert recorded_value(pd.DataFrame(), Query("architectures", "weight")) is None
+    untagged = recorded_value(ROWS, Query("architectures", "weight", {"cell": None}))
     assert untagged.estimate == 1
     assert not untagged.has_interval
 
@@ -164,16 +165,16 @@ def test_claims_without_labels():
      ((1, 0.5, 1.5), (1, 3), "open"), ((0, 0, 0), (0, 1), "holds")],
 )
 def test_outcomes(interval, region, expected):
-    assert rule.outcome(Found(*interval, 1, 1, (), True), region) == expected
+    assert rule.outcome(RecordedValue(*interval, 1, 1, (), True), region) == expected
     assert rule.outcome(None, region) == "missing"
 
 
-def test_the_claims_are_complete_and_can_be_looked_up():
+def test_the_claims_are_complete_and_can_be_queried():
     assert len({one.id for one in CLAIMS}) == len(CLAIMS) >= 15
     for one in CLAIMS:
         assert one.holds[0] < one.holds[1]
-        assert set(one.lookups) <= set(CONDITIONS)
-        assert "any" in one.lookups or {"released", "numeric"} <= set(one.lookups)
+        assert set(one.queries) <= set(CONDITIONS)
+        assert "any" in one.queries or {"released", "numeric"} <= set(one.queries)
         assert one.where.startswith(("abstract", "contribution", "section"))
 
 
@@ -193,21 +194,13 @@ def test_build_and_reference_stay_apart():
 
 
 def test_verdicts_with_little_to_spare_are_named():
-    wide = claims.ledger(differences((0.001, 0.004), (-0.03, 0.005)))
-    assert claims.narrow_verdicts(wide, "build") == (
-        "replicated with less than 0.01 to spare, in the unit of each claim, is “A linear model of "
-        "12 parameters predicts as well as the network, trained as in the paper” (AUROC of the "
-        "network minus the best of five linear models, paper's recipe: released labels 0.001 "
-        "[−0.003, 0.005]; numeric labels −0.030 [−0.035, −0.025])"
-    )
+    narrow = claims.ledger(differences((0.001, 0.004), (-0.03, 0.005)))
+    assert judged(differences((0.001, 0.004), (-0.03, 0.005)))["spare"] == pytest.approx(0.005)
+    text = claims.narrow_verdicts(narrow, "build")
+    assert "A linear model of 12" in text and "released labels 0.001 [−0.003, 0.005]" in text
     far = claims.ledger(differences((-0.05, 0.004), (-0.03, 0.005)))
     assert claims.narrow_verdicts(far, "build").startswith("none is replicated")
-    assert claims.narrow_verdicts(wide, "reference").startswith("none")
-
-
-def test_markdown_escapes_bars():
-    text = claims.markdown(pd.DataFrame({"a": ["x | y"], "b": [1]}))
-    assert text == "| a | b |\n| --- | --- |\n| x \\| y | 1 |"
+    assert claims.narrow_verdicts(narrow, "reference").startswith("none")
 
 
 # the reference run -----------------------------------------------------------------------------
