@@ -1,0 +1,421 @@
+"""What `make bench` and `make scale` measured, as tables and figures of the benchmarks page.
+
+The last measurement of this machine is shown where a whole one is there (``_build``), else the one
+that is kept with the book (``book/reference/speed``); a table always says which.  Rows of stages
+that a file does not hold are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dc2book.style import OTHER_COLOURS
+from dc2lib.crosscell.cost import Cost, Speed, grid_cost
+from dc2lib.crosscell.experiments import planned_experiments
+from dc2lib.datasets import published
+from dc2lib.errors import DataError
+from dc2lib.labels import RULES
+from dc2lib.training.fit import PAPER, TUNED, Recipe
+from dc2lib.training.grid_fits import Fit
+
+BUILT = Path("_build")
+KEPT = Path("book") / "reference" / "speed"
+BENCH, SCALE = "bench.json", "scale.json"
+REQUIRED = {BENCH: ("name", {"train_one", "evaluate"}), SCALE: ("piece", {"ingest"})}
+TARGETS = {
+    "csv_to_store": 25.0,
+    "train_one": 1.7,
+    "train_grid": 2.5,
+    "linear_all_cells": 50.0,
+    "probe": 2.5,
+    "evaluate": 3.0,
+}
+STAGES = (
+    "csv_to_store", "store_open", "bootstrap", "train_one", "train_grid", "time_to_auroc",
+    "linear_all_cells", "evaluate", "probe_float32", "probe", "probe_3_million", "probe_memory",
+    "grid_dask",
+)  # fmt: skip
+PIECES = {
+    "ingest": "CSV files to store",
+    "linear": "linear baseline, five restarts",
+    "inclusive_epoch": "one epoch of Inclusive All",
+    "test_on_rest": "Test-on-Rest, every pair",
+}
+FULL_TRAIN, FULL_VALID = 6601, 6601
+WORKERS = (2, 32)
+TRAINING_FLOP, EVALUATION_FLOP = 4.745e6, 1.736e6
+CLEARLY_ABOVE_ONE = 1.1
+INK, ACCENT = OTHER_COLOURS[:2]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured file: its rows, what it says about machine and date, and where it lies.
+
+    ``kept`` is true for the one kept with the book, false for the last of this machine.
+    """
+
+    rows: pd.DataFrame
+    about: dict[str, Any]
+    kept: bool
+
+    def sentence(self) -> str:
+        """Which measurement, when, on what machine."""
+        about = self.about
+        return (
+            f"{'kept with the book' if self.kept else 'the last on the machine of this build'}, "
+            f"{about['date'][:10]}, {about['processor']}, {about['cores']} cores, "
+            f"{about['memory_gib']:.0f} GiB, "
+            f"{'no GPU' if about['accelerator'] == 'none' else about['accelerator']}, "
+            f"load by other work {about['load']:.1f}"
+        )
+
+
+def measurement(name: str, root: Path | None = None) -> Measurement:
+    """The measurement in ``"bench.json"`` or ``"scale.json"``.
+
+    One of this machine that lacks rows that the page cannot do without does not count.
+
+    Parameters
+    ----------
+    name
+    root
+        Folder that holds ``_build`` and ``book``; default this one or one above it.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or there is none.
+    """
+    roots = [root] if root is not None else [Path.cwd(), *Path.cwd().parents]
+    column, needed = REQUIRED[name]
+    for place in (BUILT, KEPT):
+        path = next((one / place / name for one in roots if (one / place / name).is_file()), None)
+        if path is None:
+            continue
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+            rows, about = pd.DataFrame(read["rows"]), read["about"]
+            if needed <= set(rows[column]):
+                return Measurement(rows, about, place == KEPT)
+        except (ValueError, KeyError) as error:
+            raise DataError(
+                f"{path}: not what make bench or make scale writes ({error}); delete it and run"
+                " it again"
+            ) from None
+    raise DataError(f"no whole {name} in {BUILT} or {KEPT}; run make bench and make scale")
+
+
+def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ours against the plain way, a row a stage and number of threads, as text.
+
+    Returns
+    -------
+    DataFrame
+        stage (with the unit of its rates), threads, ours, plain, ratio (of the pairs: median,
+        lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit).
+    """
+    own = rows[rows["name"].isin(STAGES)].copy()
+    own = own.sort_values(["name", "threads"], key=_stage_place, kind="stable")
+    low, high = (_column(own, f"ratio_{end}") for end in ("low", "high"))
+    ranges = [f" ({a:.1f}–{b:.1f})" if a == a else "" for a, b in zip(low, high, strict=True)]
+    return pd.DataFrame(
+        {
+            "stage": own["name"] + ", " + own["unit"],
+            "threads": own["threads"].astype(str),
+            "ours": own["ours"].map(_rate),
+            "plain": own["plain"].map(_rate),
+            "ratio": _texts(own["ratio"], ".1f") + ranges,
+            "target": _texts(own["name"].map(TARGETS), "g"),
+            "of limit": _texts(own["share_of_limit"], ".0%"),
+            "at limit": _texts(_ratio_at_limit(own), ".1f"),
+        }
+    )
+
+
+def notes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name, threads and note of every stage that has one, and of what a GPU did."""
+    noted = rows[(rows["note"] != "") & ~rows["name"].str.match("growth:|book_quick")]
+    noted = noted.sort_values(["name", "threads"], key=_stage_place, kind="stable")
+    return pd.DataFrame(
+        {"stage": noted["name"], "threads": noted["threads"].astype(str), "note": noted["note"]}
+    )
+
+
+def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Best ratio of each measured stage with a target, and whether it reaches it.
+
+    Returns
+    -------
+    DataFrame
+        stage, ratio, low and high (of a pair of runs; NaN where no range was measured), target,
+        met, at_limit (the ratio if ours ran at the limit, NaN without one).
+    """
+    own = rows[rows["name"].isin(TARGETS) & rows["ratio"].notna()]
+    best = own.loc[own.groupby("name")["ratio"].idxmax()]
+    best = best.sort_values("name", key=_stage_place).reset_index(drop=True)
+    target = best["name"].map(TARGETS)
+    return pd.DataFrame(
+        {
+            "stage": best["name"],
+            "ratio": best["ratio"],
+            "low": _column(best, "ratio_low"),
+            "high": _column(best, "ratio_high"),
+            "target": target,
+            "met": best["ratio"] >= target,
+            "at_limit": _ratio_at_limit(best),
+        }
+    )
+
+
+def verdict_text(best: pd.DataFrame) -> str:
+    """How many ratios reach their target, and which do not or were not measured.
+
+    Examples
+    --------
+    >>> best = pd.DataFrame({"stage": ["probe", "evaluate"], "met": [True, False]})
+    >>> verdict_text(best).split(";")[:2]
+    ['1 of 6 ratios reach their target', ' not reached: evaluate']
+    """
+    missed = best.loc[~best["met"], "stage"]
+    absent = [name for name in TARGETS if name not in set(best["stage"])]
+    text = f"{best['met'].sum()} of {len(TARGETS)} ratios reach their target"
+    text += f"; not reached: {', '.join(missed)}" if len(missed) else ""
+    return text + (f"; not measured: {', '.join(absent)}" if absent else "")
+
+
+def range_confidence(pairs: int) -> float:
+    """Confidence that the range of as many independent ratios holds their true median.
+
+    It does not if all lie on one side of it: 2 in 2 to the power of their number.
+
+    Examples
+    --------
+    >>> range_confidence(5)
+    0.9375
+    """
+    return 1 - 2.0 ** (1 - pairs)
+
+
+def growth(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds by amount of work: what, work, unit, seconds, power (1 is linear)."""
+    own = rows[rows["name"].str.startswith("growth:")]
+    table = pd.DataFrame(
+        {
+            "what": own["name"].str.split(":").str[1],
+            "work": own["work"].astype(int),
+            "unit": own["note"],
+            "seconds": own["ours"].astype(float),
+        }
+    )
+    return table.assign(power=table["what"].map(growth_powers(table, "what")))
+
+
+def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds, peak memory and disk of each piece by number of cell types, its parts together.
+
+    A number of cell types whose parts are not all there is left out.
+
+    Returns
+    -------
+    DataFrame
+        piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
+    """
+    rows = rows.assign(disk_mib=_column(rows, "disk_mib"), pairs=_column(rows, "pairs"))
+    table = rows.groupby(["piece", "cells"], sort=False).agg(
+        seconds=("seconds", "sum"), peak_mib=("peak_mib", "max"), disk_mib=("disk_mib", "max"),
+        pairs=("pairs", "sum"),
+    ).reset_index()  # fmt: skip
+    in_pairs = table["piece"] == "test_on_rest"
+    table["work"] = table["cells"].where(~in_pairs, table["cells"] ** 2).astype(int)
+    whole = ~in_pairs | (table["pairs"] == table["work"])
+    columns = ["piece", "cells", "work", "seconds", "peak_mib", "disk_mib"]
+    return table.loc[whole, columns].reset_index(drop=True)
+
+
+def scale_text(table: pd.DataFrame) -> str:
+    """Largest number of cell types of every piece and its power; what was not measured."""
+    powers = growth_powers(table, "piece")
+    parts = [
+        f"{piece} up to {cells} cell types"
+        + (f", power {powers[piece]:.2f}" if piece in powers else ", one size only")
+        for piece, cells in table.groupby("piece", sort=False)["cells"].max().items()
+    ]
+    absent = [piece for piece in PIECES if piece not in set(table["piece"])]
+    return "; ".join(parts) + (f"; not measured: {', '.join(absent)}" if absent else "")
+
+
+def growth_powers(table: pd.DataFrame, by: str) -> dict[str, float]:
+    """Power of the work that the seconds of each piece grow with, where sizes differ."""
+    return {
+        name: growth_power(part["work"], part["seconds"])
+        for name, part in table.groupby(by, sort=False)
+        if len(part) > 1
+    }
+
+
+def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
+    """Power p of the best fit of seconds ~ work ** p (least squares of the logarithms).
+
+    Examples
+    --------
+    >>> round(growth_power([1, 2, 4], [3, 6, 12]), 3)
+    1.0
+    """
+    return float(np.polyfit(np.log(list(work)), np.log(list(seconds)), 1)[0])
+
+
+def growth_text(powers: Mapping[str, float]) -> str:
+    """Whether seconds grow faster than the work anywhere.
+
+    Examples
+    --------
+    >>> growth_text({"probe": 1.01, "evaluate": 0.9})
+    'none grows clearly faster than its work (largest power 1.01, probe)'
+    """
+    if not powers:
+        return "no growth was measured"
+    steep = {name: power for name, power in powers.items() if power > CLEARLY_ABOVE_ONE}
+    if steep:
+        return "faster than the work grow " + ", ".join(
+            f"{name} (power {power:.2f})" for name, power in steep.items()
+        )
+    most = max(powers, key=powers.__getitem__)
+    return f"none grows clearly faster than its work (largest power {powers[most]:.2f}, {most})"
+
+
+def full_grid(recipe: Recipe) -> Cost:
+    """All cross-cell experiments of the paper under both label rules, 56 cell types, counted."""
+    base = Fit("deepchrome_average", recipe, ("",), "", "", orientation="gene")
+    correlation = published.rpkm_correlation("aligned")
+    fits = [
+        one
+        for rule in RULES
+        for one in planned_experiments(
+            replace(base, labels=rule), correlation, n_random=10
+        ).values()
+    ]
+    return grid_cost(fits, FULL_TRAIN, FULL_VALID)
+
+
+def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> pd.DataFrame:
+    """Hours of the full grid at the rates of one thread, on 2 and 32 workers and, assumed, a GPU.
+
+    Parameters
+    ----------
+    rows
+        Of ``bench.json``.
+    gpu_teraflops
+        Sustained 10^12 operations a second that a GPU is assumed to reach; nothing is measured.
+
+    Returns
+    -------
+    DataFrame
+        recipe, gene_passes, hours_2, hours_32, hours_gpu.
+
+    Raises
+    ------
+    DataError
+        If training or evaluation with one thread was not measured.
+    """
+    speed = Speed(_one_thread(rows, "train_one"), _one_thread(rows, "evaluate"))
+    assumed = Speed(gpu_teraflops * 1e12 / TRAINING_FLOP, gpu_teraflops * 1e12 / EVALUATION_FLOP)
+    table = []
+    for name, recipe in (("paper", PAPER), ("tuned", TUNED)):
+        cost = full_grid(recipe)
+        hours = {f"hours_{n}": cost.hours(speed, n) for n in WORKERS}
+        table.append({"recipe": name, "gene_passes": cost.gene_passes, **hours,
+                      "hours_gpu": cost.hours(assumed)})
+    return pd.DataFrame(table)
+
+
+def plot_ratios(table: pd.DataFrame) -> Figure:
+    """How many times as fast as the plain way, a bar a stage, with its target and limit.
+
+    Parameters
+    ----------
+    table
+        As from `best_ratios`.
+    """
+    fig, axis = plt.subplots(figsize=(6.4, 0.9 + 0.42 * len(table)))
+    places = range(len(table))
+    axis.barh(places, table["ratio"] - 1, left=1, color=ACCENT, height=0.55)
+    reach = np.abs(table[["low", "high"]].to_numpy() - table[["ratio"]].to_numpy())
+    axis.errorbar(table["ratio"], places, xerr=reach.T, color=INK, linestyle="none", elinewidth=1.2,
+                  capsize=3, label="lowest and highest pair of runs")
+    axis.plot(table["target"], places, "|", color=INK, markersize=16, markeredgewidth=2,
+              label="target")
+    axis.plot(table["at_limit"], places, "D", color=INK, markersize=5, markerfacecolor="none",
+              label="at the limit of this machine")
+    axis.axvline(1, color=INK, linewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_xlim(0.8, 2.2 * table[["high", "ratio", "target", "at_limit"]].max(axis=None))
+    axis.set_yticks(places, [f"{row.stage}  {row.ratio:.1f}" for row in table.itertuples()])
+    axis.invert_yaxis()
+    axis.set_xlabel("times as fast as the plain way (log scale)")
+    fig.legend(loc="outside upper right", ncols=3)
+    return fig
+
+
+def plot_full_size(table: pd.DataFrame) -> Figure:
+    """Seconds against the number of cell types, or of pairs, a panel a piece of work.
+
+    Parameters
+    ----------
+    table
+        As from `scale_table`.  The line is proportional, through the largest size.
+    """
+    names = [name for name in PIECES if name in set(table["piece"])]
+    fig, axes = plt.subplots(-(-len(names) // 2), 2, squeeze=False,
+                             figsize=(6.4, 2.6 * -(-len(names) // 2)))
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = table[table["piece"] == name].sort_values("work")
+        last = part.iloc[-1]
+        axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)
+        axis.plot(part["work"], part["seconds"], "o", color=ACCENT, zorder=2)
+        axis.set(title=PIECES[name], xlabel="pairs" if name == "test_on_rest" else "cell types",
+                 ylabel="seconds", xlim=(0, None), ylim=(0, None))
+    return fig
+
+
+def _one_thread(rows: pd.DataFrame, name: str) -> float:
+    measured = rows[(rows["name"] == name) & (rows["threads"] == 1)]
+    if measured.empty:
+        raise DataError(f"{name} was not measured with one thread; run `make bench`")
+    return float(measured["ours"].iloc[-1])
+
+
+def _column(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The numbers of a column that other measurements lack."""
+    return rows[name].astype(float) if name in rows else pd.Series(np.nan, rows.index)
+
+
+def _ratio_at_limit(rows: pd.DataFrame) -> pd.Series:
+    return rows["ratio"].astype(float) / rows["share_of_limit"].astype(float)
+
+
+def _stage_place(column: pd.Series) -> pd.Series:
+    if column.name != "name":
+        return column
+    return column.map({name: place for place, name in enumerate(STAGES)}).fillna(len(STAGES))
+
+
+def _texts(values: pd.Series, form: str) -> pd.Series:
+    return values.astype(float).map(lambda one: "–" if np.isnan(one) else format(one, form))
+
+
+def _rate(value: float | None) -> str:
+    if value is None or np.isnan(value):
+        return "not measured"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from dc2book import benchmarks
+
+from dc2lib.errors import DataError
+
+ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,
+         "load": 0.5, "memory_gib": 23.5, "genes": 900}
+
+
+def row(name, ours, plain=None, **more):
+    ratio = None if plain is None else ours / plain
+    return {"name": name, "ours": ours, "plain": plain, "ratio": ratio, "unit": "genes/s",
+            "share_of_limit": None, "threads": 1, "pairs": 5, "note": "", "work": None} | more
+
+
+def bench_rows():
+    grown = [row(f"growth:csv_to_store:{share}", seconds, work=work, unit="s", note="genes")
+             for share, work, seconds in ((0.25, 100, 1.0), (0.5, 200, 2.0), (1, 400, 4.0))]
+    return [
+        row("csv_to_store", 300.0, 10.0),
+        row("train_one", 10_000.0, 8000.0, share_of_limit=0.25),
+        row("train_one", 16_000.0, 8000.0, threads=2),
+        row("evaluate", 40_000.0, 10_000.0, note="8 models"),
+        row("gpu:train", None, note="not measured: no CUDA device on this machine"),
+        *grown,
+    ]
+
+
+def scale_rows():
+    rows = []
+    for cells in (2, 4):
+        for piece in ("ingest", "linear", "inclusive_epoch"):
+            rows.append({"piece": piece, "cells": cells, "part": 0, "seconds": 3.0 * cells,
+                         "peak_mib": 400.0 + cells, "disk_mib": 10.0 * cells})
+        for part in range(cells // 2):
+            rows.append({"piece": "test_on_rest", "cells": cells, "part": part,
+                         "seconds": 1.0 * cells, "peak_mib": 500.0, "pairs": 2.0 * cells})
+    return rows
+
+
+def written(root, place, rows, name="bench.json"):
+    folder = root / place
+    folder.mkdir(parents=True)
+    (folder / name).write_text(json.dumps({"about": ABOUT, "rows": rows}))
+
+
+def test_the_last_measurement_of_this_machine_comes_first(tmp_path):
+    written(tmp_path, benchmarks.KEPT, bench_rows())
+    kept = benchmarks.measurement("bench.json", tmp_path)
+    assert kept.kept
+    assert kept.sentence() == ("kept with the book, 2026-11-22, Toy, 2 cores, 24 GiB, no GPU, load"
+                               " by other work 0.5")
+    written(tmp_path, benchmarks.BUILT, bench_rows())
+    assert not benchmarks.measurement("bench.json", tmp_path).kept
+
+
+def test_a_part_of_a_measurement_does_not_count(tmp_path):
+    written(tmp_path, benchmarks.KEPT, bench_rows())
+    written(tmp_path, benchmarks.BUILT, bench_rows()[:2])
+    assert benchmarks.measurement("bench.json", tmp_path).kept
+
+
+def test_no_measurement_and_a_wrong_one_are_said(tmp_path):
+    with pytest.raises(DataError, match="run make bench"):
+        benchmarks.measurement("bench.json", tmp_path)
+    (tmp_path / benchmarks.BUILT).mkdir()
+    (tmp_path / benchmarks.BUILT / "bench.json").write_text("{}")
+    with pytest.raises(DataError, match="delete it"):
+        benchmarks.measurement("bench.json", tmp_path)
+
+
+def test_stages_stand_beside_their_targets():
+    table = benchmarks.stage_table(pd.DataFrame(bench_rows()))
+    stages = ["csv_to_store", "train_one", "train_one", "evaluate"]
+    assert table["stage"].tolist() == [f"{stage}, genes/s" for stage in stages]
+    assert table.iloc[1].tolist() == ["train_one, genes/s", "1", "10,000", "8,000", "1.2",
+                                      "1.7", "25%", "5.0"]
+    best = benchmarks.best_ratios(pd.DataFrame(bench_rows())).set_index("stage")
+    assert best["met"].to_dict() == {"csv_to_store": True, "train_one": True, "evaluate": True}
+    assert best.loc["train_one", "ratio"] == 2.0
+
+
+def test_a_ratio_has_the_range_of_its_pairs_and_a_limit():
+    rows = pd.DataFrame([
+        row("evaluate", 31.0, 10.0, ratio_low=2.9, ratio_high=3.2),
+        row("probe", 40.0, 10.0, ratio_low=3.5, ratio_high=4.5, share_of_limit=0.5),
+        row("train_one", 16.0, 10.0, ratio_low=1.5, ratio_high=1.8),
+        row("train_grid", 30.0, 10.0),
+        row("store_open", 9.0),
+    ])
+    shown = benchmarks.stage_table(rows).set_index("stage")["ratio"]
+    assert shown.tolist() == ["–", "1.6 (1.5–1.8)", "3.0", "3.1 (2.9–3.2)", "4.0 (3.5–4.5)"]
+    best = benchmarks.best_ratios(rows)
+    assert best.set_index("stage")["met"].to_dict() == {
+        "train_one": False, "train_grid": True, "probe": True, "evaluate": True,
+    }
+    assert best.set_index("stage").loc["probe", "at_limit"] == 8
+    text = benchmarks.verdict_text(best)
+    assert text.startswith("3 of 6") and "not reached: train_one" in text
+    assert text.endswith("not measured: csv_to_store, linear_all_cells")
+    (axis,) = benchmarks.plot_ratios(best).axes
+    (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
+    (reach,) = bars.lines[2]
+    np.testing.assert_allclose(reach.get_paths()[0].vertices[:, 0], [1.5, 1.8])
+    older = benchmarks.best_ratios(rows.drop(columns=["ratio_low", "ratio_high"]))
+    assert older["low"].isna().all()
+
+
+def test_the_range_misses_the_median_if_all_pairs_lie_on_one_side():
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(20_000, 5))
+    holds = (drawn.min(axis=1) < 0) & (drawn.max(axis=1) > 0)
+    assert holds.mean() == pytest.approx(benchmarks.range_confidence(5), abs=0.01)
+
+
+def test_growth_is_the_power_of_the_work():
+    table = benchmarks.growth(pd.DataFrame(bench_rows()))
+    assert table["work"].tolist() == [100, 200, 400]
+    np.testing.assert_allclose(table["power"], 1.0)
+    assert benchmarks.growth_power([1, 2, 4], [1, 4, 16]) == pytest.approx(2)
+
+
+def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
+    table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
+    pairs = table[table["piece"] == "test_on_rest"].set_index("cells")
+    assert pairs["work"].to_dict() == {2: 4, 4: 16}
+    assert pairs["seconds"].to_dict() == {2: 2.0, 4: 8.0}
+    lacking = benchmarks.scale_table(pd.DataFrame(scale_rows()[:-1]))
+    assert lacking[lacking["piece"] == "test_on_rest"]["cells"].tolist() == [2]
+
+
+def test_what_was_not_measured_at_full_size_is_said():
+    table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
+    assert benchmarks.growth_powers(table, "piece")["test_on_rest"] == pytest.approx(1)
+    few = table[(table["piece"] == "ingest") | ((table["piece"] == "linear") & (table.cells == 2))]
+    text = benchmarks.scale_text(few)
+    assert "ingest up to 4 cell types, power 1.00" in text and "one size only" in text
+    assert text.endswith("not measured: inclusive_epoch, test_on_rest")
+    assert len(benchmarks.plot_full_size(few).axes) == 2
+
+
+def test_hours_follow_from_rates():
+    rows = pd.DataFrame([row("train_one", 1e4), row("evaluate", 1e9)])
+    table = benchmarks.grid_hours(rows, gpu_teraflops=4.745).set_index("recipe")
+    paper = table.loc["paper"]
+    assert paper["gene_passes"] == 5 * table.loc["tuned", "gene_passes"]
+    assert paper["hours_2"] == pytest.approx(paper["gene_passes"] / 1e4 / 2 / 3600, rel=1e-3)
+    assert paper["hours_gpu"] == pytest.approx(paper["gene_passes"] / 1e6 / 3600, rel=0.2)
+    with pytest.raises(DataError, match="train_one"):
+        benchmarks.grid_hours(rows.iloc[1:], 1.0)
+
+
+def test_notes_say_what_was_not_measured():
+    notes = benchmarks.notes(pd.DataFrame(bench_rows()))
+    assert notes["stage"].tolist() == ["evaluate", "gpu:train"]
+
+
+def test_growth_faster_than_the_work_is_named():
+    assert "faster than the work" in benchmarks.growth_text({"probe": 1.5})
+    assert "probe" in benchmarks.growth_text({"probe": 3.0, "ingest": 1.0})
+    assert "ingest" in benchmarks.growth_text({"probe": 0.9, "ingest": 1.0})
+    assert benchmarks.growth_text({}) == "no growth was measured"
+
+
+def test_the_kept_measurements_are_readable():
+    bench, scale = (benchmarks.measurement(name) for name in (benchmarks.BENCH, benchmarks.SCALE))
+    assert len(benchmarks.best_ratios(bench.rows)) == len(benchmarks.TARGETS)
+    assert set(benchmarks.scale_table(scale.rows)["piece"]) == set(benchmarks.PIECES)
