@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from dc2lib.datasets import HistoneDataset, open_cell
+from dc2book.style import LABEL_COLOURS, legend_below
+from dc2lib.datasets import open_cell
 from dc2lib.evaluation.scores import positive_score
-from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_mean_auroc
+from dc2lib.evaluation.statistics import (
+    MIN_CELLS,
+    Interval,
+    bootstrap_mean_auroc,
+    compared,
+    equivalence_test,
+)
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import MODELS
@@ -31,7 +40,7 @@ GROUP = ["cell", "labels", "recipe", "orientation", "model"]
 
 
 @dataclass(frozen=True)
-class Budget:
+class TrainingBudget:
     """What each architecture may spend, on every cell type and label rule.
 
     ``rates`` learning rates are tried for the tuned recipe, the first of `LEARNING_RATES`.
@@ -62,7 +71,7 @@ class Budget:
 def planned_fits(
     cells: Iterable[str],
     home: str,
-    budget: Budget,
+    budget: TrainingBudget,
     *,
     recipe: str,
     orientation: str = "genome",
@@ -108,39 +117,54 @@ def chosen_by_validation(records: Sequence[FitRecord]) -> pd.DataFrame:
     those five, ``learning_rate``, ``valid_auroc``, ``epochs`` (mean best epoch), ``seconds`` (all
     candidates) and ``fits`` (the records of the chosen candidate, one a seed).
     """
-    rows = [
+    rows = pd.DataFrame([
         {
-            "cell": record.fit.test_cell,
-            "labels": record.fit.labels,
-            "recipe": "paper" if record.fit.recipe.optimizer == "sgd" else "tuned",
-            "orientation": record.fit.orientation,
-            "model": record.fit.model,
-            "learning_rate": record.fit.recipe.learning_rate,
-            "record": record,
+            "cell": one.fit.test_cell,
+            "labels": one.fit.labels,
+            "recipe": "paper" if one.fit.recipe.optimizer == "sgd" else "tuned",
+            "orientation": one.fit.orientation,
+            "model": one.fit.model,
+            "learning_rate": one.fit.recipe.learning_rate,
+            "valid_auroc": one.valid_auroc,
+            "epochs": one.best_epoch + 1.0,
+            "seconds": one.seconds,
+            "fits": one,
         }
-        for record in records
-    ]
-    chosen = []
-    for names, group in pd.DataFrame(rows).groupby(GROUP, sort=False):
-        candidates = {
-            rate: part["record"].tolist() for rate, part in group.groupby("learning_rate")
-        }
-        scores = {
-            rate: np.mean([one.valid_auroc for one in fits]) for rate, fits in candidates.items()
-        }
-        best = max(scores, key=scores.__getitem__)
-        fits = candidates[best]
-        chosen.append(
-            dict(zip(GROUP, names, strict=True))
-            | {
-                "learning_rate": best,
-                "valid_auroc": scores[best],
-                "epochs": float(np.mean([one.best_epoch + 1 for one in fits])),
-                "seconds": sum(one.seconds for each in candidates.values() for one in each),
-                "fits": fits,
-            }
-        )
-    return pd.DataFrame(chosen)
+        for one in records
+    ])
+    candidates = rows.groupby([*GROUP, "learning_rate"], sort=False, as_index=False).agg(
+        {"valid_auroc": "mean", "epochs": "mean", "fits": list}
+    )
+    seconds = rows.groupby(GROUP, sort=False, as_index=False)["seconds"].sum()
+    candidates = candidates.sort_values("learning_rate", kind="stable")
+    best = candidates.loc[candidates.groupby(GROUP)["valid_auroc"].idxmax()]
+    return seconds.merge(best, on=GROUP)
+
+
+def plot_learning_curves(histories: pd.DataFrame) -> Figure:
+    """Validation AUROC by epoch, a panel a set-up, a line a fit.
+
+    Parameters
+    ----------
+    histories
+        Columns setup, labels, fit (any key of one line), epoch, valid_auroc.
+    """
+    setups = list(dict.fromkeys(histories["setup"]))
+    fig, axes = plt.subplots(
+        1, len(setups), figsize=(3.3 * len(setups), 3.2), sharey=True, squeeze=False
+    )
+    for axis, setup in zip(axes[0], setups, strict=True):
+        part = histories[histories["setup"] == setup]
+        for (labels, _), line in part.groupby(["labels", "fit"], sort=False):
+            axis.plot(
+                line["epoch"] + 1, line["valid_auroc"], color=LABEL_COLOURS[labels], alpha=0.8,
+                label=f"{labels} labels", marker="." if len(line) < 3 else None,
+            )  # fmt: skip
+        axis.set(title=setup, xlabel="epoch")
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("validation AUROC")
+    legend_below(fig)
+    return fig
 
 
 def scores_of(row: pd.Series, scoring: str) -> np.ndarray:
@@ -151,7 +175,7 @@ def scores_of(row: pd.Series, scoring: str) -> np.ndarray:
 def labels_of(row: pd.Series, rule: str | None = None) -> np.ndarray:
     """Labels of the test genes, ``(gene,)``; by default under the rule trained on."""
     one = row["fits"][0].fit
-    return label(_test_genes(one.test_cell, one.home), rule or one.labels)
+    return label(open_cell(one.test_cell, one.home).take("test"), rule or one.labels)
 
 
 def mean_auroc(
@@ -174,17 +198,56 @@ def mean_auroc(
     )
 
 
-def resampled_in_words(n_cells: int) -> str:
+def auroc_table(
+    chosen: pd.DataFrame,
+    by: Sequence[str],
+    scorings: Sequence[str] = ("probability", "positive_logit"),
+    n_resamples: int = 1000,
+) -> pd.DataFrame:
+    """Mean test AUROC of each group of rows under each score rule.
+
+    Columns as in ``by``, then scoring, estimate, low, high and n (test genes of a cell type).
+    """
+    return pd.DataFrame([
+        dict(zip(by, group, strict=True))
+        | {"scoring": scoring}
+        | vars(mean_auroc(part, scoring, n_resamples=n_resamples))
+        for group, part in chosen.groupby(list(by), sort=False)
+        for scoring in scorings
+    ])
+
+
+def difference_table(
+    chosen: pd.DataFrame,
+    by: Sequence[str],
+    models: Sequence[str],
+    reference: str,
+    n_resamples: int = 1000,
+) -> pd.DataFrame:
+    """AUROC of models minus that of a reference model, paired over genes, in each group of rows.
+
+    Columns as in ``by``, then model, estimate, low, high, n, verdict (`compared`) and
+    equivalence_p, of two one-sided tests.
+    """
+    rows = []
+    for group, part in chosen.groupby(list(by), sort=False):
+        of = dict(list(part.groupby("model", sort=False)))
+        for model in of:
+            if model not in models:
+                continue
+            gap = mean_auroc(of[model], other=of[reference], n_resamples=n_resamples)
+            rows.append(dict(zip(by, group, strict=True)) | {"model": model} | vars(gap)
+                        | {"verdict": compared(gap),
+                           "equivalence_p": equivalence_test(gap).pvalue})
+    return pd.DataFrame(rows)
+
+
+def resampled_units(n_cells: int) -> str:
     """What the interval of `mean_auroc` resamples over so many cell types.
 
     Examples
     --------
-    >>> resampled_in_words(2), resampled_in_words(56)
+    >>> resampled_units(2), resampled_units(56)
     ('genes and seeds', 'genes, seeds and cell types')
     """
     return "genes, seeds and cell types" if n_cells >= MIN_CELLS else "genes and seeds"
-
-
-def _test_genes(cell: str, home: str) -> HistoneDataset:
-    return open_cell(cell, home).take("test")
-

@@ -6,12 +6,15 @@ import pandas as pd
 
 from dc2lib.models.deepchrome import MODELS
 
-STEPS = {
-    "released labels, released score": ("paper", "genome", "lexicographic", "positive_logit"),
-    "released labels, probability": ("paper", "genome", "lexicographic", "probability"),
-    "numeric labels, probability": ("paper", "genome", "numeric", "probability"),
-    "numeric labels, tuned recipe": ("tuned", "gene", "numeric", "probability"),
-}
+STEPS = pd.DataFrame(
+    {
+        "released labels, released score": ("paper", "genome", "lexicographic", "positive_logit"),
+        "released labels, probability": ("paper", "genome", "lexicographic", "probability"),
+        "numeric labels, probability": ("paper", "genome", "numeric", "probability"),
+        "numeric labels, tuned recipe": ("tuned", "gene", "numeric", "probability"),
+    },
+    index=["recipe", "orientation", "labels", "scoring"],
+).T.rename_axis("step").reset_index()
 
 HEADLINES = (
     "optimised_unrealistic",
@@ -23,7 +26,7 @@ HEADLINES = (
 )
 
 
-def steps(recorded: pd.DataFrame) -> pd.DataFrame:
+def auroc_steps(recorded: pd.DataFrame) -> pd.DataFrame:
     """Mean AUROC of every model after each change of method, from the architectures chapter.
 
     Returns
@@ -31,64 +34,42 @@ def steps(recorded: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns step, model, estimate, low, high.
     """
-    rows = recorded[recorded["key"] == "mean_auroc"]
-    found = []
-    for step, (recipe, orientation, labels, scoring) in STEPS.items():
-        part = rows[
-            (rows["recipe"] == recipe)
-            & (rows["orientation"] == orientation)
-            & (rows["labels"] == labels)
-            & (rows["scoring"] == scoring)
-        ].set_index("model")
-        found += [
-            {"step": step, "model": model}
-            | {"estimate": part.loc[model, "value"]}
-            | part.loc[model, ["low", "high"]].to_dict()
-            for model in MODELS
-            if model in part.index
-        ]
-    return pd.DataFrame(found, columns=["step", "model", "estimate", "low", "high"])
+    rows = recorded[recorded["key"] == "mean_auroc"].rename(columns={"value": "estimate"})
+    models = pd.DataFrame({"model": list(MODELS)})
+    wanted = STEPS.merge(models, how="cross")
+    columns = ["step", "model", "estimate", "low", "high"]
+    return wanted.merge(rows, on=[*wanted.columns.drop("step")])[columns]
 
 
-def choices_sentence(table: pd.DataFrame) -> str:
-    """How far the steps move the best network, and how far networks lie apart within a step.
+def choices_text(table: pd.DataFrame) -> str:
+    """How far the steps move the networks, and how far networks lie apart within a step.
 
     Parameters
     ----------
     table
-        One or more tables of :func:`steps`, told apart by the column ``run``.
+        One or more tables of `auroc_steps`, told apart by the column ``run``.
 
     Examples
     --------
     >>> rows = [("now", "a", "deepchrome_max", 0.7), ("now", "b", "deepchrome_max", 0.9),
     ...         ("now", "b", "deepchrome_average", 0.91)]
     >>> table = pd.DataFrame(rows, columns=["run", "step", "model", "estimate"])
-    >>> choices_sentence(table).split(" apart")[0].split(", ")
+    >>> choices_text(table).split(" apart")[0].split(", ")
     ['Along these steps the networks move by 0.21 AUROC', 'within a step they lie up to 0.01']
     """
-    found = []
+    clauses = []
     for run, part in table.groupby("run", sort=False):
-        networks = part[part["model"] != "linear"]
-        if networks.empty:
+        is_linear = part["model"] == "linear"
+        networks = part[~is_linear].groupby("step", sort=False)["estimate"]
+        if not len(networks):
             continue
-        by_step = networks.groupby("step", sort=False)["estimate"]
-        means = by_step.mean()
-        apart = (by_step.max() - by_step.min()).max()
-        found.append(
+        means, apart = networks.mean(), (networks.max() - networks.min()).max()
+        gaps = (part[is_linear].set_index("step")["estimate"] - means).reindex(means.index).dropna()
+        sides = [f"{abs(gap):.2f} {'above' if gap > 0 else 'below'}" for gap in gaps]
+        linear = (f", and the linear model goes from {sides[0]} their mean to {sides[-1]} it"
+                  if sides else "")
+        clauses.append(
             f"the networks move by {means.max() - means.min():.2f} AUROC, within a step they lie "
-            f"up to {apart:.2f} apart{_linear_beside(part, means)} ({run})"
+            f"up to {apart:.2f} apart{linear} ({run})"
         )
-    if not found:
-        return "Nothing has been recorded yet"
-    first, *others = found
-    return "; ".join([f"Along these steps {first}", *others])
-
-
-def _linear_beside(part: pd.DataFrame, means: pd.Series) -> str:
-    linear = part[part["model"] == "linear"].set_index("step")["estimate"]
-    gaps = (linear - means).reindex(means.index).dropna()
-    if gaps.empty:
-        return ""
-    first, last = (f"{abs(gap):.2f} {'above' if gap > 0 else 'below'}"
-                   for gap in (gaps.iloc[0], gaps.iloc[-1]))
-    return f", and the linear model goes from {first} their mean to {last} it"
+    return f"Along these steps {'; '.join(clauses)}" if clauses else "Nothing has been recorded yet"

@@ -1,6 +1,8 @@
 """The linear baseline taken apart: restarts, weights with intervals, cross-checks.
 
-Sections 3.4 and 4.3 of DeepChrome 2.0, Figure 8 and the last row of Table 2.
+Sections 3.4 and 4.3 of DeepChrome 2.0, Figure 8 and the last row of Table 2.  Tables are tidy:
+columns that say what a row is about, then estimate, low, high and n; the mean over the cell types
+is the row of the cell type `MEAN`.
 """
 
 from __future__ import annotations
@@ -8,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy import optimize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from dc2book.mnist.study import joined
+from dc2book.style import legend_below, mark_colour
 from dc2lib.datasets import HistoneDataset
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -22,6 +27,7 @@ from dc2lib.evaluation.statistics import (
     Interval,
     bootstrap_auroc,
     bootstrap_mean_auroc,
+    compared,
     paired_auroc_difference,
 )
 from dc2lib.labels import RULES as LABEL_RULES
@@ -31,16 +37,18 @@ from dc2lib.training.linear import LinearFits, mark_means
 
 MEAN = "mean"
 EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
-FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "mean count": lambda counts: mark_means(counts),
-    "mean of log counts": lambda counts: mark_means(counts, "log1p"),
-    "log of mean count": lambda counts: log_mean_counts(counts),
-}
 
 
 def log_mean_counts(counts: np.ndarray) -> np.ndarray:
     """Logarithm of each mark's mean count plus 0.01, float32 ``(gene, mark)``."""
     return np.log(mark_means(counts) + np.float32(0.01))
+
+
+FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean count": mark_means,
+    "mean of log counts": partial(mark_means, transform="log1p"),
+    "log of mean count": log_mean_counts,
+}
 
 
 def restart_table(
@@ -67,6 +75,27 @@ def restart_table(
                 }
                 for scoring in SCORE_RULES
                 for restart in range(len(logits))
+            ]
+    return pd.DataFrame(rows)
+
+
+def best_restart_table(
+    datasets: Mapping[str, HistoneDataset],
+    fits: Mapping[tuple[str, str], LinearFits],
+    n_resamples: int = 1000,
+) -> pd.DataFrame:
+    """Test AUROC of the restart with the best validation AUROC, with intervals over genes.
+
+    Columns recipe, labels, scoring, cell, estimate, low, high, n.
+    """
+    rows = []
+    for (recipe, rule), fit in fits.items():
+        truths, logits = _truths_and_logits(datasets, rule, fit)
+        for scoring in SCORE_RULES:
+            scores = {cell: positive_score(one, scoring) for cell, one in logits.items()}
+            rows += [
+                {"recipe": recipe, "labels": rule, "scoring": scoring, "cell": cell} | vars(one)
+                for cell, one in _intervals(truths, scores, n_resamples=n_resamples).items()
             ]
     return pd.DataFrame(rows)
 
@@ -117,32 +146,29 @@ def bootstrap_weights(
 
 
 def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
-    """In words, by label rule: in how many cell types each mark points where the paper says.
+    """Text by label rule: in how many cell types each mark points where the paper says.
 
     A cell type counts where the whole interval lies on that side.  Marks that share side and
     counts share a clause.
     """
     result = {}
-    for rule, part in weights[weights["class"] == "high"].groupby("labels", sort=False):
+    high = weights[(weights["class"] == "high") & weights["mark"].isin(EXPECTED_SIGN)]
+    for rule, part in high.groupby("labels", sort=False):
         clauses: dict[str, list[str]] = {}
         for mark, rows in part.groupby("mark", sort=False):
-            sign = EXPECTED_SIGN.get(mark)
-            if sign is None:
-                continue
-            near = np.where(sign > 0, rows["low"], -rows["high"])
-            far = np.where(sign > 0, rows["high"], -rows["low"])
-            against = int((far < 0).sum())
-            clause = f"to {'high' if sign > 0 else 'low'} expression in {int((near > 0).sum())}"
-            clause += f" of {len(rows)}" + (f" and against it in {against}" * bool(against))
+            sign = EXPECTED_SIGN[mark]
+            ends = sign * rows[["low", "high"]].to_numpy()
+            on_side, against = (ends.min(1) > 0).sum(), (ends.max(1) < 0).sum()
+            clause = f"to {'high' if sign > 0 else 'low'} expression in {on_side} of {len(rows)}"
+            clause += f" and against it in {against}" if against else ""
             clauses.setdefault(clause, []).append(mark)
-        words = ", ".join(
+        text = ", ".join(
             f"{joined(marks)} point{'s' * (len(marks) == 1)} {clause}"
             for clause, marks in clauses.items()
         )
-        number = part["cell"].nunique()
-        counted = f" of {number}"
-        words = words.replace(counted, f"{counted} cell type{'s' * (number != 1)}", 1)
-        result[rule] = f"{words}, counting whole intervals"
+        count = f" of {len(rows)}"
+        text = text.replace(count, f"{count} cell type{'s' * (len(rows) != 1)}", 1)
+        result[rule] = f"{text}, counting whole intervals"
     return result
 
 
@@ -152,35 +178,28 @@ def against_logistic_regression(
     n_train: int = 0,
     n_resamples: int = 1000,
 ) -> pd.DataFrame:
-    """Best restart against scikit-learn's logistic regression on the same five means.
+    """Best restart minus scikit-learn's logistic regression on the same five means, paired.
 
-    Columns recipe, labels, cell, gradient descent, logistic regression, difference (an `Interval`,
-    paired); the mean over the cell types is the row of the cell type `MEAN`.
+    Columns recipe, labels, cell, gradient descent and logistic regression (AUROCs), estimate, low,
+    high, n, verdict.
     """
     rows = []
     for (recipe, rule), fit in fits.items():
-        truths, ours, library = {}, {}, {}
-        for number, (cell, dataset) in enumerate(datasets.items()):
-            test = dataset.take("test")
-            truths[cell] = label(test, rule)
-            best = fit.logits(number, test.counts)[fit.best_restart[number]]
-            ours[cell] = positive_score(best)
-            means = partial(mark_means, transform=fit.transform)
-            library[cell] = logistic_scores(dataset, rule, means, n_train)
-        first, second = ({cell: auroc(truths[cell], scores[cell]) for cell in truths}
-                         for scores in (ours, library))
+        truths, logits = _truths_and_logits(datasets, rule, fit)
+        ours = {cell: positive_score(one) for cell, one in logits.items()}
+        means = partial(mark_means, transform=fit.transform)
+        library = {
+            cell: logistic_scores(dataset, rule, means, n_train)
+            for cell, dataset in datasets.items()
+        }
+        first, second = (_aurocs(truths, scores) for scores in (ours, library))
+        gaps = _intervals(truths, ours, library, n_resamples=n_resamples)
         rows += [
-            {
-                "recipe": recipe,
-                "labels": rule,
-                "cell": cell,
-                "gradient descent": first.get(cell, np.mean([*first.values()])),
-                "logistic regression": second.get(cell, np.mean([*second.values()])),
-                "difference": difference,
-            }
-            for cell, difference in _intervals(
-                truths, ours, library, n_resamples=n_resamples
-            ).items()
+            {"recipe": recipe, "labels": rule, "cell": cell}
+            | {"gradient descent": first[cell], "logistic regression": second[cell]}
+            | vars(gap)
+            | {"verdict": compared(gap)}
+            for cell, gap in gaps.items()
         ]
     return pd.DataFrame(rows)
 
@@ -188,10 +207,9 @@ def against_logistic_regression(
 def feature_table(
     datasets: Mapping[str, HistoneDataset], n_train: int = 0, n_resamples: int = 1000
 ) -> pd.DataFrame:
-    """Logistic regression by how the five numbers are made.
+    """Test AUROC of logistic regression by how the five numbers are made.
 
-    Columns features, labels, cell, auroc (an `Interval`); the mean over the cell types is the row
-    of the cell type `MEAN`.
+    Columns features, labels, cell, estimate, low, high, n.
     """
     rows = []
     for name, features in FEATURES.items():
@@ -202,38 +220,10 @@ def feature_table(
                 for cell, one in datasets.items()
             }
             rows += [
-                {"features": name, "labels": rule, "cell": cell, "auroc": found}
-                for cell, found in _intervals(
-                    truths, scores, n_resamples=n_resamples
-                ).items()
+                {"features": name, "labels": rule, "cell": cell} | vars(one)
+                for cell, one in _intervals(truths, scores, n_resamples=n_resamples).items()
             ]
     return pd.DataFrame(rows)
-
-
-def _intervals(
-    truths: Mapping[str, np.ndarray],
-    scores: Mapping[str, np.ndarray],
-    others: Mapping[str, np.ndarray] | None = None,
-    *,
-    n_resamples: int,
-) -> dict[str, Interval]:
-    """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`.
-
-    The mean is taken over cell types that share their test genes.
-    """
-    found = {
-        cell: bootstrap_auroc(truth, scores[cell], n_resamples=n_resamples)
-        if others is None
-        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=n_resamples)
-        for cell, truth in truths.items()
-    }
-    mean = bootstrap_mean_auroc(
-        list(truths.values()),
-        [scores[cell] for cell in truths],
-        None if others is None else [others[cell] for cell in truths],
-        n_resamples=n_resamples,
-    )
-    return found | {MEAN: mean}
 
 
 def feature_lead(
@@ -262,10 +252,11 @@ def boosting_gain(
     seed: int = 0,
     cells: int = 0,
 ) -> pd.DataFrame:
-    """Gradient boosting on all bins against logistic regression on five log mean counts.
+    """Gradient boosting on all bins minus logistic regression on five log mean counts, paired.
 
     Both orientations of the bins, both label rules, the first ``cells`` cell types (0: all).
-    Columns cell, labels, orientation, boosting, linear, gap (an `Interval`, paired).
+    Columns cell, labels, orientation, boosting and linear (AUROCs), estimate, low, high, n and
+    verdict.
     """
     rows = []
     for cell, dataset in list(datasets.items())[: cells or None]:
@@ -274,24 +265,22 @@ def boosting_gain(
             truth = label(test, rule)
             linear = logistic_scores(dataset, rule, log_mean_counts, n_train)
             for orientation in ("genome", "gene"):
-                signals = [
-                    part.gene_oriented() if orientation == "gene" else part.counts
+                x, x_test = (
+                    (part.gene_oriented() if orientation == "gene" else part.counts).reshape(
+                        len(part), -1
+                    )
                     for part in (train, test)
-                ]
-                model = HistGradientBoostingClassifier(random_state=seed)
-                model.fit(signals[0].reshape(len(train), -1), label(train, rule))
-                scores = model.predict_proba(signals[1].reshape(len(test), -1))[:, 1]
+                )
+                model = HistGradientBoostingClassifier(random_state=seed).fit(x, label(train, rule))
+                scores = model.predict_proba(x_test)[:, 1]
+                gap = paired_auroc_difference(
+                    truth, scores, linear, n_resamples=n_resamples, seed=seed
+                )
                 rows.append(
-                    {
-                        "cell": cell,
-                        "labels": rule,
-                        "orientation": orientation,
-                        "boosting": auroc(truth, scores),
-                        "linear": auroc(truth, linear),
-                        "gap": paired_auroc_difference(
-                            truth, scores, linear, n_resamples=n_resamples, seed=seed
-                        ),
-                    }
+                    {"cell": cell, "labels": rule, "orientation": orientation}
+                    | {"boosting": auroc(truth, scores), "linear": auroc(truth, linear)}
+                    | vars(gap)
+                    | {"verdict": compared(gap)}
                 )
     return pd.DataFrame(rows)
 
@@ -310,6 +299,94 @@ def logistic_scores(
     model = LogisticRegression(C=100.0, max_iter=2000)
     model.fit((x - centre) / scale, label(train, rule))
     return model.decision_function((features(test.counts) - centre) / scale)
+
+
+def plot_restarts(table: pd.DataFrame) -> Figure:
+    """AUROC of every restart under both score rules, a panel a label rule.
+
+    Parameters
+    ----------
+    table
+        Columns cell, labels, scoring, restart, auroc, chosen.
+    """
+    rules = list(dict.fromkeys(table["labels"]))
+    fig, axes = plt.subplots(
+        1, len(rules), figsize=(1.2 + 3.2 * len(rules), 3.4), sharey=True, squeeze=False
+    )
+    cells = list(dict.fromkeys(table["cell"]))
+    looks = {"positive_logit": ("released: positive logit", "#9C9C9C", "s", 0.15),
+             "probability": ("probability", "#1F1F1F", "o", -0.15)}
+    for axis, rule in zip(axes[0], rules, strict=True):
+        for scoring, part in table[table["labels"] == rule].groupby("scoring", sort=False):
+            name, colour, marker, shift = looks[scoring]
+            x = part["cell"].map(cells.index) + shift + 0.02 * (part["restart"] - 2)
+            axis.scatter(x, part["auroc"], s=22, color=colour, marker=marker, label=name)
+            best = part["chosen"].astype(bool)
+            axis.scatter(x[best], part["auroc"][best], s=90, facecolor="none", edgecolor=colour,
+                         marker=marker)
+        axis.set(title=f"{rule} labels", xlim=(-0.6, len(cells) - 0.4))
+        axis.set_xticks(range(len(cells)), cells)
+        axis.grid(axis="y", alpha=0.3)
+    axes[0, 0].set_ylabel("test AUROC")
+    legend_below(fig, title="score rule")
+    return fig
+
+
+def plot_auroc_along_bins(
+    by_bin: pd.Series, mark: str = "H3K4me3", base_pairs: int = 100
+) -> Figure:
+    """AUROC of one bin's count of a mark ``(bin,)``, by the distance of the bin from the TSS."""
+    fig, axis = plt.subplots(figsize=(6.2, 2.8))
+    place = (np.arange(len(by_bin)) - (len(by_bin) - 1) / 2) * base_pairs / 1000
+    axis.plot(place, by_bin.to_numpy(), color=mark_colour(mark))
+    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
+    axis.axvline(0, color="0.6", linewidth=1, linestyle="--")
+    axis.set(xlabel="distance of the bin from the TSS (kb, along the genome)",
+             ylabel=f"AUROC of {mark} in one bin")
+    return fig
+
+
+def _truths_and_logits(
+    datasets: Mapping[str, HistoneDataset], rule: str, fit: LinearFits
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Labels and, of the best restart, logits of the test genes of each cell type."""
+    tests = {cell: dataset.take("test") for cell, dataset in datasets.items()}
+    logits = {
+        cell: fit.logits(number, test.counts)[fit.best_restart[number]]
+        for number, (cell, test) in enumerate(tests.items())
+    }
+    return {cell: label(test, rule) for cell, test in tests.items()}, logits
+
+
+def _aurocs(truths: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    by_cell = {cell: auroc(truth, scores[cell]) for cell, truth in truths.items()}
+    return by_cell | {MEAN: float(np.mean([*by_cell.values()]))}
+
+
+def _intervals(
+    truths: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    others: Mapping[str, np.ndarray] | None = None,
+    *,
+    n_resamples: int,
+) -> dict[str, Interval]:
+    """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`.
+
+    The mean is taken over cell types that share their test genes.
+    """
+    by_cell = {
+        cell: bootstrap_auroc(truth, scores[cell], n_resamples=n_resamples)
+        if others is None
+        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=n_resamples)
+        for cell, truth in truths.items()
+    }
+    mean = bootstrap_mean_auroc(
+        list(truths.values()),
+        [scores[cell] for cell in truths],
+        None if others is None else [others[cell] for cell in truths],
+        n_resamples=n_resamples,
+    )
+    return by_cell | {MEAN: mean}
 
 
 def _logistic_optimum(

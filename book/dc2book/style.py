@@ -40,6 +40,12 @@ MODEL_COLOURS = {
 }
 NAMED_COLOURS = MARK_COLOURS | LABEL_COLOURS | CLASS_COLOURS | INPUT_COLOURS | MODEL_COLOURS
 MARKERS = "osD^v<>P"
+MODEL_NAMES = {
+    "deepchrome_max": "DeepChrome, max pooling",
+    "deepchrome_average": "DeepChrome, average pooling",
+    "deepchrome_strided": "DeepChrome, strided",
+    "linear": "linear, 12 parameters",
+}
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
 STYLE = {
@@ -160,6 +166,7 @@ def forest(
     margin: float | None = None,
     xlabel: str = "",
     xlim: tuple[float, float] | None = None,
+    sharex: bool = True,
     connect: bool = False,
     wrap: int | None = None,
     legend_title: str | None = None,
@@ -191,6 +198,8 @@ def forest(
         Where to draw a vertical line.
     margin
         Half width of a band around the reference within which differences do not matter.
+    sharex
+        Whether all panels have the same scale.
     connect
         Join the points of one colour and marker by a thin line.
     wrap
@@ -217,7 +226,8 @@ def forest(
     shades = _colours(table, colour, colours)
     shapes = _markers(table, marker, markers)
     texts = {key: _text(key, names) for key in row_keys}
-    fig, axes = _panels(table, panel_columns, wrap, len(row_keys), len(groups), texts.values())
+    shape = len(row_keys), len(groups), texts.values()
+    fig, axes = _panels(table, panel_columns, wrap, sharex, *shape)
     for axis, key in axes.items():
         part = table[[one == key for one in _keys(table, panel_columns)]]
         _reference(axis, reference, margin)
@@ -304,6 +314,7 @@ def _panels(
     table: pd.DataFrame,
     columns: Sequence[str],
     wrap: int | None,
+    sharex: bool,
     n_rows: int,
     n_groups: int,
     texts: Iterable[str],
@@ -321,7 +332,7 @@ def _panels(
     height = max(1.0, n_rows * (0.24 + 0.11 * n_groups))
     fig, grid = plt.subplots(
         deep, side, figsize=(0.6 + 0.07 * label + 2.5 * side, 1.0 + (height + 0.3) * deep),
-        sharex=True, sharey=True, squeeze=False,
+        sharex=sharex, sharey=True, squeeze=False,
     )
     for axis in list(grid.flat)[len(keys) :]:
         axis.remove()

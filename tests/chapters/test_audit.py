@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.architectures import Budget
+from dc2book.architectures import TrainingBudget
 from dc2book.audit import evidence, figures, label_effects, label_noise, released_score
 from dc2book.audit import sentences as words
 from released_files import TABLE
@@ -225,7 +225,7 @@ def models(tmp_path_factory):
         from dc2lib.datasets import load_cells
 
         datasets = load_cells("simulated", "", 2, 450, 5)
-        budget = Budget(paper_epochs=1, tuned_epochs=1, rates=1, seeds=2, n_train=100)
+        budget = TrainingBudget(paper_epochs=1, tuned_epochs=1, rates=1, seeds=2, n_train=100)
         yield label_effects.trained_models(
             datasets, str(store), budget, restarts=2, linear_epochs=2
         )

@@ -89,7 +89,7 @@ class AuditModels:
 
 
 def trained_models(
-    datasets: Mapping[str, HistoneDataset], home: str, budget: architectures.Budget, *,
+    datasets: Mapping[str, HistoneDataset], home: str, budget: architectures.TrainingBudget, *,
     restarts: int = 5, linear_epochs: int = 100, seed: int = 0,
 ) -> AuditModels:
     """Train what is not on disk yet.

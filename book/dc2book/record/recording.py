@@ -7,7 +7,7 @@ import math
 import numbers
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
 }
 CONTEXT_KEYS = ("chapter", "profile", "data_source", "fingerprint", "parameters", "seeds", "hash")
 ROW_KEYS = ("key", "value", "low", "high", "n", "versions", *CONTEXT_KEYS)
+ESTIMATE = ("estimate", "low", "high", "n")
 FINDING = "finding"
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 MOST_CELLS = 8
@@ -98,6 +99,39 @@ def record(
         with path.open("a") as lines:
             lines.write(json.dumps(row, allow_nan=False) + "\n")
     glue_value(glue or "_".join([key, *map(str, checked.values())]), plain)
+
+
+def record_table(
+    table: pd.DataFrame, key: str, *, by: Sequence[str] = (), **tags: Any
+) -> None:
+    """Record each row of a tidy table of estimates and glue it for prose.
+
+    Parameters
+    ----------
+    table
+        One row a value: column estimate; low, high and n where there are; every other column is
+        a tag of the recorded row.
+    key
+        The quantity.  Prose takes a value by the key and the row's values of ``by``, joined by
+        ``_``: ``auroc_numeric_linear:.3f``.
+    by
+        Columns that tell the rows apart; by default all tags of the table.
+    **tags
+        Tags of all rows.
+
+    Raises
+    ------
+    DataError
+        If two rows are alike in ``by``, or a row cannot be recorded.
+    """
+    own = [column for column in table.columns if column not in ESTIMATE]
+    by = list(by) or own
+    if table.duplicated(by).any():
+        raise DataError(f"{key}: rows are not told apart by {', '.join(by)}; add a tag")
+    for row in table.to_dict("records"):
+        numbers_of = {one: row[one] for one in ESTIMATE[1:] if pd.notna(row.get(one))}
+        record(key, row["estimate"], **numbers_of, **{tag: row[tag] for tag in own}, **tags,
+               glue="_".join([key, *(str(row[tag]) for tag in by)]))
 
 
 def finding(name: str, holds: bool | None, says: str = "") -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dc2book.record import context
 from dc2book.record.images import lighter_base64
-from dc2book.record.recording import record
+from dc2book.record.recording import ESTIMATE, record_table
 from dc2book.style import interval_text
 from dc2lib.errors import DataError
 from dc2lib.files import replacing
@@ -179,16 +179,10 @@ def report(
 
     Parameters
     ----------
-    table
-        One row a value: column estimate; low, high and n where there are; every other column is
-        a tag of the recorded row.
+    table, key, by, **tags
+        As in `dc2book.record.record_table`; ``tags`` of all rows are not shown.
     name, caption, digits, data_source
         As in `show_table`.
-    key
-        The quantity, as in `record`.  The text takes a value by the key and the row's values of
-        ``by``, joined by ``_``: ``auroc_numeric_linear:.3f``.
-    by
-        Columns that tell the rows apart; by default all tags of the table.
     wide
         Column whose values become columns of the table that is shown.
     names
@@ -196,13 +190,6 @@ def report(
     layout
         Makes the table that is shown from ``table`` with a further column, text (the estimate with
         its interval), where tags, text and ``wide`` are not enough.
-    **tags
-        Tags of all rows, recorded and not shown.
-
-    Raises
-    ------
-    DataError
-        If two rows are alike in ``by``, or a row cannot be recorded.
 
     Examples
     --------
@@ -210,26 +197,23 @@ def report(
 
         report(table, "scores", "Test AUROC", "auroc", wide="model", scoring="probability")
     """
-    own = [column for column in table.columns if column not in ("estimate", "low", "high", "n")]
-    by = [column for column in own if column in by] if by else own
-    if table.duplicated(by).any():
-        raise DataError(f"table {name!r}: rows are not told apart by {', '.join(by)}; add a tag")
-    full = table.assign(**{one: np.nan for one in ("low", "high", "n") if one not in table})
-    for row in full.to_dict("records"):
-        known = {one: row[one] for one in ("low", "high", "n") if pd.notna(row[one])}
-        record(key, row["estimate"], **known, **{tag: row[tag] for tag in own}, **tags,
-               glue="_".join([key, *(str(row[tag]) for tag in by)]))
+    record_table(table, key, by=by, **tags)
+    full = table.assign(**{one: np.nan for one in ("low", "high") if one not in table})
     full["text"] = [
         interval_text(*ends, digits=digits)
         for ends in full[["estimate", "low", "high"]].itertuples(index=False)
     ]
-    shown = full[[*own, "text"]] if layout is None else layout(full)
-    if layout is None and wide is not None:
-        rest = [column for column in own if column != wide]
+    if layout is None:
+        columns = ["text" if one == "estimate" else one for one in table.columns]
+        shown = full[[one for one in columns if one not in ESTIMATE]]
+    else:
+        shown = layout(full)
+    if wide is not None:
+        rest = [one for one in shown.columns if one not in (wide, "text")]
         shown = shown.set_index([*rest, wide])["text"].unstack(wide, sort=False)
         shown = shown.reset_index().rename_axis(columns=None)
-    titles = {"text": key.replace("_", " ").replace("auroc", "AUROC")} | dict(names or {})
-    shown = shown.replace(dict(names or {})).rename(columns=titles)
+    texts = {"text": key.replace("_", " ").replace("auroc", "AUROC")} | dict(names or {})
+    shown = shown.replace(dict(names or {})).rename(columns=texts)
     show_table(shown, name, caption, digits=digits, data=table, data_source=data_source)
 
 

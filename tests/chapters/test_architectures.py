@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from dc2book import architectures as comparison
-from dc2book.architectures import Budget, planned_fits
+from dc2book.architectures import TrainingBudget, planned_fits
 from test_linear import planted
 
 from dc2lib.datasets import write_cell
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import MIN_CELLS
 from dc2lib.labels import label
 from dc2lib.training.fit import PAPER, TUNED
 from dc2lib.training.grid_fits import Fit, FitRecord
@@ -21,7 +20,7 @@ from dc2lib.training.grid_fits import Fit, FitRecord
 
 @pytest.mark.parametrize("recipe", ["paper", "tuned"])
 def test_every_architecture_has_the_same_budget(recipe):
-    budget = Budget(rates=2, seeds=3)
+    budget = TrainingBudget(rates=2, seeds=3)
     fits = planned_fits(["A", "B"], "home", budget, recipe=recipe)
     spent = Counter((one.model, one.test_cell, one.labels) for one in fits)
     assert set(spent.values()) == {3 if recipe == "paper" else 6}
@@ -33,7 +32,7 @@ def test_every_architecture_has_the_same_budget(recipe):
 
 def test_more_rates_than_there_are_is_refused():
     with pytest.raises(ValueError, match="1 to 3"):
-        Budget(rates=9).tuned("linear")
+        TrainingBudget(rates=9).tuned("linear")
 
 
 def record(home, rate, seed, valid, logits):
@@ -65,11 +64,21 @@ def test_the_rate_is_chosen_by_validation_genes(tmp_path):
     assert (gap.estimate, gap.low, gap.high) == (1.0, 1.0, 1.0)
 
 
-def test_cell_types_are_named_where_they_are_resampled():
-    assert comparison.resampled_in_words(MIN_CELLS - 1) == "genes and seeds"
-    assert comparison.resampled_in_words(MIN_CELLS) == "genes, seeds and cell types"
+def test_tables_hold_a_mean_and_a_paired_difference_a_group(tmp_path):
+    write_cell(planted("A"), tmp_path)
+    truth = label(planted("A").take("test"))
+    good = np.column_stack([-truth, truth]).astype(np.float32)
+    bad = record(str(tmp_path), 0.1, 0, 0.9, -good)
+    other = replace(bad, fit=replace(bad.fit, model="deepchrome_max"), test_logits=good)
+    rows = comparison.chosen_by_validation([bad, other])
+    table = comparison.auroc_table(rows, ["labels", "model"], n_resamples=20).set_index("model")
+    assert table["scoring"].tolist() == ["probability", "positive_logit"] * 2
+    assert set(table.loc["linear", "estimate"]) == {0.0}
+    (gap,) = comparison.difference_table(rows, ["labels"], ["deepchrome_max"], "linear",
+                                         20).to_dict("records")
+    assert (gap["estimate"], gap["verdict"], gap["model"]) == (1.0, "better", "deepchrome_max")
 
 
 def test_the_papers_recipe_has_one_candidate():
-    recipes = {one.recipe for one in planned_fits(["A"], "home", Budget(), recipe="paper")}
+    recipes = {one.recipe for one in planned_fits(["A"], "home", TrainingBudget(), recipe="paper")}
     assert recipes == {PAPER}
