@@ -4,7 +4,6 @@ import re
 
 import pytest
 from dc2book.ground_truth import replicates
-from dc2book.related_work import cached_arrays as kept_arrays
 from dc2book.related_work import trials
 
 from dc2lib import cache as digests
@@ -152,13 +151,11 @@ def test_modules_are_imported_by_statements_only():
 def keys(home, cell_home):
     one = fits.Fit("linear", TUNED, ("A",), "A", cell_home)
     trial = trials.Trial("karlic", (), "A", cell_home, "numeric")
-    kept_arrays.kept("x", {}, "dc2book.related_work.pairs", lambda: {"value": 1}, home)
     return {
         "fit": fits.fit_key(one),
         "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.labels", home).name,
         "replicate": replicates.plan_key(replicates.Plan("null")),
-        "trial": trials.trial_key(trial),
-        "arrays": sorted(path.name for path in home.glob("x-*.npz")),
+        "trial": trials.trial_path(trial).name,
         "cells": stored.stored_simulation(1, 40).name,
     }
 
@@ -171,7 +168,7 @@ def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     (name,) = stored.list_cells(cell_home)
     monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
     before = keys(tmp_path, str(cell_home))
-    for module in (fits, checkpoint, replicates, trials, kept_arrays, stored):
+    for module in (digests, fits, checkpoint, replicates, stored):
         monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home))
     assert [kind for kind in before if before[kind] == after[kind]] == []

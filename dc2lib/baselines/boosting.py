@@ -6,7 +6,8 @@ nothing but the counts, so nothing is missing.
 
 from __future__ import annotations
 
-from sklearn.ensemble import HistGradientBoostingClassifier
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from dc2lib.baselines.contract import Fitted, Genes, Setting
 
@@ -15,6 +16,7 @@ CANDIDATES: tuple[Setting, ...] = (
     {"leaves": 31, "learning_rate": 0.1},
     {"leaves": 15, "learning_rate": 0.05},
 )
+OPTIONS = {"max_features": 0.5, "early_stopping": False}
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
@@ -22,13 +24,24 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     model = HistGradientBoostingClassifier(
         max_leaf_nodes=int(setting["leaves"]),
         learning_rate=float(setting["learning_rate"]),
-        max_features=0.5,
-        early_stopping=False,
         random_state=seed,
+        **OPTIONS,
     )
     model.fit(train.counts.reshape(len(train), -1), train.label)
-    size = sum(len(tree.nodes) for step in model._predictors for tree in step)
     return Fitted(
         lambda counts: model.decision_function(counts.reshape(len(counts), -1)),
-        parameters=size + 1,
+        parameters=n_parameters(model),
     )
+
+
+def fit_regression(
+    features: np.ndarray, target: np.ndarray, seed: int
+) -> HistGradientBoostingRegressor:
+    """The same trees for a target ``(gene,)`` that is a number, on features ``(gene, feature)``."""
+    model = HistGradientBoostingRegressor(max_leaf_nodes=15, random_state=seed, **OPTIONS)
+    return model.fit(features, target)
+
+
+def n_parameters(model: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> int:
+    """Nodes of all trees, and the value that they start from."""
+    return sum(len(tree.nodes) for step in model._predictors for tree in step) + 1

@@ -10,9 +10,11 @@ radial kernel in that bin is the predictor.
 from __future__ import annotations
 
 import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting, log_counts, standardised
+from dc2lib.baselines.contract import Fitted, Genes, Setting, log_counts
 from dc2lib.evaluation.scores import auroc
 
 CANDIDATES: tuple[Setting, ...] = ({"C": 1.0}, {"C": 0.1}, {"C": 10.0})
@@ -22,24 +24,22 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """The best bin's SVM; ``about["auroc_by_bin"]`` has every bin's validation AUROC."""
     by_bin = auroc_by_bin(train, valid, seed)
     best = int(by_bin.argmax())
-    raw = log_counts(train.counts[:, best])
-    scale = standardised(raw)
-    model = SVC(C=float(setting["C"]), cache_size=500).fit(scale(raw), train.label)
+    machine = SVC(C=float(setting["C"]), cache_size=500)
+    model = make_pipeline(StandardScaler(), machine)
+    model.fit(log_counts(train.counts[:, best]), train.label)
     return Fitted(
-        lambda counts: model.decision_function(scale(log_counts(counts[:, best]))),
-        parameters=model.support_vectors_.size + model.dual_coef_.size + 1,
-        about={"auroc_by_bin": by_bin, "best_bin": best},
+        lambda counts: model.decision_function(log_counts(counts[:, best])),
+        parameters=machine.support_vectors_.size + machine.dual_coef_.size + 1,
+        about={"auroc_by_bin": by_bin, "best_bin": np.array(best)},
     )
 
 
 def auroc_by_bin(train: Genes, valid: Genes, seed: int) -> np.ndarray:
     """Validation AUROC of a linear SVM on the marks of one bin, ``(bin,)``."""
-    found = []
-    for number in range(train.counts.shape[1]):
-        raw = log_counts(train.counts[:, number])
-        scale = standardised(raw)
-        model = LinearSVC(C=0.1, dual=False, random_state=seed).fit(scale(raw), train.label)
-        found.append(
-            auroc(valid.label, model.decision_function(scale(log_counts(valid.counts[:, number]))))
-        )
-    return np.array(found)
+    train_signal, valid_signal = log_counts(train.counts), log_counts(valid.counts)
+    model = make_pipeline(StandardScaler(), LinearSVC(C=0.1, dual=False, random_state=seed))
+    scores = []
+    for number in range(train_signal.shape[1]):
+        model.fit(train_signal[:, number], train.label)
+        scores.append(auroc(valid.label, model.decision_function(valid_signal[:, number])))
+    return np.array(scores)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
@@ -65,12 +66,12 @@ class Fitted:
         Fitted numbers that a prediction reads: coefficients, thresholds and values of leaves,
         support vectors with their weights.
     about
-        What a reader may want to see of the fit: plain values and arrays.
+        What a reader may want to see of the fit: arrays by name.
     """
 
     score: Callable[[np.ndarray], np.ndarray]
     parameters: int
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def genes_of(dataset: HistoneDataset, labels: str, split: str | None = None) -> Genes:
@@ -90,17 +91,14 @@ def log_counts(counts: np.ndarray) -> np.ndarray:
     return np.log1p(counts.astype(np.float32))
 
 
-def middle_bins(counts: np.ndarray, each_side: int) -> np.ndarray:
-    """The ``each_side`` bins on each side of the TSS, ``(gene, 2 * each_side, mark)``."""
-    middle = counts.shape[1] // 2
-    return counts[:, max(middle - each_side, 0) : middle + each_side]
+def flat_log_counts(counts: np.ndarray) -> np.ndarray:
+    """Logarithm of counts plus 1 of every mark in every bin, float32 ``(gene, bin * mark)``."""
+    return log_counts(counts).reshape(len(counts), -1)
 
 
-def standardised(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that gives features mean 0 and standard deviation 1 on the training genes."""
-    centre, scale = train.mean(0), train.std(0)
-    scale = np.where(scale > 0, scale, 1)
-    return lambda features: (features - centre) / scale
+def log_totals(counts: np.ndarray) -> np.ndarray:
+    """Logarithm of each mark's total count plus 1, float64 ``(gene, mark)``."""
+    return np.log(counts.sum(1, dtype=np.float64) + 1)
 
 
 def to_probability(
@@ -119,6 +117,6 @@ def to_probability(
     """
     if not (np.isfinite(valid_score).all() and np.isfinite(score).all()):
         raise DataError("a system gave a score that is not finite: its fit diverged")
-    scale = standardised(np.asarray(valid_score, np.float64))
-    curve = LogisticRegression(C=1e6).fit(scale(valid_score)[:, None], valid_label)
-    return curve.predict_proba(scale(score)[:, None])[:, 1]
+    curve = make_pipeline(StandardScaler(), LogisticRegression(C=1e6))
+    curve.fit(np.asarray(valid_score, np.float64)[:, None], valid_label)
+    return curve.predict_proba(np.asarray(score, np.float64)[:, None])[:, 1]

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, softmax
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting, standardised
-from dc2lib.baselines.karlic import log_totals
+from dc2lib.baselines.contract import Fitted, Genes, Setting, log_totals
 
 CANDIDATES: tuple[Setting, ...] = (
     {"components": 2, "gate": "constant"},
@@ -41,14 +42,11 @@ class Mixture:
         Standard deviation of what is left.
     weight : float64 (component,)
         Share of the genes.
-    log_likelihood : float
-        Mean over the genes.
     """
 
     coefficients: np.ndarray
     spread: np.ndarray
     weight: np.ndarray
-    log_likelihood: float
 
     def predicted(self, features: np.ndarray) -> np.ndarray:
         """What each component expects of each gene, ``(gene, component)``."""
@@ -58,52 +56,49 @@ class Mixture:
         """Probability of each component given features and target, ``(gene, component)``."""
         return softmax(self._log_joint(features, target), axis=1)
 
+    def log_likelihood(self, features: np.ndarray, target: np.ndarray) -> float:
+        """Mean over the genes, natural logarithm."""
+        return float(logsumexp(self._log_joint(features, target), axis=1).mean())
+
     def _log_joint(self, features: np.ndarray, target: np.ndarray) -> np.ndarray:
-        gap = (target[:, None] - self.predicted(features)) / self.spread
-        return np.log(self.weight) - np.log(self.spread) - gap**2 / 2 - np.log(2 * np.pi) / 2
+        density = norm.logpdf(target[:, None], self.predicted(features), self.spread)
+        return np.log(self.weight) + density
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """EM on log totals; a new gene's expected expression is the weighted mean of its components."""
-    raw = log_totals(train.counts)
-    scale = standardised(raw)
-    mixture = em(scale(raw), train.expression, int(setting["components"]), seed)
+    scaler = StandardScaler()
+    features = scaler.fit_transform(log_totals(train.counts))
+    mixture = em(features, train.expression, int(setting["components"]), seed)
+    parameters = mixture.coefficients.size + 2 * len(mixture.weight) - 1
     gate = None
     if setting["gate"] == "marks":
-        gate = Gate(scale(raw), mixture.responsibilities(scale(raw), train.expression))
+        gate = fit_gate(features, mixture.responsibilities(features, train.expression))
+        parameters += gate.coef_.size + gate.intercept_.size
 
     def score(counts: np.ndarray) -> np.ndarray:
-        features = scale(log_totals(counts))
-        weight = mixture.weight if gate is None else gate(features)
-        return (mixture.predicted(features) * weight).sum(1)
+        scaled = scaler.transform(log_totals(counts))
+        weight = mixture.weight if gate is None else gate.predict_proba(scaled)
+        return (mixture.predicted(scaled) * weight).sum(1)
 
-    size = mixture.coefficients.size + 2 * len(mixture.weight) - 1
-    return Fitted(
-        score,
-        parameters=size + (0 if gate is None else gate.size),
-        about={
-            "coefficients": mixture.coefficients,
-            "weight": mixture.weight,
-            "spread": mixture.spread,
-        },
+    about = {name: getattr(mixture, name) for name in ("coefficients", "weight", "spread")}
+    return Fitted(score, parameters, about)
+
+
+def fit_gate(features: np.ndarray, responsibilities: np.ndarray) -> LogisticRegression:
+    """Probability of each component from the features alone.
+
+    Parameters
+    ----------
+    features, responsibilities
+        ``(gene, feature)`` and ``(gene, component)``.
+    """
+    genes, components = responsibilities.shape
+    return LogisticRegression(C=1.0, max_iter=500).fit(
+        np.repeat(features, components, axis=0),
+        np.tile(np.arange(components), genes),
+        sample_weight=responsibilities.ravel(),
     )
-
-
-class Gate:
-    """Probability of each component from the features alone, by logistic regression."""
-
-    def __init__(self, features: np.ndarray, responsibilities: np.ndarray) -> None:
-        genes, components = responsibilities.shape
-        self.model = LogisticRegression(C=1.0, max_iter=500)
-        self.model.fit(
-            np.repeat(features, components, axis=0),
-            np.tile(np.arange(components), genes),
-            sample_weight=responsibilities.ravel(),
-        )
-        self.size = self.model.coef_.size + self.model.intercept_.size
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        return self.model.predict_proba(features)
 
 
 def em(
@@ -126,18 +121,18 @@ def em(
         Stop after so many steps, or when the mean log likelihood rises by less.
     """
     rng = np.random.default_rng(seed)
-    best: Mixture | None = None
+    best, highest = None, -np.inf
     for _ in range(restarts):
         share = rng.dirichlet(np.ones(n_components), size=len(target))
-        found = _m_step(features, target, share)
+        mixture = _m_step(features, target, share)
+        likelihood = mixture.log_likelihood(features, target)
         for _ in range(steps):
-            better = _m_step(features, target, found.responsibilities(features, target))
-            gained = better.log_likelihood - found.log_likelihood
-            found = better
-            if gained < tolerance:
+            mixture = _m_step(features, target, mixture.responsibilities(features, target))
+            before, likelihood = likelihood, mixture.log_likelihood(features, target)
+            if likelihood - before < tolerance:
                 break
-        if best is None or found.log_likelihood > best.log_likelihood:
-            best = found
+        if likelihood > highest:
+            best, highest = mixture, likelihood
     return best
 
 
@@ -156,8 +151,6 @@ def _m_step(features: np.ndarray, target: np.ndarray, share: np.ndarray) -> Mixt
         gap = target - design @ beta
         coefficients.append(beta)
         spread.append(np.sqrt(column @ gap**2 / (column.sum() + 1e-12)))
-    found = Mixture(
-        np.array(coefficients), np.maximum(spread, MIN_SPREAD), share.mean(0) + 1e-12, 0.0
+    return Mixture(
+        np.array(coefficients), np.maximum(spread, MIN_SPREAD), share.mean(0) + 1e-12
     )
-    likelihood = logsumexp(found._log_joint(features, target), axis=1).mean()
-    return Mixture(found.coefficients, found.spread, found.weight, float(likelihood))

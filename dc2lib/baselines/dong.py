@@ -9,13 +9,14 @@ The forest's vote is not cut to 0 or 1, so that genes can be ranked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_selection import r_regression
 from sklearn.linear_model import Ridge
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting, log_counts
+from dc2lib.baselines.contract import Fitted, Genes, Setting, flat_log_counts, log_counts
 
 CANDIDATES: tuple[Setting, ...] = (
     {"regression": "linear", "leaf": 5},
@@ -29,31 +30,30 @@ def fit_best_bin(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fit
     """Each mark in the bin where it goes best with expression: as many features as marks."""
     best = best_bins(train)
     marks = np.arange(len(best))
-    return _two_steps(train, setting, seed, lambda counts: log_counts(counts[:, best, marks]), best)
+
+    def features(counts: np.ndarray) -> np.ndarray:
+        return log_counts(counts[:, best, marks])
+
+    return _fit(train, setting, seed, features, {"best_bins": best})
 
 
 def fit_all_bins(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     """Every mark in every bin."""
-    return _two_steps(
-        train, setting, seed, lambda counts: log_counts(counts.reshape(len(counts), -1)), None
-    )
+    return _fit(train, setting, seed, flat_log_counts, {})
 
 
 def best_bins(train: Genes) -> np.ndarray:
     """Bin of the highest absolute correlation with expression, ``(mark,)``."""
-    signal = log_counts(train.counts)
-    centred = signal - signal.mean(0)
-    target = train.expression - train.expression.mean()
-    along = np.einsum("gbm,g->bm", centred, target.astype(np.float32))
-    return np.abs(along / (np.sqrt((centred**2).sum(0)) + 1e-9)).argmax(0)
+    correlation = r_regression(flat_log_counts(train.counts), train.expression)
+    return np.abs(correlation.reshape(train.counts.shape[1:])).argmax(0)
 
 
-def _two_steps(
+def _fit(
     train: Genes,
     setting: Setting,
     seed: int,
     features: Callable[[np.ndarray], np.ndarray],
-    best: np.ndarray | None,
+    about: Mapping[str, np.ndarray],
 ) -> Fitted:
     x = features(train.counts)
     options = {"min_samples_leaf": int(setting["leaf"]), "max_features": "sqrt"}
@@ -68,14 +68,10 @@ def _two_steps(
         z = features(counts)
         return switch.predict_proba(z)[:, 1] * np.maximum(amount.predict(z), 0)
 
-    return Fitted(
-        score,
-        parameters=_size(switch) + _size(amount),
-        about={} if best is None else {"best_bins": best},
-    )
+    return Fitted(score, _n_parameters(switch) + _n_parameters(amount), about)
 
 
-def _size(model: RandomForestClassifier | RandomForestRegressor | Ridge) -> int:
+def _n_parameters(model: RandomForestClassifier | RandomForestRegressor | Ridge) -> int:
     if isinstance(model, Ridge):
         return model.coef_.size + 1
     return sum(tree.tree_.node_count for tree in model.estimators_)

@@ -17,8 +17,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting
-from dc2lib.baselines.karlic import log_totals
+from dc2lib.baselines.contract import Fitted, Genes, Setting, log_totals
 
 CANDIDATES: tuple[Setting, ...] = (
     {"levels": 3, "rules": 30},
@@ -26,24 +25,33 @@ CANDIDATES: tuple[Setting, ...] = (
     {"levels": 4, "rules": 60},
 )
 LENGTH = 3
-KEEP = 0.7
+KEPT_WEIGHT = 0.7
+ANY = -1
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Conditions ``(feature, level)``, all of which must hold, and the positive share they found.
+class Rules:
+    """Rules for both classes, in the order in which they were learned.
 
-    ``log_odds`` is that of the share of positives among the training genes covered, with one
-    positive and one negative added, against all training genes; ``covered`` their number.
+    Attributes
+    ----------
+    conditions : int (rule, feature)
+        The level at which each feature has to be; `ANY` where the rule does not ask.
+    log_odds : float64 (rule,)
+        Of the share of positives among the training genes covered, with one positive and one
+        negative added, against all training genes.
+    covered : int (rule,)
+        Number of training genes.
     """
 
-    conditions: tuple[tuple[int, int], ...]
-    log_odds: float
-    covered: int
+    conditions: np.ndarray
+    log_odds: np.ndarray
+    covered: np.ndarray
 
-    def covers(self, levels: np.ndarray) -> np.ndarray:
-        """Which rows of ``(gene, feature)`` the rule holds for, bool ``(gene,)``."""
-        return np.all([levels[:, feature] == level for feature, level in self.conditions], axis=0)
+    def votes(self, levels: np.ndarray) -> np.ndarray:
+        """Mean log odds of the rules that cover each gene, 0 where none does, ``(gene,)``."""
+        covers = covered_by(self.conditions, levels)
+        return self.log_odds @ covers / np.maximum(covers.sum(0), 1)
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
@@ -51,15 +59,11 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     totals = log_totals(train.counts)
     cuts = np.quantile(totals, np.linspace(0, 1, int(setting["levels"]) + 1)[1:-1], axis=0)
     rules = learn(levels_of(totals, cuts), train.label, int(setting["rules"]))
-    sides = sum(len(rule.conditions) + 1 for rule in rules)
+    n_conditions = int((rules.conditions != ANY).sum())
     return Fitted(
-        lambda counts: votes(rules, levels_of(log_totals(counts), cuts)),
-        parameters=sides + cuts.size,
-        about={
-            "rules": [list(map(list, rule.conditions)) for rule in rules],
-            "log_odds": np.array([rule.log_odds for rule in rules]),
-            "covered": np.array([rule.covered for rule in rules]),
-        },
+        lambda counts: rules.votes(levels_of(log_totals(counts), cuts)),
+        parameters=n_conditions + len(rules.conditions) + cuts.size,
+        about=vars(rules),
     )
 
 
@@ -68,7 +72,7 @@ def levels_of(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return (values[:, None, :] > cuts).sum(1)
 
 
-def learn(levels: np.ndarray, label: np.ndarray, n_rules: int, length: int = LENGTH) -> list[Rule]:
+def learn(levels: np.ndarray, label: np.ndarray, n_rules: int, length: int = LENGTH) -> Rules:
     """Rules by weighted covering, alternately for class 1 and class 0.
 
     Parameters
@@ -78,11 +82,11 @@ def learn(levels: np.ndarray, label: np.ndarray, n_rules: int, length: int = LEN
     n_rules, length
         At most so many rules of at most so many conditions.
     """
-    bodies = _bodies(levels, length)
-    covers = np.stack([Rule(body, 0, 0).covers(levels) for body in bodies]).astype(np.float32)
+    candidates = possible_conditions(levels, length)
+    covers = covered_by(candidates, levels).astype(np.float32)
     base = _log_odds(label.sum(), len(label))
     weights = {1: np.ones(len(label), np.float32), 0: np.ones(len(label), np.float32)}
-    rules: dict[int, Rule] = {}
+    rules: dict[int, tuple[float, int]] = {}
     for turn in range(2 * n_rules):
         aim = 1 - turn % 2
         weight = weights[aim]
@@ -91,38 +95,40 @@ def learn(levels: np.ndarray, label: np.ndarray, n_rules: int, length: int = LEN
         if quality[best] <= 0:
             continue
         here = covers[best] > 0
-        weight[here & (label == aim)] *= KEEP
-        gain = _log_odds(label[here].sum(), here.sum()) - base
-        rules[best] = Rule(bodies[best], float(gain), int(here.sum()))
+        weight[here & (label == aim)] *= KEPT_WEIGHT
+        rules[best] = _log_odds(label[here].sum(), here.sum()) - base, int(here.sum())
         if len(rules) == n_rules:
             break
-    return list(rules.values())
+    log_odds, covered = np.array(list(rules.values())).reshape(-1, 2).T
+    return Rules(candidates[list(rules)], log_odds, covered.astype(int))
 
 
-def votes(rules: list[Rule], levels: np.ndarray) -> np.ndarray:
-    """Mean log odds of the rules that cover each gene, 0 where none does, ``(gene,)``."""
-    covers = np.stack([rule.covers(levels) for rule in rules])
-    odds = np.array([rule.log_odds for rule in rules])
-    return odds @ covers / np.maximum(covers.sum(0), 1)
+def covered_by(conditions: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Whether each rule holds for each gene, bool ``(rule, gene)``."""
+    return np.array([((levels == one) | (one == ANY)).all(1) for one in conditions])
 
 
-def in_words(conditions: list[list[int]], marks: tuple[str, ...], n_levels: int) -> str:
-    """A rule's conditions for readers, such as ``H3K4me3 high and H3K27me3 low``."""
+def possible_conditions(levels: np.ndarray, length: int) -> np.ndarray:
+    """All conjunctions of at most so many conditions on levels that occur, ``(rule, feature)``."""
+    known = [np.unique(column) for column in levels.T]
+    rows = []
+    for size in range(1, length + 1):
+        for features in combinations(range(levels.shape[1]), size):
+            for values in product(*(known[feature] for feature in features)):
+                row = np.full(levels.shape[1], ANY)
+                row[list(features)] = values
+                rows.append(row)
+    return np.array(rows)
+
+
+def describe(conditions: np.ndarray, marks: tuple[str, ...], n_levels: int) -> str:
+    """One rule's conditions ``(feature,)`` for readers: ``H3K4me3 high and H3K27me3 low``."""
     names = {0: "low", n_levels - 1: "high"}
     return " and ".join(
-        f"{marks[feature]} {names.get(level, f'at level {level + 1} of {n_levels}')}"
-        for feature, level in conditions
+        f"{mark} {names.get(level, f'at level {level + 1} of {n_levels}')}"
+        for mark, level in zip(marks, conditions, strict=True)
+        if level != ANY
     )
-
-
-def _bodies(levels: np.ndarray, length: int) -> list[tuple[tuple[int, int], ...]]:
-    known = [np.unique(column).tolist() for column in levels.T]
-    return [
-        tuple(zip(chosen, values, strict=True))
-        for size in range(1, length + 1)
-        for chosen in combinations(range(levels.shape[1]), size)
-        for values in product(*(known[feature] for feature in chosen))
-    ]
 
 
 def _log_odds(positive: int, n: int) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LinearRegression
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting, middle_bins
+from dc2lib.baselines.contract import Fitted, Genes, Setting, log_totals
 
 CANDIDATES: tuple[Setting, ...] = ({"bins": 20}, {"bins": 50}, {"bins": 10})
 
@@ -29,6 +29,7 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     )
 
 
-def log_totals(counts: np.ndarray) -> np.ndarray:
-    """Logarithm of each mark's total count plus 1, float64 ``(gene, mark)``."""
-    return np.log(counts.sum(1, dtype=np.float64) + 1)
+def middle_bins(counts: np.ndarray, each_side: int) -> np.ndarray:
+    """The ``each_side`` bins on each side of the TSS, ``(gene, 2 * each_side, mark)``."""
+    middle = counts.shape[1] // 2
+    return counts[:, max(middle - each_side, 0) : middle + each_side]

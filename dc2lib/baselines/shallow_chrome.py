@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from dc2lib.baselines.contract import Fitted, Genes, Setting, log_counts, standardised
+from dc2lib.baselines.contract import Fitted, Genes, Setting, log_counts
 
 CANDIDATES: tuple[Setting, ...] = (
     {"features": "peak"},
@@ -29,13 +31,13 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
     def features(counts: np.ndarray) -> np.ndarray:
         return robust_features(counts, background, names)
 
-    raw = features(train.counts)
-    scale = standardised(raw)
-    model = LogisticRegression(C=100.0, max_iter=2000).fit(scale(raw), train.label)
+    regression = LogisticRegression(C=100.0, max_iter=2000)
+    model = make_pipeline(StandardScaler(), regression)
+    model.fit(features(train.counts), train.label)
     return Fitted(
-        lambda counts: model.decision_function(scale(features(counts))),
-        parameters=model.coef_.size + 1,
-        about={"coefficients": model.coef_[0]},
+        lambda counts: model.decision_function(features(counts)),
+        parameters=regression.coef_.size + 1,
+        about={"coefficients": regression.coef_[0]},
     )
 
 
@@ -46,9 +48,8 @@ def robust_features(counts: np.ndarray, background: np.ndarray, names: str) -> n
     log count; ``breadth``: the share of bins above the mark's background ``(mark,)``.
     """
     signal = log_counts(counts).astype(np.float64)
-    total = np.cumsum(np.pad(signal, ((0, 0), (1, 0), (0, 0))), axis=1)
-    width = min(WIDTH, signal.shape[1])
-    parts = [((total[:, width:] - total[:, :-width]) / width).max(1)]
+    windows = np.lib.stride_tricks.sliding_window_view(signal, min(WIDTH, signal.shape[1]), axis=1)
+    parts = [windows.mean(-1).max(1)]
     if "mean" in names:
         parts.append(signal.mean(1))
     if "breadth" in names:

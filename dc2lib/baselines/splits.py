@@ -42,7 +42,15 @@ def resplit(dataset: HistoneDataset, split: str, seed: int = 0) -> HistoneDatase
     if split == "random":
         parts = np.repeat(list(sizes), list(sizes.values()))
         return replace(dataset, split=rng.permutation(parts))
-    return replace(dataset, split=_by_block(chromosome_of(dataset.gene_id), sizes, rng))
+    chromosome = chromosome_of(dataset.gene_id)
+    parts = np.empty(len(chromosome), dtype="<U5")
+    missing = dict(sizes)
+    for name in rng.permutation(np.unique(chromosome)):
+        here = chromosome == name
+        part = max(missing, key=lambda one: missing[one] / max(sizes[one], 1))
+        parts[here] = part
+        missing[part] -= int(here.sum())
+    return replace(dataset, split=parts)
 
 
 def chromosome_of(gene_id: np.ndarray) -> np.ndarray:
@@ -52,21 +60,8 @@ def chromosome_of(gene_id: np.ndarray) -> np.ndarray:
     named ``"unknown"``.  Simulated genes lie on no chromosome: blocks of neighbours in the list
     stand in.
     """
-    known = published.gene_annotation()["chromosome"].to_dict()
-    found = np.array([known.get(gene, "unknown") for gene in np.asarray(gene_id).tolist()])
-    if (found == "unknown").all():
-        blocks = np.array_split(np.arange(len(found)), N_BLOCKS)
-        return np.repeat([f"block {i + 1}" for i in range(N_BLOCKS)], [len(b) for b in blocks])
-    return found
-
-
-def _by_block(blocks: np.ndarray, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Parts ``(gene,)``: whole blocks, drawn in random order into the part that lacks most."""
-    parts = np.empty(len(blocks), dtype="<U5")
-    left = dict(sizes)
-    for name in rng.permutation(np.unique(blocks)):
-        here = blocks == name
-        part = max(left, key=lambda one: left[one] / max(sizes[one], 1))
-        parts[here] = part
-        left[part] -= int(here.sum())
-    return parts
+    chromosomes = published.gene_annotation()["chromosome"].reindex(gene_id, fill_value="unknown")
+    if not (chromosomes == "unknown").all():
+        return chromosomes.to_numpy(dtype=str)
+    blocks = np.array_split(np.arange(len(gene_id)), N_BLOCKS)
+    return np.repeat([f"block {i + 1}" for i in range(N_BLOCKS)], [len(b) for b in blocks])

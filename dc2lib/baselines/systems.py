@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dc2lib.baselines import (
-    attentive_chrome,
-    boosting,
-    cheng,
-    costa,
-    deepchrome,
-    dong,
-    ho,
-    karlic,
-    shallow_chrome,
-)
+from dc2lib.baselines import boosting, cheng, costa, dong, ho, karlic, networks, shallow_chrome
 from dc2lib.baselines.contract import Fitted, Genes, Setting
-
-Fit = Callable[[Genes, Genes, Setting, int], Fitted]
 
 
 @dataclass(frozen=True)
@@ -27,72 +15,57 @@ class System:
 
     Attributes
     ----------
-    title, year, cite
-        For readers; ``cite`` is the key of the bibliography.
+    title, year
+        For readers.
     candidates
         Settings to choose from, the description's own first.
     fit
         Fits the system.
     network
         Its name in `dc2lib.models`, if it has one: the grid then trains it on the released split.
-    drawn
+    random
         Whether a seed changes the fit.
     epochs
-        ``"convolution"`` or ``"lstm"`` where the budget says how many epochs there are.
+        ``"convolution"`` or ``"lstm"`` where `Setting` has to say how many epochs there are.
     """
 
     title: str
     year: int
-    cite: str
     candidates: tuple[Setting, ...]
-    fit: Fit
+    fit: Callable[[Genes, Genes, Setting, int], Fitted]
     network: str | None = None
-    drawn: bool = True
+    random: bool = True
     epochs: str | None = None
 
 
 SYSTEMS: dict[str, System] = {
-    "karlic": System(
-        "linear regression", 2010, "karlic2010histone", karlic.CANDIDATES, karlic.fit, drawn=False
-    ),
-    "cheng": System(
-        "SVM on the best bin", 2011, "cheng2011statistical", cheng.CANDIDATES, cheng.fit,
-        drawn=False,
-    ),
-    "costa": System(
-        "mixture of regressions", 2011, "costa2011predicting", costa.CANDIDATES, costa.fit
-    ),
-    "dong_best_bin": System(
-        "forest, best bins", 2012, "dong2012modeling", dong.CANDIDATES, dong.fit_best_bin
-    ),
-    "dong_all_bins": System(
-        "forest, all bins", 2012, "dong2012modeling", dong.CANDIDATES, dong.fit_all_bins
-    ),
-    "ho": System("rules", 2015, "ho2015combinatorial", ho.CANDIDATES, ho.fit, drawn=False),
+    "karlic": System("linear regression", 2010, karlic.CANDIDATES, karlic.fit, random=False),
+    "cheng": System("SVM on the best bin", 2011, cheng.CANDIDATES, cheng.fit, random=False),
+    "costa": System("mixture of regressions", 2011, costa.CANDIDATES, costa.fit),
+    "dong_best_bin": System("forest, best bins", 2012, dong.CANDIDATES, dong.fit_best_bin),
+    "dong_all_bins": System("forest, all bins", 2012, dong.CANDIDATES, dong.fit_all_bins),
+    "ho": System("rules", 2015, ho.CANDIDATES, ho.fit, random=False),
     "deepchrome": System(
-        "DeepChrome", 2016, "singh2016deepchrome", deepchrome.CANDIDATES, deepchrome.fit,
+        "DeepChrome", 2016, networks.DEEPCHROME_CANDIDATES, networks.fit_deepchrome,
         network="deepchrome_max", epochs="convolution",
     ),
     "attentive_chrome": System(
-        "AttentiveChrome", 2017, "singh2017attentivechrome", attentive_chrome.CANDIDATES,
-        attentive_chrome.fit, epochs="lstm",
+        "AttentiveChrome", 2017, networks.ATTENTIVE_CANDIDATES, networks.fit_attentive_chrome,
+        epochs="lstm",
     ),
-    "boosting": System(
-        "gradient boosting", 2001, "friedman2001greedy", boosting.CANDIDATES, boosting.fit
-    ),
+    "boosting": System("gradient boosting", 2001, boosting.CANDIDATES, boosting.fit),
     "shallow_chrome": System(
-        "after ShallowChrome", 2022, "frasca2022shallowchrome", shallow_chrome.CANDIDATES,
-        shallow_chrome.fit, drawn=False,
+        "after ShallowChrome", 2022, shallow_chrome.CANDIDATES, shallow_chrome.fit, random=False
     ),
     "linear": System(
-        "12 parameters", 2022, "kadavath2022deepchrome2", deepchrome.LINEAR_CANDIDATES,
-        deepchrome.fit_linear, network="linear", epochs="convolution",
+        "12 parameters", 2022, networks.LINEAR_CANDIDATES, networks.fit_linear,
+        network="linear", epochs="convolution",
     ),
 }
 EXTRA: dict[str, System] = {
     "joint_lstm": System(
-        "one LSTM for all marks", 2017, "singh2017attentivechrome", attentive_chrome.CANDIDATES,
-        attentive_chrome.fit_joint, epochs="lstm",
+        "one LSTM for all marks", 2017, networks.ATTENTIVE_CANDIDATES, networks.fit_joint_lstm,
+        epochs="lstm",
     ),
 }
 ALL = SYSTEMS | EXTRA

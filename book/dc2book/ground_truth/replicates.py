@@ -21,13 +21,13 @@ from dc2book.gan_probe import study as histone_probe
 from dc2book.ground_truth import methods
 from dc2book.ground_truth.methods import Effort, Generated
 from dc2book.ground_truth.pictures import Picture, picture_of_attention
-from dc2lib.baselines.attentive_chrome import AttentiveChrome
 from dc2lib.cache import code_digest
 from dc2lib.datasets import HistoneDataset, data_home
 from dc2lib.datasets.simulated import Rule, simulate
 from dc2lib.files import replacing
 from dc2lib.labels import label
 from dc2lib.models import deepchrome as models
+from dc2lib.models.attentive_chrome import AttentiveChrome
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import apply_in_batches, initial_weights
 from dc2lib.training import fit as training

@@ -1,4 +1,9 @@
-"""The systems that the paper stands on, each in one readable file, on one data set.
+"""The systems that the paper stands on, judged on one data set, and the paper's open questions.
 
-Every system sees the same genes, split and labels; `systems.SYSTEMS` lists them.
+`study` fits every system, `scores` and `tables` compare them, `breadth` asks about genes that many
+cell types express, `pairs` about two cell types at once.
+
+>>> from dc2book.related_work.study import StudySize
+>>> StudySize(seeds=3).seeds_of("numeric")
+3
 """

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.ensemble import HistGradientBoostingRegressor
 
-from dc2book.related_work.cached_arrays import kept
 from dc2lib.baselines import deepdiff, ernst
 from dc2lib.baselines.contract import genes_of, log_counts
 from dc2lib.baselines.deepdiff import Pair, correlation, paired
-from dc2lib.datasets import SPLITS, HistoneDataset
+from dc2lib.cache import cached
+from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.signals import training_genes
@@ -26,6 +26,8 @@ METHODS = {
     "linear": "linear regression on differences",
     "level": "level alone (boosting on sums)",
 }
+WAYS = ("profile", "others", "other_cell")
+ROUNDING = 1e-12
 
 
 def another_cell(cell: str, datasets: Mapping[str, HistoneDataset]) -> HistoneDataset:
@@ -67,32 +69,32 @@ def change_of_expression(
         By method, the predicted log fold change of the test genes, and ``truth``.
     """
     both = shared_genes(first, second)
-    pairs = {
-        split: paired(*(genes_of(_part(one, split, n_train, seed), "numeric") for one in both))
-        for split in SPLITS
-    }
+    train, valid, test = (
+        paired(*(genes_of(_part(one, split, n_train, seed), "numeric") for one in both))
+        for split in ("train", "valid", "test")
+    )
     fits: dict[str, Callable[[], tuple]] = {
-        "deepdiff": lambda: deepdiff.fit(pairs["train"], pairs["valid"], epochs=epochs, seed=seed),
-        "boosting": lambda: deepdiff.fit_boosting(pairs["train"], seed),
-        "linear": lambda: deepdiff.fit_linear(pairs["train"]),
-        "level": lambda: _fit_level(pairs["train"], seed),
+        "deepdiff": lambda: deepdiff.fit(train, valid, epochs=epochs, seed=seed),
+        "boosting": lambda: deepdiff.fit_boosting(train, seed),
+        "linear": lambda: deepdiff.fit_linear(train),
+        "level": lambda: deepdiff.fit_level(train, seed),
     }
-    test = pairs["test"]
+    settings = {"cells": [one.fingerprint for one in (first, second)]}
+    settings |= {"epochs": epochs, "n_train": n_train, "seed": seed}
     rows, answers = [], {"truth": test.change}
     for method, fit in fits.items():
-        settings = {"method": method, "cells": [one.fingerprint for one in (first, second)]}
-        settings |= {"epochs": epochs, "n_train": n_train, "seed": seed}
-        found = kept("change", settings, __name__, lambda fit=fit: _answered(fit, test))
-        answers[method] = found["answer"]
-        rows.append(
-            {
-                "method": METHODS[method],
-                "correlation": correlation_interval(found["answer"], test.change),
-                "oddness": correlation(found["answer"][:N_SWAPPED], -found["swapped"]),
-                "parameters": int(found["parameters"]),
-                "seconds": float(found["seconds"]),
-            }
+        result = cached(
+            "related", settings | {"change": method}, lambda fit=fit: _answered(fit, test),
+            code=__name__,
         )
+        answers[method] = result["answer"]
+        rows.append({
+            "method": METHODS[method],
+            "correlation": correlation_interval(result["answer"], test.change),
+            "oddness": correlation(result["answer"][:N_SWAPPED], -result["swapped"]),
+            "parameters": int(result["parameters"]),
+            "seconds": float(result["seconds"]),
+        })
     return pd.DataFrame(rows), answers
 
 
@@ -109,46 +111,74 @@ def imputed_marks(
     Returns
     -------
     dict
-        By mark, for at most ``n_test`` test genes: profile (of the mean profile), others, and
-        other_cell (with the same mark in the second cell type), all `ernst.moments_by_gene`
-        ``(gene, 5)``; measured and imputed (from the other four), the means of the mark
-        ``(gene,)``; and the numeric label ``(gene,)``.
+        By mark, for at most ``n_test`` test genes: under each of `WAYS`, `moments_by_gene`
+        ``(gene, 5)`` of the mean profile of the training genes, of the mark imputed from the others
+        and from the same mark in the second cell type too; measured and imputed (from the others),
+        the means of the mark ``(gene,)``; and the numeric label ``(gene,)``.
     """
     both = shared_genes(first, second)
     train, test = ([genes_of(one, "numeric", split) for one in both] for split in ("train", "test"))
     test = [one.take(np.arange(min(n_test, len(one)))) for one in test]
-    found = {}
-    for number, mark in enumerate(first.marks):
-        settings = {"mark": mark, "cells": [one.fingerprint for one in (first, second)]}
-        settings |= {"n_positions": n_positions, "n_test": n_test, "seed": seed}
+    options = {"n_positions": n_positions, "seed": seed}
 
-        def compute(number: int = number) -> dict[str, np.ndarray]:
-            options = {"n_positions": n_positions, "seed": seed}
-            own = ernst.impute(train[0].counts, test[0].counts, number, **options)
-            more = ernst.impute(
-                train[0].counts, test[0].counts, number, **options,
-                other_train=train[1].counts, other_test=test[1].counts,
-            )
-            return {
-                "profile": own.profile_moments,
-                "others": own.moments,
-                "other_cell": more.moments,
-                "measured": own.measured.mean(1),
-                "imputed": own.imputed.mean(1),
-                "label": test[0].label,
-            }
+    def compute(mark: int) -> dict[str, np.ndarray]:
+        inputs = train[0].counts, test[0].counts, mark
+        others = ernst.impute(*inputs, **options)
+        other_cell = ernst.impute(
+            *inputs, other_train=train[1].counts, other_test=test[1].counts, **options
+        )
+        measured = log_counts(test[0].counts[:, :, mark])
+        profile = log_counts(train[0].counts[:, :, mark]).mean(0)
+        return {
+            "profile": moments_by_gene(np.broadcast_to(profile, measured.shape), measured),
+            "others": moments_by_gene(others, measured),
+            "other_cell": moments_by_gene(other_cell, measured),
+            "measured": measured.mean(1),
+            "imputed": others.astype(np.float32).mean(1),
+            "label": test[0].label,
+        }
 
-        found[mark] = kept("imputed", settings, __name__, compute)
-    return found
+    settings: dict[str, Any] = {"cells": [one.fingerprint for one in (first, second)]}
+    settings |= options | {"n_test": n_test}
+    return {
+        mark: cached(
+            "related", settings | {"imputed": mark}, lambda number=number: compute(number),
+            code=__name__,
+        )
+        for number, mark in enumerate(first.marks)
+    }
+
+
+def moments_by_gene(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """What a correlation over genes and bins needs of each gene, float64 ``(gene, 5)``.
+
+    Means over the bins of the answer, the truth, both squared and their product; the answer and the
+    truth ``(gene, bin)`` are counted from their first values, which no correlation notices.
+    """
+    first, second = (one.astype(np.float64) - np.float64(one.flat[0]) for one in (answer, truth))
+    parts = first, second, first**2, second**2, first * second
+    return np.stack([part.mean(1) for part in parts], axis=1)
+
+
+def correlation_of(moments: np.ndarray) -> np.ndarray:
+    """Pearson correlation ``(...)`` from moments ``(..., 5)``; 0 where either side is constant.
+
+    The moments are those of `moments_by_gene`, averaged over the genes.
+    """
+    answer, truth, answer_square, truth_square, product = np.moveaxis(moments, -1, 0)
+    spreads = answer_square - answer**2, truth_square - truth**2
+    varies = (spreads[0] > ROUNDING * answer_square) & (spreads[1] > ROUNDING * truth_square)
+    scale = np.sqrt(np.where(varies, spreads[0] * spreads[1], 1))
+    return np.where(varies, (product - answer * truth) / scale, 0.0)
 
 
 def correlation_interval(answer: np.ndarray, truth: np.ndarray) -> Interval:
     """Pearson correlation with Fisher's interval; no correlation where the answer is constant."""
     if np.ptp(answer) == 0:
         return Interval(0.0, 0.0, 0.0, len(truth))
-    found = stats.pearsonr(answer, truth)
-    bounds = found.confidence_interval()
-    return Interval(float(found.statistic), float(bounds.low), float(bounds.high), len(truth))
+    result = stats.pearsonr(answer, truth)
+    bounds = result.confidence_interval()
+    return Interval(float(result.statistic), float(bounds.low), float(bounds.high), len(truth))
 
 
 def _part(dataset: HistoneDataset, split: str, n_train: int, seed: int) -> HistoneDataset:
@@ -165,16 +195,3 @@ def _answered(fit: Callable[[], tuple], test: Pair) -> dict[str, np.ndarray | fl
         "parameters": parameters,
         "seconds": seconds,
     }
-
-
-def _fit_level(train: Pair, seed: int) -> tuple[Callable[[Pair], np.ndarray], int]:
-    """Boosting on the sums of log counts, which cannot tell the cell types apart: a control."""
-
-    def features(pair: Pair) -> np.ndarray:
-        return (log_counts(pair.first) + log_counts(pair.second)).reshape(len(pair), -1)
-
-    model = HistGradientBoostingRegressor(
-        max_leaf_nodes=15, max_features=0.5, early_stopping=False, random_state=seed
-    ).fit(features(train), train.change)
-    size = sum(len(tree.nodes) for step in model._predictors for tree in step) + 1
-    return lambda pair: model.predict(features(pair)), size

@@ -1,6 +1,8 @@
-"""Four scores with intervals for every system at once, on the same resampled genes.
+"""Four scores with intervals for every system at once, on the same resampled genes, and ranks.
 
 Because all systems are judged on the same draws, the difference of any two of them is paired.
+Tests of ranks: Demsar 2006, Statistical comparisons of classifiers over multiple data sets, Journal
+of Machine Learning Research 7:1-30.
 """
 
 from __future__ import annotations
@@ -9,17 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
+from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, compared, holm
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
-LEAST = 1e-15
+SMALLEST = 1e-15
+VERDICTS = {"better": "as published", "worse": "reversed", "equivalent": "alike"}
 
 
 @dataclass(frozen=True)
-class Judged:
+class SystemScores:
     """Scores of the systems, averaged over cell types.
 
     Attributes
@@ -36,37 +42,54 @@ class Judged:
     draws: Mapping[str, Mapping[str, np.ndarray]]
     n: int
 
-    def interval(self, system: str, metric: str, level: float = 0.95) -> Interval:
-        """A score with its interval.
+    def interval(self, system: str, metric: str) -> Interval:
+        """A score with its 95 % interval.
 
         Percentiles of the resamples; for the calibration error, which resampling inflates, they
         are mirrored at the estimate.
         """
         estimate, draws = self.estimate[system][metric], self.draws[system][metric]
-        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        low, high = np.quantile(draws, [0.025, 0.975])
         if metric == "calibration_error":
             low, high = max(2 * estimate - high, 0.0), max(2 * estimate - low, estimate)
             low = min(low, estimate)
         return Interval(estimate, float(low), float(high), self.n)
 
-    def difference(
-        self, system: str, other: str, metric: str = "auroc", level: float = 0.95
-    ) -> Interval:
-        """A system's score minus another's, with the paired interval."""
-        estimate = self.estimate[system][metric] - self.estimate[other][metric]
-        draws = self.draws[system][metric] - self.draws[other][metric]
-        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    def difference(self, system: str, other: str) -> Interval:
+        """A system's AUROC minus another's, with the paired 95 % interval."""
+        draws = self.draws[system]["auroc"] - self.draws[other]["auroc"]
+        low, high = np.quantile(draws, [0.025, 0.975])
+        estimate = self.estimate[system]["auroc"] - self.estimate[other]["auroc"]
         return Interval(float(estimate), float(low), float(high), self.n)
 
+    def best_first(self) -> list[str]:
+        """Systems by their AUROC, highest first."""
+        return sorted(self.estimate, key=lambda name: -self.estimate[name]["auroc"])
 
-def judge(
+
+def scores_of_records(
+    records: Sequence[TrialRecord], labels: str, *, n_resamples: int, seed: int = 0
+) -> SystemScores:
+    """All systems on the test genes of all cell types under one label rule."""
+    here = [one for one in records if one.trial.labels == labels]
+    cells = list(dict.fromkeys(one.trial.cell for one in here))
+    systems = list(dict.fromkeys(one.trial.system for one in here))
+    truths = [next(one for one in here if one.trial.cell == cell).truth() for cell in cells]
+    probabilities = {
+        system: [probabilities_of(select(here, system, labels, cell)) for cell in cells]
+        for system in systems
+    }
+    return metric_bootstrap(truths, probabilities, n_resamples=n_resamples, seed=seed)
+
+
+def metric_bootstrap(
     labels: Sequence[np.ndarray],
     probabilities: Mapping[str, Sequence[np.ndarray]],
     *,
     n_resamples: int = 500,
     seed: int = 0,
-) -> Judged:
-    """Judge all systems on the test genes of some cell types.
+) -> SystemScores:
+    """The scores of all systems on the test genes of some cell types, genes resampled.
 
     Parameters
     ----------
@@ -81,17 +104,13 @@ def judge(
     weights = {len(one): _drawn(len(one), n_resamples, rng) for one in labels}
     estimate, draws = {}, {}
     for system, by_cell in probabilities.items():
-        found = [
-            _judge_cell(np.asarray(truth), np.atleast_2d(values), weights[len(truth)], seed)
+        cells = [
+            _cell_scores(np.asarray(truth), np.atleast_2d(values), weights[len(truth)], seed)
             for truth, values in zip(labels, by_cell, strict=True)
         ]
-        estimate[system] = {
-            metric: float(np.mean([one[0][metric] for one in found])) for metric in METRICS
-        }
-        draws[system] = {
-            metric: np.mean([one[1][metric] for one in found], axis=0) for metric in METRICS
-        }
-    return Judged(estimate, draws, len(labels[0]))
+        estimate[system] = {m: float(np.mean([one[m] for one, _ in cells])) for m in METRICS}
+        draws[system] = {m: np.mean([one[m] for _, one in cells], axis=0) for m in METRICS}
+    return SystemScores(estimate, draws, len(labels[0]))
 
 
 def _drawn(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -99,7 +118,7 @@ def _drawn(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
     return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
 
 
-def _judge_cell(
+def _cell_scores(
     truth: np.ndarray, values: np.ndarray, weights: np.ndarray, seed: int
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     estimate = {
@@ -118,7 +137,7 @@ def _judge_cell(
 def weighted_scores(
     truth: np.ndarray, probability: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The four scores under each column of gene weights.
+    """The four scores under each column of gene weights; scikit-learn's, all columns at once.
 
     Parameters
     ----------
@@ -128,18 +147,20 @@ def weighted_scores(
         ``(gene, resample)``, such as how often each gene was drawn.
     """
     total = weights.sum(0)
-    safe = np.clip(probability, LEAST, 1 - LEAST)
+    safe = np.clip(probability, SMALLEST, 1 - SMALLEST)
     losses = -np.where(truth == 1, np.log(safe), np.log1p(-safe))
-    area, precision = _ranked(truth, probability, weights)
+    gaps = (truth - probability)[:, None] * weights
+    bins = np.array_split(np.argsort(probability, kind="stable"), BINS)
+    area, precision = _areas(truth, probability, weights)
     return {
         "auroc": area,
         "average_precision": precision,
         "log_loss": losses @ weights / total,
-        "calibration_error": _calibration(truth, probability, weights) / total,
+        "calibration_error": sum(np.abs(gaps[part].sum(0)) for part in bins) / total,
     }
 
 
-def _ranked(
+def _areas(
     truth: np.ndarray, probability: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """AUROC and average precision; genes of one score count together."""
@@ -156,7 +177,110 @@ def _ranked(
         return (steps * below).sum(0) / (hits[-1] * misses[-1]), (steps * share).sum(0) / hits[-1]
 
 
-def _calibration(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    order = np.argsort(probability, kind="stable")
-    gaps = (truth - probability)[:, None] * weights
-    return sum(np.abs(gaps[part].sum(0)) for part in np.array_split(order, BINS))
+def differences_to(scores: SystemScores, reference: str) -> pd.DataFrame:
+    """Paired differences of AUROC to one system, with p-values corrected by Holm over the systems.
+
+    Columns system, difference (an `Interval`), pvalue (Holm, two-sided, normal from the resamples'
+    standard deviation), verdict (see `dc2lib.evaluation.statistics.compared`).
+    """
+    rows = []
+    for system in scores.estimate:
+        if system == reference:
+            continue
+        gap = scores.difference(system, reference)
+        error = float((scores.draws[system]["auroc"] - scores.draws[reference]["auroc"]).std())
+        pvalue = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(gap.estimate) / error))
+        rows.append({"system": system, "difference": gap, "pvalue": pvalue})
+    table = pd.DataFrame(rows)
+    table["pvalue"] = holm(table["pvalue"].to_numpy())
+    return table.assign(verdict=table["difference"].map(compared))
+
+
+def check_published_orders(
+    scores: SystemScores, orders: Sequence[tuple[str, str, str]]
+) -> pd.DataFrame:
+    """Whether each published order (better, worse, source) is found.
+
+    Columns better, worse, source, difference, verdict: ``"as published"``, ``"reversed"``,
+    ``"alike"`` (equivalent within 0.01) or ``"undecided"``.
+    """
+    table = pd.DataFrame(orders, columns=["better", "worse", "source"])
+    table["difference"] = [scores.difference(better, worse) for better, worse, _ in orders]
+    verdicts = [VERDICTS.get(compared(one), "undecided") for one in table["difference"]]
+    return table.assign(verdict=verdicts)
+
+
+def rank_agreement(first: SystemScores, second: SystemScores) -> Interval:
+    """Kendall's tau of the systems' AUROCs under two label rules, with its bootstrap interval."""
+    names = list(first.estimate)
+    estimates, draws = (
+        [np.array([source[name]["auroc"] for name in names]) for source in sources]
+        for sources in ((first.estimate, second.estimate), (first.draws, second.draws))
+    )
+    taus = [
+        stats.kendalltau(a, b).statistic for a, b in zip(draws[0].T, draws[1].T, strict=False)
+    ]
+    low, high = np.quantile(taus, [0.025, 0.975])
+    estimate = float(stats.kendalltau(*estimates).statistic)
+    return Interval(estimate, float(low), float(high), len(names))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Mean ranks with Friedman's test and Nemenyi's critical difference.
+
+    Attributes
+    ----------
+    mean_rank : Series
+        By system, 1 is best, best first.
+    pvalue : float
+        Of Friedman's test that all systems rank alike; 1 where it cannot be computed.
+    critical : float
+        Mean ranks that differ by less are not told apart at 5 %.
+    blocks : int
+    """
+
+    mean_rank: pd.Series
+    pvalue: float
+    critical: float
+    blocks: int
+
+    def not_told_apart(self) -> list[tuple[str, str]]:
+        """Longest runs of neighbours, as (first, last), that lie within the critical difference."""
+        names, values = list(self.mean_rank.index), self.mean_rank.to_numpy()
+        runs = []
+        for start in range(len(names)):
+            last = int(np.flatnonzero(values - values[start] < self.critical)[-1])
+            if last > start and (not runs or last > runs[-1][1]):
+                runs.append((start, last))
+        return [(names[a], names[b]) for a, b in runs]
+
+
+def rank(table: pd.DataFrame) -> Ranking:
+    """Rank systems by a score, higher being better.
+
+    Parameters
+    ----------
+    table
+        A row a block, a column a system.
+    """
+    blocks, systems = table.shape
+    pvalue = 1.0
+    if blocks > 1 and systems > 2:
+        pvalue = float(stats.friedmanchisquare(*table.to_numpy().T).pvalue)
+    width = stats.studentized_range.ppf(0.95, systems, np.inf) / np.sqrt(2)
+    critical = float(width * np.sqrt(systems * (systems + 1) / (6 * blocks)))
+    mean_rank = table.rank(axis=1, ascending=False).mean().sort_values()
+    return Ranking(mean_rank, pvalue, critical, blocks)
+
+
+def aurocs_by_block(records: Sequence[TrialRecord], labels: str) -> pd.DataFrame:
+    """Test AUROC, a row a block (cell type and seed), a column a system."""
+    rows = [
+        (one.trial.cell, one.trial.seed, one.trial.system,
+         scoring.auroc(one.truth(), one.test_score))
+        for one in records
+        if one.trial.labels == labels
+    ]
+    table = pd.DataFrame(rows, columns=["cell", "seed", "system", "auroc"])
+    return table.pivot(index=["cell", "seed"], columns="system", values="auroc")

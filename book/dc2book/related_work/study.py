@@ -1,8 +1,7 @@
-"""Fit every system on every cell type and label rule, with equal budgets, and keep what it gave.
+"""Fit every system on every cell type and label rule, with equal numbers of settings to choose.
 
-A fit's scores are kept in a file named by a hash of everything that decides them, so an interrupted
-study goes on where it stopped and a second one reads.  The convolutional network and the linear
-model are fitted by `dc2lib.grid`, whose records the other chapters share.
+The convolutional network and the linear model are fitted by `dc2lib.training.grid`, whose records
+the other chapters share; the records of all others are kept by `trials.fit_trial`.
 """
 
 from __future__ import annotations
@@ -10,24 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
-from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, read_trial, trial_key
-from dc2lib.baselines.network import log_odds
+from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, trial_path
+from dc2lib.baselines.networks import log_odds
+from dc2lib.baselines.splits import SPLITS
 from dc2lib.baselines.systems import ALL, SYSTEMS
-from dc2lib.datasets import data_home
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import TUNED
 from dc2lib.training.grid import GridError, run_grid
 from dc2lib.training.grid_fits import Fit
 
+Setting = tuple[tuple[str, Any], ...]
+
 
 @dataclass(frozen=True)
-class Budget:
+class StudySize:
     """What each system may spend.
 
     Attributes
@@ -58,10 +61,9 @@ class Budget:
 def run_study(
     cells: Sequence[str],
     home: str,
-    budget: Budget,
+    size: StudySize,
     *,
     systems: Iterable[str] = tuple(SYSTEMS),
-    label_rules: Sequence[str] = LABEL_RULES,
     seed: int = 0,
     **options: Any,
 ) -> list[TrialRecord]:
@@ -71,39 +73,37 @@ def run_study(
     """
     tried = {
         name: [
-            Trial(name, one, cells[0], home, "numeric", seed, budget.n_tune)
-            for one in candidates_of(name, budget)
+            Trial(name, one, cells[0], home, "numeric", seed, size.n_tune)
+            for one in candidates_of(name, size)
         ]
         for name in systems
     }
-    choices = [one for group in tried.values() if len(group) > 1 for one in group]
-    best = {name: group[0].setting for name, group in tried.items()}
-    best |= best_settings(run_trials(choices, **options))
+    chosen = {name: group[0].setting for name, group in tried.items()}
+    several = [one for group in tried.values() if len(group) > 1 for one in group]
+    chosen |= best_settings(run_trials(several, **options))
     trials = [
-        Trial(name, best[name], cell, home, rule, seed + number, budget.n_train)
+        Trial(name, chosen[name], cell, home, rule, seed + number, size.n_train)
         for name in systems
-        for rule in label_rules
+        for rule in LABEL_RULES
         for cell in cells
-        for number in range(budget.seeds_of(rule))
+        for number in range(size.seeds_of(rule))
     ]
-    distinct = [replace(one, seed=one.seed if ALL[one.system].drawn else seed) for one in trials]
-    found = dict(zip(distinct, run_trials(distinct, **options), strict=True))
-    return [
-        replace(found[same], trial=one) for one, same in zip(trials, distinct, strict=True)
-    ]
+    fitted = [replace(one, seed=one.seed if ALL[one.system].random else seed) for one in trials]
+    records = run_trials(fitted, **options)
+    return [replace(record, trial=one) for one, record in zip(trials, records, strict=True)]
 
 
-def candidates_of(name: str, budget: Budget) -> list[tuple[tuple[str, Any], ...]]:
-    """The settings that a system may try, as pairs, with the budget's epochs where it has some."""
+def candidates_of(name: str, size: StudySize) -> list[Setting]:
+    """The settings that a system may try, as pairs, with its epochs where it has some."""
     system = ALL[name]
-    if not 1 <= budget.candidates <= len(system.candidates):
-        raise ValueError(f"candidates is {budget.candidates}: expected 1 to 3")
-    epochs = {"convolution": budget.epochs, "lstm": budget.lstm_epochs}.get(system.epochs or "")
+    if not 1 <= size.candidates <= len(system.candidates):
+        raise ValueError(f"candidates is {size.candidates}: expected 1 to 3")
+    epochs = {"convolution": size.epochs, "lstm": size.lstm_epochs}.get(system.epochs or "")
     extra = {} if epochs is None else {"epochs": epochs}
-    return [tuple((dict(one) | extra).items()) for one in system.candidates[: budget.candidates]]
+    return [tuple((dict(one) | extra).items()) for one in system.candidates[: size.candidates]]
 
 
-def best_settings(records: Sequence[TrialRecord]) -> dict[str, tuple[tuple[str, Any], ...]]:
+def best_settings(records: Sequence[TrialRecord]) -> dict[str, Setting]:
     """The setting with the highest validation AUROC of each system; ties go to the first."""
     best: dict[str, TrialRecord] = {}
     for one in records:
@@ -113,9 +113,17 @@ def best_settings(records: Sequence[TrialRecord]) -> dict[str, tuple[tuple[str, 
     return {name: one.trial.setting for name, one in best.items()}
 
 
+def best_by_validation(records: Sequence[TrialRecord], labels: str = "numeric") -> str:
+    """The system with the highest validation AUROC, averaged over its fits."""
+    table = pd.DataFrame(
+        [(one.trial.system, one.valid_auroc) for one in records if one.trial.labels == labels],
+        columns=["system", "auroc"],
+    )
+    return str(table.groupby("system", sort=False)["auroc"].mean().idxmax())
+
+
 def run_trials(
     trials: Sequence[Trial],
-    folder: Path | str | None = None,
     *,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -125,8 +133,6 @@ def run_trials(
 
     Parameters
     ----------
-    folder
-        Default ``related`` in the data folder; the grid's records stay in ``fits``.
     executor, workers
         As for `dc2lib.training.grid.run_grid`.
 
@@ -135,35 +141,78 @@ def run_trials(
     GridError
         If fits failed, after all others are done.
     """
-    place = data_home() / "related" if folder is None else Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    by_grid = [
-        one for one in dict.fromkeys(trials)
-        if ALL[one.system].network and one.split == "released"
-    ]
+    distinct = dict.fromkeys(trials)
+    by_grid = [one for one in distinct if ALL[one.system].network and one.split == "released"]
     records = dict(zip(by_grid, _from_grid(by_grid, executor, workers, progress), strict=True))
-    own = [one for one in dict.fromkeys(trials) if one not in records]
-    paths = {one: place / f"{trial_key(one)}.npz" for one in own}
-    missing = [one for one, path in paths.items() if not path.exists()]
-    jobs = [(one, paths[one]) for one in missing]
+    own = [one for one in distinct if one not in records]
+    missing = [one for one in own if not trial_path(one).exists()]
     failures: dict[Any, BaseException] = {}
     with tqdm(total=len(own), initial=len(own) - len(missing), disable=not progress) as bar:
+        jobs = [(one,) for one in missing]
         for number, _, error in outcomes(fit_trial, jobs, executor=executor, workers=workers):
             bar.update()
             if error is not None:
                 failures[missing[number]] = error
     if failures:
         raise GridError(failures, len(trials))
-    records |= {one: read_trial(one, path) for one, path in paths.items()}
+    records |= {one: fit_trial(one) for one in own}
     return [records[one] for one in trials]
+
+
+def split_trials(
+    records: Sequence[TrialRecord], systems: Sequence[str], draws: int
+) -> list[Trial]:
+    """Fits of some systems on the first cell type under every split, ``draws`` seeds each."""
+    trials = []
+    for system in systems:
+        first = select(records, system, "numeric")[0].trial
+        for split in SPLITS:
+            once = split == "released" and not ALL[system].random
+            trials += [
+                replace(first, split=split, seed=first.seed + number)
+                for number in range(1 if once else draws)
+            ]
+    return trials
+
+
+def split_table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """Test AUROC by system and split.
+
+    Columns system, split, auroc (an `Interval`: over the drawn splits where there are three or
+    more, else over the test genes of the first), draws, positives (share among the test genes).
+    """
+    records = run_trials(trials, progress=False)
+    table = pd.DataFrame({
+        "system": [ALL[one.trial.system].title for one in records],
+        "split": [one.trial.split for one in records],
+        "record": records,
+        "value": [auroc(one.truth(), one.test_score) for one in records],
+        "positives": [one.truth().mean() for one in records],
+    })
+    groups = table.groupby(["system", "split"], sort=False)
+    return pd.DataFrame({
+        "auroc": groups[["record", "value"]].apply(_over_draws),
+        "draws": groups.size(),
+        "positives": groups["positives"].mean(),
+    }).reset_index()
+
+
+def _over_draws(group: pd.DataFrame) -> Interval:
+    values = group["value"].to_numpy()
+    if len(values) >= 3:
+        return bootstrap_mean(values)
+    first = group["record"].iloc[0]
+    one = bootstrap_auroc(first.truth(), first.test_score, n_resamples=300)
+    shift = float(values.mean() - one.estimate)
+    return Interval(float(values.mean()), one.low + shift, one.high + shift, one.n)
 
 
 def _from_grid(
     trials: Sequence[Trial], executor: Executor | None, workers: int | None, progress: bool
 ) -> list[TrialRecord]:
-    fits = [_as_fit(one) for one in trials]
-    if not fits:
+    if not trials:
         return []
+    fits = [_as_fit(one) for one in trials]
     records = run_grid(fits, executor=executor, workers=workers, progress=progress)
     return [
         TrialRecord(

@@ -1,10 +1,10 @@
-"""One fit of one system: what decides it, what it leaves, and the name under which that is kept."""
+"""One fit of one system: all that decides it, and its record, which is kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ import sklearn
 from dc2lib.baselines.contract import genes_of, to_probability
 from dc2lib.baselines.splits import resplit
 from dc2lib.baselines.systems import ALL
-from dc2lib.cache import code_digest
+from dc2lib.cache import cache_path, cached
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.evaluation.scores import auroc
-from dc2lib.files import replacing
 from dc2lib.labels import label
 from dc2lib.signals import training_genes
 
-SYSTEMS = "dc2lib.baselines.systems"
+SYSTEMS = "dc2lib.baselines.systems"  # of this table only the system that is fitted decides
+ABOUT = "about."
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Trial:
 class TrialRecord:
     """What a fit gave: scores of the validation and test genes, cost, and what it says of itself.
 
-    ``seconds`` is the time of fitting on one thread; ``about`` holds arrays and plain values.
+    ``seconds`` is the time of fitting on one thread; ``about`` is that of the `Fitted`.
     """
 
     trial: Trial
@@ -60,7 +60,7 @@ class TrialRecord:
     valid_auroc: float
     seconds: float
     parameters: int
-    about: dict[str, Any]
+    about: dict[str, np.ndarray]
 
     def probability(self) -> np.ndarray:
         """Probability of class 1 of each test gene, calibrated on the validation genes."""
@@ -72,8 +72,49 @@ class TrialRecord:
         return label(self.trial.dataset().take("test"), self.trial.labels)
 
 
-def fit_trial(trial: Trial, path: Path) -> None:
-    """Fit one system and write its record."""
+def fit_trial(trial: Trial) -> TrialRecord:
+    """The record of a fit, read from disk if it was computed before."""
+    arrays = cached("related", _settings(trial), lambda: _fitted(trial), **_code(trial))
+    about = {
+        name.removeprefix(ABOUT): values
+        for name, values in arrays.items()
+        if name.startswith(ABOUT)
+    }
+    return TrialRecord(
+        trial,
+        arrays["valid_score"],
+        arrays["test_score"],
+        float(arrays["valid_auroc"]),
+        float(arrays["seconds"]),
+        int(arrays["parameters"]),
+        about,
+    )
+
+
+def trial_path(trial: Trial) -> Path:
+    """Where the record of a fit is kept; it depends on the trial, its data, labels and code."""
+    return cache_path("related", _settings(trial), **_code(trial))
+
+
+def select(
+    records: Iterable[TrialRecord], system: str, labels: str, cell: str | None = None
+) -> list[TrialRecord]:
+    """The records of one system under one label rule, of one cell type or of all."""
+    return [
+        one
+        for one in records
+        if (one.trial.system, one.trial.labels) == (system, labels)
+        and cell in (None, one.trial.cell)
+    ]
+
+
+def probabilities_of(records: Sequence[TrialRecord]) -> np.ndarray:
+    """Calibrated probabilities of the test genes, a row a fit that differs, ``(fit, gene)``."""
+    distinct = {one.test_score.tobytes(): one for one in records}
+    return np.stack([one.probability() for one in distinct.values()])
+
+
+def _fitted(trial: Trial) -> dict[str, Any]:
     dataset = trial.dataset()
     train = genes_of(training_genes(dataset, trial.n_train, trial.seed), trial.labels)
     valid, test = (genes_of(dataset, trial.labels, split) for split in ("valid", "test"))
@@ -81,50 +122,24 @@ def fit_trial(trial: Trial, path: Path) -> None:
     fitted = ALL[trial.system].fit(train, valid, dict(trial.setting), trial.seed)
     seconds = time.perf_counter() - start
     valid_score = fitted.score(valid.counts)
-    arrays = {k: v for k, v in fitted.about.items() if isinstance(v, np.ndarray)}
-    about = {
-        "seconds": seconds,
-        "parameters": int(fitted.parameters),
+    return {
+        "valid_score": valid_score,
+        "test_score": fitted.score(test.counts),
         "valid_auroc": auroc(valid.label, valid_score),
-        "trial": asdict(trial),
-        "about": {k: v for k, v in fitted.about.items() if k not in arrays},
-    }
-    test_score = fitted.score(test.counts)
-    with replacing(path) as temporary:
-        np.savez(
-            temporary,
-            record=np.array(json.dumps(about)),
-            valid_score=valid_score,
-            test_score=test_score,
-            **{f"about.{name}": values for name, values in arrays.items()},
-        )
+        "seconds": seconds,
+        "parameters": fitted.parameters,
+    } | {f"{ABOUT}{name}": values for name, values in fitted.about.items()}
 
 
-def read_trial(trial: Trial, path: Path) -> TrialRecord:
-    """The record of a finished fit."""
-    with np.load(path) as arrays:
-        record = json.loads(str(arrays["record"]))
-        kept = {n[6:]: arrays[n] for n in arrays.files if n.startswith("about.")}
-        return TrialRecord(
-            trial=trial,
-            valid_score=arrays["valid_score"],
-            test_score=arrays["test_score"],
-            valid_auroc=record["valid_auroc"],
-            seconds=record["seconds"],
-            parameters=record["parameters"],
-            about=record["about"] | kept,
-        )
-
-
-def trial_key(trial: Trial) -> str:
-    """Hash of the trial, of its data and labels, and of the code that fits it.
-
-    Of the table of systems only the one that is fitted counts.
-    """
+def _settings(trial: Trial) -> dict[str, Any]:
     settings = asdict(trial)
     del settings["home"]
     dataset = open_cell(trial.cell, trial.home)
     truth = hashlib.sha256(label(dataset, trial.labels).tobytes()).hexdigest()
-    code = code_digest(__name__, ALL[trial.system].fit.__module__, without=(SYSTEMS,))
-    parts = [settings, dataset.fingerprint, truth, code, sklearn.__version__]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return settings | {
+        "data": dataset.fingerprint, "truth": truth, "sklearn": sklearn.__version__
+    }
+
+
+def _code(trial: Trial) -> dict[str, tuple[str, ...]]:
+    return {"code": (__name__, ALL[trial.system].fit.__module__), "without": (SYSTEMS,)}

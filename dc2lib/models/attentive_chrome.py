@@ -1,38 +1,13 @@
-"""AttentiveChrome: an LSTM a mark with attention over bins, and attention over marks.
+"""Recurrent networks of histone signals: AttentiveChrome, one LSTM for all marks, DeepDiff.
 
-Source: Singh et al. 2017, Attend and Predict, NeurIPS 30 (doi:10.48550/arXiv.1708.00339).  The
-description gives five core marks over 100 bins of 100 bp around the TSS, the same input as
-DeepChrome, so nothing is missing here.  The description trains for up to 100 epochs; here an epoch
-costs several of the network's, and the budget says how many there are.
+Sources: Singh et al. 2017, Attend and Predict, NeurIPS 30 (doi:10.48550/arXiv.1708.00339); Sekhon
+et al. 2018, DeepDiff (doi:10.1093/bioinformatics/bty612).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import torch
 from torch import Tensor, nn
-
-from dc2lib.baselines.contract import Fitted, Genes, Setting
-from dc2lib.baselines.network import fit_network
-from dc2lib.models.networks import device_of
-from dc2lib.signals import to_signal
-
-CANDIDATES: tuple[Setting, ...] = (
-    {"learning_rate": 2e-3},
-    {"learning_rate": 1e-3},
-    {"learning_rate": 4e-3},
-)
-
-
-def remember_at_first(lstm: nn.LSTM) -> None:
-    """Raise the forget gates' bias by 1, so that what is read at one bin lasts over many."""
-    units = lstm.hidden_size
-    for name, bias in lstm.named_parameters():
-        if name.startswith("bias_ih"):
-            with torch.no_grad():
-                bias[units : 2 * units] += 1
 
 
 class AttentiveChrome(nn.Module):
@@ -61,7 +36,7 @@ class AttentiveChrome(nn.Module):
         self.mark_context = nn.Parameter(torch.empty(hidden).uniform_(-0.1, 0.1))
         self.output = nn.Linear(hidden, 2)
         for lstm in (*self.over_bins, self.over_marks):
-            remember_at_first(lstm)
+            raise_forget_bias(lstm)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
@@ -85,10 +60,10 @@ class AttentiveChrome(nn.Module):
             states = lstm(signal[:, mark])[0]
             weight = (states @ self.bin_context[mark]).softmax(-1)
             bins.append(weight)
-            summaries.append(_weighted(weight, states))
+            summaries.append(_weighted_mean(weight, states))
         mark_states = self.over_marks(torch.stack(summaries, dim=1))[0]
         marks = (mark_states @ self.mark_context).softmax(-1)
-        return _weighted(marks, mark_states), torch.stack(bins, dim=1), marks
+        return _weighted_mean(marks, mark_states), torch.stack(bins, dim=1), marks
 
 
 class JointLSTM(nn.Module):
@@ -102,56 +77,43 @@ class JointLSTM(nn.Module):
         self.over_bins = nn.LSTM(n_marks, hidden, batch_first=True, bidirectional=True)
         self.bin_context = nn.Parameter(torch.empty(2 * hidden).uniform_(-0.1, 0.1))
         self.output = nn.Linear(2 * hidden, 2)
-        remember_at_first(self.over_bins)
+        raise_forget_bias(self.over_bins)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
         states = self.over_bins(signal.transpose(1, 2))[0]
         attention = (states @ self.bin_context).softmax(-1)
-        return self.output(_weighted(attention, states))
+        return self.output(_weighted_mean(attention, states))
 
 
-def _weighted(weight: Tensor, states: Tensor) -> Tensor:
+class DeepDiff(nn.Module):
+    """LSTMs over the bins of two cell types side by side: log fold change of expression.
+
+    Exchanging the cell types turns the sign of the answer and nothing else, by construction: the
+    answer is ``g(a, b) - g(b, a)``.
+    """
+
+    def __init__(self, n_marks: int = 5, n_bins: int = 100, hidden: int = 32) -> None:
+        super().__init__()
+        self.encoder = AttentiveChrome(n_marks, n_bins, hidden, channels=2)
+        self.encoder.output = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Log fold change ``(gene,)`` of signals ``(gene, mark, bin)`` of two cell types."""
+        both = torch.stack([first, second], dim=3)
+        answers = self.encoder(torch.cat([both, both.flip(3)])).squeeze(1)
+        return answers[: len(first)] - answers[len(first) :]
+
+
+def raise_forget_bias(lstm: nn.LSTM) -> None:
+    """Raise the forget gates' bias by 1, so that what is read at one bin lasts over many."""
+    units = lstm.hidden_size
+    for name, bias in lstm.named_parameters():
+        if name.startswith("bias_ih"):
+            with torch.no_grad():
+                bias[units : 2 * units] += 1
+
+
+def _weighted_mean(weight: Tensor, states: Tensor) -> Tensor:
     """States ``(gene, step, unit)`` averaged with weights ``(gene, step)``: ``(gene, unit)``."""
     return (weight.unsqueeze(1) @ states).squeeze(1)
-
-
-def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
-    """AttentiveChrome on log counts by Adam; the epoch with the best validation AUROC is kept."""
-    return fit_network(AttentiveChrome, train, valid, setting, seed)
-
-
-def fit_joint(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
-    """As `fit`, for the network that reads all marks at once."""
-    return fit_network(JointLSTM, train, valid, setting, seed)
-
-
-def from_record(about: Mapping[str, np.ndarray], n_marks: int, n_bins: int) -> AttentiveChrome:
-    """The network whose weights a fit left in its ``about`` as ``weights.NAME``."""
-    model = AttentiveChrome(n_marks, n_bins)
-    prefix = "weights."
-    model.load_state_dict({
-        name[len(prefix) :]: torch.from_numpy(values)
-        for name, values in about.items()
-        if name.startswith(prefix)
-    })
-    return model.eval()
-
-
-def attention_maps(
-    model: AttentiveChrome, counts: np.ndarray, batch_size: int = 256
-) -> tuple[np.ndarray, np.ndarray]:
-    """Attention over bins ``(gene, mark, bin)`` and over marks ``(gene, mark)`` of counts.
-
-    Parameters
-    ----------
-    counts
-        ``(gene, bin, mark)``, upstream first.
-    """
-    place = device_of(model)
-    with torch.inference_mode():
-        parts = [
-            model.attention(to_signal(counts[start : start + batch_size], "log1p", place))
-            for start in range(0, len(counts), batch_size)
-        ]
-    return tuple(torch.cat(one).cpu().numpy() for one in zip(*parts, strict=True))

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dc2book.related_work.report import half_width
-from dc2book.related_work.sentences import signed, signed_half
-from dc2lib.baselines.ernst import correlation_of
+from dc2book.related_work.pairs import WAYS, correlation_of, moments_by_gene
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
-
-WAYS = ("profile", "others", "other_cell")
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Correlations:
     ----------
     marks : tuple of str
     estimate : float64 (mark, way)
-        Ways to impute in the order of `WAYS`.
+        Ways to impute in the order of `dc2book.related_work.pairs.WAYS`.
     draws : float64 (resample, mark, way)
         Resamples are shared by all marks and ways, so any difference of two entries is paired.
     n : int
@@ -54,10 +50,10 @@ class Correlations:
     def mean_gain(self, way: str = "other_cell", without: str = "others") -> Interval:
         """Mean over the marks of what one way adds to another, paired over genes."""
         share = 1 / len(self.marks)
-        pairs = ((way, share), (without, -share))
-        return self._combined({(mark, one): sign for mark in self.marks for one, sign in pairs})
+        signs = ((way, share), (without, -share))
+        return self._combined({(mark, one): sign for mark in self.marks for one, sign in signs})
 
-    def ends(self, way: str = "others") -> tuple[str, str]:
+    def extremes(self, way: str = "others") -> tuple[str, str]:
         """The marks of the highest and of the lowest correlation."""
         column = self.estimate[:, WAYS.index(way)]
         return self.marks[int(column.argmax())], self.marks[int(column.argmin())]
@@ -72,47 +68,58 @@ class Correlations:
 
 
 def correlations(
-    found: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
+    imputed: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
 ) -> Correlations:
     """Correlation over genes and bins of every mark and way to impute it, genes resampled.
 
     Parameters
     ----------
-    found
+    imputed
         By mark, moments ``(gene, 5)`` under each of `WAYS`, as `pairs.imputed_marks` gives them.
     """
-    moments = np.stack([[one[way] for way in WAYS] for one in found.values()])
-    n = moments.shape[2]
+    moments = np.stack([[one[way] for way in WAYS] for one in imputed.values()])
+    draws = correlation_of(_resampled(moments, n_resamples, seed))
+    return Correlations(tuple(imputed), correlation_of(moments.mean(2)), draws, moments.shape[2])
+
+
+def correlation_difference(
+    truth: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Pearson correlation of one answer with the truth minus that of another, paired bootstrap.
+
+    Parameters
+    ----------
+    truth, first, second
+        All ``(gene,)``; the genes are resampled jointly. A constant answer has no correlation.
+    """
+    moments = np.stack([moments_by_gene(one[:, None], truth[:, None]) for one in (first, second)])
+    estimate = correlation_of(moments.mean(1))
+    draws = correlation_of(_resampled(moments, n_resamples, seed))
+    low, high = np.quantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
+    return Interval(float(estimate[0] - estimate[1]), float(low), float(high), len(truth))
+
+
+def _resampled(moments: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Moments ``(..., gene, 5)`` averaged over genes that are drawn, ``(resample, ..., 5)``."""
+    n = moments.shape[-2]
     drawn = np.random.default_rng(seed).integers(n, size=(n_resamples, n))
     weights = np.stack([np.bincount(row, minlength=n) for row in drawn]) / n
-    return Correlations(
-        tuple(found),
-        correlation_of(moments.mean(2)),
-        correlation_of(np.tensordot(weights, moments, axes=(1, 2))),
-        n,
-    )
-
-
-def in_words(found: Correlations) -> str:
-    """Which mark follows best from the others and which least, and how far they lie apart."""
-    ends = found.ends()
-    (best, best_r), (least, least_r) = (
-        (mark, found.interval(mark, "others")) for mark in ends
-    )
-    return (
-        f"{best} follows best from the others (r = {best_r}) and {least} least (r = {least_r}), "
-        f"a difference of {signed(found.spread(*ends))} (both chosen by these very values)."
-    )
+    return np.tensordot(weights, moments, axes=(1, moments.ndim - 2))
 
 
 def expression_aurocs(
-    found: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
+    imputed: Mapping[str, Mapping[str, np.ndarray]], *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """How a mark's mean ranks the genes by expression, as measured and as imputed.
 
     Parameters
     ----------
-    found
+    imputed
         By mark, measured and imputed means and label, each ``(gene,)``.
 
     Returns
@@ -124,48 +131,16 @@ def expression_aurocs(
     """
     options = {"n_resamples": n_resamples, "seed": seed}
     rows = []
-    for mark, one in found.items():
-        label, measured, imputed = (one[name] for name in ("label", "measured", "imputed"))
+    for mark, one in imputed.items():
+        label, measured, guessed = (one[name] for name in ("label", "measured", "imputed"))
         turned = [
-            means if auroc(label, means) >= 0.5 else -means for means in (imputed, measured)
+            means if auroc(label, means) >= 0.5 else -means for means in (guessed, measured)
         ]
-        rows.append(
-            {
-                "mark": mark,
-                "measured": bootstrap_auroc(label, measured, **options),
-                "imputed": bootstrap_auroc(label, imputed, **options),
-                "difference": paired_auroc_difference(label, imputed, measured, **options),
-                "further": paired_auroc_difference(label, *turned, **options),
-            }
-        )
+        rows.append({
+            "mark": mark,
+            "measured": bootstrap_auroc(label, measured, **options),
+            "imputed": bootstrap_auroc(label, guessed, **options),
+            "difference": paired_auroc_difference(label, guessed, measured, **options),
+            "further": paired_auroc_difference(label, *turned, **options),
+        })
     return pd.DataFrame(rows)
-
-
-def correlation_table(found: Correlations, other: str) -> pd.DataFrame:
-    """One row a mark: its correlations with half the width of their intervals.
-
-    Parameters
-    ----------
-    other
-        Name of the second cell type.
-    """
-    headers = {
-        "profile": "mean profile",
-        "others": "four other marks",
-        "other_cell": f"and {other}",
-    }
-    return pd.DataFrame([
-        {"mark": mark}
-        | {headers[way]: half_width(found.interval(mark, way)) for way in WAYS}
-        for mark in found.marks
-    ])
-
-
-def auroc_table(aurocs: pd.DataFrame) -> pd.DataFrame:
-    """One row a mark: AUROCs and their paired difference, with half the width of the intervals."""
-    return pd.DataFrame({
-        "mark": aurocs["mark"],
-        "measured": aurocs["measured"].map(half_width),
-        "imputed": aurocs["imputed"].map(half_width),
-        "imputed minus measured": aurocs["difference"].map(signed_half),
-    })

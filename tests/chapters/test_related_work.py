@@ -1,0 +1,434 @@
+"""How systems are compared, which genes are broadly expressed, and two cell types at once."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from dc2book.related_work import breadth, figures, pairs, scores, study, tables, trials
+from dc2book.related_work import correlations as agreement
+from dc2book.related_work import sentences as words
+from planted_cells import planted
+from sklearn import metrics
+
+from dc2lib.baselines.contract import genes_of
+from dc2lib.baselines.systems import SYSTEMS
+from dc2lib.datasets import write_cell
+from dc2lib.errors import DataError
+from dc2lib.evaluation import scores as scoring
+from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import Interval
+
+AHEAD, BEHIND = Interval(0.1, 0.05, 0.15, 9), Interval(-0.1, -0.15, -0.05, 9)
+LEVEL = Interval(0.0, -0.05, 0.05, 9)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_weighted_scores_are_scikit_learns(ties):
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 300)
+    probability = np.clip(rng.normal(0.5 + 0.2 * (truth - 0.5), 0.2), 0.01, 0.99)
+    if ties:
+        probability = probability.round(1).clip(0.1, 0.9)
+    weights = rng.multinomial(300, np.full(300, 1 / 300), size=3).T.astype(float)
+    weighted = scores.weighted_scores(truth, probability, weights)
+    for number, weight in enumerate(weights.T):
+        for metric, library in (
+            ("auroc", metrics.roc_auc_score),
+            ("average_precision", metrics.average_precision_score),
+            ("log_loss", metrics.log_loss),
+        ):
+            expected = library(truth, probability, sample_weight=weight)
+            assert weighted[metric][number] == pytest.approx(expected)
+    plain = scores.weighted_scores(truth, probability, np.ones((300, 1)))
+    for metric in scores.METRICS:
+        assert plain[metric][0] == pytest.approx(scoring.METRICS[metric](truth, probability))
+
+
+@pytest.fixture(scope="module")
+def judged():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 500)
+    noise = rng.normal(size=500)
+
+    def curve(strength):
+        return 1 / (1 + np.exp(-(strength * (truth - 0.5) + noise)))
+
+    probabilities = {
+        "deepchrome": [np.stack([curve(2.0), curve(2.1)])],
+        "karlic": [curve(0.5)],
+        "linear": [curve(2.05)],
+    }
+    return scores.metric_bootstrap([truth], probabilities, n_resamples=200)
+
+
+def test_differences_are_paired_and_intervals_enclose(judged):
+    for system in judged.estimate:
+        for metric in scores.METRICS:
+            interval = judged.interval(system, metric)
+            assert interval.low <= interval.estimate <= interval.high
+    gap, alone = judged.difference("deepchrome", "linear"), judged.interval("deepchrome", "auroc")
+    assert gap.high - gap.low < (alone.high - alone.low) / 2
+    assert judged.difference("karlic", "karlic") == Interval(0.0, 0.0, 0.0, 500)
+    table = scores.differences_to(judged, "deepchrome").set_index("system")
+    assert table.loc["karlic", "verdict"] == "worse" and table.loc["karlic", "pvalue"] < 1e-3
+    assert judged.best_first()[-1] == "karlic"
+
+
+def test_orders_are_judged_by_the_paired_interval(judged):
+    orders = [("deepchrome", "karlic", "a"), ("karlic", "linear", "b"), ("linear", "linear", "c")]
+    table = scores.check_published_orders(judged, orders)
+    assert table["verdict"].tolist() == ["as published", "reversed", "alike"]
+    shown = tables.orders_table({"numeric": table})
+    assert shown["better > worse"][0] == "DeepChrome > linear regression"
+    assert shown["numeric labels"][2] == "0.000 [0.000, 0.000], alike"
+    assert scores.rank_agreement(judged, judged).estimate == pytest.approx(1)
+
+
+def test_ranks_by_hand():
+    table = pd.DataFrame({"a": [0.9, 0.8, 0.9], "b": [0.8, 0.9, 0.8], "c": [0.7, 0.7, 0.7]})
+    ranking = scores.rank(table)
+    assert ranking.mean_rank.to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "c": 3.0})
+    # Demsar 2006, table 5: q for three classifiers is 2.343
+    assert ranking.critical == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 3)), abs=1e-3)
+    assert ranking.not_told_apart() == [("a", "c")]
+    many = scores.rank(pd.concat([table] * 30))
+    assert many.not_told_apart() == [("a", "b")] and many.pvalue < 1e-10
+
+
+EXPRESSION = pd.DataFrame(
+    {"A": [1.0, 9, 5, 0], "B": [8.0, 9, 0, 0], "C": [7.0, 8, 1, 0]}, index=list("wxyz")
+)
+
+
+def test_breadth_leaves_the_cell_type_out():
+    genes = np.array(["z", "w", "x", "y"])
+    assert breadth.breadth(EXPRESSION, "A", genes).tolist() == [0, 2, 2, 0]
+    changed = EXPRESSION.assign(A=[99.0, 0, 0, 99])
+    assert breadth.breadth(changed, "A", genes).tolist() == [0, 2, 2, 0]
+    groups = breadth.breadth_group(np.array([0, 1, 4, 5, 9, 10]), 10)
+    assert groups.tolist() == ["none", "few", "some", "some", "many", "all"]
+    assert breadth.group_ranges(55) == {
+        "none": "0", "few": "1-13", "some": "14-41", "many": "42-54", "all": "55"
+    }
+
+
+def test_the_other_cells_never_see_the_cell_itself():
+    genes = np.array(["w", "x", "y", "z"])
+    score = breadth.other_cells_score(EXPRESSION, "A", genes)
+    changed = EXPRESSION.assign(A=[-5.0, 100, 3, 1])
+    np.testing.assert_array_equal(breadth.other_cells_score(changed, "A", genes), score)
+    np.testing.assert_allclose(score, [0.75, 1.0, 0.4375, 0.3125])
+    assert breadth.nearest_cell(EXPRESSION, "B", genes) == "C"
+    with pytest.raises(DataError, match="not among"):
+        breadth.other_cells_score(EXPRESSION, "E", genes)
+    with pytest.raises(DataError, match="only cell type"):
+        breadth.breadth(EXPRESSION[["A"]], "A", genes)
+
+
+def test_small_groups_are_left_out():
+    group = np.repeat(["none", "some", "all"], 50)
+    label = np.concatenate([np.zeros(50), np.arange(50) % 2, np.ones(50)]).astype(int)
+    rows = breadth.aurocs_of_groups(label, np.arange(150.0)[None], group, n_resamples=20)
+    assert [(row["group"], row["positives"], row["n"]) for row in rows] == [("some", 0.5, 50)]
+
+
+def test_both_together_are_no_worse_than_either():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 2000)
+    values = label[:, None] + rng.normal(0, 1.5, (2000, 2))
+    both = breadth.combined_score(values[:1000], label[:1000], values[1000:])
+    single = max(auroc(label[1000:], values[1000:, k]) for k in (0, 1))
+    assert auroc(label[1000:], both) > single
+
+
+@pytest.fixture(scope="module")
+def small_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DC2LIB_DATA", str(folder))
+        for number, cell in enumerate(("A", "B", "C")):
+            write_cell(planted(cell, n=400, seed=number), folder)
+        size = study.StudySize(candidates=2, n_tune=60, seeds=2, epochs=2)
+        systems = ("karlic", "shallow_chrome", "deepchrome", "boosting")
+        options = {"systems": systems, "progress": False}
+        yield SimpleNamespace(
+            run=lambda: study.run_study(["A", "B"], str(folder), size, **options),
+            records=study.run_study(["A", "B"], str(folder), size, **options),
+            systems=systems,
+        )
+
+
+def test_a_study_fits_every_system_everywhere(small_study):
+    fits = {(r.trial.system, r.trial.cell, r.trial.labels, r.trial.seed)
+            for r in small_study.records}
+    assert len(fits) == len(small_study.records) == 4 * (2 * 2 + 2)
+    karlics = trials.select(small_study.records, "karlic", "numeric", "A")
+    np.testing.assert_array_equal(karlics[0].test_score, karlics[1].test_score)
+    assert trials.probabilities_of(karlics).shape == (1, 100)
+    for system in small_study.systems:
+        fits = trials.select(small_study.records, system, "numeric")
+        assert len({one.trial.setting for one in fits}) == 1
+
+
+def test_a_second_study_reads(small_study, monkeypatch):
+    monkeypatch.setattr(trials, "_fitted", lambda *_: pytest.fail("fitted again"))
+    again = "dc2lib.training.grid.train_together"
+    monkeypatch.setattr(again, lambda *_: pytest.fail("trained again"))
+    for one, other in zip(small_study.run(), small_study.records, strict=True):
+        assert one.trial == other.trial and one.seconds == other.seconds
+        np.testing.assert_array_equal(one.test_score, other.test_score)
+
+
+def test_a_cell_type_written_again_is_another_trial(tmp_path):
+    dataset = planted("A", n=400, seed=0)
+    trial = trials.Trial("karlic", (), "A", str(tmp_path), "numeric")
+    paths = []
+    for counts in (dataset.counts, dataset.counts + np.uint16(1)):
+        write_cell(replace(dataset, counts=counts), tmp_path)
+        paths.append(trials.trial_path(trial))
+    assert paths[0] != paths[1]
+
+
+def test_the_grid_and_the_system_fit_the_same_network(small_study):
+    record = trials.select(small_study.records, "deepchrome", "numeric", "A")[0]
+    dataset = record.trial.dataset()
+    train, valid, test = (genes_of(dataset, "numeric", s) for s in ("train", "valid", "test"))
+    fitted = SYSTEMS["deepchrome"].fit(train, valid, dict(record.trial.setting), 0)
+    np.testing.assert_allclose(fitted.score(test.counts), record.test_score, atol=1e-4)
+    assert fitted.parameters == record.parameters
+
+
+def test_tables_of_a_study(small_study):
+    one = scores.scores_of_records(small_study.records, "numeric", n_resamples=50)
+    table = tables.summary_table(one, small_study.records, "numeric")
+    assert len(table) == 4 and table["AUROC"].is_monotonic_decreasing
+    assert scores.aurocs_by_block(small_study.records, "numeric").shape == (4, 4)
+    assert study.best_by_validation(small_study.records) in small_study.systems
+    assert tables.systems_table().shape == (len(SYSTEMS), 3)
+
+
+def test_open_questions_of_a_study(small_study):
+    records = small_study.records
+    expression = pd.DataFrame(
+        {c: pd.Series(planted(c, n=400, seed=i).rpkm, planted(c, n=400).gene_id)
+         for i, c in enumerate(("A", "B", "C"))}
+    )
+    table, _ = breadth.by_breadth(records, expression, ["karlic"], n_resamples=20)
+    assert set(table["group"]) <= set(breadth.GROUPS) and (table["estimate"] > 0.7).all()
+    booster = trials.select(records, "boosting", "numeric", "A")[0]
+    low = np.arange(len(expression)) // 4 % 2
+    elsewhere = expression.assign(B=1.0 - low, C=1.0 - low)
+    trained = breadth.trained_by_breadth(booster, elsewhere, n_resamples=20)
+    assert len(trained) == 3 * 2 and set(trained["tested_on"]) == {"broad", "narrow"}
+    assert trained["genes"].nunique() == 1
+    own = trained["trained_on"] == trained["tested_on"]
+    assert trained.loc[own, "own_kind_minus_this"].isna().all()
+    assert trained.loc[~own, "own_kind_minus_this"].notna().all()
+    others, gaps = breadth.against_others(records, expression, "karlic", n_resamples=20)
+    alone = others[others["predictor"] == breadth.OTHERS]
+    assert (alone["estimate"] - 0.5).abs().max() < 0.2
+    assert all(gap.low > 0.1 for gap in breadth.gaps_by_cell(gaps, "all genes").values())
+    drawn = [figures.auroc_by_breadth(table, breadth.group_ranges(2)),
+             figures.against_other_cells(others)]
+    assert all(len(fig.axes) == 2 for fig in drawn)
+    plt.close("all")
+
+
+def test_splits_of_a_study(small_study):
+    planned = study.split_trials(small_study.records, ["karlic"], 2)
+    assert [(t.split, t.seed) for t in planned] == [
+        ("released", 0), ("chromosome", 0), ("chromosome", 1), ("random", 0), ("random", 1)
+    ]
+    table = study.split_table(planned)
+    assert table["split"].tolist() == ["released", "chromosome", "random"]
+    assert table["draws"].tolist() == [1, 2, 2]
+    assert all(one.low < one.estimate < one.high for one in table["auroc"])
+
+
+def test_a_pair_needs_another_cell_type():
+    datasets = {name: planted(name, n=8) for name in ("A", "B")}
+    assert pairs.another_cell("A", datasets).cell == "B"
+    with pytest.raises(DataError, match="B is the only cell type"):
+        pairs.another_cell("B", {"B": datasets["B"]})
+
+
+def test_shared_genes_are_in_one_order():
+    first, second = planted("A"), planted("B", seed=1).select(np.arange(200)[::-1])
+    here, there = pairs.shared_genes(first, second)
+    assert here.gene_id.tolist() == there.gene_id.tolist() == first.gene_id[:200].tolist()
+
+
+def test_the_control_cannot_know_the_direction(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    first, second = planted("A", n=400), planted("B", n=400, seed=1)
+    table, answers = pairs.change_of_expression(first, second, epochs=1)
+    correlation = table.set_index("method")["correlation"]
+    assert correlation[pairs.METHODS["linear"]].estimate > 0.8
+    assert abs(correlation[pairs.METHODS["level"]].estimate) < 0.3
+    assert table["oddness"][0] == pytest.approx(1)
+    again, same = pairs.change_of_expression(first, second, epochs=1)
+    np.testing.assert_array_equal(answers["deepdiff"], same["deepdiff"])
+    assert again["seconds"].tolist() == table["seconds"].tolist()
+
+
+def test_paired_difference_of_correlations():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    good, bad = truth + rng.normal(size=400), truth + 5 * rng.normal(size=400)
+    gap = agreement.correlation_difference(truth, good, bad, n_resamples=200)
+    expected = np.corrcoef(truth, good)[0, 1] - np.corrcoef(truth, bad)[0, 1]
+    assert gap.estimate == pytest.approx(expected) and gap.low > 0
+    same = agreement.correlation_difference(truth, good, good, n_resamples=20)
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
+    constant = agreement.correlation_difference(truth, good, good * 0, n_resamples=20)
+    assert constant.estimate == pytest.approx(np.corrcoef(truth, good)[0, 1])
+
+
+ANSWER = np.array([[0.0, 1.0], [2.0, 4.0]])
+TRUTH = np.array([[1.0, 2.0], [2.0, 1.0]])
+
+
+def imputations(n=120, n_bins=6, seed=0):
+    """Two marks: one imputed well, one badly, both better with another cell type."""
+    rng = np.random.default_rng(seed)
+    label = (np.arange(n) % 2).astype(np.int8)
+    marks = {}
+    for mark, noise, sign in (("A", 0.3, 1), ("B", 3, -1)):
+        truth = sign * label[:, None] + rng.normal(size=(n, n_bins))
+        answers = {
+            "profile": np.broadcast_to(np.arange(float(n_bins)), truth.shape),
+            "others": truth + noise * rng.normal(size=truth.shape),
+            "other_cell": truth + noise / 2 * rng.normal(size=truth.shape),
+        }
+        marks[mark] = {way: pairs.moments_by_gene(one, truth) for way, one in answers.items()}
+        marks[mark] |= {"measured": truth.mean(1), "imputed": answers["others"].mean(1)}
+        marks[mark] |= {"label": label, "truth": truth, "answer": answers["others"]}
+    return marks
+
+
+def test_correlation_by_hand():
+    expected = [[0.5, 0.5, 0.5, 0.5, 0.5], [3.0, 0.5, 10.0, 0.5, 1.0]]
+    moments = pairs.moments_by_gene(ANSWER, TRUTH)
+    np.testing.assert_array_equal(moments, expected)
+    # means of a = 0, 1, 2, 4 and t = 0, 1, 1, 0: 7/4, 1/2, 21/4, 1/2, 3/4
+    by_hand = (3 / 4 - 7 / 8) / np.sqrt((21 / 4 - 49 / 16) * (1 / 2 - 1 / 4))
+    assert pairs.correlation_of(moments.mean(0)) == pytest.approx(by_hand, abs=1e-15)
+    # the second gene drawn twice: rows of bins are repeated, not bins
+    twice = np.r_[0, 1, 1]
+    again = np.corrcoef(ANSWER[twice].ravel(), TRUTH[twice].ravel())[0, 1]
+    assert pairs.correlation_of(moments[twice].mean(0)) == pytest.approx(again)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 7.3])
+def test_what_is_constant_has_no_correlation(constant):
+    flat = np.full(TRUTH.shape, constant)
+    for two in ((flat, TRUTH), (TRUTH, flat)):
+        assert pairs.correlation_of(pairs.moments_by_gene(*two).mean(0)) == 0
+
+
+def test_a_drawn_gene_brings_all_its_bins():
+    marks = imputations(n=40)
+    got = agreement.correlations(marks, n_resamples=3, seed=5)
+    drawn = np.random.default_rng(5).integers(40, size=(3, 40))
+    for number, mark in enumerate(marks):
+        answer, truth = marks[mark]["answer"], marks[mark]["truth"]
+        expected = [np.corrcoef(answer[i].ravel(), truth[i].ravel())[0, 1] for i in drawn]
+        np.testing.assert_allclose(got.draws[:, number, 1], expected, rtol=1e-10)
+        one = got.interval(mark, "others")
+        assert one.estimate == pytest.approx(np.corrcoef(answer.ravel(), truth.ravel())[0, 1])
+        low, high = np.quantile(expected, [0.025, 0.975])
+        assert (one.low, one.high, one.n) == (pytest.approx(low), pytest.approx(high), 40)
+
+
+def test_differences_of_correlations_are_paired():
+    marks = imputations()
+    got = agreement.correlations(marks, n_resamples=200)
+    assert got.extremes() == ("A", "B")
+    spread, gain = got.spread("A", "B"), got.mean_gain()
+    r = got.estimate
+    assert spread.estimate == pytest.approx(r[0, 1] - r[1, 1]) and spread.low > 0
+    assert gain.estimate == pytest.approx((r[:, 2] - r[:, 1]).mean()) and gain.low > 0
+    draws = (got.draws[:, :, 2] - got.draws[:, :, 1]).mean(1)
+    assert (gain.low, gain.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    twins = agreement.correlations(marks | {"C": marks["A"]}, n_resamples=20).spread("A", "C")
+    assert (twins.estimate, twins.low, twins.high) == (0, 0, 0)
+    assert got.spread("A", "A") == Interval(0, 0, 0, 120)
+
+
+def test_aurocs_and_their_paired_difference():
+    marks = imputations()
+    table = agreement.expression_aurocs(marks, n_resamples=100).set_index("mark")
+    # a mark that goes with silence: nearer to 0.5 is further up
+    for mark, sign in (("A", 1), ("B", -1)):
+        plain, further = table.loc[mark, "difference"], table.loc[mark, "further"]
+        assert further.estimate == pytest.approx(sign * plain.estimate)
+        bounds = sorted([sign * plain.low, sign * plain.high])
+        assert (further.low, further.high) == pytest.approx(tuple(bounds))
+    by_hand = {
+        "label": np.array([1, 1, 0, 0]),
+        "measured": np.array([3.0, 1.0, 2.0, 0.0]),  # 3 of 4 pairs in order
+        "imputed": np.array([0.0, 1.0, 2.0, 3.0]),  # none of 4
+    }
+    row = agreement.expression_aurocs({"A": by_hand}, n_resamples=50).loc[0]
+    assert [row[name].estimate for name in ("measured", "imputed", "difference", "further")] == (
+        pytest.approx([0.75, 0.0, -0.75, 0.25])
+    )
+
+
+def test_the_tables_have_an_interval_in_every_cell():
+    got = agreement.correlations(imputations(), n_resamples=50)
+    correlations = tables.correlation_table(got, "E013")
+    assert list(correlations) == ["mark", "mean profile", "four other marks", "and E013"]
+    assert correlations.iloc[:, 1:].map(lambda text: "±" in text).to_numpy().all()
+    assert tables.signed_half_width(Interval(-0.0001, -0.02, 0.01, 9)) == "0.000±0.015"
+
+
+def test_sentences_follow_the_verdicts():
+    verdicts = pd.DataFrame({"system": ["cheng", "ho"], "verdict": ["worse", "equivalent"]})
+    assert "“rules” is equivalent" in words.leaders_in_words("karlic", verdicts)
+    assert "none of the others" in words.leaders_in_words("karlic", verdicts.iloc[:1])
+    blind = words.change_in_words(LEVEL, {"deepdiff": AHEAD, "boosting": LEVEL, "linear": BEHIND})
+    assert "correlations of boosting and the linear regression are no sign" in blind
+    assert "no sign" not in words.change_in_words(LEVEL, {"deepdiff": AHEAD})
+    near = Interval(-0.002, -0.006, 0.002, 9)
+    assert "or better" in words.attentive_in_words(near, AHEAD, (4, 4))
+    assert "behind" in words.attentive_in_words(BEHIND, AHEAD, (4, 8))
+    assert "reading every mark alone" in words.attentive_in_words(BEHIND, AHEAD, (4, 8))
+    assert "does not explain" in words.attentive_in_words(BEHIND, LEVEL, (4, 8))
+    assert words.others_in_words({"A": BEHIND, "B": AHEAD}, "it all", "it").startswith(
+        "the marks lose to it all (-0.100"
+    )
+    assert words.breadth_in_words({"A": BEHIND}).startswith("The AUROC is lower")
+
+
+def test_training_on_ones_own_kind_counts_what_beats_genes_drawn_from_all():
+    table = pd.DataFrame({
+        "trained_on": ["broad", "narrow", "drawn"], "tested_on": "broad",
+        "auroc": [Interval(0.83, 0.8, 0.86, 9)] * 3, "own_kind_minus_this": [None, AHEAD, LEVEL],
+    })
+    assert words.training_in_words(table).endswith("for 0 of 1 kind")
+    assert words.training_in_words(table.iloc[:1]).startswith("too few")
+
+
+def test_attention_at_the_edge():
+    kb = (np.arange(100) - 49.5) * 0.1
+    even = np.full((3, 2, 100), 0.01)
+    assert words.edges_in_words(even, kb, ["A", "B"]).startswith("No mark gives")
+    late = even.copy()
+    late[:, 1] = np.where(np.arange(100) >= 90, 0.1, 0)
+    assert words.edges_in_words(late, kb, ["A", "B"]).startswith("B gives 100%")
+
+
+def test_the_imputed_mean_says_more_or_less_or_turns_round():
+    def row(mark, further, measured=(0.7, 0.8), imputed=(0.7, 0.8)):
+        ends = {"measured": measured, "imputed": imputed, "further": further}
+        return {"mark": mark} | {k: Interval(np.mean(two), *two, 9) for k, two in ends.items()}
+
+    rows = [row("A", (0.01, 0.02)), row("B", (-0.02, -0.01)), row("C", (-0.01, 0.01)),
+            row("D", (-0.03, -0.01), (0.3, 0.4), (0.51, 0.6))]
+    text = words.imputed_in_words(pd.DataFrame(rows))
+    for part in ("one for A,", "less than the measured one for B and D", "For D the two means"):
+        assert part in text
