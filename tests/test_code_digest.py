@@ -154,7 +154,7 @@ def keys(home, cell_home):
     return {
         "fit": fits.fit_key(one),
         "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.labels", home).name,
-        "replicate": replicates.plan_key(replicates.Plan("null")),
+        "replicate": replicates.replicate_path(replicates.Plan("null")).name,
         "trial": trials.trial_path(trial).name,
         "cells": stored.stored_simulation(1, 40).name,
     }
@@ -168,7 +168,7 @@ def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     (name,) = stored.list_cells(cell_home)
     monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
     before = keys(tmp_path, str(cell_home))
-    for module in (digests, fits, checkpoint, replicates, stored):
+    for module in (digests, fits, checkpoint, stored):
         monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home))
     assert [kind for kind in before if before[kind] == after[kind]] == []

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from dc2book.gan_probe.study import classifier_fits
-from dc2book.ground_truth.methods import Effort, all_pictures
-from dc2book.ground_truth.pictures import Picture
+from dc2book.ground_truth.attributions import Attribution
+from dc2book.ground_truth.methods import Effort, attribute
+from dc2book.ground_truth.recovery import rank_correlation
 from dc2book.ground_truth.replicates import (
     ATTENTIVE_BINS,
     Plan,
-    attention_picture,
+    attention_of,
     generated_like,
     trained_attentive,
     wider_bins,
 )
-from dc2book.ground_truth.scores import rank_correlation
 from dc2lib.datasets import HistoneDataset
 from dc2lib.labels import label
 from dc2lib.models import deepchrome as models
@@ -29,7 +29,7 @@ from dc2lib.training.grid import run_grid
 UNTRAINED = "untrained"
 
 
-def cell_pictures(
+def attributions_of_cell(
     dataset: HistoneDataset,
     home: Path | str,
     seeds: Sequence[int],
@@ -40,8 +40,8 @@ def cell_pictures(
     gan_steps: int = 300,
     n_pool: int = 4000,
     effort: Effort | None = None,
-) -> dict[str, dict[str, Picture]]:
-    """What every method shows of classifiers of one cell type, numeric labels, along the gene.
+) -> dict[str, dict[str, Attribution]]:
+    """What every method says of classifiers of one cell type, numeric labels, along the gene.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ def cell_pictures(
     Returns
     -------
     dict
-        Pictures by method, by ``seed 0`` and so on and by ``untrained``.
+        Attributions by method, by ``seed 0`` and so on and by ``untrained``.
     """
-    counts, labels, split = dataset.gene_oriented(), label(dataset), dataset.split
-    kept = np.ones(len(labels), bool)
+    chosen = np.ones(len(dataset), bool)
     if n_train:
-        kept[np.flatnonzero(split == "train")[n_train:]] = False
-    counts, labels, split = counts[kept], labels[kept], split[kept]
+        chosen[np.flatnonzero(dataset.split == "train")[n_train:]] = False
+    everything = dataset.gene_oriented(), label(dataset), dataset.split
+    counts, labels, split = (values[chosen] for values in everything)
     signals = counts_to_signals(counts[split == "test"])
     wide = counts_to_signals(wider_bins(counts[split == "test"], ATTENTIVE_BINS))
     generated = generated_like(counts_to_signals(counts[split == "train"]), gan_steps, n_pool)
@@ -72,49 +72,43 @@ def cell_pictures(
     networks = {f"seed {one.fit.seed}": (one.load_model(), one.fit.seed) for one in fits}
     start = models.build("deepchrome_max", len(dataset.marks), counts.shape[1], seeds[0])
     networks[UNTRAINED] = (start.eval(), seeds[0])
-    found = {}
+    by_network = {}
     for name, (classifier, seed) in networks.items():
-        plan = Plan(
-            "null", seed, attentive_epochs=attentive_epochs,
-            training="none" if name == UNTRAINED else "labels",
-        )  # fmt: skip
-        pictures = all_pictures(
-            classifier, signals, generated, dataset.marks, effort=effort, seed=seeds[0]
-        )
+        training = "none" if name == UNTRAINED else "labels"
+        plan = Plan("null", seed, attentive_epochs=attentive_epochs, training=training)
         attentive = trained_attentive(counts, labels, split, plan)
-        pictures["attention"] = attention_picture(attentive, wide, counts.shape[1])
-        found[name] = pictures
-    return found
+        by_network[name] = attribute(
+            classifier, signals, generated, dataset.marks, effort=effort, seed=seeds[0]
+        ) | {"attention": attention_of(attentive, wide, counts.shape[1])}
+    return by_network
 
 
-def signed_shares(pictures: Mapping[str, Picture], marks: Sequence[str]) -> pd.DataFrame:
+def signed_shares(attributions: Mapping[str, Attribution], marks: Sequence[str]) -> pd.DataFrame:
     """Share of each mark in a method's strength, with the sign of its effect: method by mark.
 
     Positive: more reads speak for high expression, summed over the bins.  Attention has no sign.
     """
     rows = {}
-    for method, picture in pictures.items():
-        share = picture.strength / max(picture.strength.sum(), 1e-12)
-        direction = picture.direction if picture.evidence is None else picture.evidence.sum(1)
-        rows[method] = share * np.sign(direction) if picture.signed else share
+    for method, one in attributions.items():
+        share = one.strength / max(one.strength.sum(), 1e-12)
+        direction = one.direction if one.evidence is None else one.evidence.sum(1)
+        rows[method] = share * np.sign(direction) if one.signed else share
     return pd.DataFrame(rows, index=list(marks)).T.rename_axis("method")
 
 
-def agreement(pictures: Mapping[str, Picture], width: int = 10) -> pd.DataFrame:
+def agreement(attributions: Mapping[str, Attribution], width: int = 10) -> pd.DataFrame:
     """Spearman correlation of the methods' absolute maps in windows of bins: method by method.
 
     Methods without a map are left out.
     """
     maps = {
         name: np.add.reduceat(
-            np.abs(one.evidence), np.arange(0, one.evidence.shape[1], width), axis=1
+            one.map_or_strength, np.arange(0, one.evidence.shape[1], width), axis=1
         )
-        for name, one in pictures.items()
+        for name, one in attributions.items()
         if one.evidence is not None
     }
-    return pd.DataFrame(
-        {a: {b: rank_correlation(maps[a], maps[b]) for b in maps} for a in maps}
-    )
+    return pd.DataFrame({a: {b: rank_correlation(maps[a], maps[b]) for b in maps} for a in maps})
 
 
 def label_direction(dataset: HistoneDataset) -> np.ndarray:

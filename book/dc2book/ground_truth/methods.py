@@ -1,4 +1,4 @@
-"""The methods that are graded, each from a classifier to a `Picture`."""
+"""The methods that are graded, each from a classifier to an `Attribution`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from dc2book.gan_probe.study import classifier_log_odds
-from dc2book.ground_truth import pictures
-from dc2book.ground_truth.pictures import Picture
-from dc2lib.probing import attribution as local
+from dc2book.ground_truth import attributions
+from dc2book.ground_truth.attributions import Attribution
+from dc2lib.probing import attribution as by_gene
 from dc2lib.probing import (
     class_term,
     discriminator_term,
@@ -24,19 +24,6 @@ from dc2lib.probing import (
 )
 
 METHODS = {
-    "deepchrome_recipe": "class optimisation, DeepChrome's recipe",
-    "classifier_loss": "class optimisation (a), classifier alone",
-    "discriminator_loss": "class optimisation (b), with discriminator",
-    "distance_loss": "class optimisation (c), near the start",
-    "gan_probe": "GAN probe",
-    "real_favourites": "the probe among real genes",
-    "saliency": "saliency",
-    "integrated_gradients": "integrated gradients",
-    "window_ablation": "ablation of windows",
-    "mark_ablation": "ablation of marks",
-    "attention": "attention (AttentiveChrome)",
-}
-SHORT = {
     "deepchrome_recipe": "DeepChrome's recipe",
     "classifier_loss": "loss (a)",
     "discriminator_loss": "loss (b)",
@@ -50,9 +37,11 @@ SHORT = {
     "attention": "attention",
 }
 DEEPCHROME_PATH = 50.0  # learning rate times steps: 0.05 x 1,000
-LOSSES = ("classifier_loss", "discriminator_loss", "distance_loss")
-LAMBDA = 1.0
-PHI = 0.01
+LOSS_WEIGHTS = {  # of the discriminator (lambda) and of the distance from the start (phi)
+    "classifier_loss": (0, 0),
+    "discriminator_loss": (1.0, 0),
+    "distance_loss": (0, 0.01),
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ class Generated:
     discriminator: nn.Module
 
 
-def all_pictures(
+def attribute(
     classifier: nn.Module,
     signals: np.ndarray,
     generated: Generated,
@@ -111,8 +100,8 @@ def all_pictures(
     *,
     effort: Effort | None = None,
     seed: int = 0,
-) -> dict[str, Picture]:
-    """What every method but attention shows of one classifier.
+) -> dict[str, Attribution]:
+    """What every method but attention says of one classifier.
 
     Parameters
     ----------
@@ -126,43 +115,43 @@ def all_pictures(
     """
     effort = effort or Effort()
     chosen = np.random.default_rng(seed).permutation(len(signals))[: effort.n_genes]
-    genes, mean = signals[np.sort(chosen)], signals.mean(0)
+    genes = signals[np.sort(chosen)]
     log_odds = classifier_log_odds(classifier, generated.pool)
-    favourites = {
-        name: pictures.picture_of_sampled(pool, odds, min(effort.keep, len(odds) // 4), marks)
-        for name, pool, odds in (
-            ("gan_probe", generated.pool, log_odds),
-            ("real_favourites", generated.real, classifier_log_odds(classifier, generated.real)),
-        )
+    pools = {
+        "gan_probe": (generated.pool, log_odds),
+        "real_favourites": (generated.real, classifier_log_odds(classifier, generated.real)),
     }
     return {
-        "deepchrome_recipe": deepchrome_picture(classifier, genes.shape[1:], effort, seed),
-        **optimised_pictures(classifier, generated, log_odds, effort, seed, genes.max()),
-        **favourites,
-        **local_pictures(classifier, genes, mean, effort),
+        "deepchrome_recipe": by_deepchrome_recipe(classifier, genes.shape[1:], effort, seed),
+        **by_losses(classifier, generated, log_odds, effort, seed, genes.max()),
+        **{
+            name: attributions.of_favourites(pool, odds, min(effort.keep, len(odds) // 4), marks)
+            for name, (pool, odds) in pools.items()
+        },
+        **by_gene_attributions(classifier, genes, signals.mean(0), effort),
     }
 
 
-def local_pictures(
+def by_gene_attributions(
     classifier: nn.Module, genes: np.ndarray, baseline: np.ndarray, effort: Effort
-) -> dict[str, Picture]:
+) -> dict[str, Attribution]:
     """Saliency, integrated gradients and ablations of signals ``(gene, mark, bin)``."""
-    gradients = local.saliency(classifier, genes)
-    integrated = local.integrated_gradients(classifier, genes, baseline, steps=effort.ig_steps)
-    windows = local.window_ablation(classifier, genes, baseline, width=effort.window)
-    whole = local.mark_ablation(classifier, genes, baseline)
-    together = local.pair_ablation(classifier, genes, baseline)
+    inputs = classifier, genes, baseline
+    gradients = by_gene.saliency(classifier, genes)
+    integrated = by_gene.integrated_gradients(*inputs, steps=effort.ig_steps)
+    windows = by_gene.window_ablation(*inputs, width=effort.window)
+    whole, together = by_gene.mark_ablation(*inputs), by_gene.pair_ablation(*inputs)
     return {
-        "saliency": pictures.picture_of_gradients(gradients, genes),
-        "integrated_gradients": pictures.picture_of_attributions(integrated, genes),
-        "window_ablation": pictures.picture_of_windows(windows, genes),
-        "mark_ablation": pictures.picture_of_marks(whole, together, genes),
+        "saliency": attributions.of_gradients(gradients, genes),
+        "integrated_gradients": attributions.of_integrated(integrated, genes),
+        "window_ablation": attributions.of_windows(windows, genes),
+        "mark_ablation": attributions.of_marks(whole, together, genes),
     }
 
 
-def deepchrome_picture(
+def by_deepchrome_recipe(
     classifier: nn.Module, shape: tuple[int, int], effort: Effort, seed: int
-) -> Picture:
+) -> Attribution:
     """DeepChrome's recipe for both classes: score minus 0.009 times the squared norm.
 
     Start uniform in [0, 1], gradient descent, and no bounds; with fewer than 1,000 steps these are
@@ -179,17 +168,17 @@ def deepchrome_picture(
         ).final
         for target in (1, 0)
     )
-    return pictures.picture_of_optimised(high, low)
+    return attributions.of_optimised(high, low)
 
 
-def optimised_pictures(
+def by_losses(
     classifier: nn.Module,
     generated: Generated,
     log_odds: np.ndarray,
     effort: Effort,
     seed: int,
     largest: float,
-) -> dict[str, Picture]:
+) -> dict[str, Attribution]:
     """The three losses of Figure 1: classifier alone, with discriminator, near the start.
 
     All start from the same generated signals, which the classifier is not sure about, and move to
@@ -197,21 +186,23 @@ def optimised_pictures(
     """
     unsure = np.argsort(np.abs(log_odds), kind="stable")[: 10 * effort.starts]
     rows = np.random.default_rng(seed).permutation(unsure)[: effort.starts]
-    losses = dict(zip(LOSSES, ((0, 0), (LAMBDA, 0), (0, PHI)), strict=True))
-    start = np.tile(generated.pool[rows].clip(0, largest), (2 * len(losses), 1, 1))
-    weights = np.repeat(np.array(list(losses.values()), np.float32), 2 * effort.starts, axis=0)
-    target = np.tile(np.repeat([1, 0], effort.starts), len(losses))
+    n_losses = len(LOSS_WEIGHTS)
+    start = np.tile(generated.pool[rows].clip(0, largest), (2 * n_losses, 1, 1))
+    weights = np.array(list(LOSS_WEIGHTS.values()), np.float32)
+    weights = np.repeat(weights, 2 * effort.starts, axis=0)
+    by_discriminator, by_distance = torch.from_numpy(weights.T.copy())
+    target = np.tile(np.repeat([1, 0], effort.starts), n_losses)
     final = optimise_input(
         start,
         [
             class_term(classifier, target.tolist()),
-            discriminator_term(generated.discriminator, torch.from_numpy(weights[:, 0].copy())),
-            distance_term(torch.from_numpy(weights[:, 1].copy())),
+            discriminator_term(generated.discriminator, by_discriminator),
+            distance_term(by_distance),
         ],
         steps=effort.steps,
         bounds=(0.0, float(largest)),
-    ).final.reshape(len(losses), 2, effort.starts, *start.shape[1:])
+    ).final.reshape(n_losses, 2, effort.starts, *start.shape[1:])
     return {
-        name: pictures.picture_of_optimised(*pair)
-        for name, pair in zip(losses, final, strict=True)
+        name: attributions.of_optimised(*both)
+        for name, both in zip(LOSS_WEIGHTS, final, strict=True)
     }

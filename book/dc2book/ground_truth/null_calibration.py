@@ -1,43 +1,26 @@
 """When does a method report a finding?  Thresholds from classifiers that had nothing to find.
 
-A picture always shows something.  A method *reports a finding* if its statistic (the size or the
-contrast of its picture) exceeds a threshold that was set on classifiers of permuted labels.
+An attribution always shows something.  A method *reports a finding* if its statistic (the size or
+the contrast of its attribution) exceeds a threshold that was set on classifiers of permuted labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from dc2book.ground_truth.recovery import share_interval
+from dc2book.ground_truth.replicates import Replicate
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import Interval
 
-LEVEL = 0.1
 STATISTICS = ("size", "contrast")
+Thresholds = Mapping[tuple[str, str], float]
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A finding is a statistic above ``value``; at most a share ``level`` gets there by chance.
-
-    ``n`` networks set it; ``level`` holds with the confidence that `calibrate` was asked for.
-    """
-
-    value: float
-    level: float
-    n: int
-
-    def exceeded(self, statistics: Sequence[float]) -> np.ndarray:
-        """Whether each statistic is a finding, bool ``(network,)``."""
-        return np.asarray(statistics, dtype=np.float64) > self.value
-
-
-def calibrate(
-    statistics: Sequence[float], level: float = LEVEL, confidence: float = 0.95
-) -> Threshold:
+def calibrate(statistics: Sequence[float], level: float, confidence: float = 0.95) -> float:
     """The threshold that networks with nothing to find exceed at most so often.
 
     The k-th largest of n statistics is exceeded by a share of further networks that follows the
@@ -59,11 +42,45 @@ def calibrate(
             f"{n} networks cannot set a threshold at level {level}: expected {needed} or more;"
             " train more of them or raise the level"
         )
-    return Threshold(float(values[allowed[-1] - 1]), level, n)
+    return float(values[allowed[-1] - 1])
 
 
-def reported(found: Sequence[bool], level: float = 0.95) -> Interval:
-    """Share of findings with the exact binomial interval of Clopper and Pearson."""
-    found = np.asarray(found, dtype=bool)
-    bounds = stats.binomtest(int(found.sum()), len(found)).proportion_ci(level, method="exact")
-    return Interval(float(found.mean()), float(bounds.low), float(bounds.high), len(found))
+def calibrate_thresholds(permuted: Sequence[Replicate], level: float) -> Thresholds:
+    """Threshold of each method and statistic, from networks of permuted labels."""
+    return {
+        (method, statistic): calibrate(_statistics(permuted, method, statistic), level)
+        for method in permuted[0].attributions
+        for statistic in STATISTICS
+    }
+
+
+def findings(groups: Mapping[str, Sequence[Replicate]], thresholds: Thresholds) -> pd.DataFrame:
+    """How often each method reports a finding, by rule and statistic.
+
+    Columns rule (name of the group), method, statistic, value (share of networks), low, high, n.
+    """
+    rows = []
+    for rule, ones in groups.items():
+        for (method, statistic), threshold in thresholds.items():
+            share = share_interval(_statistics(ones, method, statistic) > threshold)
+            rows.append((rule, method, statistic, share.estimate, share.low, share.high, share.n))
+    columns = ["rule", "method", "statistic", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def statistics_over_threshold(
+    groups: Mapping[str, Sequence[Replicate]], thresholds: Thresholds
+) -> pd.DataFrame:
+    """Each network's statistic in units of its threshold: group, method, statistic, ratio."""
+    rows = [
+        (group, method, statistic, value / threshold)
+        for group, ones in groups.items()
+        for (method, statistic), threshold in thresholds.items()
+        for value in _statistics(ones, method, statistic)
+        if threshold > 0
+    ]
+    return pd.DataFrame(rows, columns=["group", "method", "statistic", "ratio"])
+
+
+def _statistics(ones: Sequence[Replicate], method: str, statistic: str) -> np.ndarray:
+    return np.array([getattr(one.attributions[method], statistic) for one in ones])

@@ -1,35 +1,36 @@
-"""Worlds with a planted rule, a classifier of each, and what all methods show of it.
+"""Worlds with a planted rule, a classifier of each, and what all methods say of it.
 
-A replicate is a world of its own with classifiers of its own.  It is kept on disk under a hash of
+A replicate is a world of its own with classifiers of its own.  It is kept on disk under a digest of
 all that decides it, so that an interrupted study goes on and nothing is computed twice.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dc2book.gan_probe import study as histone_probe
-from dc2book.ground_truth import methods
-from dc2book.ground_truth.methods import Effort, Generated
-from dc2book.ground_truth.pictures import Picture, picture_of_attention
-from dc2lib.cache import code_digest
-from dc2lib.datasets import HistoneDataset, data_home
+from dc2book.gan_probe.study import classifier_log_odds
+from dc2book.ground_truth import attributions as forms
+from dc2book.ground_truth.attributions import Attribution
+from dc2book.ground_truth.methods import METHODS, Effort, Generated, attribute
+from dc2lib.baselines.networks import attention_maps
+from dc2lib.cache import cache_path, cached
+from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.simulated import Rule, simulate
-from dc2lib.files import replacing
 from dc2lib.labels import label
 from dc2lib.models import deepchrome as models
 from dc2lib.models.attentive_chrome import AttentiveChrome
 from dc2lib.models.gan import counts_to_signals
-from dc2lib.models.networks import apply_in_batches, initial_weights
+from dc2lib.models.networks import initial_weights
 from dc2lib.training import fit as training
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import TUNED
@@ -38,11 +39,11 @@ from dc2lib.training.gan_losses import GanRecipe
 from dc2lib.training.histone_gan import kept_histone_gan
 from dc2lib.training.linear import mark_means
 
+CODE = (__name__, "dc2lib.datasets.simulated.study")
 SPLITS = (0.5, 0.2, 0.3)
 CLASSIFIER = replace(TUNED, learning_rate=1e-3)
 ATTENTIVE = replace(TUNED, learning_rate=1e-2, batch_size=64)
 ATTENTIVE_BINS, ATTENTIVE_HIDDEN = 25, 16
-FIELDS = ("strength", "evidence", "direction", "pairs")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Replicate:
-    """What a replicate left: pictures by method, and scores on the test genes.
+    """What a replicate left: attributions by method, and scores on the test genes.
 
     Attributes
     ----------
@@ -93,49 +94,74 @@ class Replicate:
     """
 
     plan: Plan
-    pictures: dict[str, Picture]
+    attributions: dict[str, Attribution]
     labels: np.ndarray
     scores: dict[str, np.ndarray]
 
 
-def replicates(
+def run_plans(
     plans: Sequence[Plan], *, workers: int | None = None, home: Path | str | None = None
 ) -> list[Replicate]:
     """Compute what is missing, on as many workers as told, and return all in order."""
-    place = Path(home) if home is not None else data_home()
-    paths = {plan: place / "replicates" / f"{plan_key(plan)}.npz" for plan in plans}
-    missing = [plan for plan, path in paths.items() if not path.exists()]
-    kinds = {population_kind(plan.rule): plan for plan in missing}
-    for plan in kinds.values():
-        generated_signals(plan, place)
-    jobs = [(plan, paths[plan], place) for plan in missing]
-    for outcome in outcomes(compute, jobs, workers=workers):
+    missing = [plan for plan in dict.fromkeys(plans) if not replicate_path(plan, home).exists()]
+    for plan in {population_kind(plan.rule): plan for plan in missing}.values():
+        generated_signals(plan, home)
+    for outcome in outcomes(replicate, [(plan, home) for plan in missing], workers=workers):
         if outcome.error is not None:
             raise outcome.error
-    return [_read(plan, paths[plan]) for plan in plans]
+    return [replicate(plan, home) for plan in plans]
 
 
-def compute(plan: Plan, path: Path, home: Path) -> None:
-    """Compute one replicate and write it."""
+def replicate(plan: Plan, home: Path | str | None = None) -> Replicate:
+    """One replicate, read from disk if it was computed before."""
+    arrays = cached(
+        "replicates", asdict(plan), lambda: _computed(plan, home), code=CODE, home=home
+    )
+    parts: dict[str, dict[str, Any]] = {}
+    for name, values in arrays.items():
+        kind, _, rest = name.partition("/")
+        parts.setdefault(kind, {})[rest] = values
+    return Replicate(
+        plan,
+        {name: _attribution(parts[name]) for name in METHODS if name in parts},
+        arrays["labels"],
+        parts["scores"],
+    )
+
+
+def replicate_path(plan: Plan, home: Path | str | None = None) -> Path:
+    """Where a replicate is kept; it depends on the plan and on the code that carries it out."""
+    return cache_path("replicates", asdict(plan), code=CODE, home=home)
+
+
+def _computed(plan: Plan, home: Path | str | None) -> dict[str, Any]:
+    """The arrays of a replicate: ``labels``, ``scores/MODEL`` and ``METHOD/FIELD``."""
     world = planted_world(plan.rule, plan.seed, plan.n_genes)
-    counts, truth = world.gene_oriented(), label(world)
+    counts, truth, test = world.gene_oriented(), label(world), world.split == "test"
     labels = permuted(truth, world.split, plan.seed) if plan.training == "permuted" else truth
-    test = world.split == "test"
     signals = counts_to_signals(counts[test])
     classifier = trained_classifier(counts, labels, world.split, plan)
-    found = methods.all_pictures(
+    found = attribute(
         classifier, signals, generated_signals(plan, home), world.marks,
         effort=plan.effort, seed=plan.seed,
     )  # fmt: skip
-    scores = {"deepchrome_max": histone_probe.classifier_log_odds(classifier, signals)}
+    scores = {"deepchrome_max": classifier_log_odds(classifier, signals)}
     if plan.attentive_epochs:
         attentive = trained_attentive(counts, labels, world.split, plan)
         wide = counts_to_signals(wider_bins(counts[test], ATTENTIVE_BINS))
-        found["attention"] = attention_picture(attentive, wide, counts.shape[1])
-        scores["attentive_chrome"] = histone_probe.classifier_log_odds(attentive, wide)
+        found["attention"] = attention_of(attentive, wide, counts.shape[1])
+        scores["attentive_chrome"] = classifier_log_odds(attentive, wide)
     if plan.training == "labels":
         scores["linear"] = linear_scores(counts, labels, world.split)
-    _write(Replicate(plan, found, truth[test], scores), path)
+    arrays = {"labels": truth[test]} | {f"scores/{name}": one for name, one in scores.items()}
+    for name, one in found.items():
+        arrays |= {f"{name}/{part}": v for part, v in vars(one).items() if v is not None}
+    return arrays
+
+
+def _attribution(parts: dict[str, np.ndarray]) -> Attribution:
+    known = {one.name: parts[one.name] for one in fields(Attribution) if one.name in parts}
+    return Attribution(**known | {"signed": bool(parts["signed"])})
 
 
 def trained_classifier(
@@ -189,10 +215,6 @@ def linear_scores(counts: np.ndarray, labels: np.ndarray, split: np.ndarray) -> 
 
     Two logits of five weights and a bias are 12 parameters, of which 6 tell: the same function.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     means = mark_means(counts, "raw")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
     model.fit(means[split == "train"], labels[split == "train"])
@@ -205,12 +227,9 @@ def wider_bins(counts: np.ndarray, n_bins: int) -> np.ndarray:
     return counts.reshape(n_genes, n_bins, old // n_bins, n_marks).mean(2, dtype=np.float32)
 
 
-def attention_picture(model: AttentiveChrome, signals: np.ndarray, n_bins: int) -> Picture:
+def attention_of(model: AttentiveChrome, signals: np.ndarray, n_bins: int) -> Attribution:
     """Mean attention over genes, from signals of wider bins ``(gene, mark, bin)``."""
-    bins, marks = (
-        apply_in_batches(_Attention(model, part), signals) for part in (0, 1)
-    )
-    return picture_of_attention(bins, marks, n_bins)
+    return forms.of_attention(*attention_maps(model, signals), n_bins)
 
 
 def population_kind(rule: str) -> str:
@@ -218,21 +237,27 @@ def population_kind(rule: str) -> str:
     return rule if rule in ("position", "two_groups") else "null"
 
 
-def generated_signals(plan: Plan, home: Path) -> Generated:
+def generated_signals(plan: Plan, home: Path | str | None = None) -> Generated:
     """Generated signals and discriminator of a rule's population, from a world of its own."""
-    return _generated(
-        population_kind(plan.rule), plan.n_genes, plan.gan_steps, plan.n_pool, str(home)
-    )
+    kind = population_kind(plan.rule)
+    return _generated(kind, plan.n_genes, plan.gan_steps, plan.n_pool, home)
 
 
 @cache
-def _generated(kind: str, n_genes: int, gan_steps: int, n_pool: int, home: str) -> Generated:
+def _generated(
+    kind: str, n_genes: int, gan_steps: int, n_pool: int, home: Path | str | None
+) -> Generated:
     world = planted_world(kind, 10**6, n_genes)
     return generated_like(counts_to_signals(world.gene_oriented()), gan_steps, n_pool, home=home)
 
 
 def generated_like(
-    signals: np.ndarray, gan_steps: int, n_pool: int, *, seed: int = 0, home: str | None = None
+    signals: np.ndarray,
+    gan_steps: int,
+    n_pool: int,
+    *,
+    seed: int = 0,
+    home: Path | str | None = None,
 ) -> Generated:
     """Generated signals and a discriminator, of a GAN of these signals ``(gene, mark, bin)``."""
     recipe = GanRecipe(
@@ -244,24 +269,6 @@ def generated_like(
     return Generated(
         generate(fit.generator, n_pool, seed=seed), signals[:n_pool], fit.discriminator
     )
-
-
-def plan_key(plan: Plan) -> str:
-    """Hash of a plan and of the code that carries it out, that of the simulator included."""
-    code = code_digest(__name__, "dc2lib.datasets.simulated.study")
-    settings = json.dumps([asdict(plan), code], sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()[:24]
-
-
-class _Attention(nn.Module):
-    """One of the two attentions of a model, as a network."""
-
-    def __init__(self, model: AttentiveChrome, part: int) -> None:
-        super().__init__()
-        self.model, self.part = model, part
-
-    def forward(self, signals: torch.Tensor) -> torch.Tensor:
-        return self.model.attention(signals)[self.part]
 
 
 def _trained(
@@ -280,33 +287,3 @@ def _trained(
         model, counts[train], labels[train], counts[valid], labels[valid],
         recipe=replace(recipe, epochs=epochs, patience=epochs), seed=plan.seed,
     ).model  # fmt: skip
-
-
-def _write(one: Replicate, path: Path) -> None:
-    arrays = {"labels": one.labels}
-    arrays |= {f"score.{name}": values for name, values in one.scores.items()}
-    for name, picture in one.pictures.items():
-        for part in FIELDS:
-            if (values := getattr(picture, part)) is not None:
-                arrays[f"picture.{name}.{part}"] = values
-        arrays[f"picture.{name}.signed"] = np.array(picture.signed)
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
-
-
-def _read(plan: Plan, path: Path) -> Replicate:
-    found: dict[str, dict[str, np.ndarray]] = {}
-    scores = {}
-    with np.load(path) as arrays:
-        for name in arrays.files:
-            kind, *rest = name.split(".")
-            if kind == "score":
-                scores[rest[0]] = arrays[name]
-            elif kind == "picture":
-                found.setdefault(rest[0], {})[rest[1]] = arrays[name]
-        labels = arrays["labels"]
-    shown = {
-        name: Picture(**{k: bool(v) if k == "signed" else v for k, v in fields.items()})
-        for name, fields in found.items()
-    }
-    return Replicate(plan, {m: shown[m] for m in methods.METHODS if m in shown}, labels, scores)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dc2book.ground_truth.methods import SHORT
+from dc2book.ground_truth.methods import METHODS
 from dc2book.mnist.study import joined
 from dc2lib.evaluation.statistics import Interval
 
@@ -18,9 +18,9 @@ SPELT_OUT = 3
 def complete_in_words(table: pd.DataFrame) -> str:
     """Which methods show every aspect in every world above chance.
 
-    `table` is that of `dc2book.ground_truth.grades.recovery_table`.
+    `table` is that of `dc2book.ground_truth.tables.recovery_table`.
     """
-    failed = set(table.loc[~table["shown"].astype(bool), "method"])
+    failed = set(table.loc[~table["above_chance"].astype(bool), "method"])
     asked = list(dict.fromkeys(table["method"]))
     everywhere = [method for method in asked if method not in failed]
     if not everywhere:
@@ -35,7 +35,7 @@ def missing_in_words(table: pd.DataFrame) -> str:
 
     Counts in place of places where many methods miss something.
     """
-    missed = table.assign(missed=~table["shown"].astype(bool))
+    missed = table.assign(missed=~table["above_chance"].astype(bool))
     failed = {
         method: group
         for method, group in missed.groupby("method", sort=False)
@@ -49,9 +49,9 @@ def missing_in_words(table: pd.DataFrame) -> str:
     asked = list(dict.fromkeys(table["method"]))
     parts = [f"everything, by {_named(silent, asked)}"] if silent else []
     parts += [
-        f"{SHORT[method]} ({_places(group[group['missed']])})"
+        f"{METHODS[method]} ({_places(group[group['missed']])})"
         if few
-        else f"{SHORT[method]} ({group['missed'].sum()} of {len(group)})"
+        else f"{METHODS[method]} ({group['missed'].sum()} of {len(group)})"
         for method, group in partly.items()
     ]
     unit = "" if few or not partly else " (aspects and worlds of those that it can be asked for)"
@@ -82,13 +82,13 @@ def differences_in_words(differences: Mapping[str, Interval], other: str) -> str
         gaps = [differences[method] for method in found]
         return joined(
             [
-                f"{SHORT[method]} ({gap.estimate:+.2f}, {gap.low:+.2f} to {gap.high:+.2f})"
+                f"{METHODS[method]} ({gap.estimate:+.2f}, {gap.low:+.2f} to {gap.high:+.2f})"
                 for method, gap in zip(found, gaps, strict=True)
             ]
         )
 
     parts = [
-        f"{listed(found)} score{'s' if len(found) == 1 else ''} {word} than the {SHORT[other]}"
+        f"{listed(found)} score{'s' if len(found) == 1 else ''} {word} than the {METHODS[other]}"
         for found, word in ((above, "higher"), (below, "lower"))
         if found
     ]
@@ -97,15 +97,15 @@ def differences_in_words(differences: Mapping[str, Interval], other: str) -> str
         parts.append(
             f"{listed(level)} {differ} from it by no more than chance allows"
             if parts
-            else f"{listed(level)} {differ} from the {SHORT[other]} by no more than chance allows"
+            else f"{listed(level)} {differ} from the {METHODS[other]} by no more than chance allows"
         )
-    return "; ".join(parts) or f"none differs clearly from the {SHORT[other]}"
+    return "; ".join(parts) or f"none differs clearly from the {METHODS[other]}"
 
 
 def similar_in_words(table: pd.DataFrame) -> str:
     """Which methods' pictures are as like an untrained network's as another trained one's.
 
-    `table` is that of `dc2book.ground_truth.grades.similarity_table`.
+    `table` is that of `dc2book.ground_truth.tables.similarity_table`.
     """
     means = table.groupby("method", sort=False)[["other_seed", "untrained"]].mean()
     same = means.index[means["untrained"] >= means["other_seed"]]
@@ -124,7 +124,8 @@ def silence_in_words(null: pd.DataFrame, level: float) -> str:
             f" the most is {null['value'].max():.2f}"
         )
     parts = [
-        f"{SHORT[row.method]} by {row.statistic} ({row.value:.2f}, {row.low:.2f} to {row.high:.2f})"
+        f"{METHODS[row.method]} by {row.statistic} "
+        f"({row.value:.2f}, {row.low:.2f} to {row.high:.2f})"
         for row in loud.itertuples()
     ]
     return f"on {n} null worlds more findings than allowed come from {joined(parts)}"
@@ -157,5 +158,5 @@ def _named(methods: Sequence[str], among: Sequence[str] = ()) -> str:
     """Names as a list; where nearly all of `among` are meant, those left out."""
     others = [method for method in among if method not in set(methods)]
     if len(methods) <= SPELT_OUT or not among or len(others) > SPELT_OUT:
-        return joined([SHORT[method] for method in methods])
+        return joined([METHODS[method] for method in methods])
     return f"all methods but {_named(others)}" if others else "all methods"

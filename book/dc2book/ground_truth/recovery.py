@@ -1,4 +1,4 @@
-"""Grade a picture against a planted rule, with intervals over seeds."""
+"""Grade an attribution against a planted rule, with intervals over seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from dc2book.ground_truth.pictures import Picture
+from dc2book.ground_truth.attributions import Attribution
 from dc2lib.datasets.simulated.rules import GROUP_MARK, RULES, Rule
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
@@ -19,7 +19,7 @@ ASPECTS = ("marks", "positions", "sign", "combination")
 
 @dataclass(frozen=True)
 class Truth:
-    """What a picture of a perfect classifier should show.
+    """What the attribution of a perfect classifier should show.
 
     Attributes
     ----------
@@ -66,8 +66,8 @@ def truth_of(rule: str | Rule, marks: Sequence[str]) -> Truth:
     return Truth(matters, sign, window, rule.positions, pairs)
 
 
-def recovery(picture: Picture, truth: Truth) -> dict[str, float]:
-    """How much of the truth a picture shows, 0 to 1, by aspect; what cannot be asked is left out.
+def recovery(attribution: Attribution, truth: Truth) -> dict[str, float]:
+    """How much of the truth an attribution shows, 0 to 1, by aspect, as far as it can be asked.
 
     Returns
     -------
@@ -79,23 +79,23 @@ def recovery(picture: Picture, truth: Truth) -> dict[str, float]:
         ``combination``: chance that a pair of marks that act together is stronger than one that
         does not.  Chance alone gives 0.5 each.
     """
-    found = {}
+    scores = {}
     if 0 < truth.matters.sum() < len(truth.matters):
-        found["marks"] = auroc(truth.matters.astype(int), picture.strength)
-    if truth.positions and picture.evidence is not None:
-        found["positions"] = float(np.mean(_position_scores(picture.evidence, truth)))
-    direction = _direction(picture, truth)
+        scores["marks"] = auroc(truth.matters.astype(int), attribution.strength)
+    if truth.positions and attribution.evidence is not None:
+        scores["positions"] = _position_score(attribution.evidence, truth)
+    direction = _direction(attribution, truth)
     if direction is not None and truth.sign.any():
         signed = truth.sign != 0
-        found["sign"] = float(np.mean(np.sign(direction[signed]) == truth.sign[signed]))
+        scores["sign"] = float(np.mean(np.sign(direction[signed]) == truth.sign[signed]))
     upper = np.triu_indices(len(truth.pairs), 1)
     together = truth.pairs[upper]
-    if picture.pairs is not None and together.any() and not together.all():
-        found["combination"] = auroc(together.astype(int), picture.pairs[upper])
-    return found
+    if attribution.pairs is not None and together.any() and not together.all():
+        scores["combination"] = auroc(together.astype(int), attribution.pairs[upper])
+    return scores
 
 
-def seeds_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+def share_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of scores between 0 and 1 with the binomial interval for as many successes.
 
     For scores that are 0 or 1 this is Clopper and Pearson's exact interval
@@ -110,21 +110,18 @@ def seeds_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(total / n, low, high, n)
 
 
-def above_chance(values: Sequence[float], chance: float = 0.5, level: float = 0.025) -> bool:
-    """Whether more seeds score above chance than blind guessing reaches so often (a sign test)."""
-    values = np.asarray(values, dtype=np.float64)
-    above = int((values > chance).sum())
-    return bool(stats.binom.sf(above - 1, len(values), 0.5) <= level)
+def above_chance(values: Sequence[float], level: float = 0.025) -> bool:
+    """Whether more seeds score above 0.5 than blind guessing reaches so often (a sign test)."""
+    above = int((np.asarray(values) > 0.5).sum())
+    return bool(stats.binomtest(above, len(values), 0.5, "greater").pvalue <= level)
 
 
-def similarity(first: Picture, second: Picture) -> float:
-    """Spearman correlation of two pictures' absolute values, map by map (or mark by mark).
+def similarity(first: Attribution, second: Attribution) -> float:
+    """Spearman correlation of absolute values, map by map (or mark by mark).
 
     The measure of Adebayo et al. 2018 (arXiv 1810.03292); 0 if one of them never varies.
     """
-    return rank_correlation(*(
-        np.abs(one.strength if one.evidence is None else one.evidence) for one in (first, second)
-    ))
+    return rank_correlation(first.map_or_strength, second.map_or_strength)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -134,22 +131,22 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.spearmanr(first.ravel(), second.ravel()).statistic)
 
 
-def _position_scores(evidence: np.ndarray, truth: Truth) -> list[float]:
+def _position_score(evidence: np.ndarray, truth: Truth) -> float:
     scores = []
     for mark, (first, last) in truth.window.items():
         inside = np.zeros(evidence.shape[1], int)
         inside[first:last] = 1
         scores.append(auroc(inside, truth.sign[mark] * evidence[mark]))
-    return scores
+    return float(np.mean(scores))
 
 
-def _direction(picture: Picture, truth: Truth) -> np.ndarray | None:
-    """Signed number a mark; None where the picture has no sign, or no place in which to read it."""
-    if picture.evidence is None:
-        return None if truth.positions else picture.direction
-    if not picture.signed:
+def _direction(attribution: Attribution, truth: Truth) -> np.ndarray | None:
+    """Signed number a mark; None where there is no sign, or no place in which to read it."""
+    if attribution.evidence is None:
+        return None if truth.positions else attribution.direction
+    if not attribution.signed:
         return None
-    direction = picture.evidence.sum(1)
+    direction = attribution.evidence.sum(1)
     for mark, (first, last) in truth.window.items():
-        direction[mark] = picture.evidence[mark, first:last].sum()
+        direction[mark] = attribution.evidence[mark, first:last].sum()
     return direction

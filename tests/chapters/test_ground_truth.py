@@ -1,4 +1,4 @@
-"""Replicates of planted worlds, their tables, words and figures, at a size for tests."""
+"""Replicates of planted worlds, their tables and figures, at a size for tests."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.ground_truth import figures as attribution_plots
-from dc2book.ground_truth import grades, measured
+from dc2book.ground_truth import figures, measured, null_calibration, tables
 from dc2book.ground_truth import sentences as words
+from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS, Effort
-from dc2book.ground_truth.pictures import Picture
+from dc2book.ground_truth.recovery import recovery, truth_of
 from dc2book.ground_truth.replicates import (
     Plan,
     Replicate,
     linear_scores,
     permuted,
-    plan_key,
     planted_world,
     population_kind,
-    replicates,
+    replicate_path,
+    run_plans,
     wider_bins,
 )
-from dc2book.ground_truth.scores import recovery, truth_of
 
 from dc2lib.datasets import MARKS
 from dc2lib.datasets.store import write_cell
@@ -53,10 +52,10 @@ def studied(home: Path) -> dict[str, list[Replicate]]:
         "permuted": [replace(null, seed=100 + i, training="permuted") for i in range(6)],
         "null": [replace(null, seed=200 + i) for i in range(3)],
     }
-    return {name: replicates(ones, workers=1, home=home) for name, ones in plans.items()}
+    return {name: run_plans(ones, workers=1, home=home) for name, ones in plans.items()}
 
 
-def test_right_methods_find_one_mark_and_a_random_picture_does_not(
+def test_right_methods_find_one_mark_and_a_random_attribution_does_not(
     studied: dict[str, list[Replicate]],
 ) -> None:
     found = studied["one_mark"][0]
@@ -64,25 +63,25 @@ def test_right_methods_find_one_mark_and_a_random_picture_does_not(
     assert auroc(found.labels, found.scores["deepchrome_max"]) > 0.9
     assert auroc(found.labels, found.scores["linear"]) > 0.95
     for method in ("saliency", "integrated_gradients", "window_ablation", "mark_ablation"):
-        assert recovery(found.pictures[method], truth) == {"marks": 1.0, "sign": 1.0}
+        assert recovery(found.attributions[method], truth) == {"marks": 1.0, "sign": 1.0}
     rng = np.random.default_rng(0)
-    blind = [Picture(rng.random(5), rng.standard_normal((5, 100))) for _ in range(20)]
+    blind = [Attribution(rng.random(5), rng.standard_normal((5, 100))) for _ in range(20)]
     assert np.mean([recovery(one, truth)["marks"] for one in blind]) < 0.8
 
 
-def test_a_trained_picture_is_larger_than_one_of_permuted_labels(
+def test_a_trained_attribution_is_larger_than_one_of_permuted_labels(
     studied: dict[str, list[Replicate]],
 ) -> None:
-    limits = grades.thresholds(studied["permuted"], level=0.4)
-    null = grades.findings({"null": studied["null"]}, limits)
-    planted = grades.findings({"one_mark": studied["one_mark"]}, limits).set_index(
+    limits = null_calibration.calibrate_thresholds(studied["permuted"], level=0.4)
+    null = null_calibration.findings({"null": studied["null"]}, limits)
+    planted = null_calibration.findings({"one_mark": studied["one_mark"]}, limits).set_index(
         ["method", "statistic"]
     )
     assert (null["low"] <= 0.4).all()
     assert set(null["n"]) == {3}
     for method in ("saliency", "integrated_gradients", "mark_ablation"):
         assert planted.loc[(method, "size"), "value"] == 1.0
-    ratios = grades.statistics_over_threshold(studied, limits)
+    ratios = null_calibration.statistics_over_threshold(studied, limits)
     assert ratios[ratios["group"] == "permuted"]["ratio"].max() == pytest.approx(1.0)
 
 
@@ -91,24 +90,24 @@ def test_replicates_are_kept_and_the_same_again(
 ) -> None:
     stored = sorted((home / "replicates").glob("*.npz"))
     times = [path.stat().st_mtime_ns for path in stored]
-    again = replicates([PLAN], workers=1, home=home)[0]
+    again = run_plans([PLAN], workers=1, home=home)[0]
     assert [path.stat().st_mtime_ns for path in stored] == times
-    anew = replicates([PLAN], workers=1, home=tmp_path)[0]
+    anew = run_plans([PLAN], workers=1, home=tmp_path)[0]
     first = studied["one_mark"][0]
-    for method, picture in first.pictures.items():
+    for method, one in first.attributions.items():
         for other in (again, anew):
-            np.testing.assert_array_equal(picture.strength, other.pictures[method].strength)
-    assert list(first.pictures) == [m for m in METHODS if m != "attention"]
-    assert plan_key(PLAN) != plan_key(replace(PLAN, seed=1))
+            np.testing.assert_array_equal(one.strength, other.attributions[method].strength)
+    assert list(first.attributions) == [m for m in METHODS if m != "attention"]
+    assert replicate_path(PLAN) != replicate_path(replace(PLAN, seed=1))
 
 
 def test_attention_joins_where_it_is_asked_for(home: Path) -> None:
     plan = replace(PLAN, n_genes=200, epochs=1, attentive_epochs=1)
-    one = replicates([plan], workers=1, home=home)[0]
-    picture = one.pictures["attention"]
-    assert picture.evidence.shape == (5, 100)
-    assert picture.strength.sum() == pytest.approx(1.0, abs=1e-5)
-    assert not picture.signed
+    one = run_plans([plan], workers=1, home=home)[0]
+    attention = one.attributions["attention"]
+    assert attention.evidence.shape == (5, 100)
+    assert attention.strength.sum() == pytest.approx(1.0, abs=1e-5)
+    assert not attention.signed
     assert len(one.scores["attentive_chrome"]) == len(one.labels)
 
 
@@ -144,15 +143,15 @@ def test_wider_bins_by_hand() -> None:
 
 
 def test_tables_of_a_study(studied: dict[str, list[Replicate]]) -> None:
-    table = grades.recovery_table(studied["one_mark"], studied["untrained"], MARKS)
+    table = tables.recovery_table(studied["one_mark"], studied["untrained"], MARKS)
     row = table.set_index(["method", "aspect"]).loc[("saliency", "marks")]
     assert (row["value"], row["n"]) == (1.0, 1)
     assert 0 <= row["untrained"] <= 1
-    assert list(grades.overall(table).columns) == ["one_mark"]
-    alike = grades.similarity_table(studied["one_mark"], studied["untrained"])
+    assert list(tables.mean_by_rule(table).columns) == ["one_mark"]
+    alike = tables.similarity_table(studied["one_mark"], studied["untrained"])
     assert alike["other_seed"].to_numpy() == pytest.approx(1.0)  # a single seed follows itself
     assert (alike["untrained"] < 1).all()
-    models = grades.model_table(studied["one_mark"])
+    models = tables.model_table(studied["one_mark"])
     assert set(models["model"]) == {"deepchrome_max", "linear"}
 
 
@@ -161,7 +160,7 @@ def test_paired_difference_by_hand() -> None:
         {"rule": "null", "seed": [0, 1, 0, 1], "model": ["a", "a", "b", "b"],
          "auroc": [0.6, 0.8, 0.5, 0.5]}
     )  # fmt: skip
-    gap = grades.paired_difference(table, "null", "a", "b")
+    gap = tables.paired_difference(table, "null", "a", "b")
     half = 12.7062 * 0.1  # Student's t with one degree of freedom, standard error 0.1
     assert (gap.estimate, gap.n) == (pytest.approx(0.2), 2)
     assert (gap.low, gap.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
@@ -173,94 +172,63 @@ def test_score_difference_by_hand() -> None:
         Replicate(
             replace(PLAN, seed=seed),
             {
-                "saliency": Picture(right, direction=right),
-                "attention": Picture(wrong if seed else right, np.ones((5, 100)), signed=False),
+                "saliency": Attribution(right, direction=right),
+                "attention": Attribution(wrong if seed else right, np.ones((5, 100)), signed=False),
             },
             np.zeros(0), {},
         )
         for seed in (0, 1)
     ]  # fmt: skip
-    gap = grades.score_difference(worlds, MARKS, "saliency", "attention")
+    gap = tables.score_difference(worlds, MARKS, "saliency", "attention")
     assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
 
 
-def _row(method: str, shown: bool, untrained: float = 0.5, rule: str = "two_marks") -> dict:
-    return {"rule": rule, "method": method, "aspect": "marks", "shown": shown,
-            "value": 1.0, "untrained": untrained}  # fmt: skip
+def test_sentences_follow_the_verdicts() -> None:
+    def row(method: str, above_chance: bool, untrained: float, rule: str = "two_marks") -> dict:
+        return {"rule": rule, "method": method, "aspect": "marks", "value": 1.0,
+                "above_chance": above_chance, "untrained": untrained}  # fmt: skip
 
-
-def test_words() -> None:
-    good, bad = _row("saliency", True), _row("gan_probe", False, 0.95)
-    assert words.complete_in_words(pd.DataFrame([good])) == (
-        "saliency shows what it can be asked for in every world"
-    )
-    seen = bad | {"rule": "one_mark", "shown": True}
-    said = words.missing_in_words(pd.DataFrame([good, seen, bad, bad | {"rule": "position"}]))
-    assert said == "GAN probe (marks: two marks and position)"
+    good, bad = row("saliency", True, 0.5), row("gan_probe", False, 0.95)
+    table = pd.DataFrame([good, bad, bad | {"rule": "one_mark", "above_chance": True}])
+    assert words.complete_in_words(table).startswith("saliency shows")
+    assert words.complete_in_words(pd.DataFrame([bad])).startswith("no method")
+    assert words.missing_in_words(table) == "GAN probe (marks: two marks)"
     assert words.missing_in_words(pd.DataFrame([good])) == "nothing"
-    assert words.complete_in_words(pd.DataFrame([bad])).startswith("no method shows")
-    both = pd.DataFrame([good, good | {"method": "mark_ablation"}])
-    assert words.complete_in_words(both).startswith("saliency and mark ablation show what they")
-    assert words.blind_in_words(pd.DataFrame([good])).startswith("no method names")
-    assert words.blind_in_words(pd.DataFrame([good, bad])).endswith("in two marks by GAN probe")
-    null = pd.DataFrame(
-        [{"method": "saliency", "statistic": "size", "value": 0.1, "low": 0.01, "high": 0.3,
-          "n": 20}]
-    )  # fmt: skip
-    assert "no method is shown" in words.silence_in_words(null, 0.1)
-    assert "saliency by size (0.10" in words.silence_in_words(null, 0.005)
-    planted = null.assign(value=1.0)
-    assert words.power_in_words(planted, "size") == (
-        "by size saliency almost always reports a planted rule"
-    )
-    assert "less than half" in words.power_in_words(planted.assign(value=0.2), "size")
-    alike = pd.DataFrame([{"method": "saliency", "other_seed": 0.5, "untrained": 0.1}])
-    gaps = {"saliency": Interval(0.2, 0.1, 0.3, 4), "attention": Interval(-0.2, -0.3, -0.1, 4)}
-    assert words.differences_in_words(gaps, "gan_probe") == (
-        "saliency (+0.20, +0.10 to +0.30) scores higher than the GAN probe; attention (-0.20, -0.30"
-        " to -0.10) scores lower than the GAN probe"
-    )
-    even = {"saliency": Interval(0.0, -0.1, 0.1, 4)}
-    assert words.differences_in_words(even, "gan_probe") == (
-        "saliency (+0.00, -0.10 to +0.10) differs from the GAN probe by no more than chance allows"
-    )
-    assert words.differences_in_words({}, "gan_probe").startswith("none differs")
-    assert words.similar_in_words(alike).startswith("every method")
-    assert words.similar_in_words(alike.assign(untrained=0.6)) == "saliency fails the check"
-
-
-def test_words_for_many_methods_are_short() -> None:
-    names = list(METHODS)
-    rows = [_row(name, name != "attention", 0.95) for name in names]
-    table = pd.DataFrame(rows)
-    assert words.complete_in_words(table) == (
-        "all methods but attention show what they can be asked for in every world"
-    )
-    assert words.blind_in_words(table).endswith("in two marks by all methods")
-    other = table.assign(rule="position", shown=True)
-    half = pd.concat([table.assign(shown=False), other])
-    assert words.missing_in_words(half).startswith("DeepChrome's recipe (1 of 2); loss (a) (1 ")
-    assert words.missing_in_words(half.assign(shown=False)) == "everything, by all methods"
+    assert "in two marks by GAN probe" in words.blind_in_words(table)
+    assert words.blind_in_words(pd.DataFrame([good])).startswith("no method")
+    many = pd.DataFrame([row(name, name != "attention", 0.95) for name in METHODS])
+    assert words.complete_in_words(many).startswith("all methods but attention")
+    null = pd.DataFrame([{"method": "saliency", "statistic": "size", "value": 0.1, "low": 0.01,
+                          "high": 0.3, "n": 20}])  # fmt: skip
+    assert "no method" in words.silence_in_words(null, 0.1)
+    assert "saliency by size" in words.silence_in_words(null, 0.005)
+    assert words.power_in_words(null.assign(value=1.0), "size").startswith("by size saliency")
+    assert "less than half" in words.power_in_words(null, "size")
+    gaps = {"saliency": Interval(0.2, 0.1, 0.3, 4), "attention": Interval(0.0, -0.1, 0.1, 4)}
+    text = words.differences_in_words(gaps, "gan_probe")
+    assert "scores higher than the GAN probe; attention" in text and "than chance allows" in text
+    alike = pd.DataFrame([{"method": "saliency", "other_seed": 0.5, "untrained": 0.6}])
+    assert words.similar_in_words(alike) == "saliency fails the check"
 
 
 def test_figures(studied: dict[str, list[Replicate]]) -> None:
-    pictures = studied["one_mark"][0].pictures
-    table = grades.recovery_table(studied["one_mark"], studied["untrained"], MARKS)
-    limits = grades.thresholds(studied["permuted"], level=0.4)
-    ratios = grades.statistics_over_threshold(
+    attributions = studied["one_mark"][0].attributions
+    table = tables.recovery_table(studied["one_mark"], studied["untrained"], MARKS)
+    limits = null_calibration.calibrate_thresholds(studied["permuted"], level=0.4)
+    ratios = null_calibration.statistics_over_threshold(
         {"one_mark": studied["one_mark"], "permuted": studied["permuted"]}, limits
     )
-    figures = [
-        attribution_plots.world_maps({"one_mark": np.ones((5, 100))}, MARKS),
-        attribution_plots.picture_grid({"one_mark": pictures}, MARKS),
-        attribution_plots.recovery_dots(table),
-        attribution_plots.finding_strips(ratios),
-        attribution_plots.similarity_dots(
-            grades.similarity_table(studied["one_mark"], studied["untrained"])
+    drawn = [
+        figures.world_maps({"one_mark": np.ones((5, 100))}, MARKS),
+        figures.attribution_grid({"one_mark": attributions}, MARKS),
+        figures.recovery_dots(table),
+        figures.finding_strips(ratios),
+        figures.similarity_dots(
+            tables.similarity_table(studied["one_mark"], studied["untrained"])
         ),
-        attribution_plots.agreement_map(measured.agreement(pictures)),
+        figures.agreement_map(measured.agreement(attributions)),
     ]
-    assert [len(fig.axes) > 0 for fig in figures] == [True] * 6
+    assert [len(fig.axes) > 0 for fig in drawn] == [True] * 6
     plt.close("all")
 
 
@@ -268,7 +236,7 @@ def test_a_measured_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
     world = planted_world("one_mark", 0, 300)
     write_cell(world, tmp_path)
-    found = measured.cell_pictures(
+    found = measured.attributions_of_cell(
         world, tmp_path, (0, 1), epochs=1, attentive_epochs=1, n_train=100, gan_steps=2,
         n_pool=100, effort=EFFORT,
     )  # fmt: skip

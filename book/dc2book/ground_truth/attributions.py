@@ -1,7 +1,7 @@
-"""What a method shows of a classifier, in one form for all methods.
+"""What a method says about a classifier, in one form for all methods.
 
-A method shows how strong each mark is, and where it can, in which bins, with which sign and in
-which pairs.  Signals are float32 ``(gene, mark, bin)``.
+How strong each mark is, and where a method can say it, in which bins, with which sign and in which
+pairs.  Signals are float32 ``(gene, mark, bin)``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.preprocessing import scale
 
 from dc2book.gan_probe.study import combination_effects, top_of
 
 
 @dataclass(frozen=True)
-class Picture:
+class Attribution:
     """What one method says about one classifier.
 
     Attributes
@@ -52,20 +53,25 @@ class Picture:
         total = self.strength.sum()
         return float(self.strength.max() / total) if total > 0 else 1 / len(self.strength)
 
+    @property
+    def map_or_strength(self) -> np.ndarray:
+        """Absolute map ``(mark, bin)``, or the strengths ``(mark,)`` where there is no map."""
+        return np.abs(self.strength if self.evidence is None else self.evidence)
 
-def picture_of_gradients(gradients: np.ndarray, signals: np.ndarray) -> Picture:
+
+def of_gradients(gradients: np.ndarray, signals: np.ndarray) -> Attribution:
     """Of saliency ``(gene, mark, bin)``: mean gradient as map, mean absolute gradient as strength.
 
     Two marks act together where the gradient of one changes with the level of the other.
     """
-    return Picture(
+    return Attribution(
         strength=np.abs(gradients).mean((0, 2), dtype=np.float64),
         evidence=gradients.mean(0, dtype=np.float64),
         pairs=_symmetric(gradient_slopes(gradients.sum(2, dtype=np.float64), signals)),
     )
 
 
-def picture_of_attributions(attributions: np.ndarray, signals: np.ndarray) -> Picture:
+def of_integrated(attributions: np.ndarray, signals: np.ndarray) -> Attribution:
     """Of attributions ``(gene, mark, bin)`` that stand for a difference from a baseline.
 
     The strength is the mean absolute attribution.  An attribution is positive where it speaks for
@@ -73,63 +79,60 @@ def picture_of_attributions(attributions: np.ndarray, signals: np.ndarray) -> Pi
     the attribution rises with the signal of its bin (covariance over genes, divided by the
     signal's standard deviation), which for a linear classifier is weight times standard deviation.
     """
-    return Picture(
+    return Attribution(
         strength=np.abs(attributions).mean((0, 2), dtype=np.float64),
-        evidence=rise(attributions, signals),
+        evidence=covariance_by_spread(attributions, signals),
         pairs=_symmetric(product_effects(attributions.sum(2, dtype=np.float64), signals)),
     )
 
 
-def picture_of_windows(ablations: np.ndarray, signals: np.ndarray) -> Picture:
-    """Of the ablation of windows ``(gene, mark, bin)``: as other attributions, without pairs."""
-    whole = picture_of_attributions(ablations, signals)
-    return Picture(whole.strength, whole.evidence)
+def of_windows(ablations: np.ndarray, signals: np.ndarray) -> Attribution:
+    """Of the ablation of windows ``(gene, mark, bin)``: as `of_integrated`, without pairs."""
+    whole = of_integrated(ablations, signals)
+    return Attribution(whole.strength, whole.evidence)
 
 
-def picture_of_marks(
-    ablations: np.ndarray, together: np.ndarray, signals: np.ndarray
-) -> Picture:
+def of_marks(ablations: np.ndarray, together: np.ndarray, signals: np.ndarray) -> Attribution:
     """Of the ablation of marks ``(gene, mark)`` and pairs ``(gene, mark, mark)``, no positions."""
-    return Picture(
+    return Attribution(
         strength=np.abs(ablations).mean(0, dtype=np.float64),
-        direction=rise(ablations, signals.mean(2)),
+        direction=covariance_by_spread(ablations, signals.mean(2)),
         pairs=np.abs(together).mean(0, dtype=np.float64),
     )
 
 
-def picture_of_optimised(high: np.ndarray, low: np.ndarray) -> Picture:
+def of_optimised(high: np.ndarray, low: np.ndarray) -> Attribution:
     """Of inputs optimised for high and for low expression ``(start, mark, bin)``: their difference.
 
-    One picture a class cannot say which marks act together.
+    One input a class cannot say which marks act together.
     """
     evidence = high.mean(0, dtype=np.float64) - low.mean(0, dtype=np.float64)
-    return Picture(strength=np.abs(evidence).mean(1), evidence=evidence)
+    return Attribution(strength=np.abs(evidence).mean(1), evidence=evidence)
 
 
-def picture_of_sampled(
+def of_favourites(
     pool: np.ndarray, log_odds: np.ndarray, keep: int, marks: Sequence[str]
-) -> Picture:
+) -> Attribution:
     """Of the GAN probe: the favourites for high minus those for low among generated signals.
 
     In standard deviations of the pool, bin by bin, so that a mark that varies much does not win by
     that alone.  Pairs: products of marks that the log odds follow beyond the sum of both
     (`dc2book.gan_probe.study.combination_effects`).
     """
-    spread = pool.std(0, dtype=np.float64)
-    difference = sum(
-        sign * top_of(pool, log_odds, keep, class_).mean(0, dtype=np.float64)
-        for class_, sign in (("high", 1), ("low", -1))
+    high, low = (
+        top_of(pool, log_odds, keep, class_).mean(0, dtype=np.float64) for class_ in ("high", "low")
     )
-    evidence = np.divide(difference, spread, out=np.zeros_like(spread), where=spread > 0)
+    spread = pool.std(0, dtype=np.float64)
+    evidence = np.divide(high - low, spread, out=np.zeros_like(spread), where=spread > 0)
     effects, _ = combination_effects(pool, log_odds, marks)
     pairs = np.zeros((len(marks), len(marks)))
     for pair, effect in zip(effects["pair"], effects["effect"], strict=True):
         a, b = (list(marks).index(mark) for mark in pair.split(" and "))
         pairs[a, b] = pairs[b, a] = abs(effect)
-    return Picture(strength=np.abs(evidence).mean(1), evidence=evidence, pairs=pairs)
+    return Attribution(strength=np.abs(evidence).mean(1), evidence=evidence, pairs=pairs)
 
 
-def picture_of_attention(bins: np.ndarray, marks: np.ndarray, n_bins: int = 100) -> Picture:
+def of_attention(bins: np.ndarray, marks: np.ndarray, n_bins: int = 100) -> Attribution:
     """Of AttentiveChrome's attention over bins ``(gene, mark, bin)`` and marks ``(gene, mark)``.
 
     Attention is positive: it says how much, not for which class.  Its map is spread over `n_bins`
@@ -138,10 +141,10 @@ def picture_of_attention(bins: np.ndarray, marks: np.ndarray, n_bins: int = 100)
     weight = marks.mean(0, dtype=np.float64)
     width = n_bins // bins.shape[2]
     spread = np.repeat(bins.mean(0, dtype=np.float64), width, axis=1) / width
-    return Picture(strength=weight, evidence=weight[:, None] * spread, signed=False)
+    return Attribution(strength=weight, evidence=weight[:, None] * spread, signed=False)
 
 
-def rise(attributions: np.ndarray, signals: np.ndarray) -> np.ndarray:
+def covariance_by_spread(attributions: np.ndarray, signals: np.ndarray) -> np.ndarray:
     """Covariance over genes of attributions and signals by the signals' standard deviation.
 
     Both ``(gene, ...)``; zero where a signal never varies.
@@ -158,7 +161,7 @@ def gradient_slopes(gradients: np.ndarray, signals: np.ndarray) -> np.ndarray:
     Least squares of the gradients ``(gene, mark)``, summed over bins, on the marks' mean signals
     in standard deviations.
     """
-    levels = _standardised(signals.mean(2, dtype=np.float64))
+    levels = scale(signals.mean(2, dtype=np.float64))
     design = np.column_stack([np.ones(len(levels)), levels])
     weights, *_ = np.linalg.lstsq(design, gradients, rcond=None)
     return weights[1:].T
@@ -170,7 +173,7 @@ def product_effects(attributions: np.ndarray, signals: np.ndarray) -> np.ndarray
     Least squares of the attributions ``(gene, mark)``, summed over bins, on the mark's own level,
     its square and its products with all other levels, in standard deviations.
     """
-    levels = _standardised(signals.mean(2, dtype=np.float64))
+    levels = scale(signals.mean(2, dtype=np.float64))
     n_marks = levels.shape[1]
     effects = np.zeros((n_marks, n_marks))
     for mark in range(n_marks):
@@ -180,11 +183,6 @@ def product_effects(attributions: np.ndarray, signals: np.ndarray) -> np.ndarray
         weights, *_ = np.linalg.lstsq(design, attributions[:, mark], rcond=None)
         effects[mark, others] = weights[-len(others) :]
     return effects
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    spread = values.std(0)
-    return (values - values.mean(0)) / np.where(spread > 0, spread, 1)
 
 
 def _symmetric(effects: np.ndarray) -> np.ndarray:
