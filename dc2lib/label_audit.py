@@ -3,6 +3,8 @@
 The candidates are what one would try first: the cell's median, mean and quantiles, the gene's own
 median over cell types (the wording of section 4.4 of DeepChrome 2.0), fixed thresholds, a threshold
 on reads in place of RPKM, and the two rules of `dc2lib.labels`.
+
+    python -m dc2lib.labels audit FOLDER --rpkm 57epigenomes.RPKM.pc.gz
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from dc2lib.datasets import (
+    SPLITS,
     HistoneDataset,
     data_home,
     list_cells,
@@ -25,13 +30,13 @@ from dc2lib.datasets import (
     published,
     read_csv_folder,
 )
-from dc2lib.datasets.histone import SPLITS
-from dc2lib.datasets.rpkm import FILE_NAME, RpkmTable, check_cell, read_rpkm
+from dc2lib.datasets.roadmap import open_rpkm
+from dc2lib.datasets.rpkm import RpkmTable, check_cell, read_rpkm
 from dc2lib.errors import DataError
+from dc2lib.labels import above, sorts_after
 
 TOLERANCE = 0.005
 SHARE_TOLERANCE = 0.03
-VERDICTS = ("lexicographic", "numeric", "both", "neither")
 MEANINGS = {
     "lexicographic": "the RPKM compared with the cell's median as text, as in the released files",
     "numeric": "RPKM above the cell's median, as numbers",
@@ -64,11 +69,6 @@ class Expression:
     column: np.ndarray
     gene_median: np.ndarray | None = None
 
-    @property
-    def median(self) -> float:
-        """The median as a number."""
-        return float(self.median_text)
-
     def reads(self) -> np.ndarray:
         """RPKM times the gene's length in kb, proportional to reads; NaN for unknown genes.
 
@@ -79,61 +79,56 @@ class Expression:
         return self.rpkm * span.to_numpy() / 1000
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A label rule: its name, what it says, and the labels that it gives (None: cannot be told)."""
+class Candidate(NamedTuple):
+    """A label rule: what it says, and the labels that it gives (None: cannot be told)."""
 
-    name: str
     says: str
     labels: Callable[[Expression], np.ndarray | None]
 
 
-def _above(threshold: Callable[[Expression], float]) -> Callable[[Expression], np.ndarray]:
-    return lambda one: one.rpkm > threshold(one)
+def _rpkm_above(threshold: Callable[[Expression], float | str]) -> Callable[..., np.ndarray]:
+    return lambda one: above(one.rpkm, threshold(one))
+
+
+def _quantile(q: float) -> Callable[..., np.ndarray]:
+    return _rpkm_above(lambda one: np.quantile(one.column, q))
 
 
 def _above_gene_median(one: Expression) -> np.ndarray | None:
-    return None if one.gene_median is None else one.rpkm > one.gene_median
+    return None if one.gene_median is None else above(one.rpkm, one.gene_median)
 
 
 def _above_median_reads(one: Expression) -> np.ndarray | None:
     reads = one.reads()
-    return None if np.isnan(reads).any() else reads > np.median(reads)
-
-
-def _quantile(q: float) -> Callable[[Expression], np.ndarray]:
-    return _above(lambda one: np.quantile(one.column, q))
+    return None if np.isnan(reads).any() else above(reads, np.median(reads))
 
 
 CANDIDATES = {
-    one.name: one
-    for one in (
-        Candidate(
-            "lexicographic", "text of the RPKM sorts after text of the cell's median",
-            lambda one: one.text > one.median_text,
-        ),
-        Candidate(
-            "lexicographic_mean", "text of the RPKM sorts after text of the cell's mean",
-            lambda one: one.text > f"{one.column.mean():.3f}",
-        ),
-        Candidate("numeric", "RPKM above the cell's median", _above(lambda one: one.median)),
-        Candidate("mean", "RPKM above the cell's mean", _above(lambda one: one.column.mean())),
-        Candidate("quantile_25", "RPKM above the cell's lower quartile", _quantile(0.25)),
-        Candidate("quantile_75", "RPKM above the cell's upper quartile", _quantile(0.75)),
-        Candidate("quantile_90", "RPKM above the cell's ninth decile", _quantile(0.9)),
-        Candidate(
-            "expressed_median", "RPKM above the median of the genes with any expression",
-            _above(lambda one: np.median(one.column[one.column > 0])),
-        ),
-        Candidate("above_1", "RPKM above 1", _above(lambda one: 1.0)),
-        Candidate("above_10", "RPKM above 10", _above(lambda one: 10.0)),
-        Candidate(
-            "gene_median", "RPKM above the gene's own median over cell types", _above_gene_median
-        ),
-        Candidate(
-            "reads_median", "reads (RPKM times length) above their median", _above_median_reads
-        ),
-    )
+    "lexicographic": Candidate(
+        "text of the RPKM sorts after text of the cell's median",
+        lambda one: sorts_after(one.text, one.median_text),
+    ),
+    "lexicographic_mean": Candidate(
+        "text of the RPKM sorts after text of the cell's mean",
+        lambda one: sorts_after(one.text, f"{one.column.mean():.3f}"),
+    ),
+    "numeric": Candidate(
+        "RPKM above the cell's median", _rpkm_above(lambda one: one.median_text)
+    ),
+    "mean": Candidate("RPKM above the cell's mean", _rpkm_above(lambda one: one.column.mean())),
+    "quantile_25": Candidate("RPKM above the cell's lower quartile", _quantile(0.25)),
+    "quantile_75": Candidate("RPKM above the cell's upper quartile", _quantile(0.75)),
+    "quantile_90": Candidate("RPKM above the cell's ninth decile", _quantile(0.9)),
+    "expressed_median": Candidate(
+        "RPKM above the median of the genes with any expression",
+        _rpkm_above(lambda one: np.median(one.column[one.column > 0])),
+    ),
+    "above_1": Candidate("RPKM above 1", _rpkm_above(lambda one: 1.0)),
+    "above_10": Candidate("RPKM above 10", _rpkm_above(lambda one: 10.0)),
+    "gene_median": Candidate(
+        "RPKM above the gene's own median over cell types", _above_gene_median
+    ),
+    "reads_median": Candidate("reads (RPKM times length) above their median", _above_median_reads),
 }
 
 
@@ -141,27 +136,12 @@ CANDIDATES = {
 class RuleReport:
     """What the labels of one cell type follow, with the evidence.
 
-    Attributes
-    ----------
-    cell : str
-    verdict : str
-        One of ``"lexicographic"``, ``"numeric"``, ``"both"`` (no gene tells the two apart) and
-        ``"neither"``.
-    n_genes : int
-    agreement : dict
-        Share of the labels that each candidate explains.
-    telling : int
-        Genes whose class differs between the numeric and the text rule.
-    telling_lexicographic : int
-        Those of them whose label is that of the text rule.
-    threshold, threshold_agreement : float
-        The single RPKM threshold that explains most labels (no rule of the form "RPKM above t"
-        does better), and the share it explains.
-    examples : tuple of (gene_id, rpkm text, label)
-        Telling genes.
-    basis : str
-        ``"genes"``, or ``"shares"`` where there is no expression and only the share of positive
-        labels could be compared with the shares expected for a Roadmap cell type.
+    `verdict` is a key of `MEANINGS`, `agreement` the share of labels that each candidate explains.
+    `telling` genes have another class under the text rule than under the numeric one; the label of
+    `telling_lexicographic` of them is the text rule's, and `examples` holds gene, RPKM text and
+    label of the first.  `threshold` is the single RPKM threshold that explains most labels.
+    `basis` is ``"shares"`` where there is no expression and only the share of positive labels
+    could be compared with the shares expected for a Roadmap cell type, else ``"genes"``.
     """
 
     cell: str
@@ -180,19 +160,10 @@ class RuleReport:
 def which_rule(
     labels: np.ndarray, expression: Expression, cell: str = "", tolerance: float = TOLERANCE
 ) -> RuleReport:
-    """Say which rule the labels of a cell type follow.
+    """Say which rule the labels (gene,) of a cell type follow.
 
     A rule is followed if it explains all labels but a share of ``tolerance`` and, where some genes
     tell the two rules apart, if those genes side with it too.
-
-    Parameters
-    ----------
-    labels : 0/1 array (gene,)
-    expression : Expression
-        Of the same genes.
-    cell : str
-        For the report.
-    tolerance : float
 
     Raises
     ------
@@ -210,20 +181,23 @@ def which_rule(
     agreement = {
         name: float((labels == given).mean()) for name, given in made.items() if given is not None
     }
-    telling = made["lexicographic"] != made["numeric"]
+    telling = np.flatnonzero(made["lexicographic"] != made["numeric"])
     sided = int((labels == made["lexicographic"])[telling].sum())
     threshold, best = best_threshold(labels, expression.rpkm)
     return RuleReport(
         cell=cell,
-        verdict=_verdict(agreement, sided, int(telling.sum()), tolerance),
+        verdict=_verdict(agreement, sided, len(telling), tolerance),
         n_genes=len(labels),
         agreement=agreement,
-        telling=int(telling.sum()),
+        telling=len(telling),
         telling_lexicographic=sided,
         threshold=threshold,
         threshold_agreement=best,
         median_text=expression.median_text,
-        examples=_examples(labels, expression, telling),
+        examples=tuple(
+            (str(expression.gene_id[i]), str(expression.text[i]), int(labels[i]))
+            for i in telling[:3]
+        ),
     )
 
 
@@ -239,12 +213,20 @@ def best_threshold(labels: np.ndarray, values: np.ndarray) -> tuple[float, float
     """
     labels = np.asarray(labels).astype(bool)
     cuts = np.concatenate([[-np.inf], np.unique(values)])
-    order = np.sort(values[labels]), np.sort(values[~labels])
-    positives_above = labels.sum() - np.searchsorted(order[0], cuts, "right")
-    negatives_below = np.searchsorted(order[1], cuts, "right")
+    positives_above = labels.sum() - np.searchsorted(np.sort(values[labels]), cuts, "right")
+    negatives_below = np.searchsorted(np.sort(values[~labels]), cuts, "right")
     share = (positives_above + negatives_below) / len(labels)
     best = int(share.argmax())
     return float(cuts[best]), float(share[best])
+
+
+def _verdict(agreement: dict[str, float], sided: int, telling: int, tolerance: float) -> str:
+    followed = [rule for rule in ("lexicographic", "numeric") if agreement[rule] >= 1 - tolerance]
+    if len(followed) < 2:
+        return (followed or ["neither"])[0]
+    if telling == 0:
+        return "both"
+    return {0: "numeric", telling: "lexicographic"}.get(sided, "neither")
 
 
 def expression_of(dataset: HistoneDataset, table: RpkmTable | None = None) -> Expression:
@@ -263,12 +245,11 @@ def expression_of(dataset: HistoneDataset, table: RpkmTable | None = None) -> Ex
     column, gene_median = dataset.rpkm, None
     if table is not None:
         column = table.rpkm(dataset.cell)
-        median = table.frame().median(axis=1)
-        gene_median = median.reindex(dataset.gene_id).to_numpy()
+        gene_median = table.frame().median(axis=1).reindex(dataset.gene_id).to_numpy()
     return Expression(
         dataset.gene_id, dataset.rpkm, dataset.rpkm_text, dataset.rpkm_median_text, column,
         gene_median,
-    )
+    )  # fmt: skip
 
 
 def audit_dataset(dataset: HistoneDataset, table: RpkmTable | None = None) -> RuleReport:
@@ -284,138 +265,38 @@ def audit_dataset(dataset: HistoneDataset, table: RpkmTable | None = None) -> Ru
     """
     if dataset.released_label is None:
         raise DataError(f"{dataset.cell}: the data set has no labels to audit")
-    if dataset.rpkm_text is not None:
-        expression = expression_of(dataset, table)
-        return which_rule(dataset.released_label, expression, dataset.cell)
-    return audit_shares(dataset)
+    if dataset.rpkm_text is None:
+        return _audit_shares(dataset)
+    return which_rule(dataset.released_label, expression_of(dataset, table), dataset.cell)
 
 
-def audit_shares(dataset: HistoneDataset) -> RuleReport:
+def _audit_shares(dataset: HistoneDataset) -> RuleReport:
     """The rule whose share of positive labels, split by split, is nearest to the data set's.
 
     A rule counts if the shares of all splits lie within `SHARE_TOLERANCE` of those expected over
     all of DeepChrome's genes, and if no other candidate comes closer.
-
-    Raises
-    ------
-    DataError
-        If the cell type is not one of Roadmap's.
     """
     expected = published.label_rule_counts()
     check_cell(dataset.cell, sorted(expected["cell"].unique()), "the carried Roadmap shares")
-    own = expected[expected["cell"] == dataset.cell].set_index(["rule", "split"])
-    share = own["positive"] / own["genes"]
-    observed = pd.Series(
-        {split: float(dataset.released_label[dataset.split == split].mean()) for split in SPLITS}
-    )
-    gap = {
-        rule: float((share[rule].reindex(SPLITS) - observed).abs().max())
-        for rule in share.index.unique("rule")
-    }
-    nearest = min(gap.values())
-    close = [
-        rule for rule in ("lexicographic", "numeric")
-        if gap[rule] <= min(SHARE_TOLERANCE, nearest + 1e-9)
-    ]
+    own = expected[expected["cell"] == dataset.cell].set_index(["split", "rule"])
+    share = (own["positive"] / own["genes"]).unstack("rule").loc[list(SPLITS)]
+    observed = pd.Series(dataset.released_label).groupby(dataset.split).mean()
+    gap = share.sub(observed, axis="index").abs().max()
+    limit = min(SHARE_TOLERANCE, gap.min() + 1e-9)
+    close = [rule for rule in ("lexicographic", "numeric") if gap[rule] <= limit]
     verdict = "both" if len(close) == 2 else (close or ["neither"])[0]
-    return RuleReport(
-        dataset.cell, verdict, len(dataset), {rule: 1 - one for rule, one in gap.items()},
-        basis="shares",
-    )
-
-
-def cell_folders(folder: Path) -> list[Path]:
-    """The cell types in a folder of the released layout, sorted by name.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give one that holds cell types")
-    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    found = [path for path in candidates if path.name != "classification" and _holds_splits(path)]
-    if not found:
-        raise DataError(
-            f"{folder}: no cell type found; expected {folder}/<cell>/classification/train.csv or"
-            f" {folder}/<cell>/train.csv (valid.csv and test.csv beside it)"
-        )
-    return found
-
-
-def read_cell(folder: Path, table: RpkmTable | None = None) -> HistoneDataset:
-    """One cell type of a folder, with its expression if there is a table.
-
-    Raises
-    ------
-    DataError
-        If a file is wrong, or the table has no column of the folder's name or lacks a gene.
-    """
-    dataset = read_csv_folder(folder)
-    if table is None:
-        return dataset
-    return replace(dataset, **table.join(dataset.cell, dataset.gene_id))
-
-
-def _holds_splits(folder: Path) -> bool:
-    return any((folder / inner / "train.csv").is_file() for inner in ("", "classification"))
-
-
-def _verdict(agreement: dict[str, float], sided: int, telling: int, tolerance: float) -> str:
-    followed = [
-        rule for rule in ("lexicographic", "numeric") if agreement[rule] >= 1 - tolerance
-    ]
-    if not followed:
-        return "neither"
-    if len(followed) == 1:
-        return followed[0]
-    if telling == 0:
-        return "both"
-    if sided in (0, telling):
-        return "lexicographic" if sided else "numeric"
-    return "neither"
-
-
-def _examples(
-    labels: np.ndarray, expression: Expression, telling: np.ndarray, most: int = 3
-) -> tuple[tuple[str, str, int], ...]:
-    return tuple(
-        (str(expression.gene_id[i]), str(expression.text[i]), int(labels[i]))
-        for i in np.flatnonzero(telling)[:most]
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Audit what the command line names; 0 if every cell type could be judged, else 1."""
-    options = _parser().parse_args(arguments)
-    try:
-        table = _table(options.rpkm)
-        reports, problems = _reports(options, table)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    if options.json:
-        print(json.dumps([asdict(one) for one in reports], indent=1, allow_nan=True))
-    else:
-        print("\n\n".join(describe(one) for one in reports))
-        print(f"\n{summary(reports)}")
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    agreement = (1 - gap[list(CANDIDATES)]).to_dict()
+    return RuleReport(dataset.cell, verdict, len(dataset), agreement, basis="shares")
 
 
 def describe(report: RuleReport) -> str:
     """The verdict on one cell type with its evidence, several lines of text."""
-    head = [
-        f"{report.cell}: {report.verdict.upper()}",
-        f"  The labels follow {MEANINGS[report.verdict]}.",
-    ]
-    evidence = _shares(report) if report.basis == "shares" else _genes(report)
-    return "\n".join([*head, *(f"  {line}" for line in evidence)])
+    evidence = _share_lines(report) if report.basis == "shares" else _gene_lines(report)
+    lines = [f"The labels follow {MEANINGS[report.verdict]}.", *evidence]
+    return "\n".join([f"{report.cell}: {report.verdict.upper()}", *(f"  {one}" for one in lines)])
 
 
-def _genes(report: RuleReport) -> list[str]:
+def _gene_lines(report: RuleReport) -> list[str]:
     right = {rule: round(share * report.n_genes) for rule, share in report.agreement.items()}
     lines = [f"{'rule':<18}{'explains':>10}  of {report.n_genes:,} labels"]
     for rule in sorted(right, key=right.__getitem__, reverse=True):
@@ -437,7 +318,7 @@ def _genes(report: RuleReport) -> list[str]:
     ]
 
 
-def _shares(report: RuleReport) -> list[str]:
+def _share_lines(report: RuleReport) -> list[str]:
     nearest = sorted(report.agreement, key=report.agreement.__getitem__, reverse=True)[:4]
     return [
         "There is no expression, so this is judged by the share of high genes in each split alone,",
@@ -447,11 +328,31 @@ def _shares(report: RuleReport) -> list[str]:
     ]
 
 
-def summary(reports: Sequence[RuleReport]) -> str:
-    """One line: how many cell types follow which rule."""
-    counts = {name: sum(one.verdict == name for one in reports) for name in MEANINGS}
-    listing = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    return f"{len(reports)} cell type(s): {listing or 'none judged'}."
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Audit what the command line names; 0 if every cell type could be judged, else 1."""
+    options = _parser().parse_args(arguments)
+    reports, problems = [], []
+    try:
+        table = open_rpkm() if options.rpkm is None else read_rpkm(options.rpkm)
+        openers = _openers(options.folder, table)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for opener in openers:
+        try:
+            reports.append(audit_dataset(opener(), table))
+        except DataError as error:
+            problems.append(str(error))
+    if options.json:
+        print(json.dumps([asdict(one) for one in reports], indent=1, allow_nan=True))
+    else:
+        verdicts = [one.verdict for one in reports]
+        counts = [f"{verdicts.count(name)} {name}" for name in MEANINGS if name in verdicts]
+        print("\n\n".join(describe(one) for one in reports))
+        print(f"\n{len(reports)} cell type(s): {', '.join(counts) or 'none judged'}.")
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -461,39 +362,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     audit = commands.add_parser("audit", help="audit a folder of cell types, or the store")
-    audit.add_argument(
-        "folder", nargs="?",
-        help="holds <cell>/classification/{train,valid,test}.csv; default: the cell types in the"
-        " store",
-    )
-    audit.add_argument("--rpkm", metavar="FILE", help="expression table (default: Roadmap's, if"
-                       " `make data` has fetched it)")
+    audit.add_argument("folder", nargs="?", help="holds <cell>/classification/"
+                       "{train,valid,test}.csv; default: the cell types in the store")
+    audit.add_argument("--rpkm", metavar="FILE",
+                       help="expression table (default: Roadmap's, if `make data` has fetched it)")
     audit.add_argument("--json", action="store_true", help="print the reports as JSON")
     return parser
 
 
-def _table(named: str | None) -> RpkmTable | None:
-    if named is not None:
-        return read_rpkm(named)
-    fetched = data_home() / "downloads" / FILE_NAME
-    return read_rpkm(fetched) if fetched.is_file() else None
+def _openers(folder: str | None, table: RpkmTable | None) -> list[Callable[[], HistoneDataset]]:
+    """What opens each cell type of a folder, or of the store."""
+    if folder is not None:
+        return [partial(read_csv_folder, path, rpkm=table) for path in _cell_folders(Path(folder))]
+    if not list_cells():
+        raise DataError(f"the store {data_home()} holds no cell type; name a folder to audit")
+    return [partial(open_cell, name) for name in list_cells()]
 
 
-def _reports(
-    options: argparse.Namespace, table: RpkmTable | None
-) -> tuple[list[RuleReport], list[str]]:
-    if options.folder is None:
-        names = list_cells()
-        if not names:
-            raise DataError(f"the store {data_home()} holds no cell type; name a folder to audit")
-        makers = [lambda name=name: open_cell(name) for name in names]
-    else:
-        places = cell_folders(Path(options.folder))
-        makers = [lambda place=place: read_cell(place, table) for place in places]
-    reports, problems = [], []
-    for make in makers:
-        try:
-            reports.append(audit_dataset(make(), table))
-        except DataError as error:
-            problems.append(str(error))
-    return reports, problems
+def _cell_folders(folder: Path) -> list[Path]:
+    """The cell types in a folder of the released layout, sorted by name."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give one that holds cell types")
+    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    cells = [path for path in candidates if path.name != "classification" and _holds_splits(path)]
+    if not cells:
+        raise DataError(
+            f"{folder}: no cell type found; expected {folder}/<cell>/classification/train.csv or"
+            f" {folder}/<cell>/train.csv (valid.csv and test.csv beside it)"
+        )
+    return cells
+
+
+def _holds_splits(folder: Path) -> bool:
+    return any((folder / inner / "train.csv").is_file() for inner in ("", "classification"))

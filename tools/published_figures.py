@@ -18,6 +18,7 @@ from dc2lib.datasets.published import gene_order, toy_labels
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
 from dc2lib.evaluation.scores import auroc
 from dc2lib.label_audit import CANDIDATES, Expression
+from dc2lib.labels import sorts_after
 
 FOLDER = Path(__file__).parents[1] / "dc2lib" / "datasets" / "published"
 FIRST_ROWS = 6601
@@ -87,7 +88,7 @@ def expression_auroc(table: RpkmTable, cell: str) -> float:
     """AUROC on the test genes, under the text rule, of the RPKM itself as score."""
     order = gene_order().drop_duplicates("gene_id").query("split == 'test'")
     test = np.isin(table.gene_id, order["gene_id"].to_numpy(dtype=str))
-    labels = (table.text(cell) > table.median_text(cell))[test].astype(int)
+    labels = sorts_after(table.text(cell), table.median_text(cell))[test].astype(int)
     return round(auroc(labels, table.rpkm(cell)[test]), 4)
 
 

@@ -19,6 +19,7 @@ from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.label_audit import CANDIDATES, Expression, best_threshold
+from dc2lib.labels import above, sorts_after
 
 TEST_GENES = 6597
 SHIFT = 30
@@ -45,9 +46,9 @@ def toy_labels_under_rules() -> pd.DataFrame:
     rules = {}
     for rule, candidate in CANDIDATES.items():
         if rule == "lexicographic_mean":
-            rules[rule] = one.text > f"{float(column['mean']):.3f}"
+            rules[rule] = sorts_after(one.text, f"{float(column['mean']):.3f}")
         elif rule in column.index:
-            rules[rule] = one.rpkm > float(column[rule])
+            rules[rule] = above(one.rpkm, column[rule])
         elif rule != "reads_median":
             rules[rule] = candidate.labels(one)
     released = published.toy_labels()["released_label"]

@@ -12,7 +12,7 @@ from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_annotation
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import proportion
-from dc2lib.labels import RULES, flipped, label
+from dc2lib.labels import RULES, above, flipped, label, sorts_after
 from dc2lib.signals import ORIENTATIONS
 
 BIN_KB = 0.1
@@ -251,7 +251,7 @@ def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFr
     for cell, median in text.items():
         values = rpkm[cell].to_numpy()
         written = np.array([f"{value:.3f}" for value in values])
-        changed = (values > float(median)) != (written > median)
+        changed = above(values, median) != sorts_after(written, median)
         shares = {"zero_share": (values == 0).mean(), "ambiguous": changed.mean()}
         rows.append({"cell": cell, "median": float(median), **shares})
     return pd.DataFrame(rows)
