@@ -1,17 +1,20 @@
 import errno
 import gzip
+import hashlib
 import io
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
+import pooch
 import pytest
 
 from dc2lib.datasets import fetch as module
-from dc2lib.datasets.fetch import RemoteFile, digest, fetch, mirror_holds, verified
+from dc2lib.datasets.fetch import RemoteFile, fetch, mirror_holds, verified
 from dc2lib.errors import DataError
 
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000))
@@ -27,7 +30,8 @@ def _no_pause(monkeypatch):
 @contextmanager
 def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), **more):
     """A server on this machine; `cut` says after how many bytes it hangs up, by request."""
-    state = SimpleNamespace(content=content, etag=etag, requests=[], cut=list(cut), **more)
+    state = SimpleNamespace(content=content, etag=etag, cut=list(cut), **more)
+    state.requests, state.ranges = [], []
     state.status = list(status)
 
     class Handler(BaseHTTPRequestHandler):
@@ -37,14 +41,17 @@ def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), **
             self.end_headers()
 
         def do_GET(self):
-            state.requests.append((self.path, self.headers.get("Range")))
+            state.requests.append(self.path)
             code = state.status.pop(0) if state.status else 200
-            if not self.path.startswith("/files"):
+            if "/files/" not in self.path:
                 code = 404
             if code != 200:
                 self.send_error(code)
                 return
             start = 0
+            if self.headers.get("Range"):
+                state.ranges.append(self.headers["Range"])
+                state.content, state.etag = getattr(state, "swap", (state.content, state.etag))
             if ranges and self.headers.get("Range"):
                 start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
                 self.send_response(206)
@@ -90,15 +97,15 @@ def test_a_file_comes_once_and_its_digest_is_noted(tmp_path):
     assert path.read_bytes() == CONTENT
     assert len(server.requests) == 1
     notes = json.loads((path.parent / "digests.json").read_text())
-    assert notes["digests"] == {server.file.url: digest(path)}
+    assert notes["digests"] == {server.file.url: hashlib.sha256(CONTENT).hexdigest()}
     assert left(tmp_path) == ["data.gz", "digests.json"]
 
 
 def test_an_interrupted_download_goes_on_within_one_call(tmp_path):
-    with serving(cut=[300_000, 200_000]) as server:
+    with serving(cut=[300_000, 700_000, 200_000]) as server:
         path = fetch(server.file, tmp_path)
     assert path.read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-", "bytes=500000-"]
+    assert server.ranges == ["bytes=300000-", "bytes=500000-"]
 
 
 def test_an_interrupted_download_goes_on_in_the_next_call(tmp_path, monkeypatch):
@@ -106,20 +113,20 @@ def test_an_interrupted_download_goes_on_in_the_next_call(tmp_path, monkeypatch)
     with serving(cut=[300_000]) as server:
         with pytest.raises(DataError, match=r"0\.3 MiB are kept: run the same command again"):
             fetch(server.file, tmp_path)
-        assert left(tmp_path) == ["data.gz.part", "data.gz.part.json"]
+        assert [name[-5:] for name in left(tmp_path)] == [".part"]
         path = fetch(server.file, tmp_path)
     assert path.read_bytes() == CONTENT
-    assert server.requests[1][1] == "bytes=300000-"
+    assert server.ranges == ["bytes=300000-"]
     assert left(tmp_path) == ["data.gz", "digests.json"]
 
 
 def test_a_server_that_ignores_ranges(tmp_path):
     with serving(cut=[300_000], ranges=False) as server:
         assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-"]
+    assert server.ranges == ["bytes=300000-"]
 
 
-@pytest.mark.parametrize("what", ["etag", "length", "validator lost"])
+@pytest.mark.parametrize("what", ["etag", "length", "no etag"])
 def test_a_file_that_changed_meanwhile_starts_anew(tmp_path, monkeypatch, what):
     newer = gzip.compress(np.random.default_rng(1).bytes(700_000))
     newer = newer[: len(CONTENT)].ljust(len(CONTENT), b"\0")
@@ -132,7 +139,15 @@ def test_a_file_that_changed_meanwhile_starts_anew(tmp_path, monkeypatch, what):
         monkeypatch.setattr(module, "ATTEMPTS", 2)
         path = fetch(server.file, tmp_path)
     assert path.read_bytes() == server.content
-    assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-", None]
+    assert server.ranges == []
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+def test_a_file_that_changes_between_two_answers_is_not_put_together(tmp_path):
+    """The whole and the rest are asked for one after the other."""
+    with serving(cut=[300_000], swap=(CONTENT[::-1], '"two"')) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=300000-"]
 
 
 def test_the_server_is_asked_again_when_it_is_busy(tmp_path):
@@ -176,19 +191,74 @@ def test_bytes_come_as_they_are_whatever_the_server_calls_them(tmp_path):
 
 
 def test_a_server_that_does_not_say_the_length(tmp_path):
-    with serving(length=False, etag=None) as server:
+    with serving(length=False, etag=None, cut=[300_000]) as server:
         assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+    assert len(server.requests) == 2
 
 
-def test_a_damaged_copy_is_named(tmp_path):
+@pytest.mark.parametrize("length", [True, False])
+def test_a_truncated_file_is_never_taken(tmp_path, length):
+    message = "did not come whole after 5 attempts"
+    with (
+        serving(length=length, cut=[300_000] * 20, ranges=False) as server,
+        pytest.raises(DataError, match=message),
+    ):
+        fetch(server.file, tmp_path)
+    assert all(name.endswith(".part") for name in left(tmp_path))
+
+
+def test_a_proxy_is_asked(tmp_path, monkeypatch):
+    file = RemoteFile("data.gz", "http://example.invalid/files/data.gz", "roadmap")
+    with serving() as server:
+        monkeypatch.setenv("http_proxy", server.base.removesuffix("/files"))
+        assert fetch(file, tmp_path).read_bytes() == CONTENT
+    assert server.requests == [file.url]
+
+
+@pytest.fixture
+def zenodo(monkeypatch):
+    """What Zenodo's interface answers for a record: served from this machine."""
+    record = {"files": [{"key": "data.gz", "checksum": "md5:" + hashlib.md5(CONTENT).hexdigest()}]}
+    with serving(json.dumps(record).encode(), kind="application/json") as server:
+        downloaders = pooch.downloaders
+        monkeypatch.setattr(downloaders, "doi_to_url", lambda *_, **__: "https://zenodo.org/records/7")
+        monkeypatch.setattr(downloaders.ZenodoRepository, "base_api_url", server.base)
+        yield server
+
+
+def test_a_file_from_upstream_must_have_the_digest_that_zenodo_publishes(tmp_path, zenodo):
+    with serving(CONTENT + b"other") as server:
+        file = replace(server.file, doi="10.5281/zenodo.7")
+        with pytest.raises(DataError, match="wrong digest, another than is published"):
+            fetch(file, tmp_path)
+        assert left(tmp_path) == []
+        server.content = CONTENT
+        assert fetch(file, tmp_path).read_bytes() == CONTENT
+    assert zenodo.requests == ["/files/7"] * 2
+
+
+def test_a_mirror_is_not_held_to_zenodos_digest(tmp_path, zenodo):
+    (tmp_path / "data.gz").write_bytes(b"two cell types")
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap", doi="10.5281/zenodo.7")
+    assert fetch(file, tmp_path / "home", mirror=str(tmp_path)).read_bytes() == b"two cell types"
+    assert zenodo.requests == []
+
+
+def test_a_repository_that_does_not_answer_is_told(tmp_path, zenodo):
+    zenodo.content = b"{}"
+    with serving() as server:
+        file = replace(server.file, doi="10.5281/zenodo.7")
+        with pytest.warns(UserWarning, match=r"zenodo\.7 does not tell the digest of data\.gz"):
+            assert fetch(file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_damaged_copy_is_named_and_replaced(tmp_path):
     with serving() as server:
         path = fetch(server.file, tmp_path)
         path.write_bytes(CONTENT[:-1] + b"x")
         with pytest.raises(DataError, match=r"data\.gz has the wrong digest.*--refetch"):
-            fetch(server.file, tmp_path)
-        with pytest.raises(DataError, match="wrong digest"):
             verified(path)
-        assert fetch(server.file, tmp_path, refetch=True).read_bytes() == CONTENT
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
     assert verified(path) == path
 
 
@@ -238,10 +308,11 @@ def test_mirror_folder(tmp_path, place):
     assert path.read_bytes() == CONTENT
     assert fetch(file, home) == path
     assert fetch(file, home, mirror=mirror, in_place=True) == source
+    path.write_bytes(b"damaged")
     source.write_bytes(CONTENT + b"x")
     with pytest.raises(DataError, match="wrong digest"):
-        fetch(file, home, mirror=mirror, in_place=True)
-    assert fetch(file, home, mirror=mirror, in_place=True, refetch=True) == source
+        fetch(file, home, mirror=mirror)
+    assert fetch(file, home, mirror=mirror, refetch=True).read_bytes() == CONTENT + b"x"
 
 
 def test_mirror_folder_that_lacks_the_file(tmp_path):
@@ -266,7 +337,7 @@ def test_mirror_address(tmp_path):
     upstream = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     with serving() as server:
         path = fetch(upstream, tmp_path, mirror=server.base + "/")
-        assert server.requests[0][0] == "/files/roadmap/data.gz"
+        assert server.requests[0] == "/files/roadmap/data.gz"
         assert mirror_holds(upstream, server.base)
         below = server.base.removesuffix("/files")
         assert not mirror_holds(upstream, below)

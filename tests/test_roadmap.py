@@ -223,7 +223,7 @@ def test_a_changed_byte_is_noticed(tmp_path, table):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<!DOCTYPE html><html></html>", "is an HTML page, not an archive"),
+        (b"<!DOCTYPE html><html></html>", "is an HTML page, not the file"),
         (b"PK\x03\x04 something", "is no gzip file"),
         (b"", "is no gzip file"),
         (gzip.compress(b"not a tar" * 200), "truncated or corrupt"),

@@ -1,22 +1,31 @@
-"""Downloads: resumed after an interruption, renamed when complete, checked from then on.
+"""Downloads, by pooch: resumed after an interruption, renamed when whole, checked by their digest.
 
-Upstream publishes no digests, so the SHA-256 of a file is noted when it first comes and must
-stay the same. A mirror is a folder or a base URL; a file is found there by its name, directly or
-one folder below.
+A file from upstream must have the digest that its repository publishes, where there is one.  For
+all others the SHA-256 is noted when the file first comes, and must stay the same.  A mirror is a
+folder or a base URL; a file is found there by its name, directly or one folder below.
+
+>>> ARCHIVE = RemoteFile("data.tar.gz", "https://zenodo.org/...", "roadmap")
+>>> path = fetch(ARCHIVE, mirror="/mnt/mirror")  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import errno
+import gzip
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
+import warnings
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import pooch
 import requests
 import urllib3
 from tqdm import tqdm
@@ -30,7 +39,21 @@ ATTEMPTS = 5
 PAUSE = 0.5
 TIMEOUT = (15, 60)
 BLOCK = 2**18
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "dc2lib"}
+
+pooch.get_logger().setLevel(logging.WARNING)
+
+
+class InterruptedDownloadError(Exception):
+    """The server stopped early; trying again may help."""
+
+
+class NotThereError(DataError):
+    """The server has no such file."""
+
+
 INTERRUPTIONS = (
+    InterruptedDownloadError,
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -40,19 +63,15 @@ INTERRUPTIONS = (
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file upstream, and the folder in which a mirror may keep it."""
+    """A gzipped file upstream, and the folder in which a mirror may keep it.
+
+    `doi` is that of the record, in a repository such as Zenodo, which publishes its digest.
+    """
 
     name: str
     url: str
     folder: str
-
-
-class InterruptedDownloadError(Exception):
-    """The server stopped early; trying again may help."""
-
-
-class NotThereError(DataError):
-    """The server has no such file."""
+    doi: str | None = None
 
 
 def downloads_folder(home: str | Path | None = None) -> Path:
@@ -70,13 +89,13 @@ def fetch(
     any_source: bool = True,
     refetch: bool = False,
 ) -> Path:
-    """Have `file` on this disk and return its path.
+    """Have `file` on this disk and return its path; a damaged copy is replaced.
 
     Parameters
     ----------
     file : RemoteFile
     home : path, optional
-        Default :func:`dc2lib.datasets.store.data_home`.
+        Default :func:`dc2lib.files.data_home`.
     mirror : str, optional
         Folder or base URL to take the file from; default upstream.
     progress : bool
@@ -91,34 +110,29 @@ def fetch(
     Raises
     ------
     DataError
-        If the file cannot be had, is an HTML page, or does not have the digest noted earlier.
+        If the file cannot be had whole, is an HTML page, or does not have its digest.
     """
     folder = downloads_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / file.name
-    source = _in_folder(file, mirror) if mirror and not _is_url(mirror) else None
-    candidates = [str(source)] if source else _addresses(file, mirror)
+    sources = _sources(file, mirror)
     if refetch:
-        _forget(target, candidates)
-    noted = _notes(folder)["sources"].get(file.name)
-    usable = noted in candidates or (any_source and not mirror)
-    if target.is_file() and usable and not (source and in_place):
-        return verified(target)
-    if source is None:
-        address = _download_first(candidates, target, progress)
-    elif in_place:
-        _check_not_html(source, source)
-        _note(folder, source, str(source))
-        return source
-    else:
-        _copy(source, target)
-        address = str(source)
-    _finish(target, address)
-    return target
+        _forget(target, sources)
+    if in_place and isinstance(sources[0], Path):
+        return sources[0]
+    notes = _notes(folder)
+    source = notes["sources"].get(file.name)
+    usable = source in map(str, sources) or (any_source and not mirror)
+    if target.is_file() and usable and _intact(target, notes):
+        return target
+    for source in sources[:-1]:
+        with suppress(NotThereError):
+            return _take(file, source, target, progress)
+    return _take(file, sources[-1], target, progress)
 
 
 def verified(path: str | Path) -> Path:
-    """The path itself, once the file there has the digest noted when it first came.
+    """The path itself, once the file there has the digest noted when it came.
 
     Raises
     ------
@@ -128,23 +142,9 @@ def verified(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path} is missing; download it with `make data`.")
-    notes = _notes(path.parent)
-    expected = notes["digests"].get(notes["sources"].get(path.name, ""))
-    if expected and digest(path) != expected:
-        raise _wrong_digest(path, expected)
+    if not _intact(path, _notes(path.parent)):
+        raise _wrong_digest(path)
     return path
-
-
-def digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def is_html(start: bytes) -> bool:
-    """Whether a file that begins so is a web page."""
-    start = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return start.startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
 def mirror_holds(file: RemoteFile, mirror: str | None) -> bool:
@@ -153,23 +153,43 @@ def mirror_holds(file: RemoteFile, mirror: str | None) -> bool:
         return False
     if not _is_url(mirror):
         return any(_places(file, Path(mirror).expanduser()))
-    return any(_answers(address) for address in _addresses(file, mirror))
+    return any(_answers(address) for address in _sources(file, mirror))
 
 
-def _answers(address: str) -> bool:
-    try:
-        response = requests.head(address, timeout=TIMEOUT, allow_redirects=True)
-    except INTERRUPTIONS:
-        return False
-    return response.ok and not _says_html(response)
-
-
-def _says_html(response: requests.Response) -> bool:
-    return response.headers.get("Content-Type", "").lower().startswith("text/html")
+def check_not_html(start: bytes, source: Path | str) -> None:
+    """Raise DataError if what begins so is a web page and not the data at `source`."""
+    start = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise DataError(
+            f"{source} is an HTML page, not the file: a login, consent or error page, most likely."
+            " Open the address in a browser, or take the file from a mirror: `make data"
+            " MIRROR=...`."
+        )
 
 
 def _is_url(mirror: str) -> bool:
     return mirror.startswith(("http://", "https://"))
+
+
+def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:
+    """Addresses to try one after the other, or the file in a mirror folder."""
+    if not mirror:
+        return [file.url]
+    if _is_url(mirror):
+        base = mirror.rstrip("/")
+        return [f"{base}/{file.folder}/{file.name}", f"{base}/{file.name}"]
+    folder = Path(mirror).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
+    place = next(_places(file, folder), None)
+    if place is None:
+        raise DataError(
+            f"The mirror {folder} has no {file.name}, neither there nor one folder below;"
+            f" expected {folder / file.folder / file.name}."
+        )
+    with open(place, "rb") as start:
+        check_not_html(start.read(512), place)
+    return [place.resolve()]
 
 
 def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
@@ -177,27 +197,56 @@ def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
     return (place for place in tried if place.is_file())
 
 
-def _in_folder(file: RemoteFile, mirror: str) -> Path:
-    folder = Path(mirror).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
-    found = next(_places(file, folder), None)
-    if found is None:
-        raise DataError(
-            f"The mirror {folder} has no {file.name}, neither there nor one folder below;"
-            f" expected {folder / file.folder / file.name}."
+def _answers(address: str) -> bool:
+    try:
+        response = requests.head(address, timeout=TIMEOUT, allow_redirects=True)
+    except INTERRUPTIONS:
+        return False
+    return response.ok and not response.headers.get("Content-Type", "").startswith("text/html")
+
+
+def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) -> Path:
+    """Bring the file to `target`, once it is whole and has its digest, and note that."""
+    notes = _notes(target.parent)
+    digest = _published_digest(file) if source == file.url else None
+    fresh = target.with_name(f"{target.name}.fresh")
+    fresh.unlink(missing_ok=True)
+    try:
+        pooch.retrieve(
+            str(source),
+            digest or notes["digests"].get(str(source)),
+            fresh.name,
+            fresh.parent,
+            downloader=_copy if isinstance(source, Path) else partial(
+                _download, target=target, progress=progress
+            ),
         )
-    return found.resolve()
+    except DataError:
+        raise
+    except ValueError:
+        raise _wrong_digest(source) from None
+    notes["digests"][str(source)] = pooch.file_hash(str(fresh))
+    notes["sources"][target.name] = str(source)
+    _save_notes(target.parent, notes)
+    os.replace(fresh, target)
+    return target
 
 
-def _addresses(file: RemoteFile, mirror: str | None) -> list[str]:
-    if not mirror:
-        return [file.url]
-    base = mirror.rstrip("/")
-    return [f"{base}/{file.folder}/{file.name}", f"{base}/{file.name}"]
+def _published_digest(file: RemoteFile) -> str | None:
+    """The digest that a file's repository publishes; a warning where it does not answer."""
+    if file.doi is None:
+        return None
+    repository = pooch.create(path=".", base_url=f"doi:{file.doi}/")
+    try:
+        repository.load_registry_from_doi()
+        return repository.registry[file.name]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        warnings.warn(f"{file.doi} does not tell the digest of {file.name}: {error}", stacklevel=4)
+        return None
 
 
 def _notes(folder: Path) -> dict[str, dict[str, str]]:
+    """SHA-256 of files by the address that they came from, and that address by name."""
     path = folder / NOTES
     if not path.is_file():
         return {"digests": {}, "sources": {}}
@@ -213,157 +262,119 @@ def _save_notes(folder: Path, notes: dict[str, dict[str, str]]) -> None:
         unfinished.write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _note(folder: Path, path: Path, address: str) -> None:
-    notes, found = _notes(folder), digest(path)
-    expected = notes["digests"].get(address, found)
-    if expected != found:
-        raise _wrong_digest(path, expected)
-    notes["digests"][address] = found
-    _save_notes(folder, notes)
+def _intact(path: Path, notes: dict[str, dict[str, str]]) -> bool:
+    noted = notes["digests"].get(notes["sources"].get(path.name, ""))
+    return noted is None or pooch.file_hash(str(path)) == noted
 
 
-def _wrong_digest(path: Path, expected: str) -> DataError:
+def _wrong_digest(source: str | Path) -> DataError:
     return DataError(
-        f"{path} has the wrong digest: SHA-256 {digest(path)[:16]}..., and {expected[:16]}..."
-        " when it first came. It is damaged, or was replaced. To take it anew:"
-        " `python -m dc2lib.datasets --refetch`, with --mirror as before."
+        f"{source} has the wrong digest, another than is published or than it had when it first"
+        " came. It is damaged, or was replaced. To take it anew: `python -m dc2lib.datasets"
+        " --refetch`, with --mirror as before."
     )
 
 
-def _forget(target: Path, addresses: list[str]) -> None:
+def _forget(target: Path, sources: list[str] | list[Path]) -> None:
     notes = _notes(target.parent)
-    for address in (notes["sources"].pop(target.name, ""), *addresses):
-        notes["digests"].pop(address, None)
+    for source in (notes["sources"].pop(target.name, ""), *map(str, sources)):
+        notes["digests"].pop(source, None)
     _save_notes(target.parent, notes)
-    _drop_part(target)
+    _drop_parts(target)
     target.unlink(missing_ok=True)
 
 
-def _part(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
+def _copy(source: str, output_file: str, _: object) -> None:
+    with explain_full_disk(Path(output_file).parent, os.path.getsize(source)):
+        shutil.copyfile(source, output_file)
 
 
-def _state(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part.json")
-
-
-def _drop_part(target: Path) -> None:
-    _part(target).unlink(missing_ok=True)
-    _state(target).unlink(missing_ok=True)
-
-
-def _finish(target: Path, address: str) -> None:
-    part = _part(target)
-    try:
-        _note(target.parent, part, address)
-    except DataError:
-        _drop_part(target)
-        raise
-    os.replace(part, target)
-    _state(target).unlink(missing_ok=True)
-    notes = _notes(target.parent)
-    notes["sources"][target.name] = address
-    _save_notes(target.parent, notes)
-
-
-def _copy(source: Path, target: Path) -> None:
-    _check_not_html(source, source)
-    _drop_part(target)
-    try:
-        with explain_full_disk(target.parent, source.stat().st_size):
-            shutil.copyfile(source, _part(target))
-    except BaseException:
-        _drop_part(target)
-        raise
-
-
-def _check_not_html(path: Path, source: Path | str) -> None:
-    with open(path, "rb") as file:
-        if is_html(file.read(512)):
-            raise _html(source)
-
-
-def _html(source: Path | str) -> DataError:
-    return DataError(
-        f"{source} is an HTML page, not the file: a login, consent or error page, most likely."
-        " Open the address in a browser, or take the file from a mirror: `make data MIRROR=...`."
-    )
-
-
-def _download_first(addresses: list[str], target: Path, progress: bool) -> str:
-    for address in addresses[:-1]:
-        try:
-            _download(address, target, progress)
-        except NotThereError:
-            continue
-        return address
-    _download(addresses[-1], target, progress)
-    return addresses[-1]
-
-
-def _download(address: str, target: Path, progress: bool) -> None:
+def _download(address: str, output_file: str, _: object, *, target: Path, progress: bool) -> None:
+    """A downloader for pooch that tries again, and goes on where the last try stopped."""
     problem: Exception | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         try:
-            return _receive(address, target, progress)
-        except (InterruptedDownloadError, *INTERRUPTIONS) as error:
+            os.replace(_receive(address, target, progress), output_file)
+            return _drop_parts(target)
+        except INTERRUPTIONS as error:
             problem = error
-    part = _part(target)
-    kept = part.stat().st_size / 2**20 if part.exists() else 0
+        except DataError:
+            _drop_parts(target)
+            raise
+    received = sum(part.stat().st_size for part in _parts(target)) / 2**20
     raise DataError(
-        f"{address} did not come whole after {ATTEMPTS} attempts ({problem}). {kept:,.1f} MiB are"
-        " kept: run the same command again and the download goes on from there, or take the file"
-        " from a mirror: `make data MIRROR=...`."
+        f"{address} did not come whole after {ATTEMPTS} attempts ({problem}). {received:,.1f} MiB"
+        " are kept: run the same command again and the download goes on from there, or take the"
+        " file from a mirror: `make data MIRROR=...`."
     )
 
 
-def _receive(address: str, target: Path, progress: bool) -> None:
-    part = _part(target)
-    before = _resumable(target, address)
-    offset = part.stat().st_size if before else 0
-    headers = {"Accept-Encoding": "identity", "User-Agent": "dc2lib"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if offset and not _continues(response, offset, before):
-            if response.status_code in (206, 416):
-                _drop_part(target)
-                raise InterruptedDownloadError("the file changed upstream; starting anew")
-            offset = 0
-        _check_status(response, address)
-        length = response.headers.get("Content-Length", "")
-        total = offset + int(length) if length.isdigit() else None
-        _check_space(target, total, offset)
-        state = {"url": address, "total": total, **_identity(response)}
-        _state(target).write_text(json.dumps(state), encoding="utf-8")
-        _write(response, target, offset, total, progress, address)
+def _receive(address: str, target: Path, progress: bool) -> Path:
+    """A file that holds all of what is at the address.
+
+    Its name holds what tells this content from later ones, so that a part of it is found again.
+    """
+    with _answer(address) as whole:
+        identity, total = _identity(whole)
+        name = hashlib.sha256(f"{address} {identity}".encode()).hexdigest()[:16]
+        part = target.with_name(f"{target.name}.{name}.part")
+        start = part.stat().st_size if total and part.exists() else 0
+        if not 0 < start < (total or 0):
+            _write(whole, part, 0, total, progress)
+        else:
+            with _answer(address, start) as rest:
+                goes_on = rest.status_code == 206 and _identity(rest) == (identity, total)
+                _write(rest if goes_on else whole, part, start if goes_on else 0, total, progress)
     received = part.stat().st_size
-    if total is not None and received != total:
+    if total is None:
+        _check_gzip_ends(part)
+    elif received != total:
         raise InterruptedDownloadError(f"{received:,} of {total:,} bytes came")
+    return part
 
 
-def _resumable(target: Path, address: str) -> dict | None:
-    try:
-        state = json.loads(_state(target).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if state.get("url") != address or not _part(target).is_file():
-        return None
-    size = _part(target).stat().st_size
-    return state if state.get("total") and 0 < size < state["total"] else None
+@contextmanager
+def _answer(address: str, start: int = 0) -> Iterator[requests.Response]:
+    headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        _check_status(response, address)
+        yield response
 
 
-def _identity(response: requests.Response) -> dict[str, str | None]:
-    return {name: response.headers.get(name) for name in ("ETag", "Last-Modified")}
+def _identity(response: requests.Response) -> tuple[str, int | None]:
+    """What tells this content of an address from an older one, and its whole length in bytes."""
+    get = response.headers.get
+    length = (get("Content-Range") or get("Content-Length") or "").rpartition("/")[2]
+    total = int(length) if length.isdigit() else None
+    return f"{get('ETag')} {get('Last-Modified')} {total}", total
 
 
-def _continues(response: requests.Response, offset: int, before: dict) -> bool:
-    expected = f"bytes {offset}-{before['total'] - 1}/{before['total']}"
-    if response.status_code != 206 or response.headers.get("Content-Range") != expected:
-        return False
-    return all(before.get(name) == value for name, value in _identity(response).items())
+def _write(
+    response: requests.Response, part: Path, start: int, total: int | None, progress: bool
+) -> None:
+    if total is not None and total - start > shutil.disk_usage(part.parent).free:
+        raise full_disk(part.parent, total - start)
+    bar = tqdm(
+        total=total, initial=start, unit="B", unit_scale=True, desc=part.name.split(".")[0],
+        disable=None if progress else True,
+    )  # fmt: skip
+    with bar, explain_full_disk(part.parent, total), open(part, "ab" if start else "wb") as file:
+        for block in response.raw.stream(BLOCK, decode_content=False):
+            if file.tell() == 0:
+                check_not_html(block[:512], response.url)
+            file.write(block)
+            bar.update(len(block))
+
+
+def _parts(target: Path) -> list[Path]:
+    return list(target.parent.glob(f"{target.name}.*.part"))
+
+
+def _drop_parts(target: Path) -> None:
+    for part in _parts(target):
+        part.unlink(missing_ok=True)
 
 
 def _check_status(response: requests.Response, address: str) -> None:
@@ -374,44 +385,16 @@ def _check_status(response: requests.Response, address: str) -> None:
         raise InterruptedDownloadError(f"the server answered HTTP {code}")
     if code >= 400:
         raise DataError(f"{address} was refused (HTTP {code}); check the address or mirror.")
-    if _says_html(response):
-        raise _html(address)
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        check_not_html(b"<html", address)
 
 
-def _check_space(target: Path, total: int | None, offset: int) -> None:
-    if total is not None and total - offset > shutil.disk_usage(target.parent).free:
-        _drop_part(target)
-        raise full_disk(target.parent, total - offset)
-
-
-def _write(
-    response: requests.Response,
-    target: Path,
-    offset: int,
-    total: int | None,
-    progress: bool,
-    address: str,
-) -> None:
-    bar = tqdm(
-        total=total,
-        initial=offset,
-        unit="B",
-        unit_scale=True,
-        desc=target.name,
-        disable=None if progress else True,
-    )
+def _check_gzip_ends(part: Path) -> None:
+    """Where the server does not say the length, the file itself says whether it is whole."""
     try:
-        with bar, open(_part(target), "ab" if offset else "wb") as file:
-            for block in response.raw.stream(BLOCK, decode_content=False):
-                if not offset and file.tell() == 0 and is_html(block[:512]):
-                    raise _html(address)
-                file.write(block)
-                bar.update(len(block))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _drop_part(target)
-        raise full_disk(target.parent, total) from None
-    except DataError:
-        _drop_part(target)
-        raise
+        with gzip.open(part) as file:
+            while file.read(BLOCK):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        part.unlink()
+        raise InterruptedDownloadError(f"it is truncated or corrupt: {error}") from None

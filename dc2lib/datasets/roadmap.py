@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, Self
 
 import numpy as np
+import pooch
 from tqdm import tqdm
 
-from dc2lib.datasets.fetch import RemoteFile, digest, downloads_folder, is_html, verified
+from dc2lib.datasets.fetch import RemoteFile, check_not_html, downloads_folder, verified
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
 from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
@@ -33,7 +34,10 @@ from dc2lib.datasets.store import (
 from dc2lib.errors import DataError
 
 ARCHIVE = RemoteFile(
-    "data.tar.gz", "https://zenodo.org/records/2652278/files/data.tar.gz?download=1", "roadmap"
+    "data.tar.gz",
+    "https://zenodo.org/records/2652278/files/data.tar.gz?download=1",
+    "roadmap",
+    doi="10.5281/zenodo.2652278",
 )
 RPKM = RemoteFile(FILE_NAME, URL, "roadmap")
 MEMBER = re.compile(r"(?:.*/)?(?P<cell>[A-Za-z0-9][\w.-]{0,63})/classification/(?P<split>\w+)\.csv")
@@ -121,7 +125,8 @@ def ingest_archive(
     _check_gzip(path)
     wanted = None if cells is None else set(cells)
     result = Ingestion() if result is None else result
-    origin = {"archive": path.name, "archive_sha256": digest(path), "rpkm_table": rpkm.name}
+    sha256 = pooch.file_hash(str(path))
+    origin = {"archive": path.name, "archive_sha256": sha256, "rpkm_table": rpkm.name}
     seen: set[str] = set()
     pending: dict[str, dict[str, SplitTable]] = {}
     folder = cells_folder(home)
@@ -262,11 +267,7 @@ def _check_gzip(path: Path) -> None:
         raise DataError(f"{path} is missing; download it with `make data`.")
     with open(path, "rb") as file:
         start = file.read(512)
-    if is_html(start):
-        raise DataError(
-            f"{path} is an HTML page, not an archive; get it again with"
-            " `python -m dc2lib.datasets --refetch`, or from a mirror."
-        )
+    check_not_html(start, path)
     if not start.startswith(b"\x1f\x8b"):
         raise DataError(f"{path} is no gzip file; expected a .tar.gz archive.")
 
