@@ -8,11 +8,17 @@ import pytest
 
 from dc2lib.fast.machine_code import compiled
 
-READ = """
-from dc2lib.datasets.released_rows import read_rows
-rows = "".join(f"000003,{bin_},0,1,2,3,4,1\\n" for bin_ in range(1, 101))
-assert read_rows(rows.encode(), 5, 6)[1].sum() == 1000
+LOOP = """
+from dc2lib.fast.machine_code import compiled
+
+
+def total(values):
+    added = 0
+    for value in values:
+        added += value
+    return added
 """
+RUN = "import numpy, loops; assert loops.compiled(loops.total)(numpy.arange(5)) == 10"
 
 
 def longest_run(values: np.ndarray) -> int:
@@ -31,11 +37,13 @@ def test_a_compiled_loop_answers_as_the_loop():
 
 @pytest.mark.parametrize("place", ["kept", os.devnull])
 def test_code_is_kept_where_there_is_a_place_and_made_anew_elsewhere(place, tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / place), "HOME": os.devnull}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", READ], env=environment,
+    (tmp_path / "loops.py").write_text(LOOP)
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / place), "HOME": os.devnull,
+                                "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", RUN], env=environment,
                           cwd=Path(__file__).parents[1], capture_output=True, text=True,
                           timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [path.name.split("-")[0] for path in tmp_path.rglob("*.nbi")] == (
-        ["released_rows.walk_rows"] if place == "kept" else []
+    assert [path.name.split("-")[0] for path in (tmp_path / "kept").rglob("*.nbi")] == (
+        ["loops.total"] if place == "kept" else []
     )

@@ -96,6 +96,30 @@ def test_wrong_rows_are_named(data, message):
     assert str(error.value).startswith("train.csv")
 
 
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """One byte changed, gone or put in."""
+    place, kind = int(rng.integers(len(data))), rng.integers(3)
+    byte = bytes([rng.choice(list(b"0123456789,\n-.x\r \xff"))])
+    return data[:place] + (b"" if kind == 1 else byte) + data[place + (kind < 2) :]
+
+
+def test_a_damaged_byte_is_an_error_or_is_read_as_it_stands():
+    rng, accepted = np.random.default_rng(0), 0
+    for _ in range(300):
+        data = damaged(as_csv(rows_of(["000001", "000002"])), rng)
+        try:
+            table = read_split(data, "train.csv")
+        except DataError:
+            continue
+        accepted += 1
+        lines = [line.split(b",") for line in data.splitlines() if line.strip()]
+        rows = np.array([[int(field) for field in line] for line in lines])
+        np.testing.assert_array_equal(table.counts.reshape(-1, 5), rows[:, 2:7])
+        assert table.gene_id.tolist() == [f"ENSG00000{gene:06d}" for gene in rows[::100, 0]]
+        np.testing.assert_array_equal(table.label, rows[::100, 7])
+    assert accepted > 25
+
+
 def without(rows, *lines):
     return as_csv([row for number, row in enumerate(rows, start=1) if number not in lines])
 

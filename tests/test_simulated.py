@@ -10,15 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
-from dc2lib.datasets.released import read_csv_folder
+from dc2lib.datasets.released import read_csv_folder, write_released_csv
+from dc2lib.datasets.rpkm import write_rpkm_table
 from dc2lib.datasets.simulated import (
     RULES,
     Rule,
     iter_cells,
     simulate,
     stored,
-    write_released_csv,
-    write_rpkm_table,
 )
 from dc2lib.datasets.simulated.figures import published_figures
 from dc2lib.datasets.store import cell_stamp

@@ -46,7 +46,8 @@ from dc2lib.datasets import (
     read_csv_folder,
     write_cell,
 )
-from dc2lib.datasets.simulated import simulate, write_released_csv
+from dc2lib.datasets.released import write_released_csv
+from dc2lib.datasets.simulated import simulate
 from dc2lib.evaluation.statistics import bootstrap_auroc
 from dc2lib.files import replacing
 from dc2lib.labels import label

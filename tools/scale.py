@@ -25,7 +25,9 @@ import torch
 
 from dc2lib.crosscell.transfer import evaluate_all
 from dc2lib.datasets import list_cells, open_cell, read_csv_folder, write_cell
-from dc2lib.datasets.simulated import simulate, write_released_csv, write_rpkm_table
+from dc2lib.datasets.released import write_released_csv
+from dc2lib.datasets.rpkm import write_rpkm_table
+from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.simulated.design import checked_design
 from dc2lib.datasets.simulated.study import draw_genes, simulate_cell
 from dc2lib.evaluation.scores import auroc, positive_score

@@ -1,4 +1,4 @@
-"""The released CSV layout: one file a split, one row a gene and bin, no header.
+"""The released CSV layout, read and written: one file a split, a row a gene and bin, no header.
 
 A row holds gene, bin (1 to 100), one count a mark, and the gene's label; the 100 rows of a gene
 follow each other in bin order. The gene is its full Ensembl id or that id's last six digits.
@@ -7,7 +7,6 @@ follow each other in bin order. The gene is its full Ensembl id or that id's las
 from __future__ import annotations
 
 import io
-import mmap
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,14 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_strand
-from dc2lib.datasets.released_rows import read_rows
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
 from dc2lib.errors import DataError
+from dc2lib.files import replacing
 
+FILES = "train.csv, valid.csv, test.csv"
 SPLIT_LIMIT = 256 * 2**20
 HUMAN_PREFIX = "ENSG00000"
-SHORT_WIDTH = 6
-SHORT_ID = re.compile(rf"\d{{{SHORT_WIDTH}}}", re.ASCII)
+SHORT_ID = re.compile(r"\d{6}", re.ASCII)
 FULL_ID = re.compile(r"ENS[A-Z]*G\d{11}", re.ASCII)
 
 
@@ -64,32 +63,30 @@ def read_csv_folder(
         If a file is missing or wrong; the message names the file, line and gene.
     """
     folder = Path(folder)
-    cell = cell or folder.resolve().name
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give one that holds {', '.join(_names())}.")
+        raise DataError(f"{folder} is no folder; give one that holds {FILES}.")
     inner = folder / "classification"
     inner = inner if inner.is_dir() else folder
-    paths = {}
-    for split in SPLITS:
-        path = inner / f"{split}.csv"
+    paths = {split: inner / f"{split}.csv" for split in SPLITS}
+    for path in paths.values():
         if not path.is_file():
-            raise DataError(f"{path} is missing; a cell type needs {', '.join(_names())}.")
+            raise DataError(f"{path} is missing; a cell type needs {FILES}.")
         check_size(path.stat().st_size, str(path))
-        paths[split] = path
     tables = {
-        split: read_split(_mapped(path), str(path), marks) for split, path in paths.items()
+        split: read_split(path.read_bytes(), str(path), marks) for split, path in paths.items()
     }
     if isinstance(rpkm, (str, Path)):
         rpkm = read_rpkm(rpkm)
+    cell = cell or folder.resolve().name
     return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks)[0]
 
 
-def read_split(data: bytes | mmap.mmap, name: str, marks: Sequence[str] = MARKS) -> SplitTable:
+def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTable:
     """Parse and check the bytes of one split's CSV file.
 
     Parameters
     ----------
-    data : bytes or mmap
+    data : bytes
         The whole file.
     name : str
         What messages call it.
@@ -101,40 +98,27 @@ def read_split(data: bytes | mmap.mmap, name: str, marks: Sequence[str] = MARKS)
     DataError
         Names the file, the line or gene, and what was expected.
     """
-    if not data[:64].strip() and not data[:].strip():
+    if not data.strip():
         raise DataError(
             f"{name} is empty; expected {N_BINS} rows a gene. Get the file again; if it is empty"
             " upstream too, leave this cell type out."
         )
-    width = data[:64].lstrip().find(b",")
-    rows = read_rows(data, len(marks), width) or _read_any_rows(data, name, marks, width)
-    gene, counts, label = rows
-    return SplitTable(counts, _full_ids(np.ascontiguousarray(gene), name), label.astype(np.int8))
-
-
-def _read_any_rows(
-    data: bytes, name: str, marks: Sequence[str], width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As :func:`read_rows`, with a general CSV reader, and errors that say what is wrong."""
-    data = data[:]
+    width = max(data[:64].lstrip().find(b","), 1)
     try:
-        table = _parse(data, marks, max(width, 1))
+        table = _parse(data, marks, width)
     except pa.ArrowInvalid as error:
         raise DataError(_first_wrong_line(data, name, marks, width) or f"{name}: {error}") from None
-    bins = table.column("bin").to_numpy()
-    label = table.column("label").to_numpy()
+    gene = np.frombuffer(table["gene"].combine_chunks().buffers()[1], f"S{width}", len(table))
+    bins, *counts, label = (column.to_numpy() for column in table.columns[1:])
     if bins.min() < 1 or bins.max() > N_BINS or label.max() > 1:
         raise DataError(
             _first_wrong_line(data, name, marks, width) or f"{name}: wrong bin or label"
         )
-    gene = _fixed_width(table.column("gene"), width)
     _check_blocks(gene, bins, name)
-    gene, label = gene.reshape(-1, N_BINS)[:, 0], label.reshape(-1, N_BINS)
+    gene, label = gene[::N_BINS], label.reshape(-1, N_BINS)
     _check_one_label(label, gene, name)
-    counts = np.empty((len(bins), len(marks)), dtype=np.uint16)
-    for column, mark in enumerate(marks):
-        counts[:, column] = table.column(mark).to_numpy()
-    return gene, counts.reshape(-1, N_BINS, len(marks)), label[:, 0]
+    counts = np.stack(counts, axis=1).reshape(-1, N_BINS, len(marks))
+    return SplitTable(counts, _full_ids(gene, name), label[:, 0].astype(np.int8))
 
 
 def assemble(
@@ -156,22 +140,20 @@ def assemble(
         If a split is missing, a gene comes again with other counts or another label, or the
         expression table lacks the cell or a gene.
     """
-    absent = [split for split in SPLITS if split not in tables]
+    absent = [f"{split}.csv" for split in SPLITS if split not in tables]
     if absent:
         raise DataError(
-            f"{cell}: {' and '.join(f'{split}.csv' for split in absent)} missing in {where};"
-            f" a cell type needs {', '.join(_names())}. Get the archive or folder again."
+            f"{cell}: {' and '.join(absent)} missing in {where};"
+            f" a cell type needs {FILES}. Get the archive or folder again."
         )
-    counts = np.concatenate([tables[split].counts for split in SPLITS])
-    gene_id = np.concatenate([tables[split].gene_id for split in SPLITS])
-    label = np.concatenate([tables[split].label for split in SPLITS])
+    counts, gene_id, label = (
+        np.concatenate([getattr(tables[split], name) for split in SPLITS])
+        for name in ("counts", "gene_id", "label")
+    )
     split = np.repeat(SPLITS, [len(tables[split].gene_id) for split in SPLITS])
-    if len(set(gene_id.tolist())) == len(gene_id):
-        repeated = []
-    else:
-        keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
+    keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
+    if repeated:
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
-    expression = {} if rpkm is None else rpkm.join(cell, gene_id)
     dataset = HistoneDataset.from_arrays(
         counts,
         gene_id,
@@ -180,9 +162,45 @@ def assemble(
         marks=marks,
         released_label=label,
         strand=gene_strand(gene_id),
-        **expression,
+        **({} if rpkm is None else rpkm.join(cell, gene_id)),
     )
     return dataset, repeated
+
+
+def write_released_csv(dataset: HistoneDataset, folder: str | Path) -> Path:
+    """The counts and labels of one cell type in the released layout.
+
+    Rows are ``gene, bin 1..100, a count a mark, label``; the gene is the last six digits of its id.
+
+    Parameters
+    ----------
+    dataset : HistoneDataset
+        With `released_label`.
+    folder : path
+        Becomes the parent of ``<cell>/classification/{train,valid,test}.csv``.
+
+    Returns
+    -------
+    Path
+        The cell type's folder.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, or two genes agree in the last six digits.
+    """
+    if dataset.released_label is None:
+        raise DataError(f"{dataset.cell}: the released layout holds labels; there are none here.")
+    if len({gene[-6:] for gene in dataset.gene_id.tolist()}) < len(dataset):
+        raise DataError(f"{dataset.cell}: some genes agree in the last six digits of their ids.")
+    target = Path(folder) / dataset.cell
+    for split in SPLITS:
+        table = _rows(dataset.take(split))
+        with replacing(target / "classification" / f"{split}.csv") as unfinished:
+            csv.write_csv(
+                table, unfinished, csv.WriteOptions(include_header=False, quoting_style="none")
+            )
+    return target
 
 
 def check_size(size: int, name: str) -> None:
@@ -194,18 +212,13 @@ def check_size(size: int, name: str) -> None:
         )
 
 
-def _mapped(path: Path) -> bytes | mmap.mmap:
-    if path.stat().st_size == 0:
-        return b""
-    with open(path, "rb") as file:
-        if not hasattr(mmap, "MAP_POPULATE"):
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        all_pages_at_once = mmap.MAP_SHARED | mmap.MAP_POPULATE
-        return mmap.mmap(file.fileno(), 0, flags=all_pages_at_once, prot=mmap.PROT_READ)
-
-
-def _names() -> list[str]:
-    return [f"{split}.csv" for split in SPLITS]
+def _rows(dataset: HistoneDataset) -> pa.Table:
+    n_genes, n_bins, n_marks = dataset.counts.shape
+    names = [gene[-6:] for gene in dataset.gene_id.tolist()]
+    columns = [np.repeat(names, n_bins), np.tile(np.arange(1, n_bins + 1), n_genes)]
+    columns += [dataset.counts[:, :, m].ravel() for m in range(n_marks)]
+    columns += [np.repeat(dataset.released_label, n_bins)]
+    return pa.table(columns, names=[str(i) for i in range(len(columns))])
 
 
 def _parse(data: bytes, marks: Sequence[str], width: int) -> pa.Table:
@@ -217,14 +230,6 @@ def _parse(data: bytes, marks: Sequence[str], width: int) -> pa.Table:
         parse_options=csv.ParseOptions(quote_char=False),
         convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
     )
-
-
-def _fixed_width(column: pa.ChunkedArray, width: int) -> np.ndarray:
-    parts = [
-        np.frombuffer(chunk.buffers()[1], dtype=f"S{width}")[chunk.offset :][: len(chunk)]
-        for chunk in column.chunks
-    ]
-    return np.concatenate(parts)
 
 
 def _check_blocks(gene: np.ndarray, bins: np.ndarray, name: str) -> None:
@@ -268,33 +273,24 @@ def _check_one_label(label: np.ndarray, gene: np.ndarray, name: str) -> None:
 
 
 def _full_ids(gene: np.ndarray, name: str) -> np.ndarray:
-    digits = gene.view(np.uint8) - ord("0")
-    if gene.dtype.itemsize == SHORT_WIDTH and digits.max() <= 9:
-        return np.char.add(HUMAN_PREFIX, gene.astype(str))
-    return np.array([_full_id(one.decode("utf-8", "replace"), name) for one in gene.tolist()])
-
-
-def _full_id(gene: str, name: str) -> str:
-    if SHORT_ID.fullmatch(gene):
-        return HUMAN_PREFIX + gene
-    if FULL_ID.fullmatch(gene):
-        return gene
-    raise DataError(
-        f"{name}: {gene!r} is no gene; expected an Ensembl gene id such as ENSG00000000003,"
-        " or its last six digits."
-    )
+    texts = [one.decode("utf-8", "replace") for one in gene.tolist()]
+    for text in texts:
+        if not (SHORT_ID.fullmatch(text) or FULL_ID.fullmatch(text)):
+            raise DataError(
+                f"{name}: {text!r} is no gene; expected an Ensembl gene id such as"
+                " ENSG00000000003, or its last six digits."
+            )
+    return np.array([HUMAN_PREFIX + text if len(text) == 6 else text for text in texts])
 
 
 def _first_of_each(
     counts: np.ndarray, gene_id: np.ndarray, label: np.ndarray, where: str
 ) -> tuple[np.ndarray, list[str]]:
+    """Where each gene comes first, and the genes that come again with the same content."""
     _, first, inverse = np.unique(gene_id, return_index=True, return_inverse=True)
-    original = first[inverse]
-    again = np.flatnonzero(original != np.arange(len(gene_id)))
-    for later in again:
-        earlier = original[later]
-        same = (counts[later] == counts[earlier]).all() and label[later] == label[earlier]
-        if not same:
+    again = np.flatnonzero(first[inverse] != np.arange(len(gene_id)))
+    for later, earlier in zip(again, first[inverse][again], strict=True):
+        if label[later] != label[earlier] or (counts[later] != counts[earlier]).any():
             raise DataError(
                 f"{where}: gene {gene_id[later]} comes twice, with different counts or labels;"
                 " remove one of the two."

@@ -12,6 +12,7 @@ import difflib
 import gzip
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,9 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from dc2lib.datasets.histone import median_text, numbers
+from dc2lib.datasets.histone import HistoneDataset, median_text, numbers
 from dc2lib.errors import DataError
+from dc2lib.files import replacing
 
 FILE_NAME = "57epigenomes.RPKM.pc.gz"
 URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME}"
@@ -147,6 +149,32 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     named = dict(zip(names[1:], columns, strict=True))
     cells = {name: column for name, column in named.items() if name not in REFERENCE_COLUMNS}
     return RpkmTable(gene_id, pa.table(cells), alignment, path.name)
+
+
+def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -> Path:
+    """Expression of cell types that share their genes as a table like Roadmap's (gzip).
+
+    As there, the first column is the universal reference E000, and data rows end in a tab.
+
+    Raises
+    ------
+    DataError
+        If the cell types do not have the same genes, or no RPKM text.
+    """
+    cells = list(datasets.values())
+    if not cells or any(cell.rpkm_text is None for cell in cells):
+        raise DataError("The RPKM table needs cell types with rpkm_text.")
+    genes = cells[0].gene_id
+    if any(not np.array_equal(cell.gene_id, genes) for cell in cells):
+        raise DataError("The RPKM table needs cell types with the same genes in the same order.")
+    reference = np.char.mod("%.3f", np.mean([cell.rpkm for cell in cells], axis=0))
+    columns = [genes, reference, *(cell.rpkm_text for cell in cells)]
+    lines = ["\t".join(["gene_id", "E000", *datasets])]
+    lines += ["\t".join(row) + "\t" for row in zip(*columns, strict=True)]
+    content = gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+    return Path(path)
 
 
 def check_cell(cell: str, known: list[str], where: str) -> None:

@@ -8,7 +8,6 @@ turns this round: marks are drawn first, each on its own, and the rule decides a
 
 from __future__ import annotations
 
-from dc2lib.datasets.simulated.release import write_released_csv, write_rpkm_table
 from dc2lib.datasets.simulated.rules import RULES, Activity, Rule
 from dc2lib.datasets.simulated.study import iter_cells, simulate
 from dc2lib.datasets.simulated.truth import CellTruth, GeneTruth, SimulatedStudy, SimulationTruth
@@ -23,6 +22,4 @@ __all__ = [
     "SimulationTruth",
     "iter_cells",
     "simulate",
-    "write_released_csv",
-    "write_rpkm_table",
 ]
