@@ -9,7 +9,7 @@ from dc2book.related_work import trials
 from dc2lib import cache as digests
 from dc2lib.baselines.systems import ALL
 from dc2lib.cache import code_digest, deciding_modules, digest_of, modules_of
-from dc2lib.datasets.simulated import stored
+from dc2lib.datasets.simulated import study
 from dc2lib.training import checkpoints as checkpoint
 from dc2lib.training import grid_fits as fits
 from dc2lib.training.fit import TUNED
@@ -37,7 +37,7 @@ RESULTS = {
     "gans": (["dc2lib.training.histone_gan"], ["models.gan", "training.gan_losses"]),
     "replicates": (
         ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],
-        ["probing.optimise", "training.gan", "training.histone_gan", "datasets.simulated.marks"],
+        ["probing.optimise", "training.gan", "training.histone_gan", "datasets.simulated.draws"],
     ),
     "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.rules"]),
     "pairs": (["dc2book.related_work.pairs"], ["baselines.deepdiff", "baselines.ernst", "signals"]),
@@ -156,19 +156,19 @@ def keys(home, cell_home):
         "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.labels", home).name,
         "replicate": replicates.replicate_path(replicates.Plan("null")).name,
         "trial": trials.trial_path(trial).name,
-        "cells": stored.stored_simulation(1, 40).name,
+        "cells": study.stored_simulation(1, 40).name,
     }
 
 
 def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
-    cell_home = stored.stored_simulation(1, 40)
+    cell_home = study.stored_simulation(1, 40)
     monkeypatch.setattr(fits, "_cell_digest", lambda *_: "cell")
     monkeypatch.setattr(fits, "cell_stamp", lambda *_: 0)
-    (name,) = stored.list_cells(cell_home)
+    (name,) = study.list_cells(cell_home)
     monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
     before = keys(tmp_path, str(cell_home))
-    for module in (digests, fits, checkpoint, stored):
+    for module in (digests, fits, checkpoint):
         monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home))
     assert [kind for kind in before if before[kind] == after[kind]] == []

@@ -17,7 +17,7 @@ from dc2lib.datasets.simulated import (
     Rule,
     iter_cells,
     simulate,
-    stored,
+    study,
 )
 from dc2lib.datasets.simulated.figures import published_figures
 from dc2lib.datasets.store import cell_stamp
@@ -451,11 +451,11 @@ def test_what_cannot_be_released_says_so(small, tmp_path):
 
 def test_a_cell_that_another_process_stored_meanwhile_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
-    home = stored.stored_simulation(2, 40)
+    home = study.stored_simulation(2, 40)
     before = {cell: cell_stamp(cell, home) for cell in ("S001", "S002")}
     seen_first = iter([[]])
-    monkeypatch.setattr(stored, "list_cells", lambda home: next(seen_first, ["S001", "S002"]))
-    assert stored.stored_simulation(2, 40) == home
+    monkeypatch.setattr(study, "list_cells", lambda home: next(seen_first, ["S001", "S002"]))
+    assert study.stored_simulation(2, 40) == home
     assert {cell: cell_stamp(cell, home) for cell in before} == before
     assert sorted(entry.name for entry in (home / "cells").iterdir()) == ["S001", "S002"]
 
@@ -465,7 +465,7 @@ def test_a_cell_that_cannot_be_stored_says_why(tmp_path, monkeypatch):
         raise PermissionError("no")
 
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
-    monkeypatch.setattr(stored.os, "rename", refuse)
+    monkeypatch.setattr(study.os, "rename", refuse)
     with pytest.raises(PermissionError):
-        stored.stored_simulation(1, 40)
+        study.stored_simulation(1, 40)
     assert not list((tmp_path / "simulated").glob("*/cells/*"))

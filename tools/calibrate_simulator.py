@@ -28,8 +28,8 @@ from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.simulated.design import Design, checked_design
+from dc2lib.datasets.simulated.draws import mark_counts
 from dc2lib.datasets.simulated.figures import figures_between
-from dc2lib.datasets.simulated.marks import mark_counts
 from dc2lib.datasets.simulated.study import draw_genes, mark_shape, simulate_cell
 
 CELLS = ("E012", "E013")

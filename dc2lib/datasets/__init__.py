@@ -60,7 +60,7 @@ def store_of(data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: in
         If the store is empty and ``data`` is ``"roadmap"``.
     """
     if resolve_source(data) == "simulated":
-        from dc2lib.datasets.simulated.stored import stored_simulation
+        from dc2lib.datasets.simulated import stored_simulation
 
         return stored_simulation(n_cells, n_genes, seed)
     if not list_cells():

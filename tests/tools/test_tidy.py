@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dc2lib.datasets.simulated.stored import stored_simulation
+from dc2lib.datasets.simulated import stored_simulation
 from dc2lib.training import grid_fits as fits
 from dc2lib.training.fit import PAPER
 from dc2lib.training.grid import run_grid

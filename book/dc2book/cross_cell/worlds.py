@@ -16,8 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from dc2lib.crosscell.correlation import expression_correlation, one_column_off, study_correlation
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import HistoneDataset, list_cells, open_cell, published
-from dc2lib.datasets.simulated import iter_cells
-from dc2lib.datasets.simulated.stored import stored_simulation
+from dc2lib.datasets.simulated import iter_cells, stored_simulation
 from dc2lib.evaluation import pair_statistics as pairs
 from dc2lib.evaluation.scores import auroc
 from dc2lib.labels import RULES, flipped, label

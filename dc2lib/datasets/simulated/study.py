@@ -1,16 +1,26 @@
-"""Simulate cell types, one after the other."""
+"""Simulate cell types, one after the other, and keep them in a store of their own."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from dc2lib.cache import cache_path
 from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS, HistoneDataset, median_text
-from dc2lib.datasets.simulated import expression as expr
-from dc2lib.datasets.simulated import marks as hm
-from dc2lib.datasets.simulated.design import Design, checked_design
+from dc2lib.datasets.simulated import draws
+from dc2lib.datasets.simulated.design import (
+    CellTruth,
+    Design,
+    GeneTruth,
+    MarkState,
+    SimulatedStudy,
+    SimulationTruth,
+    checked_design,
+)
 from dc2lib.datasets.simulated.figures import Figures, figures_between
 from dc2lib.datasets.simulated.rules import (
     CENTRE,
@@ -20,19 +30,14 @@ from dc2lib.datasets.simulated.rules import (
     Activity,
     Rule,
 )
-from dc2lib.datasets.simulated.truth import (
-    CellTruth,
-    GeneTruth,
-    MarkState,
-    SimulatedStudy,
-    SimulationTruth,
-)
+from dc2lib.datasets.store import cells_folder, list_cells, temporary_folder, write_cell
 from dc2lib.errors import DataError
+from dc2lib.labels import sorts_after
 
 FIRST_GENE = 900_001  # of the Ensembl ids: six digits, beyond the real genes
 UPSTREAM = 0.6  # share of displaced H3K4me3 peaks
 RULE_OFFSET = 30  # bins (3 kb) from the TSS to a displaced peak, where a rule has positions
-MARK_SHARES = expr.Shares(0.6, 0.2, 0.2)  # of the mark scores, in planted worlds
+MARK_SHARES = draws.Shares(0.6, 0.2, 0.2)  # of the mark scores, in planted worlds
 DISPLACED_WITHOUT_CAUSE = 0.08  # share of displaced peaks where they tell nothing of expression
 CALIBRATED_SIGNS = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
 
@@ -110,24 +115,7 @@ def simulate(
     >>> study.datasets["S002"]
     HistoneDataset(S002, simulated: 60 genes x 100 bins x 5 marks)
     """
-    design = checked_design(
-        n_cells=n_cells,
-        n_genes=n_genes,
-        seed=seed,
-        marks=marks,
-        rule=rule,
-        shared_rule=shared_rule,
-        rule_divergence=rule_divergence,
-        lineage_specific=lineage_specific,
-        cell_specific=cell_specific,
-        n_lineages=n_lineages,
-        signal=signal,
-        library_size=library_size,
-        library_spread=library_spread,
-        blend=blend,
-        split_fractions=split_fractions,
-        order_drift=order_drift,
-    )
+    design = checked_design(**locals())
     genes = draw_genes(design)
     made = [simulate_cell(design, genes, index) for index in range(design.n_cells)]
     datasets = {dataset.cell: dataset for dataset, _ in made}
@@ -148,15 +136,56 @@ def iter_cells(*args: object, **parameters: object) -> Iterator[tuple[HistoneDat
     return (simulate_cell(design, genes, index) for index in range(design.n_cells))
 
 
+def stored_simulation(
+    n_cells: int = 8, n_genes: int = 4000, seed: int = 0, **parameters: bool | float | int | str
+) -> Path:
+    """Store (home folder) that holds the cell types of `simulate`, made where they are missing.
+
+    Parameters
+    ----------
+    n_cells, n_genes, seed
+        As for `simulate`.
+    parameters
+        Further parameters of `simulate`; plain values only, since they name the folder.
+
+    Returns
+    -------
+    Path
+        For `dc2lib.datasets.open_cell(cell, home)`. Named by the parameters and the simulator's
+        code, so a changed simulator never serves old cells.
+    """
+    bound = inspect.signature(simulate).bind(n_cells, n_genes, seed, **parameters)
+    home = cache_path("simulated", bound.arguments, code=__name__, suffix="")
+    stored = set(list_cells(home))
+    if len(stored) < n_cells:
+        for dataset, _ in iter_cells(*bound.args, **bound.kwargs):
+            if dataset.cell not in stored:
+                _store(dataset, home)
+    return home
+
+
+def _store(dataset: HistoneDataset, home: Path) -> None:
+    """Store a cell type, unless another process, which makes the same, has done so meanwhile."""
+    folder = cells_folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder, dataset.cell) as aside:
+        made = write_cell(dataset, aside)
+        try:
+            os.rename(made, folder / dataset.cell)
+        except OSError:
+            if dataset.cell not in list_cells(home):
+                raise
+
+
 def draw_genes(design: Design) -> GeneTruth:
     """What all cell types share."""
-    rng = expr.stream(design.seed, expr.GENES)
+    rng = draws.stream(design.seed, draws.GENES)
     n = design.n_genes
-    shared = expr.shared_part(rng, n, design.shares, design.order_drift)
+    shared = draws.shared_part(rng, n, design.shares, design.order_drift)
     return GeneTruth(
         strand=rng.choice(np.array(["-", "+"]), n),
         shared=shared,
-        variability=expr.variability(rng, shared),
+        variability=draws.variability(rng, shared),
         residual=rng.standard_normal((n, len(design.marks))),
         neighbour_draw=rng.random(n),
         neighbour_share=rng.uniform(0.6, 1.0, n),
@@ -172,12 +201,12 @@ def simulate_cell(
 
     `figures`: what to calibrate it to, in place of the package's.
     """
-    rng = expr.stream(design.seed, expr.CELL, index)
+    rng = draws.stream(design.seed, draws.CELL, index)
     lineage = index % design.n_lineages
-    lineage_rng = expr.stream(design.seed, expr.LINEAGE, lineage)
+    lineage_rng = draws.stream(design.seed, draws.LINEAGE, lineage)
     n_marks = len(design.marks)
     lineage_part, cell_part = _specific_parts(design, genes, rng, lineage_rng, lineage)
-    background = expr.normal_scores(genes.shared + lineage_part + cell_part)
+    background = draws.normal_scores(genes.shared + lineage_part + cell_part)
     blend = rng.random(n_marks)
     if design.blend is not None:
         blend = np.full(n_marks, design.blend)
@@ -186,10 +215,10 @@ def simulate_cell(
     figures = figures or figures_between(blend, design.marks)
     rotation = None
     if not design.shared_rule:
-        rotation = hm.rule_rotation(lineage_rng, rng, n_marks, design.rule_divergence)
+        rotation = draws.rule_rotation(lineage_rng, rng, n_marks, design.rule_divergence)
     world = _calibrated if design.rule is None else _planted
     state = world(design, genes, figures, rotation, background, rng, lineage_rng)
-    level = hm.levels(state.mark_score, figures)
+    level = draws.levels(state.mark_score, figures)
     counts = _counts(design, genes, figures, state, level * library_size, rng)
     truth = CellTruth(
         **vars(state),
@@ -211,7 +240,7 @@ def _specific_parts(
     lineage_rng: np.random.Generator,
     lineage: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    tightness = expr.lineage_tightness(lineage, design.n_lineages)
+    tightness = draws.lineage_tightness(lineage, design.n_lineages)
     lineage_sd = np.sqrt(design.shares.lineage)
     cell_sd = np.sqrt(design.shares.cell * tightness)
     lineage_part = lineage_sd * genes.variability * lineage_rng.standard_normal(design.n_genes)
@@ -231,18 +260,18 @@ def _calibrated(
     """Marks follow expression `x`, their profiles too unless each cell type has its own rule."""
     noise = rng.standard_normal(design.n_genes)
     followed = design.signal * x + np.sqrt(1 - design.signal**2) * noise
-    mean, sd = hm.explained(followed, figures)
-    residual = hm.calibrated_residual(rng, followed, genes.residual, figures)
+    mean, sd = draws.explained(followed, figures)
+    residual = draws.calibrated_residual(rng, followed, genes.residual, figures)
     score = mean + sd * residual
     if rotation is not None or design.promoter is None:
-        best = hm.chance_of_high(score, None, figures, None)
-        score = score if rotation is None else hm.rotated(score, rotation)
+        best = draws.chance_of_high(score, None, figures, None)
+        score = score if rotation is None else draws.rotated(score, rotation)
         displaced = genes.neighbour_draw < DISPLACED_WITHOUT_CAUSE
         return MarkState(x, score, displaced, np.full(design.n_genes, 0.5), best)
-    chance = hm.displacement_chance(residual[:, design.promoter], followed, figures)
+    chance = draws.displacement_chance(residual[:, design.promoter], followed, figures)
     displaced = genes.neighbour_draw < chance
-    best = hm.chance_of_high(score, displaced, figures, design.promoter)
-    return MarkState(x, score, displaced, hm.focus(followed), best)
+    best = draws.chance_of_high(score, displaced, figures, design.promoter)
+    return MarkState(x, score, displaced, draws.focus(followed), best)
 
 
 def _planted(
@@ -257,8 +286,8 @@ def _planted(
     """Marks are drawn on their own and expression follows the rule."""
     rule, marks = design.rule, design.marks
     weights = np.sqrt([MARK_SHARES.shared, MARK_SHARES.lineage, MARK_SHARES.cell])
-    draws = [genes.residual] + [r.standard_normal(genes.residual.shape) for r in (lineage_rng, rng)]
-    score = sum(weight * draw for weight, draw in zip(weights, draws, strict=True))
+    own = [r.standard_normal(genes.residual.shape) for r in (lineage_rng, rng)]
+    score = sum(w * draw for w, draw in zip(weights, (genes.residual, *own), strict=True))
     displaced = np.zeros(design.n_genes, dtype=bool)
     focus = np.full(design.n_genes, 0.5)
     if rule.positions:
@@ -270,14 +299,14 @@ def _planted(
         score[:, column] = (2.0 * genes.group - 1) * 1.2 + 0.3 * score[:, column]
     if rule.expression is None:
         return MarkState(background, score, displaced, focus, np.zeros(design.n_genes))
-    read = score if rotation is None else hm.rotated(score, rotation)
+    read = score if rotation is None else draws.rotated(score, rotation)
     told = np.asarray(rule.expression(Activity(read, displaced, genes.group, marks)), dtype=float)
     if told.shape != (design.n_genes,) or not np.isfinite(told).all():
         raise DataError(
             f"Rule {rule.name!r} gave values of shape {told.shape}: expected one number a gene,"
             f" shape ({design.n_genes},), none missing."
         )
-    best = expr.normal_scores(told)
+    best = draws.normal_scores(told)
     mixed = design.signal * best / max(best.std(), 1e-9)
     mixed += np.sqrt(1 - design.signal**2) * background
     return MarkState(_without_ties(mixed, background), score, displaced, focus, best)
@@ -287,7 +316,7 @@ def _without_ties(values: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Normal scores of `values` (gene,), ties in the order of `background`."""
     ranks = np.empty(len(values))
     ranks[np.lexsort((background, values))] = np.arange(len(values))
-    return expr.normal_scores(ranks)
+    return draws.normal_scores(ranks)
 
 
 def _counts(
@@ -302,7 +331,7 @@ def _counts(
     counts = np.empty((design.n_genes, N_BINS, len(design.marks)), dtype=np.uint16)
     for m in range(len(design.marks)):
         shape = mark_shape(design, genes, figures, state, m)
-        counts[:, :, m] = hm.mark_counts(
+        counts[:, :, m] = draws.mark_counts(
             rng, shape, level[:, m], figures.field[m], figures.saturation[m],
             figures.shared_reads[m],
         )  # fmt: skip
@@ -316,23 +345,23 @@ def mark_shape(
 ) -> np.ndarray:
     """Expected profiles (gene, bin) of mark number `m` along the gene, upstream first; mean 1."""
     mark = design.marks[m]
-    promoter = np.full(design.n_genes, hm.MIDDLE_STATE)
+    promoter = np.full(design.n_genes, draws.MIDDLE_STATE)
     if design.promoter is not None and (design.rule is None or mark == PROMOTER_MARK):
         promoter = state.mark_score[:, design.promoter]
-    shape = hm.profile(promoter, state.focus, m, figures)
+    shape = draws.profile(promoter, state.focus, m, figures)
     far = np.flatnonzero(state.displaced)
     if len(far) and (design.rule is None or mark == PROMOTER_MARK):
         offset, share = genes.offset[far], genes.neighbour_share[far, None]
         if design.rule is not None:
             offset, share = np.sign(offset) * RULE_OFFSET, 1.0
-        shape[far] = (1 - share) * shape[far] + share * hm.shifted(shape[far], offset)
+        shape[far] = (1 - share) * shape[far] + share * draws.shifted(shape[far], offset)
     return (shape / shape.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _dataset(
     design: Design, index: int, x: np.ndarray, counts: np.ndarray, strand: np.ndarray
 ) -> HistoneDataset:
-    rpkm_text = expr.rpkm_text(expr.rpkm_from_latent(x, expr.median_position(index)))
+    rpkm_text = draws.rpkm_text(draws.rpkm_from_latent(x, draws.median_position(index)))
     rpkm = rpkm_text.astype(np.float64)
     median = median_text(rpkm, rpkm_text)
     ends = np.round(np.cumsum(design.split_fractions) * design.n_genes).astype(int)
@@ -343,7 +372,7 @@ def _dataset(
         np.repeat(SPLITS, np.diff(ends, prepend=0)),
         marks=design.marks,
         source="simulated",
-        released_label=rpkm_text > median,
+        released_label=sorts_after(rpkm_text, median),
         rpkm=rpkm,
         rpkm_text=rpkm_text,
         rpkm_median_text=median,
