@@ -15,7 +15,6 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,22 +113,10 @@ def write_cell(
     check_cell_name(dataset.cell)
     folder = cells_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / dataset.cell
-    needed = sum(_size(dataset, name) for name in PER_GENE)
-    with (
-        temporary_folder(folder, dataset.cell) as temporary,
-        explain_full_disk(folder, needed),
-        ThreadPoolExecutor(2) as beside,
-    ):
-        content = beside.submit(lambda: dataset.fingerprint)
-        written = {
-            name: _write_array(temporary / f"{name}.npy", getattr(dataset, name), beside)
-            for name in PER_GENE
-            if getattr(dataset, name) is not None
-        }
-        arrays = {
-            name: {**about, "sha256": digest.result()} for name, (about, digest) in written.items()
-        }
+    given = {name: getattr(dataset, name) for name in PER_GENE}
+    given = {name: values for name, values in given.items() if values is not None}
+    needed = sum(values.nbytes for values in given.values())
+    with temporary_folder(folder, dataset.cell) as temporary, explain_full_disk(folder, needed):
         meta = {
             "format_version": FORMAT_VERSION,
             "dc2lib": dc2lib.__version__,
@@ -137,12 +124,19 @@ def write_cell(
             "source": dataset.source,
             "marks": list(dataset.marks),
             "rpkm_median_text": dataset.rpkm_median_text,
-            "fingerprint": content.result(),
-            "arrays": arrays,
+            "fingerprint": dataset.fingerprint,
+            "arrays": {
+                name: _write_array(temporary / f"{name}.npy", values)
+                for name, values in given.items()
+            },
             "origin": dict(origin or {}),
         }
         (temporary / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        _swap(temporary, target)
+        target = folder / dataset.cell
+        if target.exists():
+            os.replace(target, temporary.with_name(f"{temporary.name}-old"))
+        os.replace(temporary, target)
+    shutil.rmtree(temporary.with_name(f"{temporary.name}-old"), ignore_errors=True)
     return target
 
 
@@ -154,11 +148,10 @@ def fingerprint(home: str | Path | None = None) -> str:
     digest = hashlib.sha256()
     for cell in list_cells(home):
         try:
-            meta = json.loads((cells_folder(home) / cell / META).read_text(encoding="utf-8"))
-            content = f"{meta['format_version']} {meta['fingerprint']}"
-        except (ValueError, KeyError, TypeError):
+            content = read_meta(cells_folder(home) / cell)["fingerprint"]
+        except (DataError, KeyError):
             content = "unreadable"
-        digest.update(f"{cell} {content}\n".encode())
+        digest.update(f"{cell} {FORMAT_VERSION} {content}\n".encode())
     return digest.hexdigest()
 
 
@@ -237,9 +230,9 @@ def full_disk(folder: Path, needed: int | None = None) -> DataError:
 
 def sweep(folder: Path) -> None:
     """Remove what an earlier process on this machine left when it was killed."""
-    host = socket.gethostname()
-    for left in folder.glob(f".tmp-{host}-*"):
-        owner = left.name.removeprefix(f".tmp-{host}-").partition("-")[0]
+    start = f".tmp-{socket.gethostname()}-"
+    for left in folder.glob(f"{start}*"):
+        owner = left.name.removeprefix(start).partition("-")[0]
         if owner.isdigit() and not _runs(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -256,41 +249,16 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _size(dataset: HistoneDataset, name: str) -> int:
-    values = getattr(dataset, name)
-    return 0 if values is None else values.nbytes
-
-
-def _write_array(
-    path: Path, values: np.ndarray, beside: Executor
-) -> tuple[dict[str, object], Future[str]]:
-    """Write one array; what describes it, and its file's digest once another thread has it."""
-    values = np.ascontiguousarray(values)
+def _write_array(path: Path, values: np.ndarray) -> dict[str, object]:
     with open(path, "wb") as file:
-        np.lib.format.write_array(file, values, allow_pickle=False)
-    header = path.stat().st_size - values.nbytes
-    with open(path, "rb") as file:
-        digest = hashlib.sha256(file.read(header))
-    about = {"shape": list(values.shape), "dtype": values.dtype.str}
-    return about, beside.submit(_digest_with, digest, values)
-
-
-def _digest_with(digest: hashlib._Hash, values: np.ndarray) -> str:
-    digest.update(values.reshape(-1).view(np.uint8))
-    return digest.hexdigest()
+        np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
+    shape, dtype = list(values.shape), values.dtype.str
+    return {"shape": shape, "dtype": dtype, "sha256": _file_digest(path)}
 
 
 def _file_digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _swap(temporary: Path, target: Path) -> None:
-    old = temporary.with_name(f"{temporary.name}-old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(temporary, target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndarray:
@@ -304,9 +272,9 @@ def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndar
         if key not in _verified and _file_digest(path) != about["sha256"]:
             raise DataError(f"{path} does not have the digest noted when it was stored. {rebuild}")
         values = np.load(path, mmap_mode="r" if name == "counts" else None, allow_pickle=False)
+    except DataError:
+        raise
     except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path} cannot be read ({error}). {rebuild}") from None
     if list(values.shape) != about["shape"] or values.dtype.str != about["dtype"]:
         raise DataError(f"{path} is not the array that {META} describes. {rebuild}")
