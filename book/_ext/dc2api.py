@@ -1,10 +1,9 @@
-"""The library reference, read from the sources: nothing of dc2lib is imported."""
+"""The library reference, read from the sources: nothing of dc2lib (nor torch) is imported."""
 
 from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from sphinx.ext.napoleon import Config, NumpyDocstring
 
 MARK = "<!-- modules of dc2lib -->"
 STYLE = Config(napoleon_google_docstring=False, napoleon_use_ivar=True, napoleon_use_rtype=False)
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -26,11 +23,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def write_reference(app: Sphinx, docname: str, source: list[str]) -> None:
     """Write one section a module where a page holds the mark for it."""
-    if MARK not in source[0]:
-        return
-    modules = read_modules(Path(app.config.dc2api_package))
-    sections = [module_section(name, modules) for name in sorted(modules)]
-    source[0] = source[0].replace(MARK, "\n\n".join(filter(None, sections)))
+    if MARK in source[0]:
+        modules = read_modules(Path(app.config.dc2api_package))
+        sections = [module_section(name, module) for name, module in sorted(modules.items())]
+        source[0] = source[0].replace(MARK, "\n\n".join(sections))
 
 
 def read_modules(package: Path) -> dict[str, ast.Module]:
@@ -38,141 +34,88 @@ def read_modules(package: Path) -> dict[str, ast.Module]:
     modules = {}
     for file in sorted(package.rglob("*.py")):
         parts = [package.name, *file.relative_to(package).with_suffix("").parts]
-        if parts[-1] == "__init__":
-            parts.pop()
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
             modules[".".join(parts)] = ast.parse(file.read_text(), str(file))
     return modules
 
 
-def module_section(name: str, modules: dict[str, ast.Module]) -> str:
-    """Return the section of one module; empty if its package shows all that it holds."""
-    shown_above = {
-        id(node)
-        for parent in _parents(name)
-        if parent in modules and _exported(modules[parent])
-        for _, node in _public(parent, modules)
-    }
-    entries = list(_public(name, modules))
-    own = [(key, node) for key, node in entries if id(node) not in shown_above]
-    if entries and not own:
-        return ""
-    body = [f".. py:module:: {name}", "", _prose(modules[name], "module"), ""]
-    body += [_entry(key, node) for key, node in own]
+def module_section(name: str, module: ast.Module) -> str:
+    """Return the section of one module: what it is for, its exports, its public definitions."""
+    body = [f".. py:module:: {name}", "", _prose(module, "module"), ""]
+    exported = [
+        alias.asname or alias.name
+        for node in module.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}.")
+        for alias in node.names
+    ]
+    if exported:
+        body += ["To be imported from here: ``" + "``, ``".join(exported) + "``.", ""]
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and _is_public(node):
+            body.append(_class(node))
+        elif isinstance(node, ast.FunctionDef) and _is_public(node):
+            prose = _prose(node, "function")
+            body.append(_directive("function", f"{node.name}{_signature(node)}", prose))
     return "\n".join([f"## {name}", "", "````{eval-rst}", *body, "````"])
 
 
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _exported(module: ast.Module) -> list[str]:
-    for node in module.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
-
-
-def _definitions(module: ast.Module) -> dict[str, Definition]:
-    return {node.name: node for node in module.body if isinstance(node, Definition)}
-
-
-def _public(name: str, modules: dict[str, ast.Module]) -> Iterator[tuple[str, Definition]]:
-    """Yield what a module exports, or else its public definitions in their order."""
-    module = modules[name]
-    own = _definitions(module)
-    exported = _exported(module)
-    if not exported:
-        yield from ((key, node) for key, node in own.items() if not key.startswith("_"))
-        return
-    origins = {
-        alias.asname or alias.name: (node.module, alias.name)
-        for node in module.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    for key in exported:
-        origin, original = origins.get(key, (name, key))
-        there = own if origin == name else _definitions(modules.get(origin, ast.Module([], [])))
-        if original in there:
-            yield key, there[original]
-
-
-def _entry(name: str, node: Definition) -> str:
-    if isinstance(node, ast.ClassDef):
-        return _class(name, node)
-    return _directive("function", f"{name}{_signature(node)}", _prose(node, "function"))
-
-
-def _class(name: str, node: ast.ClassDef) -> str:
+def _class(node: ast.ClassDef) -> str:
+    methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}
     fields = _fields(node)
-    methods = [n for n in node.body if isinstance(n, ast.FunctionDef) and _is_shown(n)]
-    first = next((n for n in node.body if getattr(n, "name", "") == "__init__"), None)
-    arguments = ", ".join(field for field, _ in fields) if first is None else _arguments(first)
-    parts = [_prose(node, "class")]
-    described = [(field.split(" = ")[0], text) for field, text in fields if text]
-    parts += [_directive("attribute", field, text) for field, text in described]
-    parts += [_method(method) for method in methods]
-    return _directive("class", f"{name}({arguments})", "\n\n".join(filter(None, parts)))
+    arguments = f"({', '.join(fields)})"
+    if "__init__" in methods:
+        arguments = _signature(methods["__init__"], skip_first=True).partition(" -> ")[0]
+    described = [
+        _directive("attribute", field.partition(" = ")[0], text)
+        for field, text in fields.items()
+        if text
+    ]
+    shown = [_method(one) for one in methods.values() if _is_public(one) and _prose(one, "method")]
+    text = "\n\n".join(filter(None, [_prose(node, "class"), *described, *shown]))
+    return _directive("class", f"{node.name}{arguments}", text)
 
 
-def _fields(node: ast.ClassDef) -> list[tuple[str, str]]:
-    """Return the fields of a dataclass, and the string below each."""
+def _fields(node: ast.ClassDef) -> dict[str, str]:
+    """Return the fields of a dataclass (or another decorated class) and the string below each."""
     if not node.decorator_list and not node.bases:
-        return []
-    found = []
-    for position, entry in enumerate(node.body):
-        if not isinstance(entry, ast.AnnAssign) or (entry.value is not None and not entry.simple):
-            continue
-        following = node.body[position + 1] if position + 1 < len(node.body) else None
-        text = ""
-        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            text = textwrap.dedent(str(following.value.value))
-        found.append((ast.unparse(entry), text))
-    return found
+        return {}
+    fields = {}
+    for entry, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(entry, ast.AnnAssign):
+            below = following if isinstance(following, ast.Expr) else None
+            text = getattr(getattr(below, "value", None), "value", "")
+            fields[ast.unparse(entry)] = textwrap.dedent(str(text))
+    return fields
 
 
-def _is_shown(method: ast.FunctionDef) -> bool:
-    return not method.name.startswith("_") and ast.get_docstring(method) is not None
-
-
-def _method(method: ast.FunctionDef) -> str:
-    decorators = {ast.unparse(decorator).split(".")[-1] for decorator in method.decorator_list}
-    text = _prose(method, "method")
+def _method(node: ast.FunctionDef) -> str:
+    decorators = {ast.unparse(one).split(".")[-1] for one in node.decorator_list}
+    text = _prose(node, "method")
     if decorators & {"property", "cached_property"}:
-        return _directive("property", method.name, text)
-    kind = next((k for k in ("classmethod", "staticmethod") if k in decorators), "method")
-    signature = _signature(method, skip_first=kind != "staticmethod")
-    return _directive(kind, f"{method.name}{signature}", text)
+        return _directive("property", node.name, text)
+    kind = next(iter(decorators & {"classmethod", "staticmethod"}), "method")
+    return _directive(kind, node.name + _signature(node, kind != "staticmethod"), text)
 
 
-def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, skip_first: bool = False) -> str:
+def _signature(node: ast.FunctionDef, skip_first: bool = False) -> str:
+    own = {**vars(node.args), "args": node.args.args[int(skip_first) :]}
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"({_arguments(node, skip_first)}){returns}"
+    return f"({ast.unparse(ast.arguments(**own))}){returns}"
 
 
-def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, skip_first: bool | None = None) -> str:
-    arguments = node.args
-    skip = node.name == "__init__" if skip_first is None else skip_first
-    if skip and arguments.args:
-        arguments = ast.arguments(
-            **{**dict(ast.iter_fields(arguments)), "args": arguments.args[1:]}
-        )
-    return ast.unparse(arguments)
+def _is_public(node: ast.ClassDef | ast.FunctionDef) -> bool:
+    return not node.name.startswith("_")
 
 
 def _prose(node: ast.AST, what: str) -> str:
-    text = ast.get_docstring(node) or ""
-    lines = str(NumpyDocstring(text, STYLE, what=what)).splitlines()
-    return "\n".join(_plain_bars(line) for line in lines)
-
-
-def _plain_bars(line: str) -> str:
-    """Keep the bars of ``|x|`` from being read as a substitution."""
-    if "``" in line or line.lstrip().startswith((">>>", "...")):
-        return line
-    return line.replace("|", "\\|")
+    """Return a docstring as reStructuredText, without reading ``|x|`` as a substitution."""
+    lines = str(NumpyDocstring(ast.get_docstring(node) or "", STYLE, what=what)).splitlines()
+    literal = [("``" in line or line.lstrip().startswith((">>>", "..."))) for line in lines]
+    return "\n".join(
+        line if kept else line.replace("|", "\\|")
+        for line, kept in zip(lines, literal, strict=True)
+    )
 
 
 def _directive(kind: str, signature: str, text: str) -> str:

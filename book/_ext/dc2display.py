@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from dc2book.record.showing import FIGURE_MIME, TABLE_MIME
+from dc2book.style import markdown_table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -24,7 +26,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
     app.add_directive("chapter-status", ChapterStatus)
     app.connect("config-inited", repair_theme_options, priority=900)
-    app.connect("source-read", write_shows)
+    app.connect("source-read", write_figures_and_tables)
     app.connect("doctree-resolved", drop_thebe_nodes, priority=900)
     app.connect("html-page-context", drop_thebe_files, priority=900)
     app.connect("html-page-context", repair_links, priority=900)
@@ -48,9 +50,9 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     copy_asset(str(source), str(Path(app.outdir) / "_static" / "mathjax"))
 
 
-def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
+def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> None:
     """Turn what show_figure and show_table left in a notebook into numbered directives."""
-    chapters = [run["chapter"] for run in _runs(app)]
+    chapters = [run["chapter"] for run in chapter_runs(app)]
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         source[0] = link_chapters(source[0], chapters)
         return
@@ -60,17 +62,17 @@ def write_shows(app: Sphinx, docname: str, source: list[str]) -> None:
             cell["source"] = link_chapters("".join(cell["source"]), chapters)
         elif "solution" in cell["metadata"].get("tags", []):
             hide_solution(cell["metadata"])
-    for output in _display_outputs(notebook):
+    makers = {FIGURE_MIME: figure_markdown, TABLE_MIME: table_markdown}
+    outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
+    for output in (one for one in outputs if "data" in one):
         data = output["data"]
-        if FIGURE_MIME in data:
-            output["data"] = {"text/markdown": figure_markdown(docname, data[FIGURE_MIME])}
-        elif TABLE_MIME in data:
-            output["data"] = {"text/markdown": table_markdown(docname, data[TABLE_MIME])}
-        else:
-            output["data"] = {k: v for k, v in data.items() if "vnd.dc2lib" not in k}
-        shown = output["data"].get("text/markdown")
-        if shown is not None:
-            output["data"]["text/markdown"] = link_chapters("".join(shown), chapters)
+        markdown = data.get("text/markdown")
+        for mime, maker in makers.items():
+            if mime in data:
+                data, markdown = {}, maker(docname, data[mime])
+        output["data"] = {kind: data[kind] for kind in data if "vnd.dc2lib" not in kind}
+        if markdown is not None:
+            output["data"]["text/markdown"] = link_chapters("".join(markdown), chapters)
     source[0] = json.dumps(notebook)
 
 
@@ -95,36 +97,21 @@ def hide_solution(metadata: dict[str, Any]) -> None:
 def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
     """Return the MyST directive of one figure, with links to its files in the legend."""
     path = f"figures/{docname}/{shown['name']}"
-    return "\n".join(
-        [
-            f"```{{figure}} {path}.png",
-            f":name: fig-{shown['name']}",
-            f":alt: {shown['alt']}",
-            "",
-            shown["caption"],
-            "",
-            f"{{download}}`Figure as SVG <{path}.svg>` · {{download}}`data as CSV <{path}.csv>`",
-            "```",
-        ]
+    return (
+        f"```{{figure}} {path}.png\n:name: fig-{shown['name']}\n:alt: {shown['alt']}\n\n"
+        f"{shown['caption']}\n\n"
+        f"{{download}}`Figure as SVG <{path}.svg>` · {{download}}`data as CSV <{path}.csv>`\n```"
     )
 
 
 def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
     """Return the MyST directive of one table and the link to its file."""
     path = f"figures/{docname}/{shown['name']}"
-    rule = ["---:" if numeric else ":---" for numeric in shown["numeric"]]
-    rows = [shown["header"], rule, *shown["rows"]]
-    escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(
-        [
-            f"```{{table}} {shown['caption']}",
-            f":name: tab-{shown['name']}",
-            "",
-            *(f"| {' | '.join(row)} |" for row in escaped),
-            "```",
-            "",
-            f"{{download}}`Table as CSV <{path}.csv>`",
-        ]
+    table = pd.DataFrame(shown["rows"], columns=shown["header"])
+    return (
+        f"```{{table}} {shown['caption']}\n:name: tab-{shown['name']}\n\n"
+        f"{markdown_table(table, shown['numeric'])}\n```\n\n"
+        f"{{download}}`Table as CSV <{path}.csv>`"
     )
 
 
@@ -133,7 +120,7 @@ class ChapterStatus(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table and the versions."""
-        runs = _runs(self.env.app)
+        runs = chapter_runs(self.env.app)
         results = Path(self.env.srcdir) / "results.json"
         self.env.note_dependency(str(results))
         rows = json.loads(results.read_text() or "[]") if results.exists() else []
@@ -142,21 +129,19 @@ class ChapterStatus(SphinxDirective):
 
 def status_table(runs: Sequence[Mapping[str, Any]]) -> str:
     """Return one row a chapter: profile, data source, seeds, time, date and hash."""
-    heads = ("chapter", "profile", "data source", "seeds", "took", "executed", "hash")
-    lines = [f"| {' | '.join(heads)} |", "|" + ":---|" * len(heads)]
-    for run in runs:
-        seeds = ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items())
-        cells = [
-            f"{{doc}}`{run['chapter']}`",
-            run["profile"],
-            run["data_source"] or "–",
-            seeds or "–",
-            f"{run['duration']:.1f} s",
-            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"])),
-            f"`{run['hash'][:12]}`",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [
+        {
+            "chapter": f"{{doc}}`{run['chapter']}`",
+            "profile": run["profile"],
+            "data source": run["data_source"] or "–",
+            "seeds": ", ".join(f"{k} = {v}" for k, v in (run["seeds"] or {}).items()) or "–",
+            "took": f"{run['duration']:.1f} s",
+            "executed": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"])),
+            "hash": f"`{run['hash'][:12]}`",
+        }
+        for run in runs
+    ]
+    return markdown_table(pd.DataFrame(rows))
 
 
 def versions_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -206,13 +191,6 @@ def repair_links(
         button["url"] = url
 
 
-def _display_outputs(notebook: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if "data" in output:
-                yield output
-
-
 def _buttons(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for entry in entries:
         yield from _buttons(entry.get("buttons", []))
@@ -225,6 +203,7 @@ def _asset_text(asset: Any) -> str:
     return f"{getattr(asset, 'filename', asset)} {attributes.get('body', '')}"
 
 
-def _runs(app: Sphinx) -> list[dict[str, Any]]:
+def chapter_runs(app: Sphinx) -> list[dict[str, Any]]:
+    """Return what is known about the run of each executed chapter."""
     path = Path(app.srcdir) / "build.json"
     return json.loads(path.read_text()) if path.exists() else []

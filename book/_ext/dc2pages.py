@@ -20,7 +20,9 @@ from typing import Any
 
 from dc2book.record.images import lighter_png
 from dc2book.record.showing import SOURCE_NAMES
+from dc2display import chapter_runs
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -62,7 +64,7 @@ def mark_sentences_in_tables(app: Sphinx, doctree: nodes.document) -> None:
 
 def introduce_chapter(app: Sphinx, docname: str, source: list[str]) -> None:
     """Say below the title of a chapter what it takes and what can be taken away from it."""
-    run = next((run for run in _runs(app) if run["chapter"] == docname), None)
+    run = next((run for run in chapter_runs(app) if run["chapter"] == docname), None)
     if run is None or docname == app.config.root_doc:
         return
     notebook = json.loads(source[0])
@@ -179,10 +181,8 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """Return width and height of a PNG in pixels; None for anything else."""
     if path.suffix != ".png" or not path.exists():
         return None
-    head = path.read_bytes()[:24]
-    if head[:8] != b"\x89PNG\r\n\x1a\n":
-        return None
-    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    with Image.open(path) as image:
+        return image.size
 
 
 def page_bytes(page: Path) -> dict[str, int]:
@@ -254,8 +254,3 @@ def _bytes(folder: Path, names: set[str]) -> int:
 
 def _megabytes(number: int) -> str:
     return f"{number / 1e6:.2f}"
-
-
-def _runs(app: Sphinx) -> list[dict[str, Any]]:
-    path = Path(app.srcdir) / "build.json"
-    return json.loads(path.read_text()) if path.exists() else []

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from dc2book.record.showing import SOURCE_NAMES
+from dc2book.style import markdown_table
 from dc2pages import in_words
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -62,19 +64,17 @@ class CompareExample(SphinxDirective):
 
 def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
     """Return the parameters of one chapter as a folded Markdown table."""
-    rows = table["parameters"]
-    profiles = list(rows[0]["values"]) if rows else []
-    heads = ["parameter", "meaning", "default", *profiles]
-    lines = [_row(heads), _row([":---"] * len(heads))]
-    for row in rows:
-        values = [_value(row["values"][profile], as_set=True) for profile in profiles]
-        default = _value(row["default"], as_set=False)
-        lines.append(_row([f"`{row['name']}`", row["meaning"], default, *values]))
+    rows = pd.DataFrame([
+        {"parameter": f"`{row['name']}`", "meaning": row["meaning"],
+         "default": _value(row["default"], as_set=False)}
+        | {profile: _value(value, as_set=True) for profile, value in row["values"].items()}
+        for row in table["parameters"]
+    ])
     name = table["chapter"]
     return "\n".join([
-        f":::{{dropdown}} `{name}`: {_count(len(rows), 'parameter')}",
+        f":::{{dropdown}} `{name}`: {len(rows)} parameter{'s' * (len(rows) != 1)}",
         *([f"Of {{doc}}`{name}`", ""] if linked else []),
-        *lines,
+        markdown_table(rows, [False] * len(rows.columns)),
         ":::",
     ])
 
@@ -85,12 +85,11 @@ def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
         return "*No chapter has been executed yet.*"
     profiles = [p for p in ("smoke", "quick", "paper") if p in {cost["profile"] for cost in costs}]
     by_place = {(cost["chapter"], cost["profile"]): cost for cost in costs}
-    heads = ["chapter", *profiles]
-    lines = [_row(heads), _row([":---", *["---:"] * len(profiles)])]
-    for name in dict.fromkeys(cost["chapter"] for cost in costs):
-        cells = [_cost(by_place.get((name, profile))) for profile in profiles]
-        lines.append(_row([f"`{name}`", *cells]))
-    return "\n".join(lines)
+    table = pd.DataFrame([
+        {"chapter": f"`{name}`"} | {one: _cost(by_place.get((name, one))) for one in profiles}
+        for name in dict.fromkeys(cost["chapter"] for cost in costs)
+    ])
+    return markdown_table(table, [False, *[True] * len(profiles)])
 
 
 def _cost(cost: Mapping[str, Any] | None) -> str:
@@ -103,10 +102,6 @@ def _cost(cost: Mapping[str, Any] | None) -> str:
     return in_words(cost["seconds"]) + (f" ({', '.join(about)})" if about else "")
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
 def _value(value: Any, as_set: bool) -> str:
     """Write a value as in the parameters cell; one that a profile leaves alone as a dash."""
     if value is None and as_set:
@@ -115,10 +110,6 @@ def _value(value: Any, as_set: bool) -> str:
         return value
     written = json.dumps(value) if isinstance(value, str) else repr(value)
     return f"`{written}`"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _content(directive: SphinxDirective) -> dict[str, Any]:

@@ -27,37 +27,9 @@ from sphinx.util.docutils import SphinxDirective
 MARK = re.compile(r"^\[([ xX])\]\s*")
 
 
-class quiz(nodes.Element):  # noqa: N801
-    """One question with its answers."""
-
-
-class quiz_question(nodes.TextElement):  # noqa: N801
-    """The words of the question: the legend of the field set."""
-
-
-class quiz_answer(nodes.TextElement):  # noqa: N801
-    """One answer, with ``name``, ``number`` and ``right``."""
-
-
-class quiz_feedback(nodes.Element):  # noqa: N801
-    """What is said about one answer, with ``right`` and the answer's words."""
-
-
-class quiz_solution(nodes.Element):  # noqa: N801
-    """All that is said, in a disclosure."""
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive with Sphinx."""
     app.add_directive("quiz", Quiz)
-    for node, visit, depart in (
-        (quiz, visit_quiz, depart_quiz),
-        (quiz_question, visit_question, depart_question),
-        (quiz_answer, visit_answer, depart_answer),
-        (quiz_solution, visit_solution, depart_solution),
-        (quiz_feedback, visit_feedback, depart_feedback),
-    ):
-        app.add_node(node, html=(visit, depart), text=(nothing, nothing))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -67,7 +39,7 @@ class Quiz(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the question as one node."""
+        """Return the question, between pieces of HTML."""
         content = self.parse_content_to_nodes()
         question, answers = question_and_answers(content)
         problem = what_is_wrong(question, answers)
@@ -75,7 +47,7 @@ class Quiz(SphinxDirective):
             raise self.error(f"quiz: {problem}")
         number = self.env.new_serialno("quiz") + 1
         name = f"quiz-{self.env.docname.replace('/', '-')}-{number}"
-        return [assemble(name, number, question, answers)]
+        return assemble(name, number, question, answers)
 
 
 def question_and_answers(
@@ -106,20 +78,37 @@ def what_is_wrong(question: list[nodes.Node], answers: list[nodes.list_item]) ->
 
 def assemble(
     name: str, number: int, question: list[nodes.Node], answers: list[nodes.list_item]
-) -> quiz:
-    """Make one node of a question and its answers."""
+) -> list[nodes.Node]:
+    """Put HTML around a question, its answers and what is said about each of them."""
     first, *more = question
-    solution = quiz_solution()
-    made = quiz("", quiz_question("", "", *first.children, number=number), *more, ids=[name])
+    made = [
+        _html(f'<fieldset class="dc2quiz" id="{name}">'
+              f"<legend><strong>Question {number}.</strong> "),
+        _inline(first), _html("</legend>"), *more,
+    ]  # fmt: skip
+    said_of_all = []
     for place, answer in enumerate(answers, start=1):
         words, *said = answer.children
         right = is_right_and_unmark(words)
-        kept = {"name": name, "number": place, "right": right}
-        copies = [child.deepcopy() for child in words.children]
-        solution += quiz_feedback("", nodes.paragraph("", "", *copies), *said, **kept)
-        made += quiz_answer("", "", *words.children, **kept)
-    made += solution
-    return made
+        identity = f"{name}-{place}"
+        made += [
+            _html(f'<div class="dc2quiz-answer"><input type="radio" id="{identity}" '
+                  f'name="{name}" value="{place}"><label for="{identity}">'),
+            _inline(words.deepcopy()), _html("</label></div>\n"),
+        ]  # fmt: skip
+        said_of_all += [
+            _html(f'<li data-right="{int(right)}">'
+                  f"<strong>{'Right' if right else 'Wrong'}:</strong> "),
+            nodes.paragraph("", "", *words.children), *said, _html("</li>\n"),
+        ]  # fmt: skip
+    return [
+        *made,
+        _html('<p class="dc2quiz-said" role="status" aria-live="polite"></p>\n'
+              '<details class="dc2quiz-solution"><summary>All answers, explained</summary>\n'
+              "<ul>\n"),
+        *said_of_all,
+        _html("</ul>\n</details>\n</fieldset>\n"),
+    ]  # fmt: skip
 
 
 def is_right_and_unmark(words: nodes.Element) -> bool:
@@ -130,63 +119,9 @@ def is_right_and_unmark(words: nodes.Element) -> bool:
     return bool(found and found[1] != " ")
 
 
-def nothing(self: Any, node: nodes.Element) -> None:
-    """Write nothing around a node."""
+def _html(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
 
 
-def visit_quiz(self: Any, node: nodes.Element) -> None:
-    """Open the field set."""
-    self.body.append(f'<fieldset class="dc2quiz" id="{node["ids"][0]}">')
-
-
-def depart_quiz(self: Any, node: nodes.Element) -> None:
-    """Close the field set."""
-    self.body.append("</fieldset>\n")
-
-
-def visit_question(self: Any, node: nodes.Element) -> None:
-    """Open the legend."""
-    self.body.append(f"<legend><strong>Question {node['number']}.</strong> ")
-
-
-def depart_question(self: Any, node: nodes.Element) -> None:
-    """Close the legend."""
-    self.body.append("</legend>\n")
-
-
-def visit_answer(self: Any, node: nodes.Element) -> None:
-    """Open a radio button and its label."""
-    identity = f"{node['name']}-{node['number']}"
-    self.body.append(
-        f'<div class="dc2quiz-answer"><input type="radio" id="{identity}" name="{node["name"]}" '
-        f'value="{node["number"]}"><label for="{identity}">'
-    )
-
-
-def depart_answer(self: Any, node: nodes.Element) -> None:
-    """Close the label."""
-    self.body.append("</label></div>\n")
-
-
-def visit_solution(self: Any, node: nodes.Element) -> None:
-    """Open the place of the feedback and the disclosure."""
-    self.body.append(
-        '<p class="dc2quiz-said" role="status" aria-live="polite"></p>\n'
-        '<details class="dc2quiz-solution"><summary>All answers, explained</summary>\n<ul>\n'
-    )
-
-
-def depart_solution(self: Any, node: nodes.Element) -> None:
-    """Close the disclosure."""
-    self.body.append("</ul>\n</details>\n")
-
-
-def visit_feedback(self: Any, node: nodes.Element) -> None:
-    """Open what is said about one answer."""
-    word = "Right" if node["right"] else "Wrong"
-    self.body.append(f'<li data-right="{int(node["right"])}"><strong>{word}:</strong> ')
-
-
-def depart_feedback(self: Any, node: nodes.Element) -> None:
-    """Close what is said about one answer."""
-    self.body.append("</li>\n")
+def _inline(paragraph: nodes.Element) -> nodes.inline:
+    return nodes.inline("", "", *paragraph.children)

@@ -68,7 +68,7 @@ def test_private_modules_are_left_out(modules):
 
 
 def test_functions_classes_fields_and_methods_are_described(modules):
-    section = dc2api.module_section("lib.shapes", modules)
+    section = dc2api.module_section("lib.shapes", modules["lib.shapes"])
     for line in (
         "## lib.shapes",
         ".. py:module:: lib.shapes",
@@ -87,12 +87,14 @@ def test_functions_classes_fields_and_methods_are_described(modules):
     assert "silent" not in section
 
 
-def test_what_a_package_exports_is_described_once(modules):
-    assert ".. py:function:: piece() -> int" in dc2api.module_section("lib.inner", modules)
-    assert dc2api.module_section("lib.inner.parts", modules) == ""
+def test_a_package_names_its_exports_and_the_module_describes_them(modules):
+    package = dc2api.module_section("lib.inner", modules["lib.inner"])
+    assert "imported from here: ``piece``." in package
+    section = dc2api.module_section("lib.inner.parts", modules["lib.inner.parts"])
+    assert ".. py:function:: part() -> int" in section
 
 
 def test_every_module_of_the_library_can_be_described():
     modules = dc2api.read_modules(ROOT / "dc2lib")
-    sections = [dc2api.module_section(name, modules) for name in modules]
+    sections = [dc2api.module_section(name, module) for name, module in modules.items()]
     assert any(".. py:function:: label(dataset" in section for section in sections)
