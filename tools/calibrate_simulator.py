@@ -1,31 +1,27 @@
 """Summary figures of real cell types that the simulator is calibrated to.
 
-Usage: python tools/calibrate_simulator.py [MIRROR] > dc2lib/datasets/simulated/figures.json
+Usage: python -m tools.calibrate_simulator RPKM_TABLE > dc2lib/datasets/simulated/figures.json
 
-MIRROR (default ../shared/data) holds roadmap/data.tar.gz and roadmap/57epigenomes.RPKM.pc.gz.
+RPKM_TABLE is Roadmap's 57epigenomes.RPKM.pc.gz; the two cell types must be stored (`make data`).
 Only summaries over thousands of genes are printed, never a gene's own values.
 """
 
 from __future__ import annotations
 
-import gzip
 import inspect
-import io
 import json
 import re
 import sys
-import tarfile
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pyarrow import csv
 from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 from sklearn.linear_model import LogisticRegression
 
-from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS
-from dc2lib.datasets.published import gene_strand
+from dc2lib.datasets import open_cell
+from dc2lib.datasets.histone import MARKS, N_BINS
+from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.simulated.design import Design, checked_design
 from dc2lib.datasets.simulated.draws import mark_counts
@@ -54,35 +50,6 @@ DEFAULTS = {
     name: parameter.default for name, parameter in inspect.signature(simulate).parameters.items()
 }
 N_CORRECTIONS = 3
-
-
-def read_counts(archive: Path, cell: str) -> tuple[np.ndarray, np.ndarray]:
-    """Gene ids (gene,) and counts (gene, bin, mark) of one cell type, as released."""
-    ids, counts = {}, {}
-    with tarfile.open(archive, "r|gz") as members:
-        for member in members:
-            found = re.search(rf"{cell}/classification/(\w+)\.csv$", member.name)
-            if found is None:
-                continue
-            table = csv.read_csv(
-                io.BytesIO(members.extractfile(member).read()),
-                read_options=csv.ReadOptions(autogenerate_column_names=True),
-            )
-            columns = np.stack([table[i].to_numpy() for i in (0, 2, 3, 4, 5, 6)], axis=1)
-            columns = columns.reshape(-1, N_BINS, 6)
-            ids[found[1]], counts[found[1]] = columns[:, 0, 0], columns[:, :, 1:]
-    gene_id = [f"ENSG{number:011d}" for split in SPLITS for number in ids[split]]
-    return np.array(gene_id), np.concatenate([counts[split] for split in SPLITS])
-
-
-def read_rpkm(table: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Cell types (without the reference E000), gene ids and RPKM (gene, cell) of Roadmap."""
-    with gzip.open(table, "rt") as lines:
-        header = next(lines).rstrip("\n").split("\t")
-        rows = [line.rstrip("\n").rstrip("\t").split("\t") for line in lines]
-    rpkm = np.array([row[1:] for row in rows], dtype=float)
-    keep = [i for i, name in enumerate(header[1:]) if name != "E000"]
-    return [header[1 + i] for i in keep], np.array([row[0] for row in rows]), rpkm[:, keep]
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
@@ -270,19 +237,18 @@ def rpkm_figures(rpkm: np.ndarray) -> dict:
     }
 
 
-def main(mirror: str = "../shared/data") -> None:
-    folder = Path(mirror) / "roadmap"
-    names, gene_id, rpkm = read_rpkm(folder / "57epigenomes.RPKM.pc.gz")
-    row = {gene: i for i, gene in enumerate(gene_id)}
+def main(table: str) -> None:
+    """Print the figures as JSON."""
+    rpkm = read_rpkm(table)
+    row = {gene: i for i, gene in enumerate(rpkm.gene_id.tolist())}
     cells, residuals, real = {}, {}, []
     for cell in CELLS:
-        genes, counts = read_counts(folder / "data.tar.gz", cell)
-        minus = gene_strand(genes) == "-"
-        counts[minus] = counts[minus, ::-1]
-        x = normal_scores(rpkm[:, names.index(cell)])[[row[gene] for gene in genes]]
+        dataset = open_cell(cell)
+        genes, counts = dataset.gene_id.tolist(), np.ascontiguousarray(dataset.gene_oriented())
+        x = normal_scores(rpkm.rpkm(cell))[[row[gene] for gene in genes]]
         cells[cell], residual = cell_figures(counts, x)
         real.append((counts, x))
-        residuals[cell] = dict(zip(genes.tolist(), residual, strict=True))
+        residuals[cell] = dict(zip(genes, residual, strict=True))
     common = sorted(set.intersection(*(set(r) for r in residuals.values())))
     first, second = (np.array([residuals[cell][gene] for gene in common]) for cell in CELLS)
     shared = [np.corrcoef(first[:, m], second[:, m])[0, 1] for m in range(len(MARKS))]
@@ -296,7 +262,7 @@ def main(mirror: str = "../shared/data") -> None:
         "level_offset": LEVEL_OFFSET,
         "residual_shared_between_cells": rounded(shared),
         "cells": cells,
-        "rpkm": rpkm_figures(rpkm),
+        "rpkm": rpkm_figures(rpkm.frame().to_numpy()),
     }
     for i, (counts, x) in enumerate(real):
         correct_profiles(figures, i, counts, x)

@@ -132,8 +132,6 @@ def test_the_code_of_a_chapter_is_clean(source, tmp_path):
 
 @each_chapter
 def test_the_notebook_beside_a_chapter_has_not_drifted(source):
-    if not source.with_suffix(".ipynb").exists():
-        pytest.skip("no notebook beside it: make notebooks")
     assert not has_drifted(source), f"{source.name} and its notebook differ: make notebooks"
 
 
