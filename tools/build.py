@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -53,23 +53,6 @@ class Request:
     overrides: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One chapter of this build: what it will be executed with, and where the result lies."""
-
-    chapter: Chapter
-    parameters: dict[str, Any]
-    context: dict[str, Any]
-    needs: list[str]
-    key: str
-    folder: Path
-
-    @property
-    def target(self) -> Path:
-        """Folder of the finished execution."""
-        return self.folder / self.key[:16]
-
-
 def data_state(data: str) -> tuple[str, dict[str, str]]:
     """Return the data source that is used, and the fingerprint of each kind of data."""
     from dc2lib.datasets import fetch, mnist, resolve_source, store
@@ -91,7 +74,7 @@ def _fingerprint(root: Path, files: Iterable[Path]) -> str:
     return digest({str(file.relative_to(root)): digest(file.read_bytes()) for file in files})[:16]
 
 
-def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Plan]:
+def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Job]:
     """Return the chapters to execute, in an order in which each follows what it reads.
 
     Raises
@@ -102,8 +85,8 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
     chapters = find_chapters(root)
     settings = read_profile(root, request.profile)
     _refuse_unknown_chapters(settings, request, chapters)
-    wanted = [request.chapter] if request.chapter else list(chapters)
-    plans: dict[str, Plan] = {}
+    wanted = {request.chapter} if request.chapter else set(chapters)
+    jobs: dict[str, Job] = {}
     for name, needs in run_order(chapters).items():
         chapter = chapters[name]
         written = request.overrides if name == request.chapter else {}
@@ -116,15 +99,19 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
             "data_source": "mnist" if "mnist" in chapter.data else parameters.get("data"),
             "fingerprint": fingerprint or None,
         }
-        inputs = {need: plans[need].key for need in needs}
+        inputs = {need: jobs[need].key for need in needs}
         key = chapter_hash(chapter, parameters, fingerprint, inputs, root)
         folder = root / "_build" / "executed" / name
-        plans[name] = Plan(chapter, parameters, context, needs, key, folder)
-    required = _with_needs(wanted, plans)
-    return [plan for name, plan in plans.items() if name in required]
+        jobs[name] = Job(
+            name, str(chapter.source), parameters, key, str(folder), context, needs
+        )
+    for name in reversed(jobs):  # in run order: who needs something stands after it
+        if name in wanted:
+            wanted |= set(jobs[name].needs)
+    return [job for name, job in jobs.items() if name in wanted]
 
 
-def run_plans(plans: list[Plan], jobs: int) -> list[str]:
+def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     """Execute the chapters that have no valid result yet, side by side; return those that failed.
 
     Raises
@@ -132,11 +119,10 @@ def run_plans(plans: list[Plan], jobs: int) -> list[str]:
     KeyboardInterrupt
         After the running chapters were stopped; finished chapters stay.
     """
-    plans_by_name = {plan.chapter.name: plan for plan in plans}
-    order = TopologicalSorter({name: plan.needs for name, plan in plans_by_name.items()})
+    run = _Run({job.name: job for job in jobs}, side_by_side)
+    order = TopologicalSorter({job.name: job.needs for job in jobs})
     order.prepare()
-    run = _Run(plans_by_name, jobs)
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    with ThreadPoolExecutor(max_workers=side_by_side) as pool:
         try:
             running = {}
             while order.is_active():
@@ -150,30 +136,25 @@ def run_plans(plans: list[Plan], jobs: int) -> list[str]:
     return run.failed
 
 
-def current_results(plan: Plan) -> list[dict[str, Any]]:
+def current_results(job: Job) -> list[dict[str, Any]]:
     """Return the recorded results of an executed chapter."""
-    lines = (plan.target / "results.jsonl").read_text().splitlines()
+    lines = (job.target / "results.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
-def write_results(plans: list[Plan], path: Path) -> int:
-    """Merge the recorded results of this build's chapters into one file; return their number."""
-    return merged_results({plan.chapter.name: plan.target for plan in plans}, path)
-
-
-def is_valid(plan: Plan) -> bool:
+def is_valid(job: Job) -> bool:
     """Return whether the result of a chapter exists and may be shown."""
-    if not (plan.target / "executed.ipynb").exists():
+    if not (job.target / "executed.ipynb").exists():
         return False
-    return not problems(plan.target, plan.parameters, plan.key)
+    return not problems(job.target, job.parameters, job.key)
 
 
 @dataclass
 class _Run:
     """The state of one build: what is done, what failed, which processes run."""
 
-    plans: Mapping[str, Plan]
-    jobs: int
+    jobs: Mapping[str, Job]
+    side_by_side: int
     finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
@@ -181,19 +162,19 @@ class _Run:
 
     def settle(self, name: str) -> None:
         """Bring one chapter to its end: cached, executed, failed, or not run."""
-        plan = self.plans[name]
-        unusable = [need for need in plan.needs if need in self.failed]
+        job = self.jobs[name]
+        unusable = [need for need in job.needs if need in self.failed]
         if unusable:
             self._fail(name, f"NOT RUN: it reads {', '.join(unusable)}")
-        elif is_valid(plan):
-            os.utime(plan.target)
+        elif is_valid(job):
+            os.utime(job.target)
             self.finished.append(name)
             self._say(name, "cached")
-        elif error := self._execute(plan):
+        elif error := self._execute(job):
             self._fail(name, "\n    ".join(["FAILED", *error.strip().splitlines()]))
         else:
-            run = json.loads((plan.target / "run.json").read_text())
-            _forget_old(plan.folder)
+            run = json.loads((job.target / "run.json").read_text())
+            _forget_old(Path(job.folder))
             self.finished.append(name)
             self._say(name, f"done in {time.time() - run['started']:.1f} s")
 
@@ -209,23 +190,15 @@ class _Run:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _execute(self, plan: Plan) -> str:
+    def _execute(self, job: Job) -> str:
         """Execute one chapter in a process of its own; return what went wrong."""
         if self.stopping:
             return "stopped"
-        name = plan.chapter.name
+        name = job.name
         self._say(name, "start")
-        inputs = [row for need in plan.needs for row in current_results(self.plans[need])]
-        job = Job(
-            name=name,
-            source=str(plan.chapter.source),
-            parameters=plan.parameters,
-            key=plan.key,
-            folder=str(plan.folder),
-            context=plan.context,
-            inputs=inputs if plan.needs else None,
-            threads=1 if self.jobs > 1 else _cores(),
-        )
+        inputs = [row for need in job.needs for row in current_results(self.jobs[need])]
+        whole = replace(job, inputs=inputs if job.needs else None,
+                        threads=1 if self.side_by_side > 1 else _cores())
         process = self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tools.chapter"],
             cwd=ROOT,
@@ -235,7 +208,7 @@ class _Run:
             text=True,
             start_new_session=True,
         )
-        said, messages = process.communicate(job.dumps())
+        said, messages = process.communicate(whole.dumps())
         del self.processes[name]
         if process.returncode == 0:
             return ""
@@ -247,21 +220,13 @@ class _Run:
 
     def _say(self, name: str, text: str) -> None:
         done = len(self.finished) + len(self.failed)
-        print(f"[{done:2d}/{len(self.plans)}] {name:<22} {text}", flush=True)
+        print(f"[{done:2d}/{len(self.jobs)}] {name:<22} {text}", flush=True)
 
 
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _with_needs(names: list[str], plans: Mapping[str, Plan]) -> set[str]:
-    needed = set(names)
-    for name in reversed(plans):  # in run order: who needs something stands after it
-        if name in needed:
-            needed |= set(plans[name].needs)
-    return needed
 
 
 def _forget_old(folder: Path) -> None:
@@ -316,22 +281,25 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
     return Request(options.profile, options.data, options.chapter, overrides), options.jobs
 
 
-def build(root: Path, request: Request, jobs: int) -> int:
+def build(root: Path, request: Request, side_by_side: int) -> int:
     """Build the book, or one chapter of it; return the exit code."""
     _sweep(root)
     source, fingerprints = data_state(request.data)
-    plans = plan_build(root, request, source, fingerprints)
-    print(f"chapters: {len(plans)}, profile {request.profile}, data {source}", flush=True)
-    failed = run_plans(plans, jobs)
+    jobs = plan_build(root, request, source, fingerprints)
+    print(f"chapters: {len(jobs)}, profile {request.profile}, data {source}", flush=True)
+    failed = run_jobs(jobs, side_by_side)
     if failed:
         print(f"failed: {', '.join(failed)}; the book was not rebuilt")
         return 1
+    executed = {job.name: job.target for job in jobs}
     if request.chapter:
-        return _chapter_page(root, next(p for p in plans if p.chapter.name == request.chapter))
+        target = executed[request.chapter]
+        print(f"executed notebook: {target / 'executed.ipynb'}", flush=True)
+        print(f"page: {stage.build_page(root, request.chapter, target)}")
+        return 0
     with one_at_a_time(root / "_build" / ".pages.lock"):
-        number = write_results(plans, root / "_build" / "results.json")
+        number = merged_results(executed, root / "_build" / "results.json")
         print(f"{number} results in {root / '_build' / 'results.json'}", flush=True)
-        executed = {plan.chapter.name: plan.target for plan in plans}
         page = stage.build_book(root, executed)
     print(f"the book is at {page}")
     return 0
@@ -348,13 +316,6 @@ def one_at_a_time(path: Path) -> Iterator[None]:
             print("another build makes its pages here: waiting", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _chapter_page(root: Path, plan: Plan) -> int:
-    print(f"executed notebook: {plan.target / 'executed.ipynb'}", flush=True)
-    page = stage.build_page(root, plan.chapter.name, plan.target)
-    print(f"page: {page}")
-    return 0
 
 
 def main() -> int:

@@ -54,8 +54,10 @@ class Job:
         Where this chapter's executions are kept.
     context
         Profile, data source and fingerprint, for the recorded results.
+    needs
+        Chapters whose recorded results it reads.
     inputs
-        Recorded results of other chapters, if it reads any.
+        Those results, once they are there.
     threads
         That numerical libraries may use.
     """
@@ -66,6 +68,7 @@ class Job:
     key: str
     folder: str
     context: dict[str, Any]
+    needs: list[str]
     inputs: list[dict[str, Any]] | None = None
     threads: int = 1
 

@@ -24,7 +24,9 @@ from dc2book.record.recording import failed_findings
 
 from dc2lib.files import replacing
 from tools import build, readme_table
-from tools.build import Plan, Request
+from tools.build import Request
+from tools.chapter import Job
+from tools.chapters import find_chapters
 from tools.errors import BuildError
 
 KEPT_DIGITS = 7
@@ -60,7 +62,7 @@ def write_reference(
         unfinished.write_text(json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
 
 
-def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, Any]:
+def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, Any]:
     """What produced the run: cells, date, version, commit, and each chapter's hash and duration."""
     from dc2book.record import versions
 
@@ -68,10 +70,10 @@ def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, 
     from dc2lib.datasets import list_cells
 
     chapters = {}
-    for plan in plans:
-        run = json.loads((plan.target / "run.json").read_text())
-        chapters[plan.chapter.name] = {
-            "hash": plan.key[:16], "seconds": round(run["duration"], 1),
+    for job in jobs:
+        run = json.loads((job.target / "run.json").read_text())
+        chapters[job.name] = {
+            "hash": job.key[:16], "seconds": round(run["duration"], 1),
             "data_source": run.get("data_source"),
         }
     return {
@@ -87,17 +89,17 @@ def provenance_of(plans: Iterable[Plan], profile: str, root: Path) -> dict[str, 
     }
 
 
-def make_reference(root: Path, profile: str, jobs: int) -> int:
+def make_reference(root: Path, profile: str, side_by_side: int) -> int:
     """Execute the chapters on the real cell types and write the reference run; the exit code."""
     source, prints = build.data_state("roadmap")
-    plans = build.plan_build(root, Request(profile, "roadmap"), source, prints)
-    wanted = _without_readers(plans)
+    jobs = build.plan_build(root, Request(profile, "roadmap"), source, prints)
+    wanted = _without_readers(jobs, root)
     print(f"{len(wanted)} chapters, profile {profile}, data {source}", flush=True)
-    failed = build.run_plans(wanted, jobs)
+    failed = build.run_jobs(wanted, side_by_side)
     if failed:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
-    rows = [row for plan in wanted for row in build.current_results(plan)]
+    rows = [row for job in wanted for row in build.current_results(job)]
     wrong = failed_findings(rows)
     if wrong:
         print("\n".join([*wrong, "rewrite the sentences beside them; nothing was written"]))
@@ -108,16 +110,14 @@ def make_reference(root: Path, profile: str, jobs: int) -> int:
     return 0
 
 
-def _without_readers(plans: Iterable[Plan]) -> list[Plan]:
+def _without_readers(jobs: Iterable[Job], root: Path) -> list[Job]:
     """Chapters that do not show the reference run, nor read one that does."""
-    kept: list[Plan] = []
+    chapters = find_chapters(root)
     left_out: set[str] = set()
-    for plan in plans:
-        if "reference" in plan.chapter.data or left_out & set(plan.needs):
-            left_out.add(plan.chapter.name)
-        else:
-            kept.append(plan)
-    return kept
+    for job in jobs:
+        if "reference" in chapters[job.name].data or left_out & set(job.needs):
+            left_out.add(job.name)
+    return [job for job in jobs if job.name not in left_out]
 
 
 def _rounded(value: Any) -> Any:

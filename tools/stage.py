@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from tools.chapters import digest, page_sources
+from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
 from tools.publish import add_downloads, merged_results, publication_url, repository_url
@@ -104,10 +105,10 @@ def staged_files(root: Path, executed: Mapping[str, Path]) -> dict[str, bytes]:
 
 def tree_digest(files: Mapping[str, bytes], root: Path) -> str:
     """Return one hash over the staged files and what the pages are made with."""
-    library = {str(f.relative_to(root)): f.read_bytes() for f in (root / "dc2lib").rglob("*.py")}
-    lock = {"requirements.lock": (root / "requirements.lock").read_bytes()}
-    everything = {**files, **library, **lock}
-    return digest({name: digest(content) for name, content in everything.items()})
+    code = [file for name in PACKAGES for file in (root / name).rglob("*.py")]
+    made_with = {str(file.relative_to(root)): file.read_bytes()
+                 for file in (*code, root / "requirements.lock")}
+    return digest({name: digest(content) for name, content in {**files, **made_with}.items()})
 
 
 def _chapter_files(name: str, executed: Path) -> dict[str, bytes]:

