@@ -107,9 +107,9 @@ def experiment_means(
 
 
 def against_baseline(
-    records: Mapping[tuple[str, str], FitRecord], baseline: str = BASELINE, **options: float
+    records: Mapping[tuple[str, str], FitRecord], **options: float
 ) -> pd.DataFrame:
-    """Each experiment minus the baseline on the same test cell types and genes.
+    """Each experiment minus `BASELINE`, the own model, on the same test cell types and genes.
 
     Genes are resampled jointly for all test cell types and, from five on, the test cell types too.
     The p-value is Student's over the differences of the test cell types, Holm-adjusted over the
@@ -123,12 +123,12 @@ def against_baseline(
     rows = []
     for name in dict.fromkeys(experiment for experiment, _ in records):
         pairs = [
-            (record, records[baseline, cell])
+            (record, records[BASELINE, cell])
             for (experiment, cell), record in records.items()
-            if experiment == name and (baseline, cell) in records
+            if experiment == name and (BASELINE, cell) in records
         ]
         pairs = [(one, other) for one, other in pairs if one.fit != other.fit]
-        if name == baseline or not pairs:
+        if name == BASELINE or not pairs:
             continue
         interval = _mean(*zip(*pairs, strict=True), **options)
         row = {"experiment": name, **vars(interval), "n": len(pairs)}

@@ -7,7 +7,8 @@ import pytest
 from dc2book.cross_cell import figures, tables, worlds
 from released_files import TABLE
 from sklearn.linear_model import LogisticRegression
-from test_crosscell import CORRELATION, home, random_tables, records  # noqa: F401
+from test_crosscell import CORRELATION, home, records  # noqa: F401
+from test_pair_statistics import random_tables
 
 from dc2lib.crosscell import EXPERIMENTS, experiments, expression_correlation, one_column_off
 from dc2lib.datasets import open_cell, published, read_rpkm

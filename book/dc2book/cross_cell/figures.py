@@ -31,6 +31,7 @@ DRIVER_NAMES = {
     "label_flips": "clean training labels",
 }
 RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
+RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
 MANY_CELLS = 12
 
 
@@ -123,10 +124,13 @@ def change_forest(table: pd.DataFrame) -> Figure:
     table
         Columns setup, labels, experiment, estimate, low, high.
     """
-    return forest(
+    fig = forest(
         table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | RULE_NAMES,
-        order=list(EXPERIMENT_NAMES), reference=0, xlabel="AUROC minus own model",
+        order=list(EXPERIMENT_NAMES), markers=RULE_MARKERS, reference=0,
+        xlabel="AUROC minus own model",
     )
+    fig.axes[0].xaxis.set_major_locator(MaxNLocator(4))
+    return fig
 
 
 def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
@@ -171,7 +175,7 @@ def driver_forest(table: pd.DataFrame) -> Figure:
     """
     return forest(
         table, "driver", panels="study", colour="labels", names=DRIVER_NAMES | RULE_NAMES,
-        order=list(DRIVER_NAMES), reference=0, xlim=(-1, 1),
+        order=list(DRIVER_NAMES), markers=RULE_MARKERS, reference=0, xlim=(-1, 1),
         xlabel="mean rank correlation\nwith transfer",
     )
 
@@ -195,7 +199,7 @@ def world_dots(table: pd.DataFrame) -> Figure:
         part = table[table["world"] == world]
         for rule, dots in part.groupby("labels", sort=False):
             side = 0.16 * (1 if rule == "lexicographic" else -1)
-            colour, marker = LABEL_COLOURS[rule], "s" if rule == "lexicographic" else "o"
+            colour, marker = LABEL_COLOURS[rule], RULE_MARKERS[rule]
             y = np.array([drivers.index(name) + side for name in dots["driver"]])
             sure = dots["pvalue"].to_numpy() < 0.05
             axis.scatter(dots["estimate"], y, s=30, marker=marker, linewidth=1.2,
