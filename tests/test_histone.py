@@ -116,7 +116,7 @@ def test_median_text(text, median):
         ({"counts": np.zeros((5, 100, 5), int)}, "gene_id has shape"),
         ({"gene_id": ["a", "b", "c", "a", "d", "e"]}, "gene a comes 2 times"),
         ({"split": ["train"] * 5 + ["dev"]}, "'dev'"),
-        ({"released_label": [0, 1, 2, 0, 1, 0]}, "0 and 1 only"),
+        ({"released_label": [0, 1, 2, 0, 1, 0]}, "holds 2.0; use 0, 1 only"),
         ({"rpkm_text": ["1.0"] * 5 + ["x"]}, "'x' is not a number"),
         ({"rpkm": [1.0]}, "rpkm has shape"),
         ({"source": "roadmaps"}, "unknown source"),

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import pandas as pd
 
 from dc2lib.errors import DataError
 
@@ -174,40 +175,28 @@ class HistoneDataset:
         if source not in SOURCES:
             raise DataError(f"{cell}: unknown source {source!r}; use one of {', '.join(SOURCES)}.")
         counts = _checked_counts(np.asarray(counts), marks, cell)
-        n_genes = len(counts)
-        gene_id = _per_gene(gene_id, "gene_id", n_genes, cell, str)
-        _check_unique(gene_id, cell)
-        split = _per_gene(split, "split", n_genes, cell, str)
-        unknown = set(split.tolist()) - set(SPLITS)
-        if unknown:
-            raise DataError(f"{cell}: split holds {min(unknown)!r}; use {', '.join(SPLITS)} only.")
-        if released_label is not None:
-            released_label = _checked_label(released_label, n_genes, cell)
-        if rpkm_text is not None:
-            rpkm_text = _per_gene(rpkm_text, "rpkm_text", n_genes, cell, str)
-            rpkm = numbers(rpkm_text, f"{cell}: rpkm_text") if rpkm is None else rpkm
-        if rpkm is not None:
-            rpkm = _per_gene(rpkm, "rpkm", n_genes, cell, np.float64)
-        if rpkm_median_text is None and n_genes and rpkm is not None and np.isfinite(rpkm).all():
-            rpkm_median_text = median_text(rpkm, rpkm_text)
-        if strand is not None:
-            strand = _checked_strand(strand, n_genes, cell)
+        if rpkm is None and rpkm_text is not None:
+            rpkm = numbers(np.asarray(rpkm_text, dtype=str), f"{cell}: rpkm_text")
+        given = {
+            name: _per_gene(values, name, len(counts), cell)
+            for name, values in {
+                "gene_id": gene_id, "split": split, "released_label": released_label,
+                "rpkm": rpkm, "rpkm_text": rpkm_text, "strand": strand,
+            }.items()
+        }  # fmt: skip
+        _check_unique(given["gene_id"], cell)
+        known = rpkm is not None and len(counts) and np.isfinite(given["rpkm"]).all()
+        if rpkm_median_text is None and known:
+            rpkm_median_text = median_text(given["rpkm"], given["rpkm_text"])
+        given = {name: _read_only(values) for name, values in {"counts": counts, **given}.items()}
         return cls(
-            counts=_read_only(counts),
-            gene_id=_read_only(gene_id),
-            cell=cell,
-            split=_read_only(split),
-            marks=marks,
-            source=source,
-            released_label=_read_only(released_label),
-            rpkm=_read_only(rpkm),
-            rpkm_text=_read_only(rpkm_text),
-            rpkm_median_text=rpkm_median_text,
-            strand=_read_only(strand),
+            cell=cell, marks=marks, source=source, rpkm_median_text=rpkm_median_text, **given
         )
 
 
 PER_GENE = ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text", "strand")
+NUMERIC = {"rpkm": np.float64, "released_label": np.float64}
+ALLOWED = {"split": SPLITS, "strand": ("+", "-", "."), "released_label": (0, 1)}
 
 
 def content_bytes(values: np.ndarray) -> bytes | memoryview:
@@ -254,8 +243,8 @@ def numbers(text: np.ndarray, where: str) -> np.ndarray:
     try:
         return np.where(text == "", "nan", text).astype(np.float64)
     except ValueError:
-        wrong = next(value for value in text.tolist() if not _is_number(value))
-        raise DataError(f"{where}: {wrong!r} is not a number.") from None
+        wrong = pd.Series(text[text != ""]).loc[lambda s: pd.to_numeric(s, "coerce").isna()]
+        raise DataError(f"{where}: {str(wrong.iloc[0])!r} is not a number.") from None
 
 
 def check_cell_name(cell: str) -> None:
@@ -265,14 +254,6 @@ def check_cell_name(cell: str) -> None:
             f"{cell!r} cannot name a cell type: use letters, digits, '_', '-' and '.',"
             " beginning with a letter or digit, 64 characters at most."
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text or "nan")
-    except ValueError:
-        return False
-    return True
 
 
 def _as_slice(index: np.ndarray) -> np.ndarray | slice:
@@ -289,13 +270,19 @@ def _read_only(values: np.ndarray | None) -> np.ndarray | None:
     return view
 
 
-def _per_gene(values: object, name: str, n_genes: int, cell: str, dtype: type) -> np.ndarray:
-    array = np.asarray(values, dtype=dtype)
+def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray | None:
+    """One entry a gene, of its type, and none but those allowed."""
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=NUMERIC.get(name, str))
     if array.shape != (n_genes,):
         raise DataError(
             f"{cell}: {name} has shape {array.shape}, expected ({n_genes},), one entry a gene."
         )
-    return array
+    if name in ALLOWED and (unknown := set(array.tolist()) - set(ALLOWED[name])):
+        allowed = ", ".join(map(str, ALLOWED[name]))
+        raise DataError(f"{cell}: {name} holds {min(unknown)!r}; use {allowed} only.")
+    return array.astype(np.int8) if name == "released_label" else array
 
 
 def _check_unique(gene_id: np.ndarray, cell: str) -> None:
@@ -305,21 +292,6 @@ def _check_unique(gene_id: np.ndarray, cell: str) -> None:
     raise DataError(
         f"{cell}: gene {ids[times > 1][0]} comes {times.max()} times; give each gene once."
     )
-
-
-def _checked_label(values: Sequence[int] | np.ndarray, n_genes: int, cell: str) -> np.ndarray:
-    label = _per_gene(values, "released_label", n_genes, cell, np.float64)
-    if not np.isin(label, (0, 1)).all():
-        raise DataError(f"{cell}: released_label may hold 0 and 1 only.")
-    return label.astype(np.int8)
-
-
-def _checked_strand(values: Sequence[str] | np.ndarray, n_genes: int, cell: str) -> np.ndarray:
-    strand = _per_gene(values, "strand", n_genes, cell, str)
-    unknown = set(strand.tolist()) - {"+", "-", "."}
-    if unknown:
-        raise DataError(f"{cell}: strand holds {min(unknown)!r}; use '+', '-' or '.' only.")
-    return strand
 
 
 def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str) -> np.ndarray:

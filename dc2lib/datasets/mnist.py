@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,13 +93,13 @@ def fetch_mnist(
     Raises
     ------
     DataError
-        If a file cannot be had or is not MNIST's; a wrong file is removed.
+        If a file cannot be had or is not MNIST's.
     """
-    paths = []
-    for file in FILES:
-        path = fetch(file, home, mirror=mirror, progress=progress, refetch=refetch)
+    paths = [
+        fetch(file, home, mirror=mirror, progress=progress, refetch=refetch) for file in FILES
+    ]
+    for path in paths:
         _unpacked(path)
-        paths.append(path)
     return paths
 
 
@@ -112,12 +113,11 @@ def read_idx(data: bytes, name: str) -> np.ndarray:
     """
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 3:
         raise DataError(f"{name} is no IDX file of bytes: it begins with {data[:4].hex()}.")
-    n_axes = data[3]
-    body = 4 + 4 * n_axes
+    body = 4 + 4 * data[3]
     if len(data) < body:
         raise DataError(f"{name} ends within its header; delete it and download it again.")
-    shape = tuple(int(size) for size in np.frombuffer(data[4:body], dtype=">u4"))
-    if len(data) - body != np.prod(shape, dtype=np.int64):
+    shape = [int(size) for size in np.frombuffer(data[4:body], dtype=">u4")]
+    if len(data) - body != math.prod(shape):
         raise DataError(
             f"{name} holds {len(data) - body:,} bytes after its header, expected"
             f" {' x '.join(map(str, shape))}; delete it and download it again."
