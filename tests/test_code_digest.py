@@ -33,7 +33,7 @@ FOUND = ["lib.fitting", "lib.nets.deep", "lib.steps"]
 SHOWS = re.compile(r"dc2book\..*(figures|sentences|style|record|claims|front_page|primers)|dc2lib$")
 RESULTS = {
     "fits": (["dc2lib.training.grid_training"], ["fast.fused_step", "evaluation.scores"]),
-    "digits": (["dc2book.mnist.networks"], ["models.digit_gan", "training.fit"]),
+    "digits": (["dc2book.mnist.networks"], ["models.digits", "training.fit"]),
     "gans": (["dc2lib.training.histone_gan"], ["models.gan", "training.gan_losses"]),
     "replicates": (
         ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],

@@ -8,7 +8,7 @@ from dc2book.mnist import study as digit_study
 from torch import nn
 
 from dc2lib.evaluation.realism import Judge
-from dc2lib.models.digit_gan import MnistDiscriminator, MnistGenerator
+from dc2lib.models.digits import DigitDiscriminator, DigitGenerator
 from dc2lib.probing import monte_carlo_probe
 
 
@@ -24,7 +24,7 @@ class LeftOrRight(nn.Module):
 def networks():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return LeftOrRight(), MnistDiscriminator(2, 4), MnistGenerator(4, 2).eval()
+        return LeftOrRight(), DigitDiscriminator(2, 4), DigitGenerator(4, 2).eval()
 
 
 def test_three_losses_reach_their_targets_and_c_stays_near(networks):

@@ -8,6 +8,7 @@ from dc2book.mnist.networks import DigitRecipe
 
 from dc2lib.errors import DataError
 from dc2lib.evaluation.generated import two_sample_test
+from dc2lib.models.digits import DIGIT_CLASSIFIERS, build_digit_classifier
 from dc2lib.training.gan_losses import GanRecipe
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
@@ -24,7 +25,7 @@ def bars(n=320, seed=0):
 
 
 def train(name="digit_judge", recipe=QUICK, seed=0):
-    model = digits.build_digit_model(name, seed)
+    model = build_digit_classifier(name, seed)
     return model, digits.fit_digits(model, *bars(), recipe=recipe, seed=seed)
 
 
@@ -33,7 +34,7 @@ def accuracy(model):
     return np.mean(digits.digit_logits(model, images).argmax(1) == labels)
 
 
-@pytest.mark.parametrize("name", digits.MODELS)
+@pytest.mark.parametrize("name", DIGIT_CLASSIFIERS)
 def test_bars_are_learned(name):
     model, history = train(name, DigitRecipe(epochs=4, batch_size=32, learning_rate=3e-3))
     assert accuracy(model) > 0.9
@@ -105,8 +106,8 @@ def test_the_pixel_test_tells_bars_from_noise_and_not_from_bars():
 def test_what_cannot_be_trained_is_named():
     images, labels = bars(32)
     with pytest.raises(DataError, match="32 images and 31 labels"):
-        digits.fit_digits(digits.build_digit_model("digit_judge"), images, labels[:-1])
+        digits.fit_digits(build_digit_classifier("digit_judge"), images, labels[:-1])
     with pytest.raises(ValueError, match="unknown model"):
-        digits.build_digit_model("digits")
+        build_digit_classifier("digits")
     with pytest.raises(ValueError, match="epochs"):
         DigitRecipe(epochs=0)

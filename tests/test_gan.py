@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dc2lib.errors import DataError
-from dc2lib.models.digit_gan import build_mnist_gan
+from dc2lib.models.digits import build_digit_gan
 from dc2lib.training import gan_losses as losses
 from dc2lib.training.gan import generate, train_gan
 from dc2lib.training.gan_losses import GanRecipe, discriminator_loss, generator_loss
@@ -212,7 +212,7 @@ def test_what_cannot_be_trained_is_named():
 
 
 def test_mnist_networks_have_matching_shapes():
-    generator, discriminator = build_mnist_gan(0, width=4)
+    generator, discriminator = build_digit_gan(0, width=4)
     images = generator(torch.zeros(3, generator.n_latent))
     assert images.shape == (3, 1, 28, 28)
     assert discriminator(images).shape == (3,)

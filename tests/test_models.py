@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dc2lib.models import deepchrome as models
+from dc2lib.models.digits import DeepChromeMNIST
 
 
 def forward_by_hand(model: models.DeepChrome, signal: np.ndarray, stride: int) -> np.ndarray:
@@ -93,7 +94,7 @@ def test_unknown_names_are_refused():
 
 
 def test_digit_twin_has_nearly_the_parameters_of_deepchrome():
-    twin = models.DeepChromeMNIST()
+    twin = DeepChromeMNIST()
     convolution = 56 * (8 * 9 + 1)
     hidden = (56 * 4 * 4 + 1) * 625 + 626 * 125
     assert models.count_parameters(twin) == convolution + hidden + 126 * 10 == 644_223

@@ -1,9 +1,8 @@
 """DeepChrome's convolutional network, its variants, and the 12-parameter linear model.
 
 Every model of `MODELS` takes signals ``(gene, mark, bin)`` and returns logits ``(gene, 2)``; column
-1 is high expression.  `DeepChromeMNIST` is the twin for digits.  Architectures: sections 2.1, 3.1,
-3.2 and 3.4 of DeepChrome 2.0 (arXiv 2209.11923) and Singh et al. 2016
-(doi:10.1093/bioinformatics/btw427).
+1 is high expression.  Architectures: sections 2.1, 3.2 and 3.4 of DeepChrome 2.0 (arXiv 2209.11923)
+and Singh et al. 2016 (doi:10.1093/bioinformatics/btw427).
 """
 
 from __future__ import annotations
@@ -24,9 +23,6 @@ HIDDEN = (625, 125)
 DROPOUT = 0.5
 BYTES = 256
 POOLINGS = ("max", "average")
-DIGIT_SIDE = 28
-DIGIT_FILTERS = 56
-DIGIT_KERNEL = (8, 9)
 
 
 class Dropout(nn.Dropout):
@@ -143,34 +139,6 @@ class TemporalMeanLinear(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         """Logits ``(gene, 2)`` of signals ``(gene, mark, bin)``."""
         return self.output(signal.mean(2))
-
-
-class DeepChromeMNIST(nn.Module):
-    """DeepChrome's layers over images instead of signals: 644,223 parameters.
-
-    Convolution (56 filters of 8 x 9 pixels), ReLU, max-pooling of 5 x 5, dropout, and DeepChrome's
-    two hidden layers.  No other number of filters with a square kernel, or one pixel off square,
-    comes nearer to the 644,177 parameters of `DeepChrome`.  Section 3.1 of DeepChrome 2.0.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(1, DIGIT_FILTERS, DIGIT_KERNEL)
-        self.dropout = nn.Dropout(DROPOUT)
-        height, width = ((DIGIT_SIDE - side + 1) // POOL_WIDTH for side in DIGIT_KERNEL)
-        self.hidden1 = nn.Linear(height * width * DIGIT_FILTERS, HIDDEN[0])
-        self.hidden2 = nn.Linear(*HIDDEN)
-        self.output = nn.Linear(HIDDEN[1], 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(image, 10)`` of images ``(image, 1, 28, 28)`` with pixels in [0, 1]."""
-        return self.output(self.features(images))
-
-    def features(self, images: Tensor) -> Tensor:
-        """Activations of the last hidden layer, ``(image, 125)``."""
-        pooled = torch.relu(nn.functional.max_pool2d(self.convolution(images), POOL_WIDTH))
-        hidden = torch.relu(self.hidden1(self.dropout(pooled.flatten(1))))
-        return torch.relu(self.hidden2(hidden))
 
 
 MODELS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -21,43 +21,12 @@ from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.files import replacing
-from dc2lib.models.deepchrome import DeepChromeMNIST
-from dc2lib.models.digit_gan import build_mnist_gan
-from dc2lib.models.networks import apply_in_batches, device_of, evaluating, initial_weights
+from dc2lib.models.digits import build_digit_classifier, build_digit_gan
+from dc2lib.models.networks import apply_in_batches, device_of, evaluating
 from dc2lib.training.checkpoints import checkpoint_path
 from dc2lib.training.fit import batches, default_device
 from dc2lib.training.gan import GanFit, Quality, train_gan
 from dc2lib.training.gan_losses import GanRecipe
-
-N_DIGITS = 10
-
-
-class DigitJudge(nn.Module):
-    """Two strided convolutions with smooth activations and no pooling: 237,898 parameters.
-
-    Takes images ``(image, 1, 28, 28)``, returns logits ``(image, 10)``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, 24, 5, stride=2, padding=2),
-            nn.SiLU(),
-            nn.Conv2d(24, 48, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(48 * 49, 96),
-            nn.SiLU(),
-        )
-        self.output = nn.Linear(96, N_DIGITS)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(image, 10)``."""
-        return self.output(self.body(images))
-
-    def features(self, images: Tensor) -> Tensor:
-        """Activations of the last hidden layer, ``(image, 96)``."""
-        return self.body(images)
 
 
 @dataclass(frozen=True)
@@ -81,17 +50,6 @@ class DigitRecipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 <= self.epsilon <= 1:
             raise ValueError(f"{self}: expected epochs and batch_size >= 1, epsilon in [0, 1]")
-
-
-MODELS = {"mnist_classifier": DeepChromeMNIST, "digit_judge": DigitJudge}
-
-
-def build_digit_model(name: str, seed: int = 0) -> nn.Module:
-    """A freshly initialised classifier of `MODELS`; the global random state is left untouched."""
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
-    with initial_weights(seed):
-        return MODELS[name]()
 
 
 def as_pixels(images: np.ndarray) -> Tensor:
@@ -199,7 +157,7 @@ def convolutional_fit(
 
     def fit(images: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         place = default_device()
-        _, model = build_mnist_gan(seed, width=width)
+        _, model = build_digit_gan(seed, width=width)
         model.to(place)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         targets = torch.from_numpy(labels).float().to(place)
@@ -225,7 +183,7 @@ def kept_digit_model(
     home: Path | str | None = None,
     progress: bool = False,
 ) -> tuple[nn.Module, pd.DataFrame]:
-    """A classifier of `MODELS` trained by `fit_digits`, and its history, once for equal arguments.
+    """A trained classifier of `DIGIT_CLASSIFIERS` and its history, once for equal arguments.
 
     The weights are kept in the data folder; a changed argument, digit or library trains again.
     """
@@ -233,7 +191,7 @@ def kept_digit_model(
     digits = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     settings = {"recipe": recipe, "seed": seed, "digits": digits}
     path = checkpoint_path(f"digits/{name}", settings, __name__, home)
-    model = build_digit_model(name, seed)
+    model = build_digit_classifier(name, seed)
     if path.exists():
         saved = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(saved["weights"])
@@ -263,7 +221,7 @@ def kept_gan(
     digits = hashlib.sha256(images.tobytes()).hexdigest()
     settings = {"recipe": recipe, "seed": seed, "digits": digits, "size": (width, hidden)}
     return train_gan(
-        *build_mnist_gan(seed, width=width, hidden=hidden),
+        *build_digit_gan(seed, width=width, hidden=hidden),
         images[:, None],
         recipe=recipe,
         seed=seed,
