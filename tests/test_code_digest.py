@@ -33,11 +33,11 @@ FOUND = ["lib.fitting", "lib.nets.deep", "lib.steps"]
 SHOWS = re.compile(r"dc2book\..*(figures|sentences|style|record|claims|front_page|primers)|dc2lib$")
 RESULTS = {
     "fits": (["dc2lib.training.grid_training"], ["fast.fused_step", "evaluation.scores"]),
-    "digits": (["dc2book.mnist.networks"], ["models.digits", "training.fit"]),
-    "gans": (["dc2lib.training.histone_gan"], ["models.gan", "training.gan_losses"]),
+    "digits": (["dc2lib.training.digits"], ["models.digits", "training.fit"]),
+    "gans": (["dc2lib.training.gan"], ["models.gan", "models.networks"]),
     "replicates": (
         ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],
-        ["probing.optimise", "training.gan", "training.histone_gan", "datasets.simulated.draws"],
+        ["probing.optimise", "training.gan", "models.gan", "datasets.simulated.draws"],
     ),
     "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.rules"]),
     "pairs": (["dc2book.related_work.pairs"], ["baselines.deepdiff", "baselines.ernst", "signals"]),

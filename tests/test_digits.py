@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from dc2book.mnist import networks as digits
-from dc2book.mnist.networks import DigitRecipe
 
 from dc2lib.errors import DataError
-from dc2lib.evaluation.generated import two_sample_test
-from dc2lib.models.digits import DIGIT_CLASSIFIERS, build_digit_classifier
-from dc2lib.training.gan_losses import GanRecipe
+from dc2lib.models.digits import DIGIT_CLASSIFIERS, as_pixels, build_digit_classifier
+from dc2lib.models.networks import apply_in_batches
+from dc2lib.training import digits
+from dc2lib.training.digits import DigitRecipe
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
 
@@ -31,7 +30,7 @@ def train(name="digit_judge", recipe=QUICK, seed=0):
 
 def accuracy(model):
     images, labels = bars(seed=1)
-    return np.mean(digits.digit_logits(model, images).argmax(1) == labels)
+    return np.mean(apply_in_batches(model, as_pixels(images)).argmax(1) == labels)
 
 
 @pytest.mark.parametrize("name", DIGIT_CLASSIFIERS)
@@ -45,7 +44,7 @@ def test_bars_are_learned(name):
 def test_same_seed_same_model_and_the_global_state_is_left_alone():
     state = torch.random.get_rng_state()
     images, _ = bars(seed=1)
-    first, again, other = (digits.digit_logits(train(seed=s)[0], images) for s in (0, 0, 1))
+    first, again, other = (apply_in_batches(train(seed=s)[0], as_pixels(images)) for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -54,7 +53,7 @@ def test_same_seed_same_model_and_the_global_state_is_left_alone():
 def test_attacks_stay_within_reach_and_raise_the_loss():
     model, _ = train()
     images, labels = bars(64, seed=2)
-    clean, target = digits.as_pixels(images), torch.from_numpy(labels)
+    clean, target = as_pixels(images), torch.from_numpy(labels)
     moved = digits.attacked(model, clean, target, 0.1, torch.Generator().manual_seed(0))
     assert (moved - clean).abs().max() <= 0.1 + 1e-6
     assert 0 <= moved.min() and moved.max() <= 1
@@ -71,36 +70,21 @@ def test_training_on_attacks_gives_resistance():
     assert attacked[1] > attacked[0] + 0.1
 
 
-def test_networks_are_kept_for_equal_settings(tmp_path):
+def test_a_classifier_is_trained_once_for_equal_settings(tmp_path):
     data = bars()
-    model, history = digits.kept_digit_model("digit_judge", *data, recipe=QUICK, home=tmp_path)
-    again, same = digits.kept_digit_model("digit_judge", *data, recipe=QUICK, home=tmp_path)
-    assert len(list(tmp_path.rglob("*.pt"))) == 1
-    assert same.equals(history)
+
+    def train_once(seed=0):
+        return digits.cached_digit_classifier(
+            "digit_judge", *data, recipe=QUICK, seed=seed, home=tmp_path
+        )
+
+    model, again = train_once(), train_once()
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
     for first, second in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(first, second)
-    digits.kept_digit_model("digit_judge", *data, recipe=QUICK, seed=1, home=tmp_path)
-    assert len(list(tmp_path.rglob("*.pt"))) == 2
-
-
-def test_gans_are_kept_for_equal_settings(tmp_path):
-    images, _ = bars(64)
-    recipe = GanRecipe(steps=2, batch_size=16, round_steps=1)
-    settings = {"recipe": recipe, "width": 4, "hidden": 8, "home": tmp_path}
-    first = digits.kept_gan(images, quality=lambda g: {"one": 1.0}, **settings)
-    again = digits.kept_gan(images, **settings)
-    assert len(list(tmp_path.rglob("gan-*.pt"))) == 1
-    assert again.history.equals(first.history) and "one" in again.history
-    digits.kept_gan(images, **settings, seed=1)
-    assert len(list(tmp_path.rglob("gan-*.pt"))) == 2
-
-
-def test_the_pixel_test_tells_bars_from_noise_and_not_from_bars():
-    images, _ = bars(400)
-    noise = np.random.default_rng(5).integers(0, 60, images.shape).astype(np.uint8)
-    fit = digits.convolutional_fit(epochs=3, width=4)
-    assert two_sample_test(images, noise, fit=fit).accuracy.low > 0.9
-    assert 0.5 in two_sample_test(images, bars(400, seed=7)[0], fit=fit).accuracy
+    assert not (model.training or again.training)
+    train_once(seed=1)
+    assert len(list(tmp_path.rglob("*.npz"))) == 2
 
 
 def test_what_cannot_be_trained_is_named():

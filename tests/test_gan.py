@@ -9,9 +9,15 @@ from torch import nn
 
 from dc2lib.errors import DataError
 from dc2lib.models.digits import build_digit_gan
-from dc2lib.training import gan_losses as losses
-from dc2lib.training.gan import generate, train_gan
-from dc2lib.training.gan_losses import GanRecipe, discriminator_loss, generator_loss
+from dc2lib.models.gan import generate
+from dc2lib.training.gan import (
+    GanRecipe,
+    cached_gan,
+    discriminator_loss,
+    generator_loss,
+    regulariser_loss,
+    train_gan,
+)
 
 SHORT = GanRecipe(steps=12, round_steps=5, batch_size=16)
 
@@ -137,20 +143,41 @@ def test_a_foreign_or_broken_checkpoint_is_refused(tmp_path):
         train(checkpoint=path)
 
 
-def test_the_best_round_is_kept():
+def test_the_best_round_is_returned():
     scores = iter([3.0, 1.0, 2.0])
-    kept = []
+    seen = []
 
     def quality(generator):
-        kept.append(weights(generator))
+        seen.append(weights(generator))
         return {"frechet_distance": next(scores)}
 
     fitted = train(quality=quality, select="frechet_distance")
     assert fitted.best_round == 1
-    np.testing.assert_array_equal(weights(fitted.generator), kept[1])
+    np.testing.assert_array_equal(weights(fitted.generator), seen[1])
     assert fitted.history["frechet_distance"].tolist() == [3.0, 1.0, 2.0]
     with pytest.raises(DataError, match="coverage"):
         train(select="coverage")
+
+
+def test_a_gan_is_trained_once_for_equal_arguments(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (64, 1, 28, 28)).astype(np.uint8)
+    recipe = GanRecipe(steps=2, batch_size=16, round_steps=1)
+
+    def train_digits(seed=0, images=images, width=4, **options):
+        networks = build_digit_gan(seed, width=width, hidden=8)
+        return cached_gan(
+            "gans", networks, images, home=tmp_path, recipe=recipe, seed=seed, **options
+        )
+
+    first = train_digits(quality=lambda generator: {"one": 1.0})
+    again = train_digits()
+    assert len(list(tmp_path.rglob("*.pt"))) == 1
+    assert again.history.equals(first.history) and "one" in again.history
+    np.testing.assert_array_equal(weights(first.generator), weights(again.generator))
+    train_digits(seed=1)
+    train_digits(images=images[:63])
+    train_digits(width=6)
+    assert len(list(tmp_path.rglob("*.pt"))) == 4
 
 
 def test_losses_by_hand():
@@ -181,7 +208,7 @@ def test_penalties_of_a_linear_discriminator_by_hand():
     source = torch.Generator().manual_seed(0)
     for regulariser, value in (("r1", 2.0 / 2 * 25), ("gradient_penalty", 2.0 * (5 - 1) ** 2)):
         recipe = GanRecipe(regulariser=regulariser, strength=2.0)
-        penalty = losses.regulariser_loss(recipe, discriminator, real, made, source)
+        penalty = regulariser_loss(recipe, discriminator, real, made, source)
         assert penalty.item() == pytest.approx(value, rel=1e-5)
 
 
@@ -211,7 +238,7 @@ def test_what_cannot_be_trained_is_named():
         GanRecipe(steps=0)
 
 
-def test_mnist_networks_have_matching_shapes():
+def test_digit_networks_have_matching_shapes():
     generator, discriminator = build_digit_gan(0, width=4)
     images = generator(torch.zeros(3, generator.n_latent))
     assert images.shape == (3, 1, 28, 28)

@@ -12,10 +12,10 @@ from dc2lib.models.gan import build_histone_gan
 @pytest.mark.parametrize(("n_marks", "n_bins", "width"), [(5, 100, 16), (2, 12, 3)])
 def test_generators_give_the_same_signals(n_marks, n_bins, width):
     generator, _ = build_histone_gan(3, n_marks=n_marks, n_bins=n_bins, width=width)
-    z = 3 * torch.randn(9, generator.n_latent, generator=torch.Generator().manual_seed(2))
+    noise = 3 * torch.randn(9, generator.n_latent, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
-        expected = generator(z)
-        made = matrix_form(generator)(z)
+        expected = generator(noise)
+        made = matrix_form(generator)(noise)
     assert expected.unique().numel() > 2
     torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-6)
 

@@ -47,16 +47,13 @@ def test_split_distances_are_smaller_within_a_set():
 
 
 def test_two_sample_test_is_at_chance_for_one_distribution():
-    result = gan_quality.two_sample_test(normal(2000), normal(2000, seed=1))
-    assert 0.5 in result.accuracy
-    assert result.pvalue > 0.01
+    assert 0.5 in gan_quality.two_sample_test(normal(2000), normal(2000, seed=1))
 
 
 def test_two_sample_accuracy_of_shifted_normals_is_the_bayes_accuracy():
     result = gan_quality.two_sample_test(normal(4000), normal(5000, mean=[2.0, 0, 0], seed=1))
-    assert result.accuracy.n == 4000
-    assert result.accuracy.estimate == pytest.approx(0.8413, abs=0.02)  # Phi(1)
-    assert result.pvalue < 1e-10
+    assert result.n == 4000
+    assert result.estimate == pytest.approx(0.8413, abs=0.02)  # Phi(1)
 
 
 def test_two_sample_test_takes_any_classifier():
@@ -67,34 +64,33 @@ def test_two_sample_test_takes_any_classifier():
     result = gan_quality.two_sample_test(
         np.zeros((10, 1)), np.full((10, 1), 100.0), fit=threshold
     )
-    assert result.accuracy.estimate == 1
+    assert result.estimate == 1
 
 
 def test_nearest_equals_a_full_sort():
     queries, reference = normal(1500), normal(300, seed=1)
-    distances, numbers = gan_quality.nearest(queries, reference, 3)
-    full = np.linalg.norm(queries[:, None] - reference[None], axis=2)
-    np.testing.assert_array_equal(numbers, np.argsort(full, 1)[:, :3])
-    np.testing.assert_allclose(distances, np.sort(full, 1)[:, :3], rtol=1e-5, atol=1e-6)
-    own, number = gan_quality.nearest(reference, reference, exclude_self=True)
-    assert (own > 0).all() and (number[:, 0] != np.arange(300)).all()
+    full = np.sort(np.linalg.norm(queries[:, None] - reference[None], axis=2), 1)
+    for k in (1, 3):
+        distances = gan_quality.nearest_distances(queries, reference, k)
+        np.testing.assert_allclose(distances, full[:, k - 1], rtol=1e-5, atol=1e-6)
+    assert (gan_quality.nearest_distances(reference) > 0).all()
 
 
 def test_coverage_by_hand():
     real = np.array([[0.0], [1.0], [10.0], [11.0]])
     made = np.array([[0.5], [0.6], [100.0], [101.0]])
     found = gan_quality.precision_recall_coverage(real, made, k=1)
-    assert (found.precision, found.recall, found.coverage) == (0.5, 0.0, 0.5)
+    assert found == {"precision": 0.5, "recall": 0.0, "coverage": 0.5}
 
 
 def test_coverage_of_one_distribution_and_of_a_collapsed_generator():
     real = normal(1000, dim=2)
     good = gan_quality.precision_recall_coverage(real, normal(1000, dim=2, seed=1))
-    assert good.coverage == pytest.approx(1 - 2**-5, abs=0.02)
-    assert min(good.precision, good.recall) > 0.9
+    assert good["coverage"] == pytest.approx(1 - 2**-5, abs=0.02)
+    assert min(good["precision"], good["recall"]) > 0.9
     collapsed = gan_quality.precision_recall_coverage(real, normal(1000, scale=0.01, dim=2))
-    assert collapsed.precision == 1
-    assert max(collapsed.recall, collapsed.coverage) < 0.05
+    assert collapsed["precision"] == 1
+    assert max(collapsed["recall"], collapsed["coverage"]) < 0.05
 
 
 def test_memorising_is_caught():
@@ -105,14 +101,9 @@ def test_memorising_is_caught():
     assert copied.estimate == 1
 
 
-def test_class_shares():
-    shares = gan_quality.class_shares(np.array([0, 0, 3]), 4)
-    np.testing.assert_allclose(shares, [2 / 3, 0, 0, 1 / 3])
-
-
 def test_images_are_flattened_and_mismatches_named():
     images = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0)).numpy()
-    assert gan_quality.nearest(images, images)[0].max() < 1e-3
+    assert gan_quality.nearest_distances(images, images).max() < 1e-3
     with pytest.raises(DataError, match="same number of features"):
         gan_quality.frechet_distance(normal(10), normal(10, dim=4))
     with pytest.raises(DataError, match="at least 4"):

@@ -7,8 +7,8 @@ from torch import nn
 
 from dc2lib import probing
 from dc2lib.errors import DataError
+from dc2lib.models.gan import generate
 from dc2lib.probing import optimise_input
-from dc2lib.training.gan import generate
 
 RATE, STEPS = 0.05, 40
 
@@ -117,19 +117,6 @@ def test_bounds_hold_and_networks_are_left_as_they_were(linear):
     assert (path.final == 1).any() or (path.final == 0).any()
     assert classifier.training
     assert linear.weight.requires_grad and linear.weight.grad is None
-
-
-def test_losses_are_a_table(linear):
-    path = descend(
-        probing.uniform_start(3, (6,)),
-        [probing.class_term(linear, 0), probing.distance_term(0.2)],
-        steps=7,
-    )
-    table = path.loss_table()
-    assert table.columns.tolist() == ["step", "classifier", "distance", "total"]
-    assert table["step"].tolist() == list(range(7))
-    assert table["distance"][0] == 0 and table["distance"][6] > 0
-    np.testing.assert_allclose(table["total"], table["classifier"] + table["distance"], rtol=1e-6)
 
 
 class Bright(nn.Module):

@@ -55,8 +55,7 @@ from dc2lib.models.deepchrome import DeepChrome, build
 from dc2lib.models.gan import HistoneGenerator, build_histone_gan, counts_to_signals
 from dc2lib.probing import monte_carlo_probe
 from dc2lib.training.fit import PAPER, TUNED, Recipe, fit
-from dc2lib.training.gan import train_gan
-from dc2lib.training.gan_losses import GanRecipe
+from dc2lib.training.gan import GanRecipe, train_gan
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
 from dc2lib.training.linear import fit_linear, mark_means
@@ -368,22 +367,14 @@ def evaluate(task: Task) -> Row:
 
 @stage()
 def probe(task: Task) -> list[Row]:
-    """Samples a second screened in bfloat16, and in float32."""
+    """Samples a second."""
     generator, classifier = trained_pair()
-
-    def row(name: str, screen: bool, note: str) -> Row:
-        return paired(
-            task, name,
-            lambda: monte_carlo_probe(generator, classifier, SAMPLES, KEEP, screen=screen,
-                                      device="cpu"),
-            lambda: plain_probe(generator, classifier, PLAIN_SAMPLES),
-            work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s", limit=product_rate(PROBE),
-            note=note,
-        )
-
-    return [row("probe", True, "screened in bfloat16, near candidates again in float32; the limit "
-                "is that of float32"),
-            row("probe_float32", False, "float32 alone")]
+    return [paired(
+        task, "probe",
+        lambda: monte_carlo_probe(generator, classifier, SAMPLES, KEEP, device="cpu"),
+        lambda: plain_probe(generator, classifier, PLAIN_SAMPLES),
+        work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s", limit=product_rate(PROBE),
+    )]  # fmt: skip
 
 
 @stage(2)
@@ -395,7 +386,7 @@ def probe_memory(task: Task) -> list[Row]:
     rate, mib = many["rate"], (many["mib"], few["mib"])
     return [
         Row("probe_3_million", rate, plain, rate / plain, "samples/s", rate / product_rate(PROBE),
-            task.threads, 1, f"{MANY / rate:.0f} s for all, screened, in two processes, their "
+            task.threads, 1, f"{MANY / rate:.0f} s for all, in two processes, their "
             "start included; the plain loop has two threads"),
         Row("probe_memory", *mib, mib[1] / mib[0], "MiB", None, task.threads, 1,
             f"largest process at {MANY:,} samples against {FEW:,}; a ratio of 1 is constant"),
@@ -410,7 +401,7 @@ def _probe_alone(n: int) -> dict[str, float]:
 
 def probe_here(n: int) -> dict[str, float]:
     """Rate of so many samples in two processes, and the memory of the largest, in MiB."""
-    found = monte_carlo_probe(*trained_pair(), n, KEEP, workers=2, screen=True)
+    found = monte_carlo_probe(*trained_pair(), n, KEEP, workers=2)
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     mib = max(resource.getrusage(who).ru_maxrss for who in whose) / 1024
     return {"mib": mib, "rate": found.samples_per_second}
@@ -574,7 +565,7 @@ def trained_pair() -> tuple[HistoneGenerator, DeepChrome]:
     """A generator and a classifier at the size of the book, trained for seconds.
 
     Initial weights would not do: they give all samples nearly the same score, so that rounding
-    decides which are best and screening has to look at all of them again.
+    decides which are best.
     """
     dataset = simulate(n_cells=1, n_genes=3000, seed=0).datasets["S001"]
     train, valid = dataset.take("train"), dataset.take("valid")

@@ -1,58 +1,54 @@
 """How good a generator is: distances between sets of samples, and tests that tell them apart.
 
-Every function takes two sets of feature vectors ``(sample, feature)``, real ones first.  Features
-are what the caller chooses: raw values, or the last hidden layer of a classifier.  Compare each
-number with the same number for two sets of real samples: that is the best one can hope for.
+Every function takes two sets of samples or of their features ``(sample, ...)``, real ones first.
+Features are what the caller chooses: raw values, or the last hidden layer of a classifier.  Compare
+each number with the same number for two sets of real samples: that is the best one can hope for.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy import stats
+from scipy.spatial.distance import cdist
+from sklearn.neighbors import NearestNeighbors
+from torch import nn
 
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval, proportion
+from dc2lib.models.gan import generate
 
-ROWS = 1024
-
-
-@dataclass(frozen=True)
-class TwoSample:
-    """Outcome of a classifier two-sample test.
-
-    Attributes
-    ----------
-    accuracy
-        Share of held-out samples told apart, with Wilson's interval; 0.5 is chance.
-    pvalue
-        One-sided: of an accuracy this high when both sets are alike.
-    """
-
-    accuracy: Interval
-    pvalue: float
+Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """Overlap of two sets by nearest neighbours; each between 0 and 1, higher is better.
+class FrechetQuality:
+    """A quality function for `train_gan`: Fréchet distance of generated to real features.
 
     Attributes
     ----------
-    precision
-        Share of generated samples within the reach of a real sample (its k-th neighbour).
-    recall
-        Share of real samples within the reach of a generated sample.
-    coverage
-        Share of real samples with a generated sample within their reach.
+    real
+        Features of real samples ``(sample, feature)``; as many samples are generated.
+    features
+        Turns samples into features.
+    seed
+        Of the generated samples.
     """
 
-    precision: float
-    recall: float
-    coverage: float
+    real: np.ndarray
+    features: Callable[[np.ndarray], np.ndarray]
+    seed: int = 0
+
+    def __call__(self, generator: nn.Module) -> dict[str, float]:
+        made = generate(generator, len(self.real), seed=self.seed)
+        return {"frechet_distance": frechet_distance(self.real, self.features(made))}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the real features, by which a cached GAN knows this function."""
+        return hashlib.sha256(np.ascontiguousarray(self.real).tobytes()).hexdigest()
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -67,12 +63,18 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     DataError
         If the features differ in number or a set has fewer than two samples.
     """
-    real, generated = _checked(real, generated)
+    real, generated = (_flat(part).astype(np.float64) for part in (real, generated))
+    if real.shape[1] != generated.shape[1] or min(len(real), len(generated)) < 2:
+        raise DataError(
+            f"features of shape {real.shape} and {generated.shape}: expected the same number of "
+            "features and at least two samples of each set"
+        )
     shift = real.mean(0) - generated.mean(0)
-    covariances = [np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, generated)]
-    root = _root(covariances[0])
-    cross = np.linalg.eigvalsh(root @ covariances[1] @ root).clip(0)
-    spread = np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * np.sqrt(cross).sum()
+    first, second = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, generated))
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    cross = np.linalg.eigvalsh(root @ second @ root).clip(0)
+    spread = np.trace(first) + np.trace(second) - 2 * np.sqrt(cross).sum()
     return float(shift @ shift + max(spread, 0.0))
 
 
@@ -107,15 +109,11 @@ def split_distances(
 
 
 def two_sample_test(
-    real: np.ndarray,
-    generated: np.ndarray,
-    *,
-    fit: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None,
-    seed: int = 0,
-) -> TwoSample:
-    """Train a classifier to tell two sets apart on one half, and count on the other half.
+    real: np.ndarray, generated: np.ndarray, *, fit: Fit | None = None, seed: int = 0
+) -> Interval:
+    """Share of held-out samples that a classifier tells apart, trained on the other half.
 
-    Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545).
+    0.5 is chance; the interval is Wilson's.  Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545).
 
     Parameters
     ----------
@@ -135,11 +133,9 @@ def two_sample_test(
     half = size // 2
     train = np.concatenate([part[:half] for part in parts])
     test = np.concatenate([part[half:] for part in parts])
-    labels = np.repeat([0, 1], half), np.repeat([0, 1], size - half)
-    predict = (fit or logistic)(train, labels[0])
-    right = int((predict(test) == labels[1]).sum())
-    chance = stats.binomtest(right, len(test), 0.5, alternative="greater")
-    return TwoSample(proportion(right, len(test)), float(chance.pvalue))
+    predict = (fit or logistic)(train, np.repeat([0, 1], half))
+    right = predict(test) == np.repeat([0, 1], size - half)
+    return proportion(int(right.sum()), len(test))
 
 
 def logistic(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -149,66 +145,46 @@ def logistic(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray],
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, tol=1e-3))
-    return model.fit(features.reshape(len(features), -1), labels).predict
+    return model.fit(_flat(features), labels).predict
 
 
-def nearest(
-    queries: np.ndarray, reference: np.ndarray, k: int = 1, *, exclude_self: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Euclidean distances to the ``k`` nearest samples of the reference, and their numbers.
+def nearest_distances(
+    queries: np.ndarray, reference: np.ndarray | None = None, k: int = 1
+) -> np.ndarray:
+    """Euclidean distance of each query to its ``k``-th nearest reference sample, ``(query,)``.
 
-    Parameters
-    ----------
-    queries, reference
-        ``(query, feature)`` and ``(sample, feature)``.
-    exclude_self
-        Leave out the sample of the same number: for a set against itself.
-
-    Returns
-    -------
-    tuple of float32 and int64 ``(query, k)``, nearest first
+    Without a reference: to its ``k``-th nearest other query.
     """
-    queries, reference = _flat(queries), _flat(reference)
-    if len(reference) < k + exclude_self:
-        raise DataError(f"{len(reference)} reference samples: expected at least {k + exclude_self}")
-    squares = reference.square().sum(1)
-    distances, numbers = [], []
-    for start in range(0, len(queries), ROWS):
-        part = queries[start : start + ROWS]
-        squared = torch.addmm(squares, part, reference.T, beta=1, alpha=-2)
-        squared += part.square().sum(1, keepdim=True)
-        if exclude_self:
-            own = torch.arange(len(part))
-            squared[own, start + own] = torch.inf
-        found = squared.topk(k, dim=1, largest=False)
-        exact = (part.unsqueeze(1) - reference[found.indices]).square().sum(2).sqrt()
-        order = exact.argsort(dim=1, stable=True)
-        distances.append(exact.gather(1, order))
-        numbers.append(found.indices.gather(1, order))
-    return torch.cat(distances).numpy(), torch.cat(numbers).numpy()
+    known = NearestNeighbors(n_neighbors=k, algorithm="brute")
+    if reference is None:
+        return known.fit(_flat(queries)).kneighbors()[0][:, -1]
+    return known.fit(_flat(reference)).kneighbors(_flat(queries))[0][:, -1]
 
 
-def precision_recall_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> Coverage:
-    """Precision, recall and coverage of a generated set by its ``k`` nearest neighbours.
+def precision_recall_coverage(
+    real: np.ndarray, generated: np.ndarray, k: int = 5
+) -> dict[str, float]:
+    """Overlap of two sets by ``k`` nearest neighbours; each share is better the higher it is.
 
     Sources: Kynkäänniemi et al. 2019 (arXiv 1904.06991) for precision and recall, Naeem et al. 2020
     (arXiv 2002.09797) for coverage.  Use sets of equal size.  With as many generated as real
     samples of one distribution, coverage is about 1 - 2^-k.
+
+    Returns
+    -------
+    dict
+        ``precision``: share of generated samples within the reach of a real sample (its k-th
+        neighbour); ``recall``: share of real samples within the reach of a generated one;
+        ``coverage``: share of real samples with a generated sample within their reach.
     """
-    real_t, generated_t = _flat(real), _flat(generated)
-    real_reach = torch.from_numpy(nearest(real, real, k, exclude_self=True)[0][:, -1])
-    made_reach = torch.from_numpy(nearest(generated, generated, k, exclude_self=True)[0][:, -1])
-    inside_real = torch.zeros(len(generated_t), dtype=torch.bool)
-    recalled = torch.zeros(len(real_t), dtype=torch.bool)
-    covered = torch.zeros(len(real_t), dtype=torch.bool)
-    for start in range(0, len(real_t), ROWS):
-        rows = slice(start, start + ROWS)
-        apart = torch.cdist(real_t[rows], generated_t)
-        within_real = apart <= real_reach[rows, None]
-        inside_real |= within_real.any(0)
-        covered[rows] = within_real.any(1)
-        recalled[rows] = (apart <= made_reach).any(1)
-    return Coverage(*(float(share.float().mean()) for share in (inside_real, recalled, covered)))
+    apart = cdist(_flat(real), _flat(generated))
+    near_real = apart <= nearest_distances(real, k=k)[:, None]
+    near_generated = apart <= nearest_distances(generated, k=k)
+    return {
+        "precision": float(near_real.any(0).mean()),
+        "recall": float(near_generated.any(1).mean()),
+        "coverage": float(near_real.any(1).mean()),
+    }
 
 
 def memorised(
@@ -220,30 +196,10 @@ def memorised(
     sample: a generator that learned the distribution gives about ``quantile``, one that repeats
     its training samples gives 1.
     """
-    limit = np.quantile(nearest(held_out, train)[0], quantile)
-    close = nearest(generated, train)[0][:, 0] < limit
+    limit = np.quantile(nearest_distances(held_out, train), quantile)
+    close = nearest_distances(generated, train) < limit
     return proportion(int(close.sum()), len(close))
 
 
-def class_shares(predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Share of samples of each predicted class, ``(class,)``; a missing class has share 0."""
-    return np.bincount(predicted, minlength=n_classes) / len(predicted)
-
-
-def _checked(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    parts = [np.asarray(p, dtype=np.float64).reshape(len(p), -1) for p in (real, generated)]
-    if parts[0].shape[1] != parts[1].shape[1] or min(len(part) for part in parts) < 2:
-        raise DataError(
-            f"features of shape {parts[0].shape} and {parts[1].shape}: expected the same number of "
-            "features and at least two samples of each set"
-        )
-    return parts[0], parts[1]
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
-
-
-def _flat(samples: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).flatten(1)
+def _flat(samples: np.ndarray) -> np.ndarray:
+    return np.asarray(samples).reshape(len(samples), -1)

@@ -12,9 +12,11 @@ from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
 from dc2lib.errors import DataError
-from dc2lib.evaluation.generated import nearest
+from dc2lib.evaluation.generated import nearest_distances
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean
 from dc2lib.models.networks import Network, apply_in_batches
+
+BAND_COLUMNS = ["above", "response", "low", "high", "n", "change", "change_low", "change_high"]
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,6 @@ class Judge:
 
     name: str
     probability: Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Trend:
-    """Association of a dose with a response within strata.
-
-    Attributes
-    ----------
-    correlation
-        Spearman's rank correlation within strata, pooled, with a bootstrap interval.
-    pvalue
-        One-sided permutation test within strata: of a correlation at least this high without any
-        association.
-    """
-
-    correlation: Interval
-    pvalue: float
 
 
 def classifier_judge(name: str, classifier: Network) -> Judge:
@@ -83,19 +68,19 @@ def nearest_judge(
         Real samples: those among which the nearest is sought, and those that set the scale.
     """
     known = apply_in_batches(features, reference)
-    scale = np.sort(nearest(apply_in_batches(features, held_out), known)[0][:, 0])
+    scale = np.sort(nearest_distances(apply_in_batches(features, held_out), known))
 
     def probability(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        distance = nearest(apply_in_batches(features, samples), known)[0][:, 0]
+        distance = nearest_distances(apply_in_batches(features, samples), known)
         return 1 - np.searchsorted(scale, distance, side="left") / len(scale)
 
     return Judge(name, probability)
 
 
-def judge_samples(
+def rate_samples(
     methods: Mapping[str, tuple[np.ndarray, np.ndarray]], judges: Sequence[Judge]
 ) -> pd.DataFrame:
-    """What each judge says of each sample: ``method``, ``sample``, ``target`` and a column a judge.
+    """Each judge's rating of each sample: ``method``, ``sample``, ``target`` and a column a judge.
 
     ``methods`` holds samples ``(sample, ...)`` and the classes they are meant to show by method; a
     method without samples is left out.
@@ -109,33 +94,25 @@ def judge_samples(
         if len(samples) == 0:
             continue
         targets = np.asarray(targets)
-        verdicts = {judge.name: judge.probability(samples, targets) for judge in judges}
-        about = {"method": method, "sample": np.arange(len(samples)), "target": targets}
-        parts.append(pd.DataFrame({**about, **verdicts}))
+        ratings = {judge.name: judge.probability(samples, targets) for judge in judges}
+        tags = {"method": method, "sample": np.arange(len(samples)), "target": targets}
+        parts.append(pd.DataFrame({**tags, **ratings}))
     return pd.concat(parts, ignore_index=True)
 
 
-def judge_means(judged: pd.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def judge_means(ratings: pd.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Mean of each judge for each method with a bootstrap interval over the samples.
 
     Columns ``method``, ``judge``, ``probability``, ``low``, ``high``, ``n``, in the order of the
     methods and judges.
     """
-    judges = [c for c in judged.columns if c not in ("method", "sample", "target")]
+    judges = [c for c in ratings.columns if c not in ("method", "sample", "target")]
     rows = []
-    for method, part in judged.groupby("method", sort=False):
+    for method, part in ratings.groupby("method", sort=False):
         for judge in judges:
             mean = bootstrap_mean(part[judge].to_numpy(), n_resamples=n_resamples, seed=seed)
-            rows.append(
-                {
-                    "method": method,
-                    "judge": judge,
-                    "probability": mean.estimate,
-                    "low": mean.low,
-                    "high": mean.high,
-                    "n": mean.n,
-                }
-            )
+            rows.append({"method": method, "judge": judge, "probability": mean.estimate,
+                         "low": mean.low, "high": mean.high, "n": mean.n})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -160,7 +137,7 @@ def trend_test(
     *,
     n_resamples: int = 1000,
     seed: int = 0,
-) -> Trend:
+) -> tuple[Interval, float]:
     """Does the response rise with the dose within strata?
 
     Ranks are taken within each stratum, so a stratum whose samples all have a higher dose and a
@@ -170,6 +147,12 @@ def trend_test(
     ----------
     dose, response, strata
         ``(sample,)`` each.
+
+    Returns
+    -------
+    Interval and float
+        Spearman's rank correlation within strata, pooled, with a bootstrap interval; and the
+        one-sided p-value of a permutation test within strata.
 
     Raises
     ------
@@ -184,7 +167,7 @@ def trend_test(
     low, high = np.quantile(draws, [0.025, 0.975])
     pvalue = (1 + sum(value >= estimate for value in by_chance)) / (1 + n_resamples)
     n = sum(len(x) for x, _ in groups)
-    return Trend(Interval(estimate, float(low), float(high), n), float(pvalue))
+    return Interval(estimate, float(low), float(high), n), float(pvalue)
 
 
 def dose_bands(
@@ -199,29 +182,20 @@ def dose_bands(
         ``n``, and ``change``, ``change_low``, ``change_high`` against the band before (missing in
         the first).  Bands with fewer than two samples are left out.
     """
-    edges = [0.0, *limits, np.inf]
-    rows: list[dict[str, float]] = []
+    rows: list[list[float]] = []
     before: np.ndarray | None = None
-    for low, high in pairwise(edges):
+    for low, high in pairwise([0.0, *limits, np.inf]):
         inside = response[(dose > low) & (dose <= high)]
         if len(inside) < 2:
             continue
         mean = bootstrap_mean(inside, seed=seed)
-        row = {"above": low, "response": mean.estimate, "low": mean.low, "high": mean.high}
-        row["n"] = mean.n
+        change = [np.nan] * 3
         if before is not None:
-            change = difference_of_means(inside, before, seed=seed)
-            row |= {
-                "change": change.estimate,
-                "change_low": change.low,
-                "change_high": change.high,
-            }
-        rows.append(row)
+            found = difference_of_means(inside, before, seed=seed)
+            change = [found.estimate, found.low, found.high]
+        rows.append([low, mean.estimate, mean.low, mean.high, mean.n, *change])
         before = inside
-    return pd.DataFrame(rows).reindex(columns=BAND_COLUMNS)
-
-
-BAND_COLUMNS = ["above", "response", "low", "high", "n", "change", "change_low", "change_high"]
+    return pd.DataFrame(rows, columns=BAND_COLUMNS)
 
 
 def is_monotone(bands: pd.DataFrame) -> str:

@@ -6,67 +6,58 @@ convolution one product that makes two positions from three; see `dc2lib.fast.ma
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu_, linear, softplus
+from torch.nn.functional import leaky_relu_, linear, pad, softplus
 
 from dc2lib.fast import matrix_form as classifiers
-from dc2lib.fast.matrix_form import constants
 from dc2lib.models.gan import COARSE, N_LATENT, HistoneGenerator, whole_counts
 from dc2lib.models.networks import Network
 
 SLOPE = 0.2
 
 
-def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
+def matrix_form(network: Network) -> Network:
     """As `dc2lib.fast.matrix_form.matrix_form`; known is `HistoneGenerator` as well."""
     if type(network) is not HistoneGenerator:
-        return classifiers.matrix_form(network, dtype)
-    return _generator(network, dtype)
+        return classifiers.matrix_form(network)
+    return _generator(network)
 
 
-def _generator(model: HistoneGenerator, dtype: torch.dtype) -> Network:
+def _generator(model: HistoneGenerator) -> Network:
     n_marks, n_bins = model.shape
     short = n_bins // COARSE
     dense, spread, first, second = (
         layer for layer in model.layers if isinstance(layer, nn.Linear | nn.ConvTranspose1d)
     )
-    start = constants(dense, dtype)
-    channels_last = [
+    start = dense.weight.detach(), dense.bias.detach()
+    coarse = [
         value.detach().unflatten(0, (-1, short)).transpose(0, 1).flatten(0, 1).contiguous()
         for value in (spread.weight, spread.bias)
     ]
-    coarse = [value.to(dtype) for value in channels_last]
-    doublings = [_doubling(layer, dtype) for layer in (first, second)]
-    mix = model.mix.weight.detach().transpose(1, 2).flatten(1).to(dtype).contiguous()
-    mix_bias = model.mix.bias.detach().to(dtype)
-    output = model.output.weight.detach().squeeze(2).to(dtype)
-    output_bias = model.output.bias.detach().to(dtype)
+    doublings = [_doubling(first), _doubling(second)]
+    mix = model.mix.weight.detach().transpose(1, 2).flatten(1).contiguous()
+    mix_bias = model.mix.bias.detach()
+    output, output_bias = model.output.weight.detach().squeeze(2), model.output.bias.detach()
     width = model.mix.in_channels - n_marks
     reach = model.mix.kernel_size[0] // 2
 
-    def signals(z: Tensor) -> Tensor:
-        z = z.to(dtype)
-        n = len(z)
-        shape = leaky_relu_(linear(z[:, :N_LATENT], *start), SLOPE)
+    def signals(noise: Tensor) -> Tensor:
+        n = len(noise)
+        shape = leaky_relu_(linear(noise[:, :N_LATENT], *start), SLOPE)
         shape = leaky_relu_(linear(shape, *coarse), SLOPE).view(n, short, -1)
         for weight, bias in doublings:
             length = shape.shape[1]
-            shape = leaky_relu_(linear(_windows(_padded(shape, 1), 3), weight, bias), SLOPE)
-            shape = shape.view(n, 2 * length, -1)
-        joined = z.new_zeros(n, n_bins + 2 * reach, width + n_marks)
+            windows = _windows(pad(shape, (0, 0, 1, 1)), 3)
+            shape = leaky_relu_(linear(windows, weight, bias), SLOPE).view(n, 2 * length, -1)
+        joined = noise.new_zeros(n, n_bins + 2 * reach, width + n_marks)
         inside = joined[:, reach : reach + n_bins]
         inside[..., :width] = shape
-        inside[..., width:] = z[:, N_LATENT:].unflatten(1, model.shape).transpose(1, 2)
+        inside[..., width:] = noise[:, N_LATENT:].unflatten(1, model.shape).transpose(1, 2)
         mixed = linear(_windows(joined, 2 * reach + 1), mix, mix_bias).relu_()
-        made = softplus(linear(mixed, output, output_bias).float(), beta=4)
-        return whole_counts(made.clamp_(max=model.limit)).view(n, n_bins, n_marks).transpose(1, 2)
+        made = softplus(linear(mixed, output, output_bias), beta=4).clamp_(max=model.limit)
+        return whole_counts(made).view(n, n_bins, n_marks).transpose(1, 2)
 
     return signals
-
-
-def _padded(signal: Tensor, places: int) -> Tensor:
-    return nn.functional.pad(signal, (0, 0, places, places))
 
 
 def _windows(signal: Tensor, width: int) -> Tensor:
@@ -78,7 +69,7 @@ def _windows(signal: Tensor, width: int) -> Tensor:
     return rows.reshape(n * count, width * channels)
 
 
-def _doubling(layer: nn.ConvTranspose1d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _doubling(layer: nn.ConvTranspose1d) -> tuple[Tensor, Tensor]:
     """A transposed convolution of width 4, stride 2 and padding 1 as a product over windows of 3.
 
     The place 2i of the result sees the places i - 1 and i through the taps 3 and 1; the place
@@ -91,5 +82,4 @@ def _doubling(layer: nn.ConvTranspose1d, dtype: torch.dtype) -> tuple[Tensor, Te
     weight = taps.new_zeros(2, n_out, 3, n_in)
     weight[0, :, 0], weight[0, :, 1] = taps[..., 3].T, taps[..., 1].T
     weight[1, :, 1], weight[1, :, 2] = taps[..., 2].T, taps[..., 0].T
-    bias = layer.bias.detach().repeat(2)
-    return weight.flatten(2).flatten(0, 1).to(dtype).contiguous(), bias.to(dtype)
+    return weight.flatten(2).flatten(0, 1).contiguous(), layer.bias.detach().repeat(2)

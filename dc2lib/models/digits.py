@@ -5,6 +5,7 @@ Images are float32 ``(image, 1, 28, 28)`` with pixels in [0, 1].
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,11 @@ N_DIGITS = 10
 N_LATENT = 64
 FILTERS = 56
 KERNEL = (8, 9)
+
+
+def as_pixels(images: np.ndarray) -> Tensor:
+    """Images uint8 ``(image, 28, 28)`` as float32 ``(image, 1, 28, 28)`` in [0, 1]."""
+    return torch.from_numpy(np.asarray(images)).unsqueeze(1).float().div_(255)
 
 
 class DeepChromeMNIST(nn.Module):

@@ -1,7 +1,9 @@
-"""Generator and discriminator of histone signals, and the transform between counts and signals.
+"""Generators of histone signals: ``generator(noise) -> signals``; and a GAN's two networks.
 
-A signal is the natural logarithm of one plus the reads of a bin, ``(gene, mark, bin)``: what the
-classifiers of the book read.  Generated signals are those of whole, non-negative counts.
+A signal is the natural logarithm of one plus the reads of a bin, float32 ``(gene, mark, bin)``,
+which is what the classifiers of the book read.  A generator is a module with an attribute
+``n_latent`` that turns standard normal noise ``(sample, n_latent)`` into the signals of whole
+counts; `generate` draws from any of them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from dc2lib.errors import DataError
-from dc2lib.models.networks import initial_weights
+from dc2lib.models.networks import apply_in_batches, initial_weights
+from dc2lib.signals import to_signal
 
 COUNT_LIMIT = np.iinfo(np.uint16).max
 N_LATENT = 64
@@ -21,15 +24,14 @@ COARSE = 4
 
 
 def counts_to_signals(counts: np.ndarray) -> np.ndarray:
-    """Counts ``(gene, bin, mark)`` as signals, float32 ``(gene, mark, bin)``; no unit.
+    """Counts ``(gene, bin, mark)`` as signals, float32 ``(gene, mark, bin)``; see `to_signal`.
 
     Examples
     --------
     >>> counts_to_signals(np.array([[[0], [1]]])).round(3).tolist()
     [[[0.0, 0.6930000185966492]]]
     """
-    signals = np.log1p(np.asarray(counts, dtype=np.float32))
-    return np.ascontiguousarray(signals.transpose(0, 2, 1))
+    return to_signal(counts, "log1p").contiguous().numpy()
 
 
 def signals_to_counts(signals: np.ndarray) -> np.ndarray:
@@ -63,10 +65,23 @@ def whole_counts(signals: Tensor) -> Tensor:
     return signals + (rounded - signals).detach()
 
 
-class HistoneGenerator(nn.Module):
-    """Latents ``(sample, n_latent)`` to signals ``(sample, mark, bin)`` of whole counts.
+def draw_noise(n: int, n_latent: int, source: torch.Generator) -> Tensor:
+    """Standard normal noise, float32 ``(n, n_latent)``."""
+    return torch.randn(n, n_latent, generator=source)
 
-    The first 64 latents decide the shape, which grows from a quarter of the bins by two
+
+def generate(
+    generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 256
+) -> np.ndarray:
+    """Samples of a generator in evaluation mode, float32 ``(n, ...)``."""
+    source = torch.Generator().manual_seed(seed)
+    return apply_in_batches(generator, draw_noise(n, generator.n_latent, source), batch_size)
+
+
+class HistoneGenerator(nn.Module):
+    """Noise ``(sample, n_latent)`` to signals ``(sample, mark, bin)`` of whole counts.
+
+    The first 64 numbers decide the shape, which grows from a quarter of the bins by two
     transposed convolutions; the others, one for each mark and bin, are the noise of counting and
     join before the last layer.
 
@@ -111,13 +126,13 @@ class HistoneGenerator(nn.Module):
         )
         self.mix = nn.Conv1d(width + n_marks, 2 * width, 5, padding=2)
         self.output = nn.Conv1d(2 * width, n_marks, 1)
-        self.limit = math.log1p(largest_count)
+        self.register_buffer("limit", torch.tensor(math.log1p(largest_count)))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, noise: Tensor) -> Tensor:
         """Signals ``(sample, mark, bin)``."""
-        noise = z[:, N_LATENT:].unflatten(1, self.shape)
-        mixed = torch.relu(self.mix(torch.cat([self.layers(z[:, :N_LATENT]), noise], dim=1)))
-        signals = nn.functional.softplus(self.output(mixed), beta=4)
+        shape, counting = self.layers(noise[:, :N_LATENT]), noise[:, N_LATENT:]
+        joined = torch.cat([shape, counting.unflatten(1, self.shape)], dim=1)
+        signals = nn.functional.softplus(self.output(torch.relu(self.mix(joined))), beta=4)
         return whole_counts(signals.clamp(max=self.limit))
 
 
@@ -162,9 +177,20 @@ def build_histone_gan(
     width: int = 16,
     largest_count: int = COUNT_LIMIT,
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
-    """A freshly initialised pair; the global random state is left untouched."""
+    """A new generator and discriminator; the global random state is left untouched."""
     with initial_weights(seed):
         return (
             HistoneGenerator(n_marks, n_bins, width, largest_count),
             HistoneDiscriminator(n_marks, n_bins, 2 * width),
         )
+
+
+def histone_gan_for(
+    signals: np.ndarray, seed: int = 0, width: int = 16
+) -> tuple[HistoneGenerator, HistoneDiscriminator]:
+    """A new pair for these signals ``(gene, mark, bin)``: their shape and their largest count."""
+    n_marks, n_bins = signals.shape[1:]
+    largest = int(np.rint(np.expm1(np.float64(signals.max()))))
+    return build_histone_gan(
+        seed, n_marks=n_marks, n_bins=n_bins, width=width, largest_count=largest
+    )

@@ -7,27 +7,27 @@ the samples kept, however many are drawn.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.fast.generator import matrix_form
+from dc2lib.models.gan import draw_noise
 from dc2lib.models.networks import Network, evaluating, weights_digest
-from dc2lib.probing.collector import Bars, Collector
-from dc2lib.probing.result import Probe, from_tensors, to_tensors
-from dc2lib.probing.screening import Classify, MarginError, Screening
-from dc2lib.probing.top_samples import log_odds, log_odds_of
+from dc2lib.probing.result import ProbeResult
 from dc2lib.training.checkpoints import resume, write_checkpoint
 from dc2lib.training.fit import default_device
 
@@ -35,23 +35,21 @@ BLOCK = 4096
 
 
 def monte_carlo_probe(
-    generator: Network,
+    generator: nn.Module,
     classifier: Network,
     n: int,
     keep: int = 100,
     *,
     thresholds: Sequence[float] = (),
     keep_first: int = 10,
-    n_latent: int | None = None,
     seed: int = 0,
     batch_size: int = 128,
     chunk_size: int = 16_384,
     workers: int = 1,
-    screen: bool = False,
     device: str | torch.device | None = None,
     checkpoint: Path | str | None = None,
     progress: bool = False,
-) -> Probe:
+) -> ProbeResult:
     """Draw ``n`` samples, classify them, and keep the best of each class and the first to pass.
 
     Section 3.1 of DeepChrome 2.0.
@@ -59,8 +57,8 @@ def monte_carlo_probe(
     Parameters
     ----------
     generator
-        Turns latents ``(sample, latent)``, independent standard normal float32, into samples
-        ``(sample, ...)``.  Modules are put into evaluation mode.
+        Turns noise ``(sample, generator.n_latent)``, independent standard normal float32, into
+        samples ``(sample, ...)``.  Modules are put into evaluation mode.
     classifier
         Turns samples into logits ``(sample, class)``.
     n
@@ -70,22 +68,14 @@ def monte_carlo_probe(
     thresholds
         Probabilities between 0 and 1; for each class the first ``keep_first`` samples above each
         of them are kept, and all that pass are counted.
-    n_latent
-        Length of a latent; by default the generator's attribute of that name.
     seed
-        Decides the latents; sample i is the same for any ``n``, batch size and number of workers.
+        Decides the noise; sample i is the same for any ``n``, batch size and number of workers.
     batch_size
         Samples through the networks at once; 128 to 256 is fastest on a CPU.
     chunk_size
         Samples between two checkpoints, and the work that is handed to a process at once.
     workers
         Processes, of one thread each.  More than one needs networks that can be pickled.
-    screen
-        Classify in bfloat16 first, and again in float32 whatever comes near a threshold or the
-        samples kept so far: what is kept and what is accepted stays the same, the mean
-        probability and the histogram are those of bfloat16.  Only for networks that
-        `dc2lib.fast.generator` knows; pays where the CPU has bfloat16 instructions, and is not
-        done on another device.
     device
         Default CUDA if present, else the CPU; with several workers always the CPU.
     checkpoint
@@ -96,254 +86,145 @@ def monte_carlo_probe(
     Raises
     ------
     DataError
-        If a size is not positive, a threshold is no probability, the latent's length is not
-        known, or the checkpoint belongs to another probe.
+        If a size is not positive, a threshold is no probability, the generator has no ``n_latent``,
+        or the checkpoint belongs to another probe.
     FloatingPointError
         If a logit is not a number.
     """
     place = default_device("cpu" if workers > 1 else device)
-    task = _Task(
-        generator,
-        classifier,
-        keep,
-        tuple(float(t) for t in thresholds),
-        keep_first,
-        _latent_length(generator, n_latent),
-        seed,
-        batch_size,
+    _check(generator, thresholds, n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size,
+           workers=workers)  # fmt: skip
+    probing = _Probing(
+        generator, classifier, keep, keep_first, tuple(map(float, thresholds)), seed, batch_size,
         str(place),
-        screen and place.type == "cpu",
-    )
-    task.check()
-    _check_sizes(n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size, workers=workers)
-    blocks_a_chunk = max(1, chunk_size // BLOCK)
-    state = _State.start(task, n, None if checkpoint is None else Path(checkpoint))
-    chunks = state.missing_chunks(blocks_a_chunk)
+    )  # fmt: skip
+    path, settings = None if checkpoint is None else Path(checkpoint), probing.settings(n)
+    resume(path, settings, probing.restore)
+    result, resumed_from = probing.so_far, probing.so_far.n
+    chunk = max(chunk_size // BLOCK, 1) * BLOCK
+    starts = range(result.n, n, chunk)
     begin = time.perf_counter()
-    with tqdm(total=n, initial=state.drawn, unit=" samples", disable=not progress) as bar:
-        for blocks, found in _run_chunks(task, n, chunks, workers, state.bars):
-            state.add(blocks, found)
+    with (
+        tqdm(total=n, initial=result.n, unit=" samples", disable=not progress) as bar,
+        _mapping(probing, workers) as mapped,
+    ):
+        for found in mapped(starts, [min(start + chunk, n) for start in starts]):
+            result = result.merged(found)
             bar.update(found.n)
-    probe = state.probe
-    if probe is None:
-        raise DataError(f"n={n}: nothing was drawn")
-    probe.seconds = time.perf_counter() - begin
-    probe.resumed_from = state.resumed_from
-    return probe
+            if path is not None:
+                write_checkpoint(path, settings, result.state())
+    return replace(result, seconds=time.perf_counter() - begin, resumed_from=resumed_from)
 
 
-def latents(seed: int, block: int, n_latent: int) -> Tensor:
-    """Standard normal latents of one block of the stream, float32 ``(BLOCK, latent)``."""
+def noise_block(seed: int, block: int, n_latent: int) -> Tensor:
+    """Standard normal noise of one block of the stream, float32 ``(BLOCK, n_latent)``."""
     key = np.random.SeedSequence((seed, block)).generate_state(1, np.uint64)[0]
-    source = torch.Generator().manual_seed(int(key >> np.uint64(1)))
-    return torch.randn(BLOCK, n_latent, generator=source)
+    return draw_noise(BLOCK, n_latent, torch.Generator().manual_seed(int(key >> np.uint64(1))))
 
 
-@dataclass(frozen=True)
-class _Task:
-    """All that decides what a probe finds, apart from the number of samples."""
+def log_odds(logits: Tensor) -> Tensor:
+    """Log odds of each class against all others, ``(sample, class)``, from logits of that shape.
 
-    generator: Network
+    Unlike a float32 probability this never saturates at 1, so it ranks the most confident
+    samples.  For two classes it is the difference of the logits.
+    """
+    n_classes = logits.shape[1]
+    if n_classes == 2:
+        return logits - logits.flip(1)
+    itself = torch.eye(n_classes, dtype=torch.bool, device=logits.device)
+    others = logits.unsqueeze(1).expand(-1, n_classes, -1).masked_fill(itself, -math.inf)
+    return logits - others.logsumexp(2)
+
+
+@dataclass
+class _Probing:
+    """All that decides what a probe finds, and what this process has found so far."""
+
+    generator: nn.Module
     classifier: Network
     keep: int
-    thresholds: tuple[float, ...]
     keep_first: int
-    n_latent: int
+    thresholds: tuple[float, ...]
     seed: int
     batch_size: int
     device: str
-    screen: bool = False
+    so_far: ProbeResult | None = None
 
-    def check(self) -> None:
-        """Refuse thresholds that are no probabilities, and to screen what has no matrix form."""
-        for threshold in self.thresholds:
-            log_odds_of(threshold)
-        if not self.screen:
-            return
-        unknown = [f for f in (self.generator, self.classifier) if matrix_form(f) is f]
-        if unknown:
-            raise DataError(
-                "screen=True needs a HistoneGenerator and a DeepChrome; got "
-                f"{type(self.generator).__name__} and {type(self.classifier).__name__}: probe "
-                "without screening"
-            )
+    def __post_init__(self) -> None:
+        self.so_far = ProbeResult(self.keep, self.keep_first, self.thresholds)
 
     def settings(self, n: int) -> dict[str, Any]:
         """What a checkpoint must agree on."""
         return {
-            "n": n,
-            "keep": self.keep,
-            "thresholds": list(self.thresholds),
-            "keep_first": self.keep_first,
-            "n_latent": self.n_latent,
-            "seed": self.seed,
-            "screen": self.screen,
+            "n": n, "keep": self.keep, "thresholds": list(self.thresholds),
+            "keep_first": self.keep_first, "n_latent": self.generator.n_latent, "seed": self.seed,
             "networks": [weights_digest(self.generator), weights_digest(self.classifier)],
-        }
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.so_far.restore(state)
+
+    def __call__(self, start: int, stop: int) -> ProbeResult:
+        """Probe some samples of the stream, whole blocks but for the last one.
+
+        What is worse than all that this process has kept before is not kept.
+        """
+        generator, classifier = self.generator, self.classifier
+        found = ProbeResult(self.keep, self.keep_first, self.thresholds)
+        with evaluating(generator, classifier, device=self.device), torch.inference_mode():
+            if self.device == "cpu":
+                generator, classifier = matrix_form(generator), matrix_form(classifier)
+            for number, noise in self._batches(start, stop):
+                samples = generator(noise)
+                odds = log_odds(classifier(samples).float()).double().cpu().numpy()
+                found.add(number, samples, odds, self.so_far.floors)
+        self.so_far = self.so_far.merged(found)
+        return found
+
+    def _batches(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+        """Number of the first sample, and noise, of each batch."""
+        for first in range(start, stop, BLOCK):
+            noise = noise_block(self.seed, first // BLOCK, self.generator.n_latent)[: stop - first]
+            for offset, batch in zip(
+                range(0, len(noise), self.batch_size), noise.split(self.batch_size), strict=True
+            ):
+                yield first + offset, batch.to(self.device)
 
 
-def _run_chunks(
-    task: _Task, n: int, chunks: list[range], workers: int, bars: Callable[[], Bars | None]
-) -> Iterator[tuple[range, Probe]]:
+@contextmanager
+def _mapping(probing: _Probing, workers: int) -> Iterator[Callable[..., Iterator[ProbeResult]]]:
+    """A map over chunks in this process or in several; results come in order."""
     if workers == 1:
-        for blocks in chunks:
-            yield blocks, _probe_blocks(task, n, blocks, bars())
+        yield partial(map, probing)
         return
-    with (
-        evaluating(task.generator, task.classifier, device=task.device),
-        ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_start_worker, initargs=(task,)
-        ) as pool,
-    ):
-        queue = iter(chunks)
-        running: dict[Future[Probe], range] = {}
+    with evaluating(probing.generator, probing.classifier, device="cpu"):
+        pool = ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_start_worker, initargs=(probing,)
+        )
         try:
-            while True:
-                for blocks in queue:
-                    running[pool.submit(_probe_in_worker, n, blocks, bars())] = blocks
-                    if len(running) >= 2 * workers:
-                        break
-                if not running:
-                    return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield running.pop(future), future.result()
+            yield partial(pool.map, _probe_in_worker)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-_worker_task: list[_Task] = []
+_in_worker: list[_Probing] = []
 
 
-def _start_worker(task: _Task) -> None:
+def _start_worker(probing: _Probing) -> None:
     torch.set_num_threads(1)
-    _worker_task[:] = [task]
+    _in_worker[:] = [probing]
 
 
-def _probe_in_worker(n: int, blocks: range, bars: Bars | None) -> Probe:
-    return _probe_blocks(_worker_task[0], n, blocks, bars)
+def _probe_in_worker(start: int, stop: int) -> ProbeResult:
+    return _in_worker[0](start, stop)
 
 
-def _probe_blocks(task: _Task, n: int, blocks: range, bars: Bars | None) -> Probe:
-    """Probe the samples of some blocks of the stream, cut at ``n``.
-
-    What lies below ``bars``, the log odds of the worst sample kept so far of each class, is not
-    kept.
-    """
-    with evaluating(task.generator, task.classifier, device=task.device), torch.inference_mode():
-        exact = _classify(task, torch.float32)
-        if task.screen:
-            screening = Screening(exact, _classify(task, torch.bfloat16))
-            with suppress(MarginError):
-                return _collect(task, n, blocks, bars, screening, BLOCK)
-        return _collect(task, n, blocks, bars, lambda z, _: exact(z))
-
-
-def _classify(task: _Task, dtype: torch.dtype) -> Classify:
-    """Latents to samples and log odds, a batch at a time."""
-    generator, classifier = task.generator, task.classifier
-    if task.device == "cpu":
-        generator, classifier = matrix_form(generator, dtype), matrix_form(classifier, dtype)
-
-    def classify(z: Tensor) -> tuple[Tensor, Tensor]:
-        if len(z) > task.batch_size:
-            parts = [classify(part) for part in z.split(task.batch_size)]
-            samples, odds = zip(*parts, strict=True)
-            return torch.cat(samples), torch.cat(odds)
-        samples = generator(z)
-        return samples, log_odds(classifier(samples).float())
-
-    return classify
-
-
-def _collect(
-    task: _Task,
-    n: int,
-    blocks: range,
-    bars: Bars | None,
-    classify: Callable[[Tensor, Callable[[Tensor, float], Tensor]], tuple[Tensor, Tensor]],
-    step: int | None = None,
-) -> Probe:
-    """Classify ``step`` samples at once (default a batch) and keep what is to be kept."""
-    step = step or task.batch_size
-    found = Collector(task.keep, task.thresholds, task.keep_first, bars)
-    for block in blocks:
-        start = block * BLOCK
-        z = latents(task.seed, block, task.n_latent)[: n - start].to(task.device)
-        for offset in range(0, len(z), step):
-            samples, odds = classify(z[offset : offset + step], found.undecided)
-            found.add(start + offset, samples, odds)
-    return found.probe()
-
-
-@dataclass
-class _State:
-    """The probe so far and the blocks that are in it, kept in the checkpoint file."""
-
-    task: _Task
-    n: int
-    path: Path | None
-    done: np.ndarray
-    probe: Probe | None = None
-    resumed_from: int = 0
-
-    @classmethod
-    def start(cls, task: _Task, n: int, path: Path | None) -> _State:
-        state = cls(task, n, path, np.zeros(-(-n // BLOCK), bool))
-        resume(path, task.settings(n), state._restore)
-        return state
-
-    @property
-    def drawn(self) -> int:
-        return 0 if self.probe is None else self.probe.n
-
-    def bars(self) -> Bars | None:
-        """The worst log odds kept of each class; minus infinity while there is room."""
-        if self.probe is None:
-            return None
-        full = [len(kept) == self.task.keep for kept in self.probe.top]
-        return [
-            float(kept.log_odds[-1]) if room_is_gone else -np.inf
-            for kept, room_is_gone in zip(self.probe.top, full, strict=True)
-        ]
-
-    def missing_chunks(self, blocks_a_chunk: int) -> list[range]:
-        """Runs of blocks that are not done yet, none longer than a chunk."""
-        chunks: list[range] = []
-        for block in np.flatnonzero(~self.done).tolist():
-            last = chunks[-1] if chunks else None
-            if last is not None and last.stop == block and len(last) < blocks_a_chunk:
-                chunks[-1] = range(last.start, block + 1)
-            else:
-                chunks.append(range(block, block + 1))
-        return chunks
-
-    def add(self, blocks: range, found: Probe) -> None:
-        task = self.task
-        self.probe = (
-            found if self.probe is None else self.probe.merged(found, task.keep, task.keep_first)
-        )
-        self.done[blocks.start : blocks.stop] = True
-        if self.path is not None:
-            state = {"done": torch.from_numpy(self.done), "probe": to_tensors(self.probe)}
-            write_checkpoint(self.path, task.settings(self.n), state)
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        self.done, self.probe = saved["done"].numpy(), from_tensors(saved["probe"])
-        self.resumed_from = self.probe.n
-
-
-def _latent_length(generator: Network, n_latent: int | None) -> int:
-    length = n_latent if n_latent is not None else getattr(generator, "n_latent", None)
-    if not isinstance(length, int) or length < 1:
-        raise DataError(
-            "the length of the generator's latents is not known: give n_latent=, or give the "
-            "generator an attribute of that name"
-        )
-    return length
-
-
-def _check_sizes(**sizes: int) -> None:
+def _check(generator: nn.Module, thresholds: Sequence[float], **sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise DataError(f"{name}={size}: expected at least 1")
+    for threshold in thresholds:
+        if not 0 < threshold < 1:
+            raise DataError(f"the threshold {threshold} is no probability between 0 and 1")
+    if not isinstance(getattr(generator, "n_latent", None), int):
+        raise DataError("the generator has no attribute n_latent: the length of its noise")

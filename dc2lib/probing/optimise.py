@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from tqdm import tqdm
 
 from dc2lib.errors import DataError
+from dc2lib.models.gan import generate
 from dc2lib.models.networks import Network, apply_in_batches, evaluating, frozen
 from dc2lib.training.fit import default_device
-from dc2lib.training.gan import generate
 
-OPTIMIZERS = ("gradient_descent", "adam")
+OPTIMIZERS = {"gradient_descent": torch.optim.SGD, "adam": torch.optim.Adam}
 DEEPCHROME_L2 = 0.009
-DEEPCHROME_STEPS = 1000
 
 Weight = float | Tensor
 
@@ -37,7 +35,6 @@ class LossTerm:
     ``networks`` are the modules that the value calls, so that they can be put into evaluation mode.
     """
 
-    name: str
     weight: Weight
     value: Callable[[Tensor, Tensor], Tensor]
     networks: tuple[Network, ...] = ()
@@ -56,14 +53,11 @@ class Trajectory:
     losses
         Value of each term times its weight at every step, before that step was taken, float32
         ``(step, term, sample)``.
-    terms
-        Names of the terms.
     """
 
     steps: np.ndarray
     inputs: np.ndarray
     losses: np.ndarray
-    terms: tuple[str, ...]
 
     @property
     def start(self) -> np.ndarray:
@@ -80,13 +74,6 @@ class Trajectory:
         """Euclidean distance from the start at the recorded steps, ``(record, sample)``."""
         moved = (self.inputs - self.inputs[0]).reshape(*self.inputs.shape[:2], -1)
         return np.sqrt(np.square(moved).sum(2))
-
-    def loss_table(self) -> pd.DataFrame:
-        """Mean over the samples of each term at each step: ``step``, a column a term, ``total``."""
-        means = self.losses.mean(2)
-        table = pd.DataFrame(means, columns=list(self.terms))
-        table["total"] = means.sum(1)
-        return table.rename_axis("step").reset_index()
 
 
 def optimise_input(
@@ -141,27 +128,35 @@ def optimise_input(
     first = torch.as_tensor(start).detach().float().to(place)
     weights = [torch.as_tensor(term.weight).to(place) for term in terms]
     inputs = first.clone().requires_grad_(True)
-    recorded, kept, losses = [0], [first.cpu().numpy()], []
+    rule = OPTIMIZERS[optimizer]([inputs], lr=learning_rate)
+    recorded, path, losses = [0], [first.cpu().numpy()], []
     with evaluating(*networks, device=place), frozen(*networks):
-        update = _updater(inputs, optimizer, learning_rate)
         for step in tqdm(range(1, steps + 1), disable=not progress):
-            values = torch.stack([
-                weight * term.value(inputs, first)
-                for weight, term in zip(weights, terms, strict=True)
-            ])
-            losses.append(values.detach().cpu().numpy())
+            losses.append(gradient_step(inputs, first, terms, weights, rule).cpu().numpy())
             if not np.isfinite(losses[-1]).all():
                 raise FloatingPointError(f"the loss of step {step} is not finite: lower the rate")
-            (inputs.grad,) = torch.autograd.grad(values.sum(), inputs)
-            update.step()
             if bounds is not None:
                 inputs.data.clamp_(*bounds)
             if step == steps or (record_every and step % record_every == 0):
                 recorded.append(step)
-                kept.append(inputs.detach().cpu().numpy().copy())
-    return Trajectory(
-        np.array(recorded), np.stack(kept), np.stack(losses), tuple(term.name for term in terms)
-    )
+                path.append(inputs.detach().cpu().numpy().copy())
+    return Trajectory(np.array(recorded), np.stack(path), np.stack(losses))
+
+
+def gradient_step(
+    inputs: Tensor,
+    start: Tensor,
+    terms: Sequence[LossTerm],
+    weights: Sequence[Tensor],
+    rule: torch.optim.Optimizer,
+) -> Tensor:
+    """Move inputs once down the gradient of their loss; the weighted terms, ``(term, sample)``."""
+    values = torch.stack([
+        weight * term.value(inputs, start) for weight, term in zip(weights, terms, strict=True)
+    ])
+    (inputs.grad,) = torch.autograd.grad(values.sum(), inputs)
+    rule.step()
+    return values.detach()
 
 
 def class_term(classifier: Network, target: int | Sequence[int], weight: Weight = 1.0) -> LossTerm:
@@ -175,7 +170,7 @@ def class_term(classifier: Network, target: int | Sequence[int], weight: Weight 
         wanted = torch.as_tensor(target, device=logits.device).expand(len(logits))
         return cross_entropy(logits, wanted, reduction="none")
 
-    return LossTerm("classifier", weight, value, (classifier,))
+    return LossTerm(weight, value, (classifier,))
 
 
 def score_term(classifier: Network, target: int, weight: Weight = 1.0) -> LossTerm:
@@ -184,7 +179,7 @@ def score_term(classifier: Network, target: int, weight: Weight = 1.0) -> LossTe
     def value(inputs: Tensor, start: Tensor) -> Tensor:
         return -classifier(inputs)[:, target]
 
-    return LossTerm("score", weight, value, (classifier,))
+    return LossTerm(weight, value, (classifier,))
 
 
 def discriminator_term(discriminator: Network, weight: Weight) -> LossTerm:
@@ -193,17 +188,17 @@ def discriminator_term(discriminator: Network, weight: Weight) -> LossTerm:
     def value(inputs: Tensor, start: Tensor) -> Tensor:
         return softplus(-discriminator(inputs).flatten())
 
-    return LossTerm("discriminator", weight, value, (discriminator,))
+    return LossTerm(weight, value, (discriminator,))
 
 
 def distance_term(weight: Weight) -> LossTerm:
     """Squared Euclidean distance from the start; the weight is Phi."""
-    return LossTerm("distance", weight, lambda inputs, start: _squares(inputs - start))
+    return LossTerm(weight, lambda inputs, start: _squares(inputs - start))
 
 
 def norm_term(weight: Weight = DEEPCHROME_L2) -> LossTerm:
     """Squared Euclidean norm of the input; DeepChrome's weight is 0.009."""
-    return LossTerm("norm", weight, lambda inputs, start: _squares(inputs))
+    return LossTerm(weight, lambda inputs, start: _squares(inputs))
 
 
 def uniform_start(n: int, shape: Sequence[int], seed: int = 0) -> Tensor:
@@ -253,12 +248,6 @@ def _squares(values: Tensor) -> Tensor:
     return values.flatten(1).square().sum(1)
 
 
-def _updater(inputs: Tensor, name: str, learning_rate: float) -> torch.optim.Optimizer:
-    if name == "adam":
-        return torch.optim.Adam([inputs], lr=learning_rate)
-    return torch.optim.SGD([inputs], lr=learning_rate)
-
-
 def _check(
     start: np.ndarray | Tensor,
     terms: Sequence[LossTerm],
@@ -269,7 +258,7 @@ def _check(
     if not terms:
         raise DataError("no loss term: expected at least one, such as class_term")
     if optimizer not in OPTIMIZERS:
-        raise DataError(f"unknown optimizer {optimizer!r}: expected one of {OPTIMIZERS}")
+        raise DataError(f"unknown optimizer {optimizer!r}: expected one of {list(OPTIMIZERS)}")
     if steps < 1 or len(start) < 1:
         raise DataError(f"{steps} steps for {len(start)} inputs: expected at least 1 of both")
     if bounds is not None:

@@ -1,12 +1,13 @@
 """Train a generator against a discriminator: loss and regulariser by name, for data of any shape.
 
-What is drawn in a round (the order of the data, latents, dropout) follows from the seed and the
+What is drawn in a round (the order of the data, noise, dropout) follows from the seed and the
 number of the round, so a training that was interrupted ends exactly like one that was not.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,38 +17,137 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu, softplus
 from tqdm import tqdm
 
+from dc2lib.cache import cache_path
 from dc2lib.errors import DataError
-from dc2lib.models.networks import apply_in_batches, frozen
+from dc2lib.models.gan import draw_noise
+from dc2lib.models.networks import frozen, weights_digest
 from dc2lib.training.checkpoints import resume, write_checkpoint
 from dc2lib.training.fit import default_device
-from dc2lib.training.gan_losses import (
-    GanRecipe,
-    discriminator_loss,
-    generator_loss,
-    regulariser_loss,
-)
+
+LOSSES = ("nonsaturating", "hinge", "wasserstein", "relativistic")
+REGULARISERS = ("none", "r1", "gradient_penalty")
+ADAM_BETAS = (0.5, 0.99)
+PLAIN = ("steps_done", "rows", "best_round", "best")
+STATEFUL = (
+    "generator", "discriminator", "averaged", "generator_optimizer", "discriminator_optimizer",
+)  # fmt: skip
 
 Quality = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
+class GanRecipe:
+    """How a generator and a discriminator are trained, each by a step of Adam in turn.
+
+    Attributes
+    ----------
+    loss
+        ``"nonsaturating"`` (Goodfellow et al. 2014, arXiv 1406.2661), ``"hinge"`` (Miyato et al.
+        2018, arXiv 1802.05957), ``"wasserstein"`` (Arjovsky et al. 2017, arXiv 1701.07875) or
+        ``"relativistic"`` (real and generated samples in pairs: Jolicoeur-Martineau 2018, arXiv
+        1807.00734).
+    regulariser, strength, regularise_every
+        ``"r1"``: strength / 2 times the squared gradient of the discriminator at real samples
+        (Mescheder et al. 2018, arXiv 1801.04406); ``"gradient_penalty"``: strength times the
+        squared distance of the gradient's norm from 1 between real and generated samples (Gulrajani
+        et al. 2017, arXiv 1704.00028); or ``"none"``.  Computed every so many steps, and then
+        multiplied by their number.
+    steps, batch_size, round_steps
+        Steps in all, samples a step, and steps between two reports.
+    learning_rate, discriminator_learning_rate
+        Of generator and discriminator; both fall to zero over the second half of the steps.
+    averaging
+        Decay of the moving average of the generator's weights, a step; 0 for none.  The averaged
+        generator is the result.
+    """
+
+    loss: str = "nonsaturating"
+    regulariser: str = "r1"
+    strength: float = 1.0
+    regularise_every: int = 1
+    steps: int = 2000
+    batch_size: int = 64
+    round_steps: int = 100
+    learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 1e-3
+    averaging: float = 0.99
+
+    def __post_init__(self) -> None:
+        for value, known in ((self.loss, LOSSES), (self.regulariser, REGULARISERS)):
+            if value not in known:
+                raise ValueError(f"unknown {value!r} in the recipe: expected one of {known}")
+        for name in ("regularise_every", "steps", "batch_size", "round_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} in the recipe: expected at least 1")
+
+
+@dataclass(frozen=True)
 class GanFit:
-    """A trained pair, in evaluation mode, and how it came about.
+    """A trained pair, in evaluation mode, both of the round ``best_round``, and its history.
 
     ``history`` has a row a round: ``step``, ``discriminator_loss``, ``generator_loss``,
     ``penalty``, ``real_score`` and ``generated_score`` (mean logits of the discriminator), and
-    what the quality function returned.  The generator is that of the round ``best_round`` and the
-    discriminator that of the same round.
+    what the quality function returned.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     history: pd.DataFrame
     best_round: int
-    recipe: GanRecipe
-    seed: int
+
+
+def discriminator_loss(loss: str, real: Tensor, generated: Tensor) -> Tensor:
+    """Mean loss of the discriminator for logits of real and generated samples, both ``(sample,)``.
+
+    Examples
+    --------
+    >>> float(discriminator_loss("hinge", torch.tensor([2.0]), torch.tensor([-0.5])))
+    0.5
+    """
+    if loss == "hinge":
+        return relu(1 - real).mean() + relu(1 + generated).mean()
+    if loss == "wasserstein":
+        return generated.mean() - real.mean()
+    if loss == "relativistic":
+        return softplus(generated - real).mean()
+    return softplus(-real).mean() + softplus(generated).mean()
+
+
+def generator_loss(loss: str, real: Tensor | None, generated: Tensor) -> Tensor:
+    """Mean loss of the generator; only the relativistic loss reads the real samples' logits."""
+    if loss == "relativistic":
+        return softplus(real - generated).mean()
+    if loss == "nonsaturating":
+        return softplus(-generated).mean()
+    return -generated.mean()
+
+
+def regulariser_loss(
+    recipe: GanRecipe,
+    discriminator: nn.Module,
+    real: Tensor,
+    generated: Tensor,
+    source: torch.Generator,
+) -> Tensor:
+    """The recipe's penalty on the slope of the discriminator, its strength included."""
+    if recipe.regulariser == "none":
+        return torch.zeros((), device=real.device)
+    if recipe.regulariser == "r1":
+        return recipe.strength / 2 * squared_slopes(discriminator, real).mean()
+    share = torch.rand((len(real), *[1] * (real.ndim - 1)), generator=source).to(real.device)
+    between = share * real + (1 - share) * generated
+    slopes = (squared_slopes(discriminator, between) + 1e-12).sqrt()
+    return recipe.strength * (slopes - 1).square().mean()
+
+
+def squared_slopes(discriminator: nn.Module, samples: Tensor) -> Tensor:
+    """Squared norm of the gradient at each sample, differentiable, ``(sample,)``."""
+    samples = samples.detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+    return slope.flatten(1).square().sum(1)
 
 
 def train_gan(
@@ -63,27 +163,26 @@ def train_gan(
     checkpoint: Path | str | None = None,
     progress: bool = False,
 ) -> GanFit:
-    """Train a generative adversarial network.
+    """Train a generative adversarial network, in place; no global random state changes.
 
     Parameters
     ----------
     generator
-        Turns standard normal latents ``(sample, generator.n_latent)`` into samples of the data's
-        shape; trained in place.
+        Turns standard normal noise ``(sample, generator.n_latent)`` into samples of the data's
+        shape.
     discriminator
-        Turns samples into logits ``(sample,)`` or ``(sample, 1)``, positive for real ones; trained
-        in place.
+        Turns samples into logits ``(sample,)`` or ``(sample, 1)``, positive for real ones.
     data
         Real samples ``(sample, ...)``, floats; or uint8, which is divided by 255 a batch at a time.
     recipe
         Default `GanRecipe`.
     seed
-        Decides the order of the data, the latents and dropout; not the initial weights.
+        Decides the order of the data, the noise and dropout; not the initial weights.
     quality
         Called with the averaged generator after each round; its numbers join the history.
     select
-        The entry of the history by which the best round is kept, the lowest being best; by default
-        the last round is kept.
+        The entry of the history by which the best round is chosen, the lowest being best; by
+        default the last round is.
     checkpoint
         A file that is written after every round; if it exists the training goes on from it.
     progress
@@ -96,102 +195,216 @@ def train_gan(
         not in the history, or the checkpoint belongs to other settings.
     FloatingPointError
         If a loss is not finite.
-
-    Notes
-    -----
-    The global random state is left as it was.
     """
     recipe = recipe or GanRecipe()
     place = default_device(device)
     generator.to(place), discriminator.to(place)
     _check_data(generator, data, recipe, place)
-    state = _State.start(generator, discriminator, recipe, seed, select, checkpoint)
-    with tqdm(total=recipe.steps, initial=state.step, disable=not progress) as bar:
-        while state.step < recipe.steps:
-            before = state.step
-            row = _run_round(state, data, place)
+    training = GanTraining(generator, discriminator, recipe, seed, select, checkpoint)
+    with tqdm(total=recipe.steps, initial=training.steps_done, disable=not progress) as bar:
+        while training.steps_done < recipe.steps:
+            row = run_round(training, data, place)
             if quality is not None:
-                row |= {name: float(v) for name, v in quality(state.averaged.eval()).items()}
-            state.finish_round(row)
-            bar.update(state.step - before)
+                row |= {k: float(v) for k, v in quality(training.averaged.eval()).items()}
+            training.finish_round(row)
+            bar.update(training.steps_done - bar.n)
             bar.set_postfix(d=f"{row['discriminator_loss']:.2f}", g=f"{row['generator_loss']:.2f}")
-    return state.result()
+    return training.result()
 
 
-def draw_latents(n: int, n_latent: int, source: torch.Generator) -> Tensor:
-    """Standard normal latents, float32 ``(n, n_latent)``."""
-    return torch.randn(n, n_latent, generator=source)
+def cached_gan(
+    kind: str,
+    networks: tuple[nn.Module, nn.Module],
+    data: np.ndarray,
+    *,
+    recipe: GanRecipe,
+    seed: int = 0,
+    quality: Quality | None = None,
+    select: str | None = None,
+    home: Path | str | None = None,
+    progress: bool = False,
+) -> GanFit:
+    """What `train_gan` gives, trained once for equal arguments; an interrupted training goes on.
 
-
-def generate(
-    generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 256
-) -> np.ndarray:
-    """Samples of a generator in evaluation mode, float32 ``(n, ...)``."""
-    source = torch.Generator().manual_seed(seed)
-    return apply_in_batches(generator, draw_latents(n, generator.n_latent, source), batch_size)
-
-
-def _run_round(state: _State, data: np.ndarray | Tensor, device: torch.device) -> dict[str, float]:
-    recipe = state.recipe
-    key = np.random.SeedSequence((state.seed, len(state.rows))).generate_state(1)[0].item()
-    source = torch.Generator().manual_seed(key)
-    totals = dict.fromkeys(
-        ("discriminator_loss", "generator_loss", "penalty", "real_score", "generated_score"), 0.0
-    )
-    steps = min(recipe.round_steps, recipe.steps - state.step)
-    order = _order(len(data), steps * recipe.batch_size, (state.seed, len(state.rows)))
-    state.generator.train(), state.discriminator.train()
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(key)
-        for number in range(steps):
-            rows = np.sort(order[number * recipe.batch_size : (number + 1) * recipe.batch_size])
-            real = _as_float(data, rows, device)
-            for name, value in _step(state, real, source).items():
-                totals[name] += value
-    return {"step": state.step, **{name: float(v) / steps for name, v in totals.items()}}
-
-
-def _step(state: _State, real: Tensor, source: torch.Generator) -> dict[str, Tensor]:
-    recipe, discriminator = state.recipe, state.discriminator
-    state.set_learning_rates()
-    z = draw_latents(len(real), state.generator.n_latent, source).to(real.device)
-    with torch.no_grad():
-        generated = state.generator(z)
-    real_score = discriminator(real).flatten()
-    generated_score = discriminator(generated).flatten()
-    loss = discriminator_loss(recipe.loss, real_score, generated_score)
-    penalty = torch.zeros((), device=real.device)
-    if recipe.regulariser != "none" and state.step % recipe.regularise_every == 0:
-        penalty = regulariser_loss(recipe, discriminator, real, generated, source)
-    state.discriminator_optimizer.zero_grad()
-    (loss + recipe.regularise_every * penalty).backward()
-    state.discriminator_optimizer.step()
-    values = {
-        "discriminator_loss": loss.detach(),
-        "penalty": penalty.detach(),
-        "real_score": real_score.detach().mean(),
-        "generated_score": generated_score.detach().mean(),
+    Parameters
+    ----------
+    kind
+        Folder below the data folder.
+    networks
+        Generator and discriminator with their initial weights.
+    quality
+        Known by its ``digest``, if it has an attribute of that name.
+    home
+        In place of the data folder.
+    """
+    settings = {
+        "recipe": recipe,
+        "seed": seed,
+        "select": select,
+        "quality": getattr(quality, "digest", None),
+        "networks": [weights_digest(network) for network in networks],
+        "data": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
     }
-    if (state.step + 1) % recipe.discriminator_steps == 0:
-        values["generator_loss"] = _generator_step(state, real, source)
-    state.step += 1
-    return values
+    code = (__name__, *sorted({type(network).__module__ for network in networks}))
+    return train_gan(
+        *networks, data, recipe=recipe, seed=seed, quality=quality, select=select,
+        checkpoint=cache_path(kind, settings, code=code, home=home, suffix=".pt"),
+        progress=progress,
+    )  # fmt: skip
 
 
-def _generator_step(state: _State, real: Tensor, source: torch.Generator) -> Tensor:
-    z = draw_latents(len(real), state.generator.n_latent, source).to(real.device)
-    with frozen(state.discriminator):
-        generated_score = state.discriminator(state.generator(z)).flatten()
-        real_score = None
-        if state.recipe.loss == "relativistic":
-            real_score = state.discriminator(real).flatten().detach()
-        loss = generator_loss(state.recipe.loss, real_score, generated_score)
-        state.generator_optimizer.zero_grad()
-        loss.backward()
-    state.generator_optimizer.step()
-    state.average()
-    return loss.detach()
+class GanTraining:
+    """Networks, optimizers and history of a training, written to a checkpoint after every round."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        recipe: GanRecipe,
+        seed: int,
+        select: str | None = None,
+        checkpoint: Path | str | None = None,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.recipe, self.seed, self.select = recipe, seed, select
+        self.path = None if checkpoint is None else Path(checkpoint)
+        self.settings = {**asdict(recipe), "seed": seed, "select": select}
+        self.averaged = copy.deepcopy(generator)
+        self.generator_optimizer = _adam(generator, recipe.learning_rate)
+        self.discriminator_optimizer = _adam(discriminator, recipe.discriminator_learning_rate)
+        self.steps_done = 0
+        self.rows: list[dict[str, float]] = []
+        self.best_round = -1
+        self.best: dict[str, dict[str, Tensor]] = {}
+        resume(self.path, self.settings, self._restore)
+
+    def step(self, real: Tensor, source: torch.Generator) -> dict[str, Tensor]:
+        """One step of the discriminator on real and generated samples, then one of the generator.
+
+        ``source`` draws the noise.  Returns losses and mean logits.
+        """
+        recipe, discriminator = self.recipe, self.discriminator
+        with torch.no_grad():
+            generated = self.generator(self._noise(real, source))
+        real_score = discriminator(real).flatten()
+        generated_score = discriminator(generated).flatten()
+        loss = discriminator_loss(recipe.loss, real_score, generated_score)
+        penalty = torch.zeros_like(loss)
+        if self.steps_done % recipe.regularise_every == 0:
+            penalty = regulariser_loss(recipe, discriminator, real, generated, source)
+        _descend(self.discriminator_optimizer, loss + recipe.regularise_every * penalty)
+        return {
+            "discriminator_loss": loss.detach(),
+            "penalty": penalty.detach(),
+            "real_score": real_score.detach().mean(),
+            "generated_score": generated_score.detach().mean(),
+            "generator_loss": self.generator_step(real, source),
+        }
+
+    def generator_step(self, real: Tensor, source: torch.Generator) -> Tensor:
+        """One step of the generator against the discriminator as it is now; its loss."""
+        with frozen(self.discriminator):
+            score = self.discriminator(self.generator(self._noise(real, source))).flatten()
+            paired = self.recipe.loss == "relativistic"
+            real_score = self.discriminator(real).flatten().detach() if paired else None
+            loss = generator_loss(self.recipe.loss, real_score, score)
+            _descend(self.generator_optimizer, loss)
+        self._average()
+        return loss.detach()
+
+    def set_learning_rates(self) -> None:
+        """Both rates as they are in the recipe, falling to zero over the second half."""
+        share = min(1.0, 2 * (1 - self.steps_done / self.recipe.steps))
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * share
+
+    def finish_round(self, row: dict[str, float]) -> None:
+        """Note a round, keep its networks if it is the best, and write the checkpoint."""
+        if not np.isfinite(row["discriminator_loss"] + row["generator_loss"]):
+            raise FloatingPointError(
+                f"the losses of the round that ended with step {self.steps_done} are "
+                f"{row['discriminator_loss']} and {row['generator_loss']}: lower the learning "
+                "rates or strengthen the regulariser"
+            )
+        if self.select is not None and self.select not in row:
+            raise DataError(
+                f"select={self.select!r} is not in the history: it has {', '.join(row)}"
+            )
+        best = min((r[self.select] for r in self.rows), default=np.inf) if self.select else np.inf
+        if self.select is None or row[self.select] < best or self.best_round < 0:
+            self.best_round = len(self.rows)
+            self.best = {
+                "generator": copy.deepcopy(self.averaged.state_dict()),
+                "discriminator": copy.deepcopy(self.discriminator.state_dict()),
+            }
+        self.rows.append(row)
+        if self.path is not None:
+            parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
+            values = {name: getattr(self, name) for name in PLAIN}
+            write_checkpoint(self.path, self.settings, {**values, **parts})
+
+    def result(self) -> GanFit:
+        """The networks of the best round."""
+        self.generator.load_state_dict(self.best["generator"])
+        self.discriminator.load_state_dict(self.best["discriminator"])
+        history = pd.DataFrame(self.rows)
+        return GanFit(self.generator.eval(), self.discriminator.eval(), history, self.best_round)
+
+    def _noise(self, real: Tensor, source: torch.Generator) -> Tensor:
+        return draw_noise(len(real), self.generator.n_latent, source).to(real.device)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averaged weights towards the generator's; buffers are taken over."""
+        done = self.steps_done + 1
+        decay = min(self.recipe.averaging, done / (done + 10))
+        own = self.generator.state_dict()
+        learned = {name for name, _ in self.generator.named_parameters()}
+        for name, value in self.averaged.state_dict().items():
+            if name in learned:
+                value.lerp_(own[name], 1 - decay)
+            else:
+                value.copy_(own[name])
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(saved[name])
+        for name in PLAIN:
+            setattr(self, name, saved[name])
+
+
+def _adam(network: nn.Module, rate: float) -> torch.optim.Optimizer:
+    weights = [{"params": list(network.parameters()), "initial_lr": rate}]
+    return torch.optim.Adam(weights, lr=rate, betas=ADAM_BETAS, fused=True)
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def run_round(
+    training: GanTraining, data: np.ndarray | Tensor, device: torch.device
+) -> dict[str, float]:
+    """The steps of one round: the mean of what each returned."""
+    recipe, key = training.recipe, (training.seed, len(training.rows))
+    number = np.random.SeedSequence(key).generate_state(1)[0].item()
+    source = torch.Generator().manual_seed(number)
+    steps = min(recipe.round_steps, recipe.steps - training.steps_done)
+    order = _order(len(data), steps * recipe.batch_size, key).reshape(steps, recipe.batch_size)
+    training.generator.train(), training.discriminator.train()
+    totals: dict[str, Tensor] = {}
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(number)
+        for rows in order:
+            training.set_learning_rates()
+            row = training.step(_as_float(data, np.sort(rows), device), source)
+            training.steps_done += 1
+            totals = {name: totals.get(name, 0.0) + value for name, value in row.items()}
+    means = {name: float(value) / steps for name, value in totals.items()}
+    return {"step": training.steps_done, **means}
 
 
 def _order(n: int, wanted: int, key: tuple[int, ...]) -> np.ndarray:
@@ -224,131 +437,3 @@ def _check_data(
             f"the generator makes samples of shape {tuple(made)}, the data have "
             f"{tuple(data.shape[1:])}: expected the same"
         )
-
-
-class _State:
-    """Networks, optimizers and history of a training, kept in the checkpoint after every round."""
-
-    def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        recipe: GanRecipe,
-        seed: int,
-        select: str | None,
-        path: Path | None,
-    ) -> None:
-        self.generator, self.discriminator = generator, discriminator
-        self.recipe, self.seed, self.select, self.path = recipe, seed, select, path
-        self.averaged = copy.deepcopy(generator)
-        self.generator_optimizer = _adam(generator, recipe, recipe.learning_rate)
-        self.discriminator_optimizer = _adam(
-            discriminator, recipe, recipe.discriminator_learning_rate
-        )
-        self.step = 0
-        self.rows: list[dict[str, float]] = []
-        self.best_round = -1
-        self.best: dict[str, dict[str, Tensor]] = {}
-
-    @classmethod
-    def start(
-        cls,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        recipe: GanRecipe,
-        seed: int,
-        select: str | None,
-        checkpoint: Path | str | None,
-    ) -> _State:
-        path = None if checkpoint is None else Path(checkpoint)
-        state = cls(generator, discriminator, recipe, seed, select, path)
-        resume(path, state.settings, state._restore)
-        return state
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {**asdict(self.recipe), "seed": self.seed, "select": self.select}
-
-    def set_learning_rates(self) -> None:
-        done = self.step / self.recipe.steps
-        factor = 1.0 if self.recipe.schedule == "constant" else min(1.0, 2 * (1 - done))
-        for group in self.generator_optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * factor
-        for group in self.discriminator_optimizer.param_groups:
-            group["lr"] = self.recipe.discriminator_learning_rate * factor
-
-    @torch.no_grad()
-    def average(self) -> None:
-        """Move the averaged weights towards the generator's; buffers are taken over."""
-        done = (self.step + 1) // self.recipe.discriminator_steps
-        decay = min(self.recipe.averaging, done / (done + 10))
-        own = self.generator.state_dict()
-        learned = {name for name, _ in self.generator.named_parameters()}
-        for name, value in self.averaged.state_dict().items():
-            if name in learned:
-                value.lerp_(own[name], 1 - decay)
-            else:
-                value.copy_(own[name])
-
-    def finish_round(self, row: dict[str, float]) -> None:
-        if not np.isfinite(row["discriminator_loss"] + row["generator_loss"]):
-            raise FloatingPointError(
-                f"the losses of the round that ended with step {self.step} are "
-                f"{row['discriminator_loss']} and {row['generator_loss']}: lower the learning "
-                "rates or strengthen the regulariser"
-            )
-        row["step"] = self.step
-        if self.select is not None and self.select not in row:
-            raise DataError(
-                f"select={self.select!r} is not in the history: it has {', '.join(row)}"
-            )
-        best = min((r[self.select] for r in self.rows), default=np.inf) if self.select else np.inf
-        if self.select is None or row[self.select] < best or self.best_round < 0:
-            self.best_round = len(self.rows)
-            self.best = {
-                "generator": _copy(self.averaged),
-                "discriminator": _copy(self.discriminator),
-            }
-        self.rows.append(row)
-        if self.path is not None:
-            parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
-            values = {name: getattr(self, name) for name in PLAIN}
-            write_checkpoint(self.path, self.settings, {**values, **parts})
-
-    def result(self) -> GanFit:
-        self.generator.load_state_dict(self.best["generator"])
-        self.discriminator.load_state_dict(self.best["discriminator"])
-        return GanFit(
-            self.generator.eval(),
-            self.discriminator.eval(),
-            pd.DataFrame(self.rows),
-            self.best_round,
-            self.recipe,
-            self.seed,
-        )
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        for name in STATEFUL:
-            getattr(self, name).load_state_dict(saved[name])
-        for name in PLAIN:
-            setattr(self, name, saved[name])
-
-
-PLAIN = ("step", "rows", "best_round", "best")
-STATEFUL = (
-    "generator",
-    "discriminator",
-    "averaged",
-    "generator_optimizer",
-    "discriminator_optimizer",
-)
-
-
-def _adam(module: nn.Module, recipe: GanRecipe, rate: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        module.parameters(), lr=rate, betas=(recipe.beta1, recipe.beta2), fused=True
-    )
-
-
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -120,7 +120,8 @@ def of_favourites(
     (`dc2book.gan_probe.study.combination_effects`).
     """
     high, low = (
-        top_of(pool, log_odds, keep, class_).mean(0, dtype=np.float64) for class_ in ("high", "low")
+        top_of(pool, log_odds, keep, class_).samples.mean(0, dtype=np.float64)
+        for class_ in ("high", "low")
     )
     spread = pool.std(0, dtype=np.float64)
     evidence = np.divide(high - low, spread, out=np.zeros_like(spread), where=spread > 0)

@@ -29,14 +29,12 @@ from dc2lib.datasets.simulated import Rule, simulate
 from dc2lib.labels import label
 from dc2lib.models import deepchrome as models
 from dc2lib.models.attentive_chrome import AttentiveChrome
-from dc2lib.models.gan import counts_to_signals
+from dc2lib.models.gan import counts_to_signals, generate, histone_gan_for
 from dc2lib.models.networks import initial_weights
 from dc2lib.training import fit as training
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import TUNED
-from dc2lib.training.gan import generate
-from dc2lib.training.gan_losses import GanRecipe
-from dc2lib.training.histone_gan import kept_histone_gan
+from dc2lib.training.gan import GanRecipe, cached_gan
 from dc2lib.training.linear import mark_means
 
 CODE = (__name__, "dc2lib.datasets.simulated.study")
@@ -265,7 +263,8 @@ def generated_like(
         round_steps=max(gan_steps // 4, 1), learning_rate=5e-4,
         discriminator_learning_rate=5e-4, averaging=0.99,
     )  # fmt: skip
-    fit = kept_histone_gan(signals, recipe=recipe, seed=seed, home=home)
+    networks = histone_gan_for(signals, seed)
+    fit = cached_gan("histone_gans", networks, signals, recipe=recipe, seed=seed, home=home)
     return Generated(
         generate(fit.generator, n_pool, seed=seed), signals[:n_pool], fit.discriminator
     )

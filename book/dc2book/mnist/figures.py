@@ -119,7 +119,7 @@ def training_curves(history: pd.DataFrame, real: float) -> Figure:
     return fig
 
 
-def judged_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def rating_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Mean probability by judge along the steps, a panel a method.
 
     Parameters
@@ -146,7 +146,7 @@ def judged_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray
     return fig
 
 
-def judgements(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Mean probability of each method with its interval, a panel a judge.
 
     A judge whose means all lie within 0.2 gets an axis of its own range, and says so.

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dc2lib.evaluation.realism import (
     Judge,
     difference_of_means,
     dose_bands,
     is_monotone,
-    judge_samples,
     trend_test,
 )
 from dc2lib.evaluation.scores import auroc
+from dc2lib.models.digits import as_pixels, build_digit_gan
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import (
-    Probe,
+    ProbeResult,
     Trajectory,
     class_term,
     discriminator_term,
@@ -33,6 +34,7 @@ from dc2lib.probing import (
     score_term,
     uniform_start,
 )
+from dc2lib.training.fit import batches, default_device
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
@@ -47,7 +49,6 @@ def three_losses(
     lambda_: float,
     phi: float,
     steps: int,
-    learning_rate: float = 0.05,
     record_every: int = 0,
     seed: int = 0,
 ) -> dict[str, Trajectory]:
@@ -60,12 +61,7 @@ def three_losses(
     generated = generated_start(generator, classifier, targets, seed=seed, pool=8 * len(targets))
     wanted = class_term(classifier, targets)
     realistic = discriminator_term(discriminator, lambda_)
-    settings = {
-        "steps": steps,
-        "learning_rate": learning_rate,
-        "bounds": PIXELS,
-        "record_every": record_every,
-    }
+    settings = {"steps": steps, "bounds": PIXELS, "record_every": record_every}
     return {
         "a": optimise_input(noise, [wanted], **settings),
         "b": optimise_input(noise, [wanted, realistic], **settings),
@@ -82,7 +78,6 @@ def sweep_weights(
     phis: Sequence[float],
     *,
     steps: int,
-    learning_rate: float = 0.05,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Loss (c) for every pair of weights from the same generated starts.
 
@@ -110,7 +105,6 @@ def sweep_weights(
             distance_term(torch.tensor(table["phi"], dtype=torch.float32)),
         ],
         steps=steps,
-        learning_rate=learning_rate,
         bounds=PIXELS,
     )
     return table.assign(distance=path.distance[-1]), path.final
@@ -123,8 +117,6 @@ def deepchrome_recipe(
     *,
     n: int,
     steps: int = 1000,
-    penalty: float = 0.009,
-    learning_rate: float = 0.05,
     seed: int = 0,
 ) -> Trajectory:
     """DeepChrome's class optimisation: score minus an L2 penalty, start uniform in [0, 1].
@@ -134,48 +126,49 @@ def deepchrome_recipe(
     """
     return optimise_input(
         uniform_start(n, shape, seed),
-        [score_term(classifier, target), norm_term(penalty)],
+        [score_term(classifier, target), norm_term()],
         steps=steps,
-        learning_rate=learning_rate,
         optimizer="gradient_descent",
     )
 
 
-def accepted_panel(probe: Probe, threshold: int, count: int = 10) -> tuple[np.ndarray, np.ndarray]:
+def accepted_panel(
+    probe: ProbeResult, threshold: int, count: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
     """The first images of each class above a threshold, ``(class, count, 28, 28)``.
 
     Where fewer passed, the most probable ones that did not fill the row; where there are none of
     those either, the image is NaN.  The second array says which images did not pass.
     """
-    n_classes = len(probe.top)
-    images = np.full((n_classes, count, *IMAGE[1:]), np.nan, np.float32)
-    failed = np.zeros((n_classes, count), bool)
-    for label in range(n_classes):
+    images = np.full((len(probe.top), count, *IMAGE[1:]), np.nan, np.float32)
+    failed = np.zeros(images.shape[:2], bool)
+    for label, top in enumerate(probe.top):
         passed = probe.first[label][threshold]
-        rows = list(passed.samples[:count, 0]) if len(passed) else []
-        number = len(rows)
-        below = probe.top[label].probability <= probe.thresholds[threshold]
-        rows += list(probe.top[label].samples[below][: count - number, 0])
+        below = top.samples[top.probability <= probe.thresholds[threshold]]
+        number = min(len(passed), count)
+        rows = [*passed.samples[:number], *below[: count - number]]
         for column, image in enumerate(rows):
-            images[label, column] = image
-            failed[label, column] = column >= number
+            images[label, column] = image[0]
+        failed[label, number : len(rows)] = True
     return images, failed
 
 
-def accepted_samples(probe: Probe, threshold: int) -> tuple[np.ndarray, np.ndarray]:
+def accepted_samples(probe: ProbeResult, threshold: int) -> tuple[np.ndarray, np.ndarray]:
     """The kept samples above a threshold and their classes, ``(sample, ...)`` and ``(sample,)``."""
-    found = [(kept[threshold], label) for label, kept in enumerate(probe.first)]
-    found = [(kept, label) for kept, label in found if len(kept)]
-    if not found:
+    chosen = [row[threshold] for row in probe.first]
+    if not any(map(len, chosen)):
         return np.empty((0, *IMAGE), np.float32), np.empty(0, int)
-    return (
-        np.concatenate([kept.samples for kept, _ in found]),
-        np.concatenate([np.full(len(kept), label) for kept, label in found]),
-    )
+    samples = np.concatenate([one.samples for one in chosen if len(one)])
+    return samples, np.repeat(np.arange(len(chosen)), [len(one) for one in chosen])
 
 
 def compare_with_real(
-    judged: pd.DataFrame, method: str, judges: Sequence[str], *, real: str = "real", seed: int = 0
+    ratings: pd.DataFrame,
+    method: str,
+    judges: Sequence[str],
+    *,
+    real: str = "real",
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Mean of a method minus mean of real samples for each judge, with intervals.
 
@@ -185,21 +178,14 @@ def compare_with_real(
     """
     rows = []
     for judge in judges:
-        parts = [judged.loc[judged["method"] == name, judge].to_numpy() for name in (method, real)]
-        found = difference_of_means(*parts, seed=seed)
-        outcome = "lower" if found.high < 0 else "higher" if found.low > 0 else "undecided"
-        rows.append(
-            {
-                "judge": judge,
-                "difference": found.estimate,
-                "low": found.low,
-                "high": found.high,
-                "outcome": outcome,
-                "separation": auroc(
-                    np.repeat([0, 1], [len(part) for part in parts]), np.concatenate(parts)
-                ),
-            }
-        )
+        parts = [ratings.loc[ratings["method"] == name, judge].to_numpy()
+                 for name in (method, real)]  # fmt: skip
+        gap = difference_of_means(*parts, seed=seed)
+        outcome = "lower" if gap.high < 0 else "higher" if gap.low > 0 else "undecided"
+        is_real = np.repeat([0, 1], [len(part) for part in parts])
+        rows.append({"judge": judge, "difference": gap.estimate, "low": gap.low, "high": gap.high,
+                     "outcome": outcome,
+                     "separation": auroc(is_real, np.concatenate(parts))})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -279,24 +265,16 @@ def dose_table(
     """
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
-        judged = judge_samples({source: (samples, predicted)}, judges)
         for judge in judges:
-            response = judged[judge.name].to_numpy()
+            response = judge.probability(samples, predicted)
             table = dose_bands(confidence, response, limits, seed=seed)
             names = [band_name(above, limits) for above in table["above"]]
             bands.append(table.assign(source=source, judge=judge.name, band=names))
-            trend = trend_test(confidence, response, predicted, n_resamples=n_resamples, seed=seed)
-            trends.append(
-                {
-                    "source": source,
-                    "judge": judge.name,
-                    "correlation": trend.correlation.estimate,
-                    "low": trend.correlation.low,
-                    "high": trend.correlation.high,
-                    "pvalue": trend.pvalue,
-                    "monotone": is_monotone(table),
-                }
-            )
+            trend, pvalue = trend_test(confidence, response, predicted, n_resamples=n_resamples,
+                                       seed=seed)  # fmt: skip
+            trends.append({"source": source, "judge": judge.name, "correlation": trend.estimate,
+                           "low": trend.low, "high": trend.high, "pvalue": pvalue,
+                           "monotone": is_monotone(table)})  # fmt: skip
     return pd.concat(bands, ignore_index=True), pd.DataFrame(trends)
 
 
@@ -318,3 +296,29 @@ def confidence(classifier: Network, samples: np.ndarray) -> tuple[np.ndarray, np
     """The most probable class of each sample and its probability, float64, ``(sample,)`` both."""
     odds = log_odds(torch.from_numpy(apply_in_batches(classifier, samples)).double()).numpy()
     return odds.argmax(1), expit(odds.max(1))
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Images ``(image, 1, 28, 28)`` in [0, 1] as uint8 ``(image, 28, 28)``, like the data."""
+    return np.rint(np.asarray(images)[:, 0] * 255).astype(np.uint8)
+
+
+def pixel_classifier(
+    images: np.ndarray, labels: np.ndarray, *, epochs: int = 8, seed: int = 0, width: int = 32
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A discriminator of pixels as the ``fit`` of `two_sample_test`: uint8 images to labels.
+
+    It sees both sets at the same grey levels, so rounding gives nothing away.
+    """
+    place = default_device()
+    model = build_digit_gan(seed, width=width)[1].to(place)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    targets = torch.from_numpy(labels).float().to(place)
+    for epoch in range(epochs):
+        for rows in batches(len(images), 64, seed, epoch):
+            logits = model(as_pixels(images[rows]).to(place))
+            loss = binary_cross_entropy_with_logits(logits, targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return lambda tested: (apply_in_batches(model, as_pixels(tested)) > 0).astype(int)

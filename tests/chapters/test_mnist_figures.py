@@ -49,7 +49,7 @@ def test_a_judge_with_close_means_gets_an_axis_of_its_own():
             "high": [0.15, 0.95, 0.51, 0.56],
         }
     )
-    fig = digit_plots.judgements(means, {"wide": "first", "close": "second"})
+    fig = digit_plots.mean_ratings(means, {"wide": "first", "close": "second"})
     titles = [axis.get_title(loc="left") or axis.get_title() for axis in fig.axes]
     assert titles == ["first", "second (narrow axis)"]
     assert fig.axes[0].get_xlim() == (-0.03, 1.03)
@@ -64,7 +64,7 @@ def test_the_other_figures_hold_their_lines():
          "generated_score": [-1, -0.1]}
     )
     assert len(digit_plots.training_curves(history, 2.0).axes[0].get_lines()) == 2
-    paths = digit_plots.judged_paths(np.arange(3), {"(a)": {"judge": np.arange(3) / 2}})
+    paths = digit_plots.rating_paths(np.arange(3), {"(a)": {"judge": np.arange(3) / 2}})
     np.testing.assert_array_equal(paths.axes[0].get_lines()[0].get_ydata(), [0, 0.5, 1])
     sweep = pd.DataFrame({"lambda": [0, 0, 1, 1], "phi": [0, 10, 0, 10], "x": range(4)})
     fig = digit_plots.weight_sweep(sweep, {"x": "measure"}, {"x": 0.5})

@@ -1,5 +1,7 @@
 """The steps of the MNIST chapter, with networks small enough to follow by hand."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 from dc2book.mnist import study as digit_study
 from torch import nn
 
+from dc2lib.evaluation.generated import two_sample_test
 from dc2lib.evaluation.realism import Judge
 from dc2lib.models.digits import DigitDiscriminator, DigitGenerator
 from dc2lib.probing import monte_carlo_probe
@@ -90,14 +93,14 @@ def test_panels_show_what_passed_and_mark_what_did_not(networks):
 
 
 def test_comparison_with_real_samples():
-    judged = pd.DataFrame(
+    ratings = pd.DataFrame(
         {
             "method": ["a"] * 20 + ["real"] * 20,
             "low": [0.0] * 20 + [1.0] * 20,
             "same": [0.4, 0.6] * 20,
         }
     )
-    found = digit_study.compare_with_real(judged, "a", ["low", "same"])
+    found = digit_study.compare_with_real(ratings, "a", ["low", "same"])
     assert found["outcome"].tolist() == ["lower", "undecided"]
     assert found.loc[0, ["difference", "low", "high"]].tolist() == [-1, -1, -1]
     assert found["separation"].tolist() == [1.0, 0.5]
@@ -115,6 +118,20 @@ def test_dose_table_finds_a_planted_trend():
     row = trends.iloc[0]
     assert row["low"] > 0.5 and row["pvalue"] < 0.02
     assert row["monotone"] == "rises at every step"
+
+
+def test_the_pixel_classifier_tells_bars_from_noise_and_not_from_bars():
+    def bars(seed):
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 60, (400, 28, 28)).astype(np.uint8)
+        for image, row in zip(images, rng.integers(3, 24, 400), strict=True):
+            image[row : row + 3] = 200
+        return images
+
+    noise = np.random.default_rng(5).integers(0, 60, (400, 28, 28)).astype(np.uint8)
+    fit = partial(digit_study.pixel_classifier, epochs=3, width=4)
+    assert two_sample_test(bars(0), noise, fit=fit).low > 0.9
+    assert 0.5 in two_sample_test(bars(0), bars(7), fit=fit)
 
 
 def test_confidence_does_not_saturate_before_float64():
