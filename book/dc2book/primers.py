@@ -1,15 +1,24 @@
-"""The few lines of arithmetic that the two primers are about."""
+"""The few lines of arithmetic that the two primers are about, and their figures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from sklearn import metrics
 
+from dc2book.style import mark_colour
 from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.errors import DataError
 
+BIN_KB = 0.1
+GREY = "0.5"
 
-def thinned(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+
+def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Keep each read with the same chance: what a less deeply sequenced experiment would count.
 
     Parameters
@@ -49,15 +58,15 @@ def typical_gene(dataset: HistoneDataset, mark: str, quantile: float) -> int:
     return int(np.abs(means - np.quantile(means, quantile)).argmin())
 
 
-def slid(signal: np.ndarray, filter_: np.ndarray) -> np.ndarray:
+def filter_response(signal: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """A filter's answer at every place of a signal: a convolution as networks compute it.
 
     Parameters
     ----------
     signal
         ``(bin,)``.
-    filter_
-        Weights ``(width,)``.
+    weights
+        Of the filter, ``(width,)``.
 
     Returns
     -------
@@ -66,21 +75,18 @@ def slid(signal: np.ndarray, filter_: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> slid(np.array([0, 0, 1, 1, 0]), np.array([-1, 1]))
+    >>> filter_response(np.array([0, 0, 1, 1, 0]), np.array([-1, 1]))
     array([ 0.,  1.,  0., -1.])
     """
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.asarray(signal, dtype=np.float64), len(filter_)
-    )
-    return windows @ np.asarray(filter_, dtype=np.float64)
+    return np.correlate(np.asarray(signal, float), np.asarray(weights, float), mode="valid")
 
 
-def max_pooled(values: np.ndarray, width: int) -> np.ndarray:
+def max_pool(values: np.ndarray, width: int) -> np.ndarray:
     """The largest of each stretch of ``width`` neighbouring values; what is left over is dropped.
 
     Examples
     --------
-    >>> max_pooled(np.array([1, 3, 2, 0, 5]), 2)
+    >>> max_pool(np.array([1, 3, 2, 0, 5]), 2)
     array([3, 2])
     """
     whole = len(values) // width * width
@@ -102,15 +108,76 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     DataFrame
         Columns threshold, false_positive and true_positive, beginning at (0, 0).
     """
-    labels = np.asarray(labels)
-    if not {0, 1} <= set(labels.tolist()):
+    if not {0, 1} <= set(np.asarray(labels).tolist()):
         raise DataError("A ROC curve needs genes of both classes.")
-    table = pd.DataFrame({"score": scores, "high": labels, "low": 1 - labels})
-    steps = table.groupby("score")[["low", "high"]].sum().iloc[::-1].cumsum()
-    return pd.DataFrame(
-        {
-            "threshold": [np.inf, *steps.index],
-            "false_positive": [0.0, *(steps["low"] / steps["low"].iloc[-1])],
-            "true_positive": [0.0, *(steps["high"] / steps["high"].iloc[-1])],
-        }
-    )
+    low, high, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    return pd.DataFrame({"threshold": thresholds, "false_positive": low, "true_positive": high})
+
+
+def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
+    """Counts of one mark along one gene, a panel a depth of sequencing.
+
+    Parameters
+    ----------
+    counts
+        Reads ``(bin,)`` by title.
+    """
+    fig, axes = plt.subplots(len(counts), 1, figsize=(6.4, 1.5 + 1.25 * len(counts)), sharex=True,
+                             sharey=True, squeeze=False)
+    for axis, (title, reads) in zip(axes[:, 0], counts.items(), strict=True):
+        place = (np.arange(len(reads)) - (len(reads) - 1) / 2) * BIN_KB
+        axis.bar(place, reads, width=BIN_KB, color=mark_colour(mark))
+        axis.set(title=title, ylabel="reads a bin")
+        axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
+    axes[-1, 0].set_xlabel("distance from the TSS (kb, along the genome)")
+    return fig
+
+
+def plot_convolution_steps(
+    signal: np.ndarray, filter_: np.ndarray, answers: np.ndarray, pooled: np.ndarray, mark: str
+) -> Figure:
+    """A signal, a filter, the filter's answers, and what pooling keeps of them.
+
+    Parameters
+    ----------
+    signal, filter_, answers
+        ``(bin,)``, ``(width,)`` and ``(bin - width + 1,)``.
+    pooled
+        Largest answer of each stretch of neighbours.
+    """
+    fig, axes = plt.subplots(3, 1, figsize=(6.4, 5.4), sharex=True)
+    axes[0].step(np.arange(1, len(signal) + 1), signal, where="mid", color=mark_colour(mark))
+    axes[0].set(title=f"signal: log (1 + reads of {mark})", ylabel="log reads")
+    inset = axes[0].inset_axes((0.02, 0.5, 0.16, 0.42))
+    inset.step(np.arange(len(filter_)), filter_, where="mid", color="#1F1F1F")
+    inset.axhline(0, color=GREY, linewidth=0.8)
+    inset.set(xlabel="filter", xticks=[], yticks=[])
+    axes[1].plot(np.arange(1, len(answers) + 1), answers, color="#1F1F1F")
+    axes[1].axhline(0, color=GREY, linewidth=0.8)
+    axes[1].set(title="the filter's answer where it begins", ylabel="sum of products")
+    width = len(answers) // len(pooled)
+    middle = np.arange(len(pooled)) * width + (width + 1) / 2
+    axes[2].bar(middle, np.maximum(pooled, 0), width=width * 0.9, color=GREY)
+    axes[2].set(title="positive part, largest of each five neighbours", xlabel="bin",
+                ylabel="kept")
+    return fig
+
+
+def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Receiver operating characteristics, a line a score.
+
+    Parameters
+    ----------
+    curves
+        Tables of `roc_curve` by title; a title that names a mark gets its colour.
+    """
+    fig, axis = plt.subplots(figsize=(4.6, 4.6))
+    for style, (title, table) in zip(("-", "--", ":", "-."), curves.items(), strict=False):
+        axis.plot(table["false_positive"], table["true_positive"], label=title, linestyle=style,
+                  color=mark_colour(title.split(",")[0]))
+    axis.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    axis.set(xlabel="share of low genes above the threshold",
+             ylabel="share of high genes above the threshold", aspect="equal")
+    axis.legend(loc="lower right")
+    return fig
+

@@ -12,7 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from dc2book.data.tables import BIN_KB, ORIENTATIONS
-from dc2book.style import CLASS_COLOURS, LABEL_COLOURS, OTHER_COLOURS, mark_colour
+from dc2book.style import (
+    CLASS_COLOURS,
+    LABEL_COLOURS,
+    MARKERS,
+    OTHER_COLOURS,
+    intervals,
+    mark_colour,
+)
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 
 LABEL_NAMES = {"numeric": "numeric", "lexicographic": "lexicographic (released)"}
@@ -22,7 +29,6 @@ POSITION = {
     "genome": "kb from the TSS, along the genome",
     "gene": "kb from the TSS, along the gene",
 }
-MARKERS = "osD^v<>P"
 
 
 def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
@@ -94,11 +100,9 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         colour = mark_colour(mark)
         left.step(one["count"], one["share"], where="post", color=colour, label=mark)
     left.set_xscale("symlog", linthresh=1)
-    left.set_yscale("log")
-    left.set_xlabel("reads in a bin, at least")
-    left.set_ylabel("share of bins")
+    left.set(yscale="log", xlabel="reads in a bin, at least", ylabel="share of bins",
+             title="How often a bin holds so many reads")
     left.legend()
-    left.set_title("How often a bin holds so many reads")
     for marker, (mark, one) in zip(
         MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False
     ):
@@ -108,12 +112,9 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         )  # fmt: skip
     ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
     right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
-    right.set_xscale("log")
-    right.set_yscale("log")
-    right.set_xlabel("mean reads a bin")
-    right.set_ylabel("variance")
+    right.set(xscale="log", yscale="log", xlabel="mean reads a bin", ylabel="variance",
+              title="Spread against mean, a point a cell type")
     right.legend()
-    right.set_title("Spread against mean, a point a cell type")
     return fig
 
 
@@ -131,7 +132,10 @@ def library_sizes(summary: pd.DataFrame) -> Figure:
             label=mark, edgecolor="black", linewidth=0.5, s=36,
         )  # fmt: skip
     _cell_axis(axis, cells)
-    _log_scale(axis)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_ylabel("mean reads a bin")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
@@ -142,12 +146,9 @@ def correlation_heat_map(correlation: pd.DataFrame) -> Figure:
     names = list(correlation.columns)
     fig, axis = plt.subplots(figsize=(1.6 + 0.72 * len(names), 0.9 + 0.62 * len(names)))
     image = axis.imshow(correlation, cmap="RdBu_r", vmin=-1, vmax=1)
-    for row in range(len(names)):
-        for column in range(len(names)):
-            value = correlation.iat[row, column]
-            colour = "white" if abs(value) > 0.6 else "black"
-            text = f"{value:.2f}".replace("-", "−")
-            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    for (row, column), value in np.ndenumerate(correlation.to_numpy()):
+        axis.text(column, row, f"{value:.2f}".replace("-", "−"), ha="center", va="center",
+                  color="white" if abs(value) > 0.6 else "black", fontsize=9)
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.spines[:].set_visible(False)
@@ -175,19 +176,13 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
         colour, marker = LABEL_COLOURS[rule], LABEL_MARKERS[rule]
         for offset, cell in zip(spread, cells, strict=True):
             one = part[part["cell"] == cell].set_index("split").loc[list(SPLITS)]
-            bars = [one["estimate"] - one["low"], one["high"] - one["estimate"]]
-            label = LABEL_NAMES[rule] if cell == cells[0] else None
-            left.errorbar(
-                np.arange(len(SPLITS)) + offset, one["estimate"], yerr=bars, fmt=marker,
-                color=colour, markersize=5, capsize=2, linewidth=1, label=label,
-                markeredgecolor="black", markeredgewidth=0.4,
-            )  # fmt: skip
+            intervals(left, one, np.arange(len(SPLITS)) + offset, vertical=True, fmt=marker,
+                      color=colour, capsize=2, markeredgecolor="black", markeredgewidth=0.4,
+                      label=LABEL_NAMES[rule] if cell == cells[0] else None)
     left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
     left.set_xticks(range(len(SPLITS)), SPLITS)
-    left.set_xlabel("split")
-    left.set_ylabel("genes in the class high")
+    left.set(xlabel="split", ylabel="genes in the class high", ylim=(0, 1), title="By split")
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.set_ylim(0, 1)
     left.legend(title="label rule", title_fontsize=9, loc="upper right")
     for (cell, rule), one in along.groupby(["cell", "labels"], sort=False):
         line = "-" if rule == "numeric" else "--"
@@ -196,9 +191,8 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
             label=f"{cell}, {rule}",
         )  # fmt: skip
     right.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
-    right.set_xlabel("gene, in the order of the list (window of neighbouring genes)")
-    right.set_title("Along the list of genes")
-    left.set_title("By split")
+    right.set(xlabel="gene, in the order of the list (window of neighbouring genes)",
+              title="Along the list of genes")
     return fig
 
 
@@ -227,11 +221,9 @@ def expression_distribution(
     left.set_xticks([0, 1e-2, 1, 1e2, 1e4], ["0", "0.01", "1", "100", "10,000"])
     left.minorticks_off()
     left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
-    left.set_ylim(0, 1)
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.set_xlabel("RPKM, at most")
-    left.set_ylabel("share of genes")
-    left.set_title("Expression of all genes")
+    left.set(ylim=(0, 1), xlabel="RPKM, at most", ylabel="share of genes",
+             title="Expression of all genes")
     left.legend(loc="upper left")
     safe = table["median"] < 2
     for chosen, colour, marker, name in (
@@ -243,10 +235,9 @@ def expression_distribution(
             one["median"], one["ambiguous"], color=colour, marker=marker, edgecolor="black",
             linewidth=0.5, s=36, label=name,
         )  # fmt: skip
-    right.set_xlabel("median RPKM of the cell type")
-    right.set_ylabel("genes whose class the text rule flips")
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    right.set_title("What the median's first digit does")
+    right.set(xlabel="median RPKM of the cell type", title="What the median's first digit does",
+              ylabel="genes whose class the text rule flips")
     right.legend(title="median begins with", title_fontsize=9)
     return fig
 
@@ -305,13 +296,6 @@ def _cell_axis(axis: Axes, cells: Sequence[str]) -> None:
                     rotation=90 if len(cells) > 6 else 0)
     axis.set_xlim(-0.6, len(cells) - 0.4)
     axis.set_xlabel("cell type")
-
-
-def _log_scale(axis: Axes) -> None:
-    axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _arrow(dataset: HistoneDataset, row: int) -> str:

@@ -1,7 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from dc2book import primer_figures as primer_plots
 from dc2book import primers
 
 from dc2lib.datasets.simulated import simulate
@@ -11,13 +10,13 @@ from dc2lib.evaluation.scores import auroc
 
 def test_thinning_keeps_the_share_of_the_reads_and_never_adds_one():
     counts = np.full((200, 50), 8)
-    kept = primers.thinned(counts, 0.25, seed=1)
+    kept = primers.thin_reads(counts, 0.25, seed=1)
     assert kept.mean() == pytest.approx(2.0, abs=0.05)
     assert (kept <= counts).all()
-    assert (primers.thinned(counts, 1.0) == counts).all()
-    assert (primers.thinned(counts, 0.25, seed=1) == kept).all()
+    assert (primers.thin_reads(counts, 1.0) == counts).all()
+    assert (primers.thin_reads(counts, 0.25, seed=1) == kept).all()
     with pytest.raises(DataError, match=r"share=1\.5"):
-        primers.thinned(counts, 1.5)
+        primers.thin_reads(counts, 1.5)
 
 
 def test_rpkm_halves_with_twice_the_length_and_with_twice_the_reads_in_all():
@@ -30,12 +29,12 @@ def test_rpkm_halves_with_twice_the_length_and_with_twice_the_reads_in_all():
 def test_a_filter_answers_as_numpy_correlates():
     signal, weights = np.random.default_rng(0).random((2, 10))
     weights = weights[:4]
-    assert primers.slid(signal, weights) == pytest.approx(
+    assert primers.filter_response(signal, weights) == pytest.approx(
         np.correlate(signal, weights, mode="valid"))
 
 
 def test_pooling_takes_the_largest_of_whole_stretches():
-    assert primers.max_pooled(np.array([1, 5, 2, 4, 9]), 2).tolist() == [5, 4]
+    assert primers.max_pool(np.array([1, 5, 2, 4, 9]), 2).tolist() == [5, 4]
 
 
 def test_the_area_under_the_curve_is_the_auroc_ties_included():
@@ -61,13 +60,13 @@ def test_the_typical_gene_is_the_one_at_the_quantile():
 
 def test_the_figures_can_be_drawn():
     signal = np.log1p(np.arange(20) % 7)
-    answers = primers.slid(signal, [-1, 1])
+    answers = primers.filter_response(signal, [-1, 1])
     curve = primers.roc_curve(np.array([0, 1, 0, 1]), np.array([1, 2, 3, 4]))
     figures = [
-        primer_plots.counts_by_depth({"all": np.arange(20), "half": np.arange(20)}, "H3K4me3"),
-        primer_plots.convolution_steps(signal, np.array([-1, 1]), answers,
-                                       primers.max_pooled(answers, 5), "H3K4me3"),
-        primer_plots.roc_curves({"H3K4me3, mean": curve}),
+        primers.plot_counts_by_depth({"all": np.arange(20), "half": np.arange(20)}, "H3K4me3"),
+        primers.plot_convolution_steps(signal, np.array([-1, 1]), answers,
+                                       primers.max_pool(answers, 5), "H3K4me3"),
+        primers.plot_roc_curves({"H3K4me3, mean": curve}),
     ]
     assert [len(figure.axes) for figure in figures] == [2, 3, 1]
     for figure in figures:

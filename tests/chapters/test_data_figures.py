@@ -7,7 +7,7 @@ from dc2book.data import figures as data_plots
 from dc2book.data import heat_maps
 from dc2book.data import tables as description
 from matplotlib.figure import Figure
-from test_description import planted
+from test_data_tables import planted
 
 from dc2lib import crosscell
 from dc2lib.datasets import SPLITS
