@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -147,10 +148,10 @@ def boosting_scores(
     return model.predict_proba(features(dataset.take("test")))[:, 1]
 
 
-def train_and_score(
-    models: AuditModels, *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
     """AUROC of every model by the rule it learned from, the rule it is scored on, and the score.
+
+    ``resampling`` is here and below ``n_resamples`` and ``seed`` of the bootstrap.
 
     Returns
     -------
@@ -159,31 +160,24 @@ def train_and_score(
     """
     combinations = [
         (recipe, model, scoring)
-        for recipe in ("paper", "tuned")
-        for model in MODELS
-        for scoring in SCORE_RULES
+        for recipe, model, scoring in product(("paper", "tuned"), MODELS, SCORE_RULES)
         if model != "gradient_boosting" or (recipe, scoring) == ("tuned", "probability")
     ]
     rows = []
-    for cell in models.datasets:
-        truth = {rule: models.truth(cell, rule) for rule in LABEL_RULES}
-        for recipe, model, scoring in combinations:
-            for labels in LABEL_RULES:
-                scores = models.scores(cell, model, labels, recipe, scoring)
-                for scored_on in LABEL_RULES:
-                    one = bootstrap_auroc(
-                        truth[scored_on], scores, n_resamples=n_resamples, seed=seed
-                    )
-                    rows.append(
-                        {"cell": cell, "recipe": recipe, "model": model, "labels": labels,
-                         "scored_on": scored_on, "scoring": scoring} | vars(one)
-                    )
+    for cell, (recipe, model, scoring), labels in product(
+        models.datasets, combinations, LABEL_RULES
+    ):
+        scores = models.scores(cell, model, labels, recipe, scoring)
+        rows += [
+            {"cell": cell, "recipe": recipe, "model": model, "labels": labels,
+             "scored_on": scored_on, "scoring": scoring}
+            | vars(bootstrap_auroc(models.truth(cell, scored_on), scores, **resampling))
+            for scored_on in LABEL_RULES
+        ]
     return pd.DataFrame(rows)
 
 
-def leads_over_linear(
-    models: AuditModels, *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
     """AUROC of network and boosting minus that of the linear model, scored on the rule learned.
 
     Returns
@@ -191,28 +185,20 @@ def leads_over_linear(
     DataFrame
         Columns cell, recipe, model, labels, estimate, low, high, n; paired over genes.
     """
+    compared = (
+        ("paper", "deepchrome_max"), ("tuned", "deepchrome_max"), ("tuned", "gradient_boosting")
+    )
     rows = []
-    for cell in models.datasets:
-        for labels in LABEL_RULES:
-            truth = models.truth(cell, labels)
-            for recipe, model in (
-                ("paper", "deepchrome_max"), ("tuned", "deepchrome_max"),
-                ("tuned", "gradient_boosting"),
-            ):
-                lead = paired_auroc_difference(
-                    truth, models.scores(cell, model, labels, recipe),
-                    models.scores(cell, "linear", labels, recipe),
-                    n_resamples=n_resamples, seed=seed,
-                )
-                rows.append(
-                    {"cell": cell, "recipe": recipe, "model": model, "labels": labels} | vars(lead)
-                )
+    for cell, labels, (recipe, model) in product(models.datasets, LABEL_RULES, compared):
+        lead = paired_auroc_difference(
+            models.truth(cell, labels), models.scores(cell, model, labels, recipe),
+            models.scores(cell, "linear", labels, recipe), **resampling,
+        )
+        rows.append({"cell": cell, "recipe": recipe, "model": model, "labels": labels} | vars(lead))
     return pd.DataFrame(rows)
 
 
-def learning_cost(
-    models: AuditModels, *, n_resamples: int = 1000, seed: int = 0
-) -> dict[str, Interval]:
+def learning_cost(models: AuditModels, **resampling: int) -> dict[str, Interval]:
     """AUROC after learning released labels minus after learning numeric ones, by rule scored on.
 
     Means over models (tuned recipe) and cell types of paired differences and of both ends of their
@@ -221,31 +207,25 @@ def learning_cost(
     return {
         scored_on: _mean_of([
             paired_auroc_difference(
-                models.truth(cell, scored_on),
-                models.scores(cell, model, "lexicographic"), models.scores(cell, model, "numeric"),
-                n_resamples=n_resamples, seed=seed,
+                models.truth(cell, scored_on), models.scores(cell, model, "lexicographic"),
+                models.scores(cell, model, "numeric"), **resampling,
             )
-            for cell in models.datasets
-            for model in MODELS
+            for cell, model in product(models.datasets, MODELS)
         ])
         for scored_on in LABEL_RULES
     }
 
 
-def scoring_cost(models: AuditModels, *, n_resamples: int = 1000, seed: int = 0) -> Interval:
+def scoring_cost(models: AuditModels, **resampling: int) -> Interval:
     """AUROC on numeric minus AUROC on released labels of models that learned released labels.
 
     The same means as in `learning_cost`.
     """
     costs = []
-    for cell in models.datasets:
-        truth = [models.truth(cell, rule) for rule in ("lexicographic", "numeric")]
-        for model in MODELS:
-            scores = models.scores(cell, model, "lexicographic")
-            changes = paired_auroc_changes(
-                [(one, scores) for one in truth], n_resamples=n_resamples, seed=seed
-            )
-            costs.append(changes[1][1])
+    for cell, model in product(models.datasets, MODELS):
+        scores = models.scores(cell, model, "lexicographic")
+        stages = [(models.truth(cell, rule), scores) for rule in ("lexicographic", "numeric")]
+        costs.append(paired_auroc_changes(stages, **resampling)[1][1])
     return _mean_of(costs)
 
 
@@ -278,9 +258,7 @@ def repair_steps(
     return steps
 
 
-def repair_table(
-    models: AuditModels, *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
     """AUROC after each of `repair_steps`, its paired change, and the network's lead at that step.
 
     Returns
@@ -290,13 +268,12 @@ def repair_table(
         change_high (from the stage before); lead, lead_low, lead_high (network minus linear, in
         the network's rows).
     """
-    options = {"n_resamples": n_resamples, "seed": seed}
     rows = []
     for cell in models.datasets:
         steps = repair_steps(models, cell)
         for model in GRID_MODELS:
             changes = paired_auroc_changes(
-                [(truth, scores[model]) for _, truth, scores in steps], **options
+                [(truth, scores[model]) for _, truth, scores in steps], **resampling
             )
             for (name, truth, scores), (value, change) in zip(steps, changes, strict=True):
                 row = {"cell": cell, "model": model, "stage": name} | vars(value)
@@ -304,7 +281,7 @@ def repair_table(
                     row |= _named("change", change)
                 if model == "deepchrome_max":
                     row |= _named("lead", paired_auroc_difference(
-                        truth, scores[model], scores["linear"], **options
+                        truth, scores[model], scores["linear"], **resampling
                     ))
                 rows.append(row)
     return pd.DataFrame(rows)
@@ -371,18 +348,13 @@ def flipped_gene_ranking(models: AuditModels) -> pd.DataFrame:
         averaged over fits.  Cell types without a flipped test gene are left out.
     """
     rows = []
-    for cell in models.datasets:
-        truth = [models.truth(cell, rule) for rule in ("numeric", "lexicographic")]
+    for cell, model, labels in product(models.datasets, MODELS, LABEL_RULES):
+        truth = models.truth(cell, "numeric"), models.truth(cell, "lexicographic")
         if (truth[0] == truth[1]).all():
             continue
-        for model in MODELS:
-            for labels in LABEL_RULES:
-                parts = pd.DataFrame(
-                    [decompose(one, *truth) for one in models.scores(cell, model, labels)]
-                )
-                rows.append(
-                    {"cell": cell, "model": model, "labels": labels} | parts.mean().to_dict()
-                )
+        parts = [decompose(one, *truth) for one in models.scores(cell, model, labels)]
+        means = pd.DataFrame(parts).mean().to_dict()
+        rows.append({"cell": cell, "model": model, "labels": labels} | means)
     return pd.DataFrame(rows)
 
 
