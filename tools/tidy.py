@@ -39,7 +39,7 @@ DAY_S = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedResult:
     """One kept result: a file or a folder, its size in bytes, and when it was last used."""
 
     kind: str
@@ -48,27 +48,27 @@ class Kept:
     used: float
 
 
-def kept_results(data: Path, build: Path) -> Iterator[Kept]:
+def cached_results(data: Path, build: Path) -> Iterator[CachedResult]:
     """What is kept in a data folder and in a folder of builds, kind by kind.
 
     Only what the library and the build name is found there: no stored cell type, no download,
     nothing with another name, and nothing behind a link.
     """
     for kind in KINDS:
-        yield from _kept_in(data / kind, kind)
+        yield from _results_in(data / kind, kind)
     for chapter in sorted((build / "executed").glob("*")):
-        yield from _kept_in(chapter, "executed chapters")
-    yield from _kept_in(build / "chapters", "pages of single chapters")
+        yield from _results_in(chapter, "executed chapters")
+    yield from _results_in(build / "chapters", "pages of single chapters")
 
 
-def _kept_in(folder: Path, kind: str) -> Iterator[Kept]:
+def _results_in(folder: Path, kind: str) -> Iterator[CachedResult]:
     if folder.is_symlink() or not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         if NAME.fullmatch(path.name) and not path.is_symlink():
             parts = [part.lstat() for part in (path, *path.rglob("*"))]
             size, used = sum(part.st_size for part in parts), max(map(_last_use, parts))
-            yield Kept(kind, path, size, used)
+            yield CachedResult(kind, path, size, used)
 
 
 def _last_use(about: os.stat_result) -> float:
@@ -82,12 +82,12 @@ def is_of_older_code(path: Path) -> bool:
     False where that cannot be known: the file does not tell, or its cell types are not stored now.
     The file's times stay as they are.
     """
-    told = _told_by(path)
-    if told is None:
+    recorded = _recorded_fit(path)
+    if recorded is None:
         return False
-    cells, recipe = told.pop("train_cells"), told.pop("recipe")
+    cells, recipe = recorded.pop("train_cells"), recorded.pop("recipe")
     try:
-        fit = Fit(train_cells=tuple(cells), recipe=Recipe(**recipe), **told)
+        fit = Fit(train_cells=tuple(cells), recipe=Recipe(**recipe), **recorded)
     except TypeError:
         return True
     try:
@@ -96,13 +96,13 @@ def is_of_older_code(path: Path) -> bool:
         return False
 
 
-def _told_by(path: Path) -> dict[str, Any] | None:
+def _recorded_fit(path: Path) -> dict[str, Any] | None:
     """What a file says that it is a fit of; None where it does not say."""
     times = path.stat()
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            told = json.loads(str(arrays["about"]))["fit"]
-        return told if {"train_cells", "recipe"} <= set(told) else None
+            recorded = json.loads(str(arrays["about"]))["fit"]
+        return recorded if {"train_cells", "recipe"} <= set(recorded) else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, BadZipFile):
         return None
     finally:
@@ -120,17 +120,17 @@ def remove(path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _is_unused(one: Kept, limit: float) -> bool:
+def _is_unused(one: CachedResult, limit: float) -> bool:
     is_fit = one.kind == "fits" and not one.path.name.startswith(".")
     return one.used < limit or (is_fit and is_of_older_code(one.path))
 
 
-def _size(kept: list[Kept]) -> str:
+def _size(kept: list[CachedResult]) -> str:
     number = sum(one.size for one in kept)
     return f"{number / 2**30:,.2f} GiB" if number >= 2**30 else f"{number / 2**20:,.1f} MiB"
 
 
-def _table(every: list[Kept], unused: list[Kept]) -> str:
+def _table(every: list[CachedResult], unused: list[CachedResult]) -> str:
     rows = []
     for kind in dict.fromkeys(one.kind for one in every):
         mine, named = ([one for one in group if one.kind == kind] for group in (every, unused))
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.days < 0:
         parser.error("--days must be 0 or more")
     home, build = data_home(), ROOT / "_build"
-    found = list(kept_results(home, build))
+    found = list(cached_results(home, build))
     limit = time.time() - options.days * DAY_S
     unused = [one for one in found if not options.days or _is_unused(one, limit)]
     which = f"of older code or not used for {options.days} days" if options.days else "of any age"

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from check_pages import broken_links, heavy_pages, page_problems, pages
+from check_pages import broken_links, heavy_pages, page_problems
 
 from tools import stage
 from tools.browser import missing
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILT = ROOT / "_build" / "html"
 FIGURE = {
     "name": "waves",
     "alt": "Two waves: the second is lower.",
@@ -77,11 +76,6 @@ def display(data, metadata=None):
 
 
 needs_browser = pytest.mark.skipif(bool(missing()), reason=missing())
-
-
-def is_newer(file, folder):
-    """Return whether a file was written after every file of a folder."""
-    return all(file.stat().st_mtime > other.stat().st_mtime for other in folder.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -352,20 +346,3 @@ def test_axe_finds_what_keeps_people_out(tmp_path):
     dark = [problem for problem in found if "color-contrast" in problem]
     assert len(dark) == 1
     assert dark[0].endswith("[dark]")
-
-
-needs_built_book = pytest.mark.skipif(
-    not (BUILT / "index.html").exists() or not is_newer(BUILT / "index.html", ROOT / "book/_ext"),
-    reason="no book built since the last change of book/_ext: make book",
-)
-
-
-@needs_built_book
-def test_links_of_the_built_book_lead_somewhere():
-    assert broken_links(BUILT) == []
-    assert (BUILT / "index.html") in pages(BUILT)
-
-
-@needs_built_book
-def test_the_built_book_is_light():
-    assert heavy_pages(BUILT) == []

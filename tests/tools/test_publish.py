@@ -45,13 +45,6 @@ def test_the_first_code_cell_installs_dc2lib():
     nbformat.validate(taken())
 
 
-def test_installing_does_nothing_where_dc2lib_is_there():
-    cell = taken().cells[1].source
-    command = [sys.executable, "-c", cell]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-
-
 def test_without_an_address_the_cell_says_what_to_do():
     cell = taken(url="").cells[1].source.replace('"dc2lib"', '"absent_dc2lib"')
     with pytest.raises(ModuleNotFoundError, match="clone the repository"):
@@ -132,8 +125,3 @@ def test_the_address_of_the_repository(configured, environment, url):
 )
 def test_the_address_of_the_pages(configured, environment, url):
     assert publish.publication_url(configured, environment) == url
-
-
-@pytest.mark.parametrize(("url", "source"), [("", ""), (URL, f"git+{URL}"), ("relative/path", "")])
-def test_what_pip_installs_from(url, source):
-    assert publish.pip_source(url) == source

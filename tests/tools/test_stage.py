@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -153,10 +152,3 @@ def test_complaints_are_the_marked_lines_of_the_log(tmp_path):
         "book/data.md, cell 3, line 4: WARNING: no target",
         "book/api.md:3: WARNING: no title",
     ]
-
-
-def test_the_real_configuration_names_files_that_exist():
-    root = Path(__file__).resolve().parents[2]
-    config = yaml.safe_load((root / "_config.yml").read_text())
-    assert (root / "book" / config["logo"]).exists()
-    assert config["execute"]["execute_notebooks"] == "off"

@@ -65,10 +65,10 @@ def test_a_list_removes_nothing(home, capsys):
     before = files(home)
     assert tidy.main([]) == 0
     assert files(home) == before
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for kind, names in PLANTED.items():
-        assert re.search(rf"^ *{kind} +{len(names)} of {len(names)} ", said, re.MULTILINE)
-    assert "nothing was removed: add YES=1" in said
+        assert re.search(rf"^ *{kind} +{len(names)} of {len(names)} ", output, re.MULTILINE)
+    assert "nothing was removed: add YES=1" in output
 
 
 def test_only_what_the_library_and_the_build_name_is_removed(home, capsys):
