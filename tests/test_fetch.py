@@ -162,6 +162,13 @@ def test_a_server_that_stays_busy(tmp_path):
     assert len(server.requests) == 5
 
 
+def test_an_address_that_is_none(tmp_path):
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    assert not mirror_holds(file, "http://")
+    with pytest.raises(DataError, match="cannot be fetched: Invalid URL"):
+        fetch(file, tmp_path, mirror="http://")
+
+
 def test_no_server_at_all(tmp_path):
     with serving() as server:
         pass

@@ -21,7 +21,7 @@ def flipping():
     return next(one for one in cells.values() if one.rpkm_median_text[0] != "1")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_audit_says_which_rule_made_the_labels(seed):
     for cell, dataset in simulate(n_cells=2, n_genes=400, seed=seed).datasets.items():
         expression = rules.expression_of(dataset)

@@ -200,7 +200,7 @@ def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
 def _answers(address: str) -> bool:
     try:
         response = requests.head(address, timeout=TIMEOUT, allow_redirects=True)
-    except INTERRUPTIONS:
+    except requests.RequestException:
         return False
     return response.ok and not response.headers.get("Content-Type", "").startswith("text/html")
 
@@ -303,6 +303,8 @@ def _download(address: str, output_file: str, _: object, *, target: Path, progre
         except DataError:
             _drop_parts(target)
             raise
+        except requests.RequestException as error:
+            raise DataError(f"{address} cannot be fetched: {error}") from None
     received = sum(part.stat().st_size for part in _parts(target)) / 2**20
     raise DataError(
         f"{address} did not come whole after {ATTEMPTS} attempts ({problem}). {received:,.1f} MiB"
@@ -357,7 +359,7 @@ def _write(
     if total is not None and total - start > shutil.disk_usage(part.parent).free:
         raise full_disk(part.parent, total - start)
     bar = tqdm(
-        total=total, initial=start, unit="B", unit_scale=True, desc=part.name.split(".")[0],
+        total=total, initial=start, unit="B", unit_scale=True, desc=part.name.rsplit(".", 2)[0],
         disable=None if progress else True,
     )  # fmt: skip
     with bar, explain_full_disk(part.parent, total), open(part, "ab" if start else "wb") as file:
@@ -369,7 +371,7 @@ def _write(
 
 
 def _parts(target: Path) -> list[Path]:
-    return list(target.parent.glob(f"{target.name}.*.part"))
+    return list(target.parent.glob(f"{target.name}.*part*"))
 
 
 def _drop_parts(target: Path) -> None:

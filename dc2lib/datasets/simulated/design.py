@@ -126,115 +126,61 @@ def _checked_rule(rule: object, marks: tuple[str, ...]) -> Rule | None:
 
 @dataclass(frozen=True)
 class GeneTruth:
-    """What is true of a gene in every cell type.
+    """What is true of a gene in every cell type; arrays (gene,) but for `residual`."""
 
-    Attributes
-    ----------
-    strand : str array (gene,)
-        "+" or "-"; the bins of minus-strand genes run against the gene.
-    shared : array (gene,)
-        The part of latent expression that all cell types share.
-    variability : array (gene,)
-        How far the gene departs from it; root mean square 1.
-    residual : array (gene, mark)
-        Mark strength that expression does not explain, as far as all cell types share it.
-    neighbour_draw, neighbour_share : arrays (gene,)
-        The draw (0 to 1) that decides whether the H3K4me3 peak is a neighbour's; the share of the
-        reads that is then the neighbour's.
-    offset : int array (gene,)
-        How many bins downstream (upstream: below 0) the neighbour's peak lies.
-    group : int8 array (gene,)
-        0 or 1, for rules with two groups of genes.
-    """
-
-    strand: np.ndarray
-    shared: np.ndarray
-    variability: np.ndarray
-    residual: np.ndarray
-    neighbour_draw: np.ndarray
-    neighbour_share: np.ndarray
-    offset: np.ndarray
-    group: np.ndarray
+    strand: np.ndarray  # "+" or "-"; the bins of minus-strand genes run against the gene
+    shared: np.ndarray  # the part of latent expression that all cell types share
+    variability: np.ndarray  # how far the gene departs from it; root mean square 1
+    residual: np.ndarray  # (gene, mark) strength, unexplained by expression, shared by all cells
+    neighbour_draw: np.ndarray  # 0 to 1; decides whether the H3K4me3 peak is a neighbour's
+    neighbour_share: np.ndarray  # share of the reads that is then the neighbour's
+    offset: np.ndarray  # bins downstream (upstream: below 0) to the neighbour's peak
+    group: np.ndarray  # 0 or 1, for rules with two groups of genes
 
 
 @dataclass(frozen=True)
 class MarkState:
     """Expression of one cell type, and what decides about its counts.
 
-    Attributes
-    ----------
-    expression : array (gene,)
-        Latent expression, as a standard normal score; RPKM has the same order.
-    mark_score : array (gene, mark)
-        Strength of each mark as a standard normal score.
-    displaced : bool array (gene,)
-        The H3K4me3 peak does not lie at the gene's own TSS.
-    focus : array (gene,)
-        How far profiles are those of highly expressed genes (1) and not of low ones (0).
-    reference_score : array (gene,)
-        A ranking of the genes to compare models with. Calibrated world: the probability of high
-        expression given the exact strength of every mark and whether the peak is displaced, so
-        the most that totals can tell; profiles tell more (`focus`). Planted rule: what the rule
-        says, as a normal score. Null: zero.
+    `reference_score` is a ranking of the genes to compare models with. Calibrated world: the
+    probability of high expression given the exact strength of every mark and whether the peak is
+    displaced, so the most that totals can tell; profiles tell more (`focus`). Planted rule: what
+    the rule says, as a normal score. Null: zero.
     """
 
-    expression: np.ndarray
-    mark_score: np.ndarray
-    displaced: np.ndarray
-    focus: np.ndarray
-    reference_score: np.ndarray
+    expression: np.ndarray  # (gene,) latent, as a standard normal score; RPKM has the same order
+    mark_score: np.ndarray  # (gene, mark) strength of each mark as a standard normal score
+    displaced: np.ndarray  # bool (gene,): the H3K4me3 peak does not lie at the gene's own TSS
+    focus: np.ndarray  # (gene,) profiles as those of genes with high (1) or low (0) expression
+    reference_score: np.ndarray  # (gene,)
 
 
 @dataclass(frozen=True)
 class CellTruth(MarkState):
     """What is true of one simulated cell type, beside its MarkState.
 
-    Attributes
-    ----------
-    lineage : int
-    lineage_part, cell_part : arrays (gene,)
-        What the lineage and the cell type add to the shared part of expression. With a planted
-        rule the three parts make up what the marks do not explain.
-    mark_level : array (gene, mark)
-        Strength of each mark as expected reads a bin, before the library size.
-    library_size : array (mark,)
-        Reads relative to a real library.
-    blend : array (mark,)
-        0: the mark is as in E012; 1: as in E013; between: between.
-    rotation : array (mark, mark) or None
-        Of the mark scores, where the rule is the cell type's own.
+    With a planted rule the shared part, `lineage_part` and `cell_part` make up what the marks do
+    not explain of expression.
     """
 
     lineage: int
-    lineage_part: np.ndarray
-    cell_part: np.ndarray
-    mark_level: np.ndarray
-    library_size: np.ndarray
-    blend: np.ndarray
-    rotation: np.ndarray | None
+    lineage_part: np.ndarray  # (gene,) what the lineage adds to the shared part of expression
+    cell_part: np.ndarray  # (gene,) what the cell type adds
+    mark_level: np.ndarray  # (gene, mark) expected reads a bin, before the library size
+    library_size: np.ndarray  # (mark,) reads relative to a real library
+    blend: np.ndarray  # (mark,) 0: as in E012; 1: as in E013; between: between
+    rotation: np.ndarray | None  # (mark, mark) of the mark scores, where the rule is the cell's own
 
 
 @dataclass(frozen=True)
 class SimulationTruth:
-    """What is true of a whole study.
-
-    Attributes
-    ----------
-    genes : GeneTruth
-    cells : dict cell -> CellTruth
-    rule : str
-        Name of the planted rule, or ``"calibrated"``.
-    signs : dict mark -> +1 or -1
-        The marks that make expression high (+1) or low (-1); empty where there are none.
-    bins : dict mark -> (first, last + 1)
-        Where they do.
-    """
+    """What is true of a whole study."""
 
     genes: GeneTruth
     cells: dict[str, CellTruth]
-    rule: str
-    signs: dict[str, int]
-    bins: dict[str, tuple[int, int]]
+    rule: str  # name of the planted rule, or "calibrated"
+    signs: dict[str, int]  # by mark: it makes expression high (+1) or low (-1)
+    bins: dict[str, tuple[int, int]]  # by mark: where it does, first and last + 1
 
     def of_cells(self, name: str) -> np.ndarray:
         """Attribute `name` of all cells, stacked along the first axis."""

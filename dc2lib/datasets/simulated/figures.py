@@ -25,38 +25,21 @@ REFERENCE_CELLS = ("E012", "E013")
 class Figures:
     """Figures of one cell type; `mark` runs over the marks asked for.
 
-    Attributes
-    ----------
-    log_level : array (mark, knot)
-        Log of a gene's mean reads a bin (plus `level_offset`), at the normal scores `level_score`.
-    score_mean, score_sd : array (mark, knot)
-        Mean and standard deviation of a gene's mark score at the expression scores
-        `expression_knots`.
-    residual_correlation : array (tertile, mark, mark)
-        Of what expression leaves unexplained, for low, middle and high expression.
-    residual_shared : array (mark,)
-        Correlation of that residual between two cell types.
-    log_profile : array (class, state, mark, bin)
-        Log of the mean profile (mean 1 over the bins, upstream first) of genes with low and with
-        high expression, at the H3K4me3 scores `promoter_state_score`.
-    field_variance, field_length, shared_reads : array (mark,)
-        Variance and correlation length (bins) of the log intensity about the profile; share of the
-        reads that two neighbouring bins both count.
-    displacement : array (4,)
-        Logistic coefficients (intercept, H3K4me3 residual, expression) of "the H3K4me3 peak
-        belongs to a neighbour", and the share of such neighbours that lie upstream.
+    Logs are of a gene's mean reads a bin (plus `level_offset`), and of mean profiles (mean 1 over
+    the bins, upstream first) of genes with low and with high expression.
     """
 
-    log_level: np.ndarray
-    score_mean: np.ndarray
-    score_sd: np.ndarray
-    residual_correlation: np.ndarray
-    residual_shared: np.ndarray
-    log_profile: np.ndarray
-    field: np.ndarray
-    saturation: np.ndarray
-    shared_reads: np.ndarray
-    displacement: np.ndarray
+    log_level: np.ndarray  # (mark, knot), at the normal scores `level_score`
+    score_mean: np.ndarray  # (mark, knot) of a mark's score, at `expression_knots`
+    score_sd: np.ndarray  # (mark, knot)
+    residual_correlation: np.ndarray  # (tertile of expression, mark, mark) of what is unexplained
+    residual_shared: np.ndarray  # (mark,) correlation of that residual between two cell types
+    log_profile: np.ndarray  # (class, state, mark, bin), at the H3K4me3 `promoter_state_score`
+    field: np.ndarray  # (mark, near or far, 2) variance and correlation length of the log intensity
+    saturation: np.ndarray  # (mark,) where peaks level off, relative to a gene's mean
+    shared_reads: np.ndarray  # (mark,) share of the reads that two neighbouring bins both count
+    displacement: np.ndarray  # (4,) of "the H3K4me3 peak belongs to a neighbour": logistic
+    # coefficients (intercept, H3K4me3 residual, expression), and the share that lies upstream
     level_score: np.ndarray
     level_offset: float
     expression_knots: np.ndarray
