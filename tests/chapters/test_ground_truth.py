@@ -221,9 +221,9 @@ def test_figures(studied: dict[str, list[Replicate]]) -> None:
     drawn = [
         figures.world_maps({"one_mark": np.ones((5, 100))}, MARKS),
         figures.attribution_grid({"one_mark": attributions}, MARKS),
-        figures.recovery_dots(table),
+        figures.recovery_forest(table),
         figures.finding_strips(ratios),
-        figures.similarity_dots(
+        figures.similarity_forest(
             tables.similarity_table(studied["one_mark"], studied["untrained"])
         ),
         figures.agreement_map(measured.agreement(attributions)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS
-from dc2book.ground_truth.recovery import ASPECTS
+from dc2book.style import forest
 
 RULE_NAMES = {
     "one_mark": "one mark",
@@ -21,6 +21,7 @@ RULE_NAMES = {
     "position": "position",
     "two_groups": "two groups",
     "null": "null",
+    "permuted": "permuted labels",
 }
 RULE_COLOURS = {
     "one_mark": "#007A87",
@@ -30,10 +31,13 @@ RULE_COLOURS = {
     "null": "#7A7A7A",
     "permuted": "#BDBDBD",
 }
-RULE_MARKERS = {"one_mark": "o", "two_marks": "s", "position": "^", "two_groups": "D"}
+RULE_MARKERS = {"one_mark": "o", "two_marks": "s", "position": "^", "two_groups": "D",
+                "null": "x", "permuted": "|"}
 KILOBASES = "distance from the TSS (kb)"
-HOLLOW = {"color": "#444444", "mfc": "white", "ms": 4.5}
-LEGEND = {"loc": "outside upper center", "columnspacing": 1.0, "handletextpad": 0.3}
+LOOK = {
+    "colour": "rule", "colours": RULE_COLOURS, "names": METHODS | RULE_NAMES,
+    "order": tuple(METHODS), "markers": RULE_MARKERS, "legend_columns": 6,
+}
 
 
 def world_maps(differences: Mapping[str, np.ndarray], marks: Sequence[str]) -> Figure:
@@ -86,69 +90,42 @@ def drawn_map(attribution: Attribution, n_bins: int = 100) -> np.ndarray:
     return np.repeat((attribution.strength * sign)[:, None], n_bins, axis=1)
 
 
-def recovery_dots(table: pd.DataFrame) -> Figure:
+def recovery_forest(table: pd.DataFrame) -> Figure:
     """Score of every method by aspect (panel) and rule (symbol), with its interval.
 
     Hollow symbols are the same method on networks before training.
     """
-    aspects = [aspect for aspect in ASPECTS if aspect in set(table["aspect"])]
-    methods = _methods(table["method"])
-    fig, axes = plt.subplots(1, len(aspects), figsize=(2.35 * len(aspects) + 1.4, 6.6),
-                             sharey=True, squeeze=False)
-    for axis, aspect in zip(axes[0], aspects, strict=True):
-        for number, rule in enumerate(RULE_MARKERS):
-            part = table[(table["aspect"] == aspect) & (table["rule"] == rule)]
-            place = _rows(part["method"], methods) + 0.27 - 0.18 * number
-            axis.hlines(place, part["low"], part["high"], color=RULE_COLOURS[rule], lw=1)
-            _dots(axis, part["untrained"], part["value"], place, rule)
-        axis.axvline(0.5, color="#7A7A7A", ls=":", lw=1)
-        axis.set(title=aspect, xlim=(-0.04, 1.04))
-        _label_methods(axis, methods)
-    fig.supxlabel("score (1: all of it, 0.5: chance)", fontsize=10)
-    _rule_legend(fig, axes[0, 0])
-    return fig
+    return forest(
+        table.rename(columns={"value": "estimate"}), "method", panels="aspect", hollow="untrained",
+        reference=0.5, xlim=(-0.04, 1.04), xlabel="score (0.5: chance)", **LOOK,
+    )
 
 
 def finding_strips(ratios: pd.DataFrame) -> Figure:
     """Each network's statistic in units of its threshold, a panel a statistic, a row a method."""
-    statistics, groups = (list(dict.fromkeys(ratios[name])) for name in ("statistic", "group"))
-    methods = _methods(ratios["method"])
-    fig, axes = plt.subplots(1, len(statistics), figsize=(8.2, 5.6), sharey=True, squeeze=False)
-    for axis, statistic in zip(axes[0], statistics, strict=True):
-        for number, group in enumerate(groups):
-            part = ratios[(ratios["statistic"] == statistic) & (ratios["group"] == group)]
-            offset = 0.32 - 0.64 * number / max(len(groups) - 1, 1)
-            axis.plot(part["ratio"], _rows(part["method"], methods) + offset, ls="none", ms=3.2,
-                      alpha=0.8, color=RULE_COLOURS.get(group, "#444444"),
-                      marker=RULE_MARKERS.get(group, "|" if group == "permuted" else "x"),
-                      label=RULE_NAMES.get(group, f"{group} labels"))
-        axis.axvline(1, color="#444444", lw=1)
-        axis.set(title=statistic, xscale="log" if statistic == "size" else "linear",
-                 xlabel=f"{statistic} / threshold")
-        _label_methods(axis, methods)
-    fig.legend(*axis.get_legend_handles_labels(), ncols=6, **LEGEND)
+    table = ratios.rename(columns={"ratio": "estimate", "group": "rule"})
+    fig = forest(
+        table.assign(low=np.nan, high=np.nan), "method", panels="statistic", reference=1,
+        sharex=False, xlabel="statistic / threshold", **LOOK,
+    )
+    sizes = table.loc[(table["statistic"] == "size") & (table["estimate"] > 0), "estimate"]
+    for axis, statistic in zip(fig.axes, table["statistic"].unique(), strict=True):
+        if statistic == "size":
+            axis.set(xscale="log", xlim=(sizes.min() / 1.2, sizes.max() * 1.2))
     return fig
 
 
-def similarity_dots(table: pd.DataFrame) -> Figure:
+def similarity_forest(table: pd.DataFrame) -> Figure:
     """How alike the attributions of two trained networks are, and of one before and after training.
 
     A row a method, a symbol a rule; hollow symbols are before and after training.
     """
-    methods = _methods(table["method"])
-    fig, axis = plt.subplots(figsize=(6.6, 5.0))
     means = table.groupby(["rule", "method"], sort=False)[["other_seed", "untrained"]].mean()
-    for number, rule in enumerate(RULE_MARKERS):
-        if rule in means.index.get_level_values(0):
-            part = means.loc[rule]
-            place = _rows(part.index, methods) + 0.27 - 0.18 * number
-            _dots(axis, part["untrained"], part["other_seed"], place, rule)
-    axis.axvline(0, color="#7A7A7A", ls=":", lw=1)
-    axis.set_xlabel("Spearman correlation of absolute attributions")
-    axis.set_xlim(min(-0.2, axis.get_xlim()[0]), 1.03)
-    _label_methods(axis, methods)
-    _rule_legend(fig, axis)
-    return fig
+    means = means.rename(columns={"other_seed": "estimate"}).reset_index()
+    return forest(
+        means.assign(low=np.nan, high=np.nan), "method", hollow="untrained", reference=0,
+        xlabel="Spearman correlation of absolute attributions", **LOOK,
+    )
 
 
 def agreement_map(table: pd.DataFrame) -> Figure:
@@ -163,33 +140,6 @@ def agreement_map(table: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(names)), names)
     fig.colorbar(image, shrink=0.7, label="Spearman correlation")
     return fig
-
-
-def _methods(named: Iterable[str]) -> list[str]:
-    """The methods that are named, from the lowest row up."""
-    return [method for method in METHODS if method in set(named)][::-1]
-
-
-def _rows(named: Iterable[str], methods: Sequence[str]) -> np.ndarray:
-    return np.array([methods.index(method) for method in named], dtype=float)
-
-
-def _label_methods(axis: Axes, methods: Sequence[str]) -> None:
-    axis.set_yticks(range(len(methods)), [METHODS[method] for method in methods])
-    axis.set_ylim(-0.6, len(methods) - 0.4)
-    for line in np.arange(len(methods) - 1) + 0.5:
-        axis.axhline(line, color="#EEEEEE", lw=0.8, zorder=0)
-
-
-def _dots(axis: Axes, before: pd.Series, after: pd.Series, place: np.ndarray, rule: str) -> None:
-    look = {"color": RULE_COLOURS[rule], "marker": RULE_MARKERS[rule], "ls": "none", "ms": 4.5}
-    axis.plot(before, place, **look, mfc="white", zorder=3)
-    axis.plot(after, place, **look, zorder=4, label=RULE_NAMES[rule])
-
-
-def _rule_legend(fig: Figure, axis: Axes) -> None:
-    axis.plot([], [], "o", **HOLLOW, label="before training")
-    fig.legend(*axis.get_legend_handles_labels(), ncols=5, **LEGEND)
 
 
 def _map(axis: Axes, values: np.ndarray, limit: float) -> AxesImage:

@@ -14,8 +14,6 @@ from dc2lib.datasets.simulated.rules import GROUP_MARK, RULES, Rule
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
 
-ASPECTS = ("marks", "positions", "sign", "combination")
-
 
 @dataclass(frozen=True)
 class Truth:

@@ -93,6 +93,19 @@ def group_ranges(n_others: int) -> dict[str, str]:
     }
 
 
+def group_names(table: pd.DataFrame, n_others: int) -> dict[str, str]:
+    """For the axis of a figure: how many other cell types, and the share of positive genes.
+
+    ``table`` is that of `by_breadth`.
+    """
+    ranges, names = group_ranges(n_others), {}
+    for group, shares in table.groupby("group")["positives"]:
+        low, high = f"{shares.min():.0%}", f"{shares.max():.0%}"
+        positive = low if low == high else f"{low} to {high}"
+        names[group] = f"{ranges[group]} of {n_others} other cell types\n{positive} positive"
+    return names
+
+
 def other_cells_score(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
     """Mean rank of each gene's expression in the other cell types, 0 to 1, float64 ``(gene,)``.
 
@@ -123,7 +136,7 @@ def by_breadth(
     Returns
     -------
     table
-        Columns cell, system, title, group, positives (share), n, estimate, low, high; without
+        Columns cell, system, group, positives (share), n, estimate, low, high; without
         groups that have fewer than `FEWEST` genes of either class.
     differences
         By cell type, the first system's AUROC among the genes of many cell types minus among those
@@ -138,7 +151,7 @@ def by_breadth(
             group = breadth_group(
                 breadth(expression, cell, genes), expression.shape[1] - 1
             )
-            tags = {"cell": cell, "system": system, "title": ALL[system].title}
+            tags = {"cell": cell, "system": system}
             rows += [tags | row for row in aurocs_of_groups(truth, scores, group, **options)]
             halves = [np.isin(group, names) for names in (BROAD, NARROW)]
             if system == systems[0] and all(_enough(truth[here]) for here in halves):

@@ -16,6 +16,8 @@ from dc2book.related_work.pairs import WAYS, correlation_of, moments_by_gene
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
 
+INPUTS = dict(zip(WAYS, ("mean_profile", "other_marks", "other_marks_and_cell"), strict=True))
+
 
 @dataclass(frozen=True)
 class Correlations:
@@ -40,6 +42,14 @@ class Correlations:
     def interval(self, mark: str, way: str) -> Interval:
         """Of one mark, imputed in one way."""
         return self._combined({(mark, way): 1})
+
+    def table(self) -> pd.DataFrame:
+        """Of every mark and way: columns mark, inputs (`INPUTS`), estimate, low, high, n."""
+        return pd.DataFrame([
+            {"mark": mark, "inputs": inputs} | vars(self.interval(mark, way))
+            for mark in self.marks
+            for way, inputs in INPUTS.items()
+        ])
 
     def spread(self, mark: str, other: str, way: str = "others") -> Interval:
         """Of one mark minus that of another, paired over genes."""

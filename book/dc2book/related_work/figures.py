@@ -2,82 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dc2book.related_work.scores import Ranking
-from dc2book.style import CLASS_COLOURS, LABEL_COLOURS, OTHER_COLOURS, mark_colour
-
-CELL_MARKERS = "osD^v<>P"
-
-
-def auroc_of_systems(table: pd.DataFrame) -> Figure:
-    """Test AUROC of every system, a panel a label rule, a marker a cell type.
-
-    Columns title, labels, cell, estimate, low, high; systems in the order of the rows.
-    """
-    titles, cells = (list(dict.fromkeys(table[name])) for name in ("title", "cell"))
-    shifts = np.linspace(-0.18, 0.18, len(cells)) if len(cells) > 1 else [0.0]
-    fig, axes = _panels(table, "labels", (2.6, 3.0), 1.2 + 0.36 * len(titles))
-    for rule, axis in axes.items():
-        for cell, shift, marker in zip(cells, shifts, CELL_MARKERS * len(cells), strict=False):
-            rows = table[(table["labels"] == rule) & (table["cell"] == cell)]
-            y = [titles.index(title) + shift for title in rows["title"]]
-            _intervals(axis, rows, y, LABEL_COLOURS[rule], marker, cell)
-        axis.set(title=f"{rule} labels", xlabel="test AUROC")
-        axis.grid(alpha=0.3)
-    return _finished(fig, axes, titles, ncols=4, title="cell type")
-
-
-def against_other_cells(table: pd.DataFrame) -> Figure:
-    """Predictors with and without histone marks, by how much the genes' class varies.
-
-    Columns cell (a panel each), genes (name of the set), predictor, estimate, low, high.
-    """
-    sets, predictors = (list(dict.fromkeys(table[name])) for name in ("genes", "predictor"))
-    shifts = np.linspace(-0.3, 0.3, len(predictors))
-    fig, axes = _panels(table, "cell", (2.8, 3.2), 1.6 + 0.95 * len(sets))
-    for cell, axis in axes.items():
-        for predictor, shift, colour, marker in zip(
-            predictors, shifts, OTHER_COLOURS, CELL_MARKERS, strict=False
-        ):
-            rows = table[(table["cell"] == cell) & (table["predictor"] == predictor)]
-            y = [sets.index(one) + shift for one in rows["genes"]]
-            _intervals(axis, rows, y, colour, marker, predictor)
-        axis.set(title=cell, xlabel="test AUROC")
-        axis.grid(axis="x", alpha=0.3)
-    return _finished(fig, axes, [name.replace(" and ", "\nand ") for name in sets], ncols=2)
-
-
-def auroc_by_breadth(table: pd.DataFrame, ranges: Mapping[str, str]) -> Figure:
-    """AUROC by the number of other cell types that express a gene.
-
-    Columns cell (a panel each), title, group, estimate, low, high, positives; ``ranges`` are those
-    of `dc2book.related_work.breadth.group_ranges`.
-    """
-    groups = [name for name in ranges if name in set(table["group"])]
-    titles = list(dict.fromkeys(table["title"]))
-    shifts = 0.12 * (np.arange(len(titles)) - (len(titles) - 1) / 2)
-    fig, axes = _panels(table, "cell", (2.2, 3.2), 1.8 + 0.55 * len(groups))
-    for cell, axis in axes.items():
-        for title, shift, colour, marker in zip(
-            titles, shifts, OTHER_COLOURS, CELL_MARKERS, strict=False
-        ):
-            rows = table[(table["cell"] == cell) & (table["title"] == title)]
-            y = [groups.index(one) + shift for one in rows["group"]]
-            _intervals(axis, rows, y, colour, marker, title)
-        axis.axvline(0.5, color="0.6", linewidth=0.8)
-        axis.set(title=cell, xlabel="test AUROC within the group")
-        axis.grid(axis="x", alpha=0.3)
-    shares = table.groupby("group")["positives"].agg(["min", "max"])
-    names = [f"{ranges[one]} ({_range(*shares.loc[one])})" for one in groups]
-    next(iter(axes.values())).set_ylabel("other cell types above their median\n(positive genes)")
-    return _finished(fig, axes, names, ncols=3)
+from dc2book.style import CLASS_COLOURS, mark_colour
 
 
 def critical_difference(rankings: Mapping[str, Ranking], titles: Mapping[str, str]) -> Figure:
@@ -139,40 +72,6 @@ def auroc_by_bin(table: pd.DataFrame) -> Figure:
     axis.grid(alpha=0.3)
     axis.legend()
     return fig
-
-
-def _panels(
-    table: pd.DataFrame, column: str, width: tuple[float, float], height: float
-) -> tuple[Figure, dict[str, Axes]]:
-    """A panel for each value of a column, side by side; width of the rest and of one panel."""
-    names = list(dict.fromkeys(table[column]))
-    fig, axes = plt.subplots(
-        1, len(names), figsize=(width[0] + width[1] * len(names), height), sharex=True, sharey=True,
-        squeeze=False,
-    )
-    return fig, dict(zip(names, axes[0], strict=True))
-
-
-def _intervals(
-    axis: Axes, rows: pd.DataFrame, y: Sequence[float], colour: str, marker: str, name: str
-) -> None:
-    error = np.abs(rows[["low", "high"]].to_numpy().T - rows["estimate"].to_numpy())
-    axis.errorbar(rows["estimate"], y, xerr=error, fmt=marker, color=colour, markersize=4.5,
-                  linewidth=1.2, label=name)
-
-
-def _finished(
-    fig: Figure, axes: Mapping[str, Axes], names: Sequence[str], **legend: int | str
-) -> Figure:
-    first = next(iter(axes.values()))
-    first.set_yticks(range(len(names)), names)
-    first.invert_yaxis()
-    fig.legend(*first.get_legend_handles_labels(), loc="outside lower center", **legend)
-    return fig
-
-
-def _range(low: float, high: float) -> str:
-    return f"{low:.0%}" if f"{low:.0%}" == f"{high:.0%}" else f"{low:.0%}-{high:.0%}"
 
 
 def _critical_difference(

@@ -16,7 +16,7 @@ from scipy import stats
 
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import Interval, compared, holm
+from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, compared, holm
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -62,6 +62,12 @@ class SystemScores:
         estimate = self.estimate[system]["auroc"] - self.estimate[other]["auroc"]
         return Interval(float(estimate), float(low), float(high), self.n)
 
+    def table(self, metric: str) -> pd.DataFrame:
+        """A score of every system: columns system, estimate, low, high, n."""
+        return pd.DataFrame(
+            [{"system": name} | vars(self.interval(name, metric)) for name in self.estimate]
+        )
+
     def best_first(self) -> list[str]:
         """Systems by their AUROC, highest first."""
         return sorted(self.estimate, key=lambda name: -self.estimate[name]["auroc"])
@@ -80,6 +86,22 @@ def scores_of_records(
         for system in systems
     }
     return metric_bootstrap(truths, probabilities, n_resamples=n_resamples, seed=seed)
+
+
+def aurocs_by_cell(
+    records: Sequence[TrialRecord], systems: Sequence[str], *, n_resamples: int
+) -> pd.DataFrame:
+    """AUROC of every system and cell type: labels, system, cell, estimate, low, high, n."""
+    rows = []
+    for labels in dict.fromkeys(one.trial.labels for one in records):
+        for system in systems:
+            for cell in dict.fromkeys(one.trial.cell for one in records):
+                fits = select(records, system, labels, cell)
+                one = bootstrap_auroc(
+                    fits[0].truth(), probabilities_of(fits), n_resamples=n_resamples
+                )
+                rows.append({"labels": labels, "system": system, "cell": cell} | vars(one))
+    return pd.DataFrame(rows)
 
 
 def metric_bootstrap(
