@@ -23,14 +23,6 @@ PIXEL = base64.b64decode(
 )
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (641.2, "11 min"), (7200, "2.0 h")],
-)
-def test_durations(seconds, words):
-    assert dc2pages.in_words(seconds) == words
-
-
 def test_minutes_to_read_count_prose_only():
     assert dc2pages.reading_minutes("word " * 200) == 1
     assert dc2pages.reading_minutes("word " * 201) == 2
@@ -54,15 +46,6 @@ def test_prerequisites_are_linked_where_they_are_pages(where):
     assert "**You need** {doc}`data`, some algebra" in about
     assert "data.zip" not in about
     assert "**To run** 3 s" in about
-
-
-def test_a_chapter_without_prerequisites_or_data_says_so():
-    run = {"chapter": "a", "data_source": None, "profile": "quick", "duration": None, "shows": 1}
-    about = dc2pages.about_chapter({"metadata": {}, "cells": []}, run, set())
-    assert "You need" not in about
-    assert "To run" not in about
-    assert "**Data** none of its own" in about
-    assert "_sources/a-data.zip" in about
 
 
 def test_images_state_their_size(tmp_path):
@@ -106,16 +89,6 @@ def test_weights_count_pages_figures_and_what_is_shared(tmp_path):
     page.write_text(f'<link rel="stylesheet" href="_static/a.css?v=1">{image}{image}')
     weight = dc2pages.page_bytes(page)
     assert weight == {"page": page.stat().st_size, "figures": 11, "shared": 7}
-
-
-def test_versions_are_named_once_where_all_agree():
-    rows = [{"chapter": name, "versions": {"numpy": "2.0"}} for name in ("a", "b")]
-    assert dc2display.versions_markdown(rows) == "All recorded their results with numpy 2.0."
-    rows.append({"chapter": "c", "versions": {"numpy": "2.1"}})
-    text = dc2display.versions_markdown(rows)
-    assert "- numpy 2.0: a, b" in text
-    assert "- numpy 2.1: c" in text
-    assert dc2display.versions_markdown([]) == ""
 
 
 def test_heavy_images_become_lighter_and_keep_their_size(tmp_path):

@@ -63,10 +63,6 @@ def modules(tmp_path):
     return dc2api.read_modules(package)
 
 
-def test_private_modules_are_left_out(modules):
-    assert list(modules) == ["lib", "lib.inner", "lib.inner.parts", "lib.shapes"]
-
-
 def test_functions_classes_fields_and_methods_are_described(modules):
     section = dc2api.module_section("lib.shapes", modules["lib.shapes"])
     for line in (

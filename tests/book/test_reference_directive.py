@@ -9,7 +9,7 @@ from dc2book.claims.reference import Reference, code_digest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 
-from dc2reference import claims_markdown, reference_markdown
+from dc2reference import reference_markdown
 
 ABOUT = {"date": "2026-01-01", "version": "0.1.0", "profile": "quick", "cells": ["E012"],
          "code": code_digest()}
@@ -56,10 +56,3 @@ def test_without_a_reference_run_the_page_says_so():
     assert "No reference run" in reference_markdown(BUILD, None, "audit", "a", ["stage"], {})
     text = reference_markdown(BUILD, Reference(REAL, ABOUT), "data", "a", ["stage"], {})
     assert "recorded no a" in text
-
-
-def test_claims_of_the_reference_run_carry_its_own_origin():
-    text = claims_markdown(Reference(REAL, ABOUT))
-    assert "`linear_as_good`" in text
-    assert text.endswith("*Reference run: E012; 2026-01-01; version 0.1.0; profile quick.*")
-    assert "No reference run" in claims_markdown(None)

@@ -154,11 +154,6 @@ def test_hours_follow_from_rates():
         benchmarks.grid_hours(rows.iloc[1:], 1.0)
 
 
-def test_notes_say_what_was_not_measured():
-    notes = benchmarks.notes(pd.DataFrame(bench_rows()))
-    assert notes["stage"].tolist() == ["evaluate", "gpu:train"]
-
-
 def test_growth_faster_than_the_work_is_named():
     assert "faster than the work" in benchmarks.growth_text({"probe": 1.5})
     assert "probe" in benchmarks.growth_text({"probe": 3.0, "ingest": 1.0})

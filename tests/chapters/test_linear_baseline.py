@@ -113,8 +113,3 @@ def test_boosting_finds_what_the_means_hide():
     assert numeric["linear"].max() < 0.75
     assert (numeric["low"] > 0).all()
     assert set(numeric["verdict"]) == {"better"}
-
-
-@pytest.mark.parametrize("name", baseline.FEATURES)
-def test_feature_shapes(name):
-    assert baseline.FEATURES[name](planted("A").counts).shape == (180, 5)

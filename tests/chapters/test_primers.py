@@ -19,22 +19,11 @@ def test_thinning_keeps_the_share_of_the_reads_and_never_adds_one():
         primers.thin_reads(counts, 1.5)
 
 
-def test_rpkm_halves_with_twice_the_length_and_with_twice_the_reads_in_all():
-    one = primers.reads_per_kilobase_per_million(100, 1000, 1_000_000)
-    assert one == 100.0
-    assert primers.reads_per_kilobase_per_million(100, 2000, 1_000_000) == one / 2
-    assert primers.reads_per_kilobase_per_million(100, 1000, 2_000_000) == one / 2
-
-
 def test_a_filter_answers_as_numpy_correlates():
     signal, weights = np.random.default_rng(0).random((2, 10))
     weights = weights[:4]
     assert primers.filter_response(signal, weights) == pytest.approx(
         np.correlate(signal, weights, mode="valid"))
-
-
-def test_pooling_takes_the_largest_of_whole_stretches():
-    assert primers.max_pool(np.array([1, 5, 2, 4, 9]), 2).tolist() == [5, 4]
 
 
 def test_the_area_under_the_curve_is_the_auroc_ties_included():
