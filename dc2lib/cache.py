@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from dc2lib.files import data_home, replacing
+from dc2lib.files import atomic_write, data_home
 
 LEFT_OUT = (
     "dc2lib.cache", "dc2lib.datasets", "dc2lib.errors", "dc2lib.files", "dc2lib.training.executors"
@@ -50,9 +50,10 @@ def cached(
     Parameters
     ----------
     kind
-        Folder below the data folder, and what `make tidy` calls it; may hold slashes.
+        Folder below the data folder, and what `make tidy` calls it.
     settings
-        Plain values, sequences and dataclasses that decide the result; data by their fingerprint.
+        Whatever decides the result: plain values, sequences, dataclasses, arrays (by a digest of
+        their content), and data sets by their fingerprint.
     compute
         Arrays, numbers and texts by name.
     code
@@ -70,7 +71,7 @@ def cached(
     found = _read(path) if path.exists() else None
     if found is None:
         computed = {name: np.asarray(value) for name, value in compute().items()}
-        with replacing(path) as unfinished:
+        with atomic_write(path) as unfinished:
             np.savez(unfinished, **computed)
         found = computed
     return found
@@ -87,10 +88,13 @@ def cache_path(
 ) -> Path:
     """Where a result is kept: ``<kind>/<digest of settings and code><suffix>`` in the data folder.
 
+    Parameters are those of `cached`; for what writes its file itself, such as a training that goes
+    on from it (`dc2lib.training.checkpoints`).
+
     Raises
     ------
     TypeError
-        If a setting is no plain value: its text might not say what it is.
+        If a setting is of another kind than `cached` takes: its text might not say what it is.
     """
     modules = (code,) if isinstance(code, str) else code
     text = json.dumps(
@@ -105,8 +109,11 @@ def _plain(value: Any) -> Any:
         return {"class": type(value).__qualname__, **asdict(value)}
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"dtype": value.dtype.str, "shape": value.shape, "sha256": digest}
     raise TypeError(
-        f"{value!r} cannot name a kept result: expected plain values; give arrays by their digest"
+        f"{value!r} cannot name a kept result: expected plain values, dataclasses or arrays"
     )
 
 

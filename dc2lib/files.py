@@ -18,7 +18,7 @@ def data_home() -> Path:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`: renamed to it when the block ends, removed if it raises.
 
     What was at `path` before stays until then, so that no reader, and no run after a killed one,
@@ -43,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "genes.txt") as unfinished:
+    ...     with atomic_write(Path(folder) / "genes.txt") as unfinished:
     ...         _ = unfinished.write_text("ENSG00000000003")
     ...     os.listdir(folder)
     ['genes.txt']

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dc2lib.errors import DataError
-from dc2lib.training.checkpoints import checkpoint_path, resume, write_checkpoint
+from dc2lib.training.checkpoints import resume, write_checkpoint
 
 SETTINGS = {"seed": 0, "rates": [0.5, 0.25], "name": "a"}
 
@@ -67,13 +67,3 @@ def test_one_of_other_networks_is_refused(tmp_path):
     write_checkpoint(path, SETTINGS, torch.nn.Linear(2, 2).state_dict())
     with pytest.raises(DataError, match=r"(?s)size mismatch.*delete it"):
         resume(path, SETTINGS, network.load_state_dict)
-
-
-def test_a_path_follows_settings_and_code(tmp_path):
-    def path(name="digits/gan", settings=SETTINGS, module="dc2lib.errors"):
-        return checkpoint_path(name, settings, module, tmp_path)
-
-    assert path() == path()
-    assert path().parent == tmp_path / "digits" and path().name.startswith("gan-")
-    others = {path(settings={"seed": 1}), path(module="dc2lib.files"), path("digits/judge")}
-    assert len({path()} | others) == 4

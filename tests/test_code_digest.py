@@ -10,7 +10,6 @@ from dc2lib import cache as digests
 from dc2lib.baselines.systems import ALL
 from dc2lib.cache import code_digest, deciding_modules, digest_of, modules_of
 from dc2lib.datasets.simulated import study
-from dc2lib.training import checkpoints as checkpoint
 from dc2lib.training import grid_fits as fits
 from dc2lib.training.fit import TUNED
 
@@ -153,7 +152,6 @@ def keys(home, cell_home):
     trial = trials.Trial("karlic", (), "A", cell_home, "numeric")
     return {
         "fit": fits.fit_key(one),
-        "checkpoint": checkpoint.checkpoint_path("digits/gan", {}, "dc2lib.labels", home).name,
         "replicate": replicates.replicate_path(replicates.Plan("null")).name,
         "trial": trials.trial_path(trial).name,
         "cells": study.stored_simulation(1, 40).name,
@@ -168,7 +166,7 @@ def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     (name,) = study.list_cells(cell_home)
     monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
     before = keys(tmp_path, str(cell_home))
-    for module in (digests, fits, checkpoint):
+    for module in (digests, fits):
         monkeypatch.setattr(module, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home))
     assert [kind for kind in before if before[kind] == after[kind]] == []

@@ -49,7 +49,7 @@ from dc2lib.datasets import (
 from dc2lib.datasets.released import write_released_csv
 from dc2lib.datasets.simulated import simulate
 from dc2lib.evaluation.statistics import bootstrap_auroc
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import DeepChrome, build
 from dc2lib.models.gan import HistoneGenerator, build_histone_gan, counts_to_signals
@@ -659,7 +659,7 @@ def write_rows(rows: Sequence[Row], about: dict[str, object]) -> None:
     old = json.loads(OUTPUT.read_text(encoding="utf-8"))["rows"] if OUTPUT.exists() else []
     replaced = {_stage_of(row) for row in new}
     table = [row for row in old if _stage_of(row) not in replaced] + new
-    with replacing(OUTPUT) as unfinished:
+    with atomic_write(OUTPUT) as unfinished:
         content = {"about": about | {"date": now}, "rows": table}
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
 

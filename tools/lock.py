@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
@@ -41,7 +41,7 @@ def main() -> int:
         if ended.returncode:
             return ended.returncode
         text = locked(resolved.read_text())
-    with replacing(LOCK) as unfinished:
+    with atomic_write(LOCK) as unfinished:
         unfinished.write_text(text)
     print(f"{len(text.splitlines()) - 1} packages locked")
     return 0

@@ -25,7 +25,7 @@ from urllib.parse import unquote, urldefrag, urlparse
 import yaml
 from bs4 import BeautifulSoup
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from tools.browser import open_browser
 from tools.chapters import page_names
 from tools.errors import BuildError
@@ -218,7 +218,7 @@ def main() -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with replacing(options.output) as unfinished:
+    with atomic_write(options.output) as unfinished:
         unfinished.write_bytes(content)
     print(f"{options.output}: {len(content) / 1e6:.1f} MB")
     return 0

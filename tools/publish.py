@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import nbformat
 from dc2book.record.images import lighter_base64
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.
@@ -130,7 +130,7 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
         for run in runs.values()
         for line in (run / "results.jsonl").read_text().splitlines()
     ]
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         lines = [json.dumps(row, separators=(",", ":")) for row in rows]
         unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n")
     return len(rows)

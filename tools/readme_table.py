@@ -12,7 +12,7 @@ from dc2book import claims
 from dc2book.claims.reference import FOLDER
 from dc2book.style import markdown_table
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def write(root: Path = ROOT) -> None:
     """Rewrite the block of the README."""
     path = root / "README.md"
     text = with_block(path.read_text(), block(root))
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text)
 
 

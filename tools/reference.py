@@ -22,7 +22,7 @@ from typing import Any
 from dc2book.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
 from dc2book.record.recording import failed_findings
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from tools import build, readme_table
 from tools.build import Request
 from tools.chapter import Job
@@ -56,9 +56,9 @@ def write_reference(
     if not kept:
         raise BuildError("the build recorded nothing, so there is no reference run")
     lines = ",\n".join(json.dumps(row, allow_nan=False, sort_keys=True) for row in kept)
-    with replacing(folder / RESULTS) as unfinished:
+    with atomic_write(folder / RESULTS) as unfinished:
         unfinished.write_text(f"[\n{lines}\n]\n")
-    with replacing(folder / PROVENANCE) as unfinished:
+    with atomic_write(folder / PROVENANCE) as unfinished:
         unfinished.write_text(json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
 
 

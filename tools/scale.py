@@ -31,7 +31,7 @@ from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.simulated.design import checked_design
 from dc2lib.datasets.simulated.study import draw_genes, simulate_cell
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.training.fit import PAPER, TUNED
 from dc2lib.training.grid import run_grid
@@ -199,7 +199,7 @@ def read_state(genes: int) -> dict:
 
 def write_state(state: dict) -> None:
     """Write what was measured, to a temporary name first."""
-    with replacing(OUTPUT) as unfinished:
+    with atomic_write(OUTPUT) as unfinished:
         unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from dc2lib.cache import code_digest
 from dc2lib.datasets import data_home, open_cell
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.fast.matrix_form import matrix_forms
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.signals import to_signal
 from dc2lib.training.executors import outcomes
@@ -107,7 +107,7 @@ def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
             for number, found in enumerate(every(signal)):
                 logits[number, start : start + BATCH] = found.cpu().numpy()
     counts.release()
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(temporary, logits=logits)
 
 

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from dc2lib.datasets.store import explain_full_disk, full_disk
 from dc2lib.errors import DataError
-from dc2lib.files import data_home, replacing
+from dc2lib.files import atomic_write, data_home
 
 NOTES = "digests.json"
 ATTEMPTS = 5
@@ -258,7 +258,7 @@ def _notes(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _save_notes(folder: Path, notes: dict[str, dict[str, str]]) -> None:
-    with replacing(folder / NOTES) as unfinished:
+    with atomic_write(folder / NOTES) as unfinished:
         unfinished.write_text(json.dumps(notes, indent=1, sort_keys=True), encoding="utf-8")
 
 

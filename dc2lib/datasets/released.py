@@ -20,7 +20,7 @@ from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneD
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
 from dc2lib.errors import DataError
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 FILES = "train.csv, valid.csv, test.csv"
 SPLIT_LIMIT = 256 * 2**20
@@ -196,7 +196,7 @@ def write_released_csv(dataset: HistoneDataset, folder: str | Path) -> Path:
     target = Path(folder) / dataset.cell
     for split in SPLITS:
         table = _rows(dataset.take(split))
-        with replacing(target / "classification" / f"{split}.csv") as unfinished:
+        with atomic_write(target / "classification" / f"{split}.csv") as unfinished:
             csv.write_csv(
                 table, unfinished, csv.WriteOptions(include_header=False, quoting_style="none")
             )

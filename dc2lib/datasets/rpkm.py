@@ -24,7 +24,7 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import HistoneDataset, median_text, numbers
 from dc2lib.errors import DataError
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 FILE_NAME = "57epigenomes.RPKM.pc.gz"
 URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME}"
@@ -172,7 +172,7 @@ def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -
     lines = ["\t".join(["gene_id", "E000", *datasets])]
     lines += ["\t".join(row) + "\t" for row in zip(*columns, strict=True)]
     content = gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(content)
     return Path(path)
 

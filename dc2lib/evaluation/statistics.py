@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from dc2lib.evaluation.scores import auroc
+
 MARGIN = 0.01
 RESAMPLE_BLOCK = 50
 MIN_CELLS = 5
@@ -19,7 +21,12 @@ MIN_CELLS = 5
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the bounds of its interval and the number of units behind it."""
+    """An estimate with the bounds of its interval and the number of units behind it.
+
+    >>> gap = Interval(0.0123, -0.001, 0.0256, 500)
+    >>> print(gap, f"{gap:+.2f}", 0.0 in gap)
+    0.012 [-0.001, 0.026] +0.01 [-0.00, +0.03] True
+    """
 
     estimate: float
     low: float
@@ -29,8 +36,12 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".3f"
+        return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
     def __str__(self) -> str:
-        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return format(self)
 
 
 @dataclass(frozen=True)
@@ -204,29 +215,6 @@ def proportion(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(successes / n, float(bounds.low), float(bounds.high), int(n))
 
 
-def delong(
-    labels: np.ndarray, scores: np.ndarray, other_scores: np.ndarray, level: float = 0.95
-) -> tuple[Interval, float]:
-    """Difference of two correlated AUROCs with DeLong's interval and two-sided p-value.
-
-    Source: DeLong, DeLong, Clarke-Pearson 1988 (doi:10.2307/2531595), with the midrank form of Sun
-    and Xu 2014 (doi:10.1109/LSP.2014.2337313).
-    """
-    labels = np.asarray(labels)
-    parts = [_placements(labels, np.asarray(s, dtype=np.float64)) for s in (scores, other_scores)]
-    difference = parts[0][0].mean() - parts[1][0].mean()
-    variance = sum(
-        np.var(parts[0][side] - parts[1][side], ddof=1) / len(parts[0][side]) for side in (0, 1)
-    )
-    error = float(np.sqrt(variance))
-    half = stats.norm.ppf((1 + level) / 2) * error
-    pvalue = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(difference) / error))
-    interval = Interval(
-        float(difference), float(difference - half), float(difference + half), len(labels)
-    )
-    return interval, pvalue
-
-
 def equivalence_test(
     differences: np.ndarray | Interval, margin: float = MARGIN, level: float = 0.95
 ) -> Equivalence:
@@ -296,17 +284,7 @@ def _percentile(estimate: float, draws: np.ndarray, level: float, n: int) -> Int
 
 
 def _mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
-    return float(np.mean([_placements(np.asarray(labels), row)[0].mean() for row in scores]))
-
-
-def _placements(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of negatives below each positive, and of positives above each negative (ties half)."""
-    positive, negative = scores[labels == 1], scores[labels == 0]
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
-    n = len(positive)
-    above_negatives = (ranks[:n] - stats.rankdata(positive)) / len(negative)
-    below_positives = 1 - (ranks[n:] - stats.rankdata(negative)) / n
-    return above_negatives, below_positives
+    return float(np.mean([auroc(labels, row) for row in scores]))
 
 
 def _resampled_aurocs(

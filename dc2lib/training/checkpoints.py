@@ -1,18 +1,18 @@
-"""How far a computation has come, in a file that belongs to its settings."""
+"""How far a computation has come, in a file that belongs to its settings.
+
+Its path is the caller's, or of `dc2lib.cache.cache_path` where equal settings shall find it again.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dc2lib.cache import code_digest
 from dc2lib.errors import DataError
-from dc2lib.files import data_home, replacing
+from dc2lib.files import atomic_write
 
 
 def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -27,7 +27,7 @@ def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str
     state
         Numbers, texts and tensors, in lists and dictionaries.
     """
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         torch.save({"settings": dict(settings), "state": dict(state)}, unfinished)
 
 
@@ -58,28 +58,6 @@ def resume(
             f"{path} belongs to another run ({'; '.join(differing)}): name another checkpoint, or "
             "delete it to start anew"
         )
-
-
-def checkpoint_path(
-    name: str, settings: Mapping[str, Any], module: str, home: Path | str | None = None
-) -> Path:
-    """Where what was trained is kept: in the data folder, by a hash of what decides it.
-
-    Parameters
-    ----------
-    name
-        Folder and first part of the file's name.
-    settings
-        What decides the result.
-    module
-        Full name of the module that trains; its code and what it imports decide too (see
-        `dc2lib.cache`).
-    home
-        In place of the data folder.
-    """
-    content = json.dumps([dict(settings), code_digest(module)], sort_keys=True, default=str)
-    key = hashlib.sha256(content.encode()).hexdigest()[:20]
-    return (data_home() if home is None else Path(home)) / f"{name}-{key}.pt"
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dc2lib.datasets import open_cell
 from dc2lib.errors import DataError
 from dc2lib.fast.lockstep import Lockstep
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
 from dc2lib.training.fit import (
@@ -266,7 +266,7 @@ def _write(trial: _Trial, model: nn.Module, seconds: float, together: int) -> No
         "trained_together": together,
         "fit": asdict(trial.fit),
     }
-    with replacing(trial.path) as temporary:
+    with atomic_write(trial.path) as temporary:
         np.savez(temporary, about=np.array(json.dumps(about)), **logits, **weights)
 
 

@@ -21,8 +21,8 @@ OLD, NEW = "0" * 32, "f" * 32
 PLANTED = {
     "fits": (f"fits/{OLD}.npz", f"fits/.{OLD}.0123abcd.part.npz"),
     "related": (f"related/change-{OLD[:24]}.npz",),
-    "histone_gans": (f"histone_gans/{OLD[:20]}.pt", f"histone_gans/gan-{OLD[:20]}.pt"),
-    "digits": (f"digits/digit_judge-{OLD[:20]}.pt",),
+    "histone_gans": (f"histone_gans/{OLD}.pt", f"histone_gans/gan-{OLD[:20]}.pt"),
+    "digits": (f"digits/{OLD}.pt", f"digits/digit_judge-{OLD[:20]}.pt"),
     "simulated": (f"simulated/{OLD[:16]}/cells/S001/counts.npy",),
     "executed chapters": (f"_build/executed/data/{OLD[:16]}/executed.ipynb",
                           f"_build/executed/audit/.{OLD[:16]}.removed/run.json"),
@@ -81,7 +81,7 @@ def test_only_what_the_library_and_the_build_name_is_removed(home, capsys):
 
 def test_what_was_used_stays(home):
     written = plant(home, f"fits/{NEW}.npz", days=20)
-    read = plant(home, f"digits/gan-{NEW[:20]}.pt", days=40)
+    read = plant(home, f"digits/{NEW}.pt", days=40)
     os.utime(read, (time.time(), read.stat().st_mtime))
     cell = plant(home, f"simulated/{NEW[:16]}/cells/S002/counts.npy", days=20)
     plant(home, f"simulated/{NEW[:16]}/cells/S001/counts.npy", days=40)

@@ -18,7 +18,7 @@ from dc2book.record.images import lighter_base64
 from dc2book.record.recording import ESTIMATE, record_table
 from dc2book.style import interval_text
 from dc2lib.errors import DataError
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -312,7 +312,7 @@ def _write(name: str, content: bytes) -> None:
     folder = context.figures_folder()
     if folder is None:
         return
-    with replacing(folder / name) as unfinished:
+    with atomic_write(folder / name) as unfinished:
         unfinished.write_bytes(content)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dc2lib.files import replacing
+from dc2lib.files import atomic_write
 
 
 def names(folder) -> list[str]:
@@ -11,7 +11,7 @@ def names(folder) -> list[str]:
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "counts.csv"
     path.write_text("old")
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -22,7 +22,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
 def test_nothing_half_written_stays(tmp_path, error):
     path = tmp_path / "counts.csv"
     path.write_text("old")
-    with pytest.raises(type(error)), replacing(path) as unfinished:
+    with pytest.raises(type(error)), atomic_write(path) as unfinished:
         unfinished.write_text("ne")
         raise error
     assert path.read_text() == "old"
@@ -32,13 +32,13 @@ def test_nothing_half_written_stays(tmp_path, error):
 def test_what_was_not_written_replaces_nothing(tmp_path):
     path = tmp_path / "counts.csv"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), replacing(path):
+    with pytest.raises(FileNotFoundError), atomic_write(path):
         pass
     assert path.read_text() == "old"
 
 
 def test_a_missing_folder_is_made_and_a_text_is_a_path(tmp_path):
-    with replacing(f"{tmp_path}/new/deep/counts.csv") as unfinished:
+    with atomic_write(f"{tmp_path}/new/deep/counts.csv") as unfinished:
         unfinished.write_text("new")
     assert names(tmp_path) == ["counts.csv", "deep", "new"]
 
@@ -46,7 +46,7 @@ def test_a_missing_folder_is_made_and_a_text_is_a_path(tmp_path):
 @pytest.mark.parametrize("name", ["counts.npz", "counts", ".counts", "counts.tar.gz"])
 def test_the_temporary_name_is_hidden_its_own_and_keeps_the_suffix(name, tmp_path):
     path = tmp_path / name
-    with replacing(path) as first, replacing(path) as second:
+    with atomic_write(path) as first, atomic_write(path) as second:
         assert first.parent == second.parent == tmp_path
         assert len({first, second, path}) == 3
         assert first.name.startswith(".") and first.suffix == (path.suffix or ".part")
@@ -56,7 +56,7 @@ def test_the_temporary_name_is_hidden_its_own_and_keeps_the_suffix(name, tmp_pat
 
 
 def test_numpy_writes_where_it_is_told(tmp_path):
-    with replacing(tmp_path / "counts.npz") as unfinished:
+    with atomic_write(tmp_path / "counts.npz") as unfinished:
         np.savez(unfinished, counts=np.arange(3))
     assert names(tmp_path) == ["counts.npz"]
 
@@ -64,6 +64,6 @@ def test_numpy_writes_where_it_is_told(tmp_path):
 def test_the_file_has_the_usual_permissions(tmp_path):
     plain, replaced = tmp_path / "plain", tmp_path / "replaced"
     plain.touch()
-    with replacing(replaced) as unfinished:
+    with atomic_write(replaced) as unfinished:
         unfinished.touch()
     assert plain.stat().st_mode == replaced.stat().st_mode

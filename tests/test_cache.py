@@ -1,0 +1,110 @@
+"""A result is computed once for equal settings, code and data; a change computes it again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dc2lib import cache
+from dc2lib.cache import cache_path, cached
+
+CODE = "dc2lib.errors"
+
+
+@dataclass(frozen=True)
+class Plan:
+    rate: float
+    cells: tuple[str, ...] = ("E012",)
+
+
+@pytest.fixture
+def squares(tmp_path):
+    """Squares of the numbers below ``n``, and how often they were computed."""
+
+    def compute(n=3, **settings):
+        def work():
+            compute.calls += 1
+            return {"square": np.arange(n) ** 2, "n": n, "name": "squares"}
+
+        return cached("squares", {"n": n, **settings}, work, code=CODE, home=tmp_path)
+
+    compute.calls = 0
+    return compute
+
+
+def test_equal_settings_are_computed_once(squares, tmp_path):
+    first, again = squares(), squares()
+    assert squares.calls == 1
+    for one in (first, again):
+        assert one["square"].tolist() == [0, 1, 4]
+        assert (int(one["n"]), str(one["name"])) == (3, "squares")
+    (file,) = (tmp_path / "squares").iterdir()
+    assert file == cache_path("squares", {"n": 3}, code=CODE, home=tmp_path)
+    squares(4)
+    assert squares.calls == 2
+
+
+def test_what_fails_leaves_nothing(tmp_path):
+    def failing():
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        cached("squares", {}, failing, code=CODE, home=tmp_path)
+    assert list(tmp_path.rglob("*.npz")) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"half a file"])
+def test_a_damaged_file_is_computed_again_with_a_warning(squares, tmp_path, damage):
+    squares()
+    (file,) = (tmp_path / "squares").iterdir()
+    file.write_bytes(damage)
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert squares()["square"].tolist() == [0, 1, 4]
+    assert squares.calls == 2
+    squares()
+    assert squares.calls == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"plan": Plan(0.2)},
+        {"plan": Plan(0.1, ("E012", "E013"))},
+        {"counts": np.array([1, 3])},
+        {"counts": np.array([[1, 2]])},
+        {"counts": np.array([1, 2], np.uint16)},
+        {"seed": 1},
+        {"scale": np.float64(3.0)},
+        {"more": None},
+    ],
+)
+def test_every_setting_names_the_file(changed, tmp_path):
+    settings = {"plan": Plan(0.1), "counts": np.array([1, 2]), "seed": 0, "scale": 2.0}
+
+    def path(settings):
+        return cache_path("fits", settings, code=CODE, home=tmp_path)
+
+    assert path(settings) == path(dict(reversed(settings.items())))
+    assert path(settings | changed) != path(settings)
+
+
+def test_the_code_names_the_file(tmp_path, monkeypatch):
+    def path(code):
+        return cache_path("fits", {}, code=code, home=tmp_path)
+
+    before = path(CODE)
+    assert len({before, path("dc2lib.files"), path((CODE, "dc2lib.files"))}) == 3
+    monkeypatch.setattr(cache, "code_digest", lambda *_, **__: "other")
+    assert path(CODE) != before
+
+
+def test_files_lie_in_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    path = cache_path("gans", {"seed": 1}, code=CODE, suffix=".pt")
+    assert path.parent == tmp_path / "gans" and path.suffix == ".pt" and len(path.stem) == 32
+
+
+@pytest.mark.parametrize("value", [object(), len, Plan, np.array([None])])
+def test_what_has_no_clear_text_is_refused(value):
+    with pytest.raises(TypeError, match="expected plain values"):
+        cache_path("fits", {"value": value}, code=CODE)
