@@ -59,10 +59,29 @@ def oriented_counts(dataset: HistoneDataset, orientation: str) -> np.ndarray:
     return dataset.gene_oriented() if orientation == "gene" else dataset.counts
 
 
+def turned_genes(dataset: HistoneDataset, orientation: str) -> np.ndarray:
+    """Which genes have their bins reversed in `oriented_counts`, bool ``(gene,)``.
+
+    For what reads counts gene by gene; it refuses what `oriented_counts` refuses.
+    """
+    oriented_counts(dataset.select(slice(0)), orientation)
+    if orientation == "gene":
+        return dataset.strand == "-"
+    return np.zeros(len(dataset), bool)
+
+
 def training_genes(dataset: HistoneDataset, n_train: int = 0, seed: int = 0) -> HistoneDataset:
     """The training genes, or ``n_train`` of them drawn with the seed (0: all)."""
     train = dataset.take("train")
     if not 0 < n_train < len(train):
         return train
-    drawn = np.random.default_rng(seed).choice(len(train), n_train, replace=False)
-    return train.select(np.sort(drawn))
+    return dataset.select(training_rows(dataset, n_train, seed))
+
+
+def training_rows(dataset: HistoneDataset, n_train: int = 0, seed: int = 0) -> np.ndarray:
+    """Row numbers of `training_genes`, ascending."""
+    rows = np.flatnonzero(dataset.split == "train")
+    if not 0 < n_train < len(rows):
+        return rows
+    drawn = np.random.default_rng(seed).choice(len(rows), n_train, replace=False)
+    return rows[np.sort(drawn)]

@@ -113,13 +113,13 @@ def test_any_number_of_marks_and_bins(marks, bins):
     ],
     ids=["sgd", "adam"],
 )
-def test_losses_and_weights_follow_autograds(name, dropout, recipe, atol):
+def test_losses_and_weights_follow_autograds(name, dropout, recipe, atol, monkeypatch):
     """Adam divides gradients by their size, so it makes more of the rounding of small ones."""
-    both = [
-        training.fit(network(name, dropout), *planted(), *planted(seed=1), recipe=recipe,
-                     device="cpu", step=step)
-        for step in ("autograd", "fused")
-    ]
+    both = []
+    for fast in ("0", "1"):
+        monkeypatch.setenv("DC2LIB_FAST", fast)
+        both.append(training.fit(network(name, dropout), *planted(), *planted(seed=1),
+                                 recipe=recipe, device="cpu"))
     histories = [one.history for one in both]
     for column in ("loss", "valid_loss"):
         np.testing.assert_allclose(histories[1][column], histories[0][column], atol=atol)
@@ -151,18 +151,17 @@ def test_dropped_units_pass_no_error_back():
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-5)
 
 
-def test_what_the_step_is_not_for_is_refused_or_left_to_autograd():
-    counts, labels = planted()
+def test_what_the_step_is_not_for_is_left_to_autograd(monkeypatch):
+    counts, _ = planted()
+    cpu, deepchrome = torch.device("cpu"), models.build("deepchrome_max")
+    assert fused_step.supported(deepchrome, counts, cpu)
     for model, signal in (
-        (models.build("linear"), counts), (models.build("deepchrome_max"), counts.astype(np.int64)),
+        (models.build("linear"), counts), (deepchrome, counts.astype(np.int64)),
         (type("Other", (models.DeepChrome,), {})(), counts),
     ):
-        assert not fused_step.supported(model, signal, torch.device("cpu"))
-        with pytest.raises(ValueError, match="step='auto'"):
-            training.fit(model, signal, labels, signal, labels, recipe=SHORT, device="cpu",
-                         step="fused")
-    assert not fused_step.supported(network(), counts, torch.device("cuda"))
-    with pytest.raises(ValueError, match="autograd"):
-        training.fit(network(), counts, labels, counts, labels, step="magic", device="cpu")
+        assert not fused_step.supported(model, signal, cpu)
+    assert not fused_step.supported(deepchrome, counts, torch.device("cuda"))
+    monkeypatch.setenv("DC2LIB_FAST", "0")
+    assert not fused_step.supported(deepchrome, counts, cpu)
     with pytest.raises(ValueError, match="log1p"):
         fused_step.signal_table("sqrt")

@@ -68,11 +68,6 @@ def test_the_sum_of_both_rows_stays_as_drawn():
     np.testing.assert_allclose(fits.bias[0, 0].sum(), layer.bias.detach().sum(), atol=1e-6)
 
 
-def test_pairs_won_by_hand():
-    high, low = np.array([[1.0, 2.0, 2.0], [5.0, 6.0, 7.0]]), np.array([[0.0, 2.0], [9.0, 9.0]])
-    np.testing.assert_array_equal(linear.wins(high, low), [1 + 2 * 1.5, 0])
-
-
 def test_validation_auroc_is_scikit_learns_with_ties():
     dataset = planted("A", n=400)
     fits = linear.fit_linear([dataset], recipe=RECIPE, seeds=(0, 1))

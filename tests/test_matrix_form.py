@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dc2lib.fast import matrix_form as matrices
-from dc2lib.fast.matrix_form import matrix_form, matrix_forms
+from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.models.deepchrome import DeepChrome, build
 
 
@@ -56,15 +55,7 @@ def test_no_gradient_is_kept():
     assert not matrix_form(model)(signals()).requires_grad
 
 
-@pytest.mark.parametrize(
-    "names", [("deepchrome_max",) * 5, ("deepchrome_average",) * 3,
-              ("deepchrome_max", "deepchrome_average"), ("deepchrome_max", "deepchrome_strided"),
-              ("deepchrome_max", "linear")]
-)
-def test_many_networks_give_what_each_gives(names, monkeypatch):
-    monkeypatch.setattr(matrices, "MODELS_AT_ONCE", 2)
-    monkeypatch.setattr(matrices, "SAMPLES_AT_ONCE", 70)
-    models, many = [build(name, seed=n).eval() for n, name in enumerate(names)], signals(n=150)
-    with torch.inference_mode():
-        for model, found in zip(models, matrix_forms(models)(many), strict=True):
-            torch.testing.assert_close(found, model(many), rtol=1e-5, atol=1e-6)
+def test_the_switch_turns_it_off(monkeypatch):
+    model = build("deepchrome_max")
+    monkeypatch.setenv("DC2LIB_FAST", "0")
+    assert matrix_form(model) is model

@@ -57,9 +57,9 @@ def test_the_global_random_state_is_left_alone():
 
 
 def test_fits_in_threads_draw_apart():
-    alone = [weights(fit("deepchrome_max", seed=seed, step="autograd")) for seed in range(3)]
+    alone = [weights(fit("deepchrome_max", seed=seed)) for seed in range(3)]
     with ThreadPoolExecutor(3) as threads:
-        together = threads.map(lambda s: fit("deepchrome_max", seed=s, step="autograd"), range(3))
+        together = threads.map(lambda s: fit("deepchrome_max", seed=s), range(3))
         for one, expected in zip(together, alone, strict=True):
             np.testing.assert_array_equal(weights(one), expected)
 

@@ -37,7 +37,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from dc2lib.crosscell.transfer import evaluate_all, transfer
+from dc2lib.crosscell.transfer import cell_logits, transfer
 from dc2lib.datasets import (
     SPLITS,
     HistoneDataset,
@@ -279,7 +279,7 @@ def train_grid(task: Task) -> Row:
 
         def ours() -> None:
             shutil.rmtree(store / "fits", ignore_errors=True)
-            run_grid(fits, store / "fits", executor=pool, lockstep=1, progress=False)
+            run_grid(fits, store / "fits", executor=pool, progress=False)
 
         work = len(train) * GRID_EPOCHS
         return paired(
@@ -425,7 +425,7 @@ def growth(task: Task) -> list[Row]:
         ("train_one", len(dataset.take("train")), "genes",
          lambda n: one_epoch(dataset, TUNED, n)),
         ("evaluate", MODELS, "models",
-         lambda n: evaluate_all(records[:n], dataset.cell, home / f"{n}-{next(run)}.npz")),
+         lambda n: cell_logits(records[:n], dataset.cell, home / f"{n}-{next(run)}")),
         ("probe", 32_768, "samples",
          lambda n: monte_carlo_probe(generator, classifier, n, KEEP, device="cpu")),
     )

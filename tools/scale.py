@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dc2lib.crosscell.transfer import evaluate_all
+from dc2lib.crosscell.transfer import cell_logits
 from dc2lib.datasets import list_cells, open_cell, read_csv_folder, write_cell
 from dc2lib.datasets.released import write_released_csv
 from dc2lib.datasets.rpkm import write_rpkm_table
@@ -168,11 +168,9 @@ def test_on_rest(cells: int, part: int, genes: int) -> dict[str, float]:
         start = time.perf_counter()
         found = []
         for cell in names[part * PART : (part + 1) * PART]:
-            path = Path(folder) / f"{cell}.npz"
-            evaluate_all(records, cell, path)
             truth = label(open_cell(cell, HOME).take("test"))
-            with np.load(path) as arrays:
-                found += [auroc(truth, positive_score(one)) for one in arrays["logits"]]
+            found += [auroc(truth, positive_score(one))
+                      for one in cell_logits(records, cell, folder)]
     return measured(time.perf_counter() - start, pairs=float(len(found)))
 
 

@@ -29,7 +29,7 @@ from tabulate import tabulate
 
 from dc2lib.datasets import data_home
 from dc2lib.training.fit import Recipe
-from dc2lib.training.grid_fits import Fit, fit_key
+from dc2lib.training.grid_fits import Fit, fit_path
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("fits", "transfer", "related", "replicates", "histone_gans", "digits", "simulated")
@@ -91,7 +91,7 @@ def is_of_older_code(path: Path) -> bool:
     except TypeError:
         return True
     try:
-        return fit_key(fit) != path.stem
+        return fit_path(fit).stem != path.stem
     except (OSError, ValueError, KeyError):
         return False
 

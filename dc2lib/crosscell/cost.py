@@ -12,8 +12,7 @@ from dc2lib.datasets import open_cell
 from dc2lib.models.deepchrome import build
 from dc2lib.training.fit import fit, predict_logits
 from dc2lib.training.grid import trainings
-from dc2lib.training.grid_fits import Fit
-from dc2lib.training.grid_training import training_genes
+from dc2lib.training.grid_fits import Fit, training_set
 
 SECONDS_AN_HOUR = 3600
 REPEATS = 4
@@ -97,7 +96,7 @@ def measured_speed(one: Fit, n_genes: int = 1000) -> Speed:
     n_genes
         Genes to time it with, repeated where the fit has fewer.
     """
-    counts, labels = training_genes(one)
+    counts, labels = training_set(one)
     index = np.arange(n_genes) % len(counts)
     counts, labels = counts[index], labels[index]
     model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed)

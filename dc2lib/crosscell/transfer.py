@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,24 +10,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dc2lib.cache import code_digest
-from dc2lib.datasets import data_home, open_cell
+from dc2lib.cache import cache_path, cached
+from dc2lib.datasets import open_cell
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.fast.matrix_form import matrix_forms
-from dc2lib.files import atomic_write
+from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.labels import label
+from dc2lib.models.networks import evaluating
 from dc2lib.signals import to_signal
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import default_device
 from dc2lib.training.grid_fits import FitRecord
-from dc2lib.training.pooled_counts import PooledCounts, part_of, rows_of
+from dc2lib.training.pooled_counts import PooledCounts
 
 BATCH = 4096
 
 
 def transfer(
     records: Mapping[str, FitRecord],
-    folder: Path | str | None = None,
+    home: Path | str | None = None,
     *,
     cells: Sequence[str] | None = None,
     scoring: str = "probability",
@@ -45,8 +43,8 @@ def transfer(
     ----------
     records
         The own model of each cell type, all of one architecture, label rule and orientation.
-    folder
-        Where the logits are kept; default ``transfer`` in the data folder.
+    home
+        The logits are kept in its folder ``transfer``; default the data folder.
     cells
         Test cell types; default those of the records.
     scoring
@@ -64,55 +62,55 @@ def transfer(
     RuntimeError
         If a test cell type could not be evaluated.
     """
-    place = Path(folder) if folder is not None else data_home() / "transfer"
-    place.mkdir(parents=True, exist_ok=True)
     models = list(records.values())
-    names = {cell: _key(models, cell) for cell in (records if cells is None else cells)}
-    paths = {cell: (place / f"{name}.npz").absolute() for cell, name in names.items()}
-    missing = [cell for cell, path in paths.items() if not path.exists()]
-    jobs = [(models, cell, paths[cell]) for cell in missing]
-    for number, _, error in outcomes(evaluate_all, jobs, executor=executor, workers=workers):
+    names = list(records if cells is None else cells)
+    jobs = [(models, cell, home) for cell in names]
+    missing = [job for job in jobs if not _kept(*job).exists()]
+    for number, _, error in outcomes(cell_logits, missing, executor=executor, workers=workers):
         if error is not None:
-            raise RuntimeError(f"test cell type {missing[number]}: {error!r}") from error
+            raise RuntimeError(f"test cell type {missing[number][1]}: {error!r}") from error
     columns = {}
-    for cell, path in paths.items():
-        with np.load(path) as arrays:
-            logits = arrays["logits"]
-        test = open_cell(cell, models[0].fit.home).take("test")
+    for job in jobs:
+        test = open_cell(job[1], models[0].fit.home).take("test")
         truth = label(test, models[0].fit.labels)
-        columns[cell] = [auroc(truth, positive_score(one, scoring)) for one in logits]
+        scores = [positive_score(logits, scoring) for logits in cell_logits(*job)]
+        columns[job[1]] = [auroc(truth, score) for score in scores]
     table = pd.DataFrame(columns, index=list(records))
     return table.rename_axis(index="train_cell", columns="test_cell")
 
 
-def evaluate_all(records: Sequence[FitRecord], cell: str, path: Path) -> None:
-    """Write the logits ``(model, gene, 2)`` of all models on one cell type's test genes.
+def cell_logits(
+    records: Sequence[FitRecord], cell: str, home: Path | str | None = None
+) -> np.ndarray:
+    """Logits ``(model, gene, 2)`` of all models on one cell type's test genes, kept on disk.
 
-    Each batch is read and transformed once for all models.  On a CPU the networks run as matrix
-    products (`dc2lib.fast.matrix_form`), whose logits are those of the modules up to rounding.
+    Each batch is read and transformed once for all models.
     """
-    if path.exists():
-        return
+    kept = cached("transfer", _settings(records, cell), lambda: _logits(records, cell),
+                  code=__name__, home=home)
+    return kept["logits"]
+
+
+def _logits(records: Sequence[FitRecord], cell: str) -> dict[str, np.ndarray]:
     fit = records[0].fit
     dataset, device = open_cell(cell, fit.home), default_device()
-    counts = PooledCounts([part_of(dataset, rows_of(dataset, "test"), fit.orientation)])
+    counts = PooledCounts([(dataset, np.flatnonzero(dataset.split == "test"))], fit.orientation)
     models = [record.load_model(counts.shape[1:]).to(device) for record in records]
-    every = matrix_forms(models) if device.type == "cpu" else (
-        lambda signal: (model(signal) for model in models)
-    )
+    networks = [matrix_form(model) if device.type == "cpu" else model for model in models]
     logits = np.empty((len(models), len(counts), 2), np.float32)
-    with torch.inference_mode():
+    with evaluating(*models), torch.inference_mode():
         for start in range(0, len(counts), BATCH):
             signal = to_signal(counts[start : start + BATCH], fit.recipe.transform, device)
-            for number, found in enumerate(every(signal)):
-                logits[number, start : start + BATCH] = found.cpu().numpy()
+            for number, network in enumerate(networks):
+                logits[number, start : start + BATCH] = network(signal).cpu().numpy()
     counts.release()
-    with atomic_write(path) as temporary:
-        np.savez(temporary, logits=logits)
+    return {"logits": logits}
 
 
-def _key(records: Sequence[FitRecord], cell: str) -> str:
-    dataset = open_cell(cell, records[0].fit.home)
-    keys = [record.path.stem for record in records]
-    text = json.dumps([keys, dataset.fingerprint, code_digest(__name__)])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _kept(records: Sequence[FitRecord], cell: str, home: Path | str | None) -> Path:
+    return cache_path("transfer", _settings(records, cell), code=__name__, home=home)
+
+
+def _settings(records: Sequence[FitRecord], cell: str) -> dict[str, object]:
+    data = open_cell(cell, records[0].fit.home).fingerprint
+    return {"fits": [record.path.stem for record in records], "data": data}

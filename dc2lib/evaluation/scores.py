@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import softmax
-from scipy.stats import rankdata
 from sklearn import metrics
 
 RULES = ("probability", "positive_logit")
@@ -38,8 +37,8 @@ def positive_score(logits: np.ndarray, rule: str = "probability") -> np.ndarray:
 def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve: the share of (positive, negative) pairs ranked rightly, ties half.
 
-    The rank-sum form (Mann-Whitney); equals ``sklearn.metrics.roc_auc_score`` and also takes
-    infinite scores, which the released scoring rule produces.
+    Equals ``sklearn.metrics.roc_auc_score`` and also takes infinite scores, which the released
+    scoring rule produces.
 
     Raises
     ------
@@ -47,11 +46,10 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
         If the shapes differ, a score is NaN, or only one class is present.
     """
     labels, scores = _checked(labels, scores)
-    ranks = rankdata(scores)
-    positive = labels == 1
-    n_positive = int(positive.sum())
-    pairs = n_positive * (len(labels) - n_positive)
-    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / pairs)
+    positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
+    won = np.searchsorted(negative, positive, "left").sum()
+    won_or_tied = np.searchsorted(negative, positive, "right").sum()
+    return float((won + won_or_tied) / 2 / (len(positive) * len(negative)))
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dc2lib.fast import enabled
 from dc2lib.fast.machine_code import compiled
 from dc2lib.models.deepchrome import BYTES, DeepChrome, dropout_noise
 
@@ -30,7 +31,8 @@ POOL_WIDTH = 5
 def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> bool:
     """Whether the step is for this model, `DeepChrome` in float32, these counts and this device."""
     return (
-        type(model) is DeepChrome
+        enabled()
+        and type(model) is DeepChrome
         and device.type == "cpu"
         and counts.dtype == np.uint16
         and float(model.dropout.p * BYTES).is_integer()

@@ -22,7 +22,7 @@ POOL_WIDTH = 5
 HIDDEN = (625, 125)
 DROPOUT = 0.5
 BYTES = 256
-POOLINGS = ("max", "average")
+POOLINGS = {"max": nn.MaxPool1d, "average": nn.AvgPool1d}
 
 
 class Dropout(nn.Dropout):
@@ -48,18 +48,13 @@ class Dropout(nn.Dropout):
         if self._source is None or not self.training:
             return super().forward(values)
         noise = torch.from_numpy(dropout_noise(self._source, *values.shape)).to(values.device)
-        return values * dropout_mask(noise, self.p)
+        below = round(self.p * BYTES)
+        return values * (noise >= below) * (BYTES / (BYTES - below))
 
 
 def dropout_noise(source: np.random.Generator, n: int, width: int) -> np.ndarray:
     """A random byte a unit, uint8 ``(n, width)``: units below ``p * BYTES`` are dropped."""
     return source.integers(0, BYTES, (n, width), np.uint8)
-
-
-def dropout_mask(noise: Tensor, p: float) -> Tensor:
-    """What the units are multiplied with: 0 where dropped, else the inverse of the share kept."""
-    below = round(p * BYTES)
-    return (noise >= below) * (BYTES / (BYTES - below))
 
 
 class DeepChrome(nn.Module):
@@ -80,20 +75,14 @@ class DeepChrome(nn.Module):
         If the pooling is unknown or the signal is too short for one pooled position.
     """
 
-    def __init__(
-        self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max", stride: int = 1
-    ) -> None:
+    def __init__(self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max", stride: int = 1):
         super().__init__()
         if pooling not in POOLINGS:
-            raise ValueError(f"unknown pooling {pooling!r}: expected one of {POOLINGS}")
+            raise ValueError(f"unknown pooling {pooling!r}: expected one of {tuple(POOLINGS)}")
         self.pooling = pooling
-        self.positions = ((n_bins - KERNEL_WIDTH) // stride + 1) // POOL_WIDTH
-        if self.positions < 1:
-            raise ValueError(
-                f"{n_bins} bins are too few for a convolution of width {KERNEL_WIDTH} with stride "
-                f"{stride} and pooling of {POOL_WIDTH}"
-            )
+        self.positions = pooled_positions(n_bins, stride)
         self.convolution = nn.Conv1d(n_marks, FILTERS, KERNEL_WIDTH, stride=stride)
+        self.pool = POOLINGS[pooling](POOL_WIDTH)
         self.dropout = Dropout(DROPOUT)
         self.hidden1 = nn.Linear(self.positions * FILTERS, HIDDEN[0])
         self.hidden2 = nn.Linear(*HIDDEN)
@@ -105,25 +94,26 @@ class DeepChrome(nn.Module):
 
     def features(self, signal: Tensor) -> Tensor:
         """Activations of the last hidden layer, ``(gene, 125)``."""
-        pooled = self.dropout(self.pooled(signal).flatten(1))
+        pooled = self.pool(torch.relu(self.convolution(signal)))
+        pooled = self.dropout(pooled.transpose(1, 2).flatten(1))
         return torch.relu(self.hidden2(torch.relu(self.hidden1(pooled))))
 
-    def pooled(self, signal: Tensor) -> Tensor:
-        """Filter activations after pooling, ``(gene, position, filter)``.
 
-        The convolution is one matrix product over sliding windows (a view, not a copy), which
-        trains about 1.4 times as fast on a CPU as ``nn.Conv1d``.
-        """
-        conv = self.convolution
-        windows = signal.unfold(2, KERNEL_WIDTH, conv.stride[0])
-        windows = windows[:, :, : self.positions * POOL_WIDTH].transpose(1, 2).flatten(2)
-        activation = nn.functional.linear(windows, conv.weight.flatten(1), conv.bias)
-        rows = activation.transpose(1, 2).unsqueeze(2)
-        if self.pooling == "max":
-            pooled = torch.relu(nn.functional.max_pool2d(rows, (1, POOL_WIDTH)))
-        else:
-            pooled = nn.functional.avg_pool2d(torch.relu(rows), (1, POOL_WIDTH))
-        return pooled.squeeze(2).transpose(1, 2)
+def pooled_positions(n_bins: int, stride: int) -> int:
+    """Length of a signal after convolution and pooling.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left of it.
+    """
+    positions = ((n_bins - KERNEL_WIDTH) // stride + 1) // POOL_WIDTH
+    if positions < 1:
+        raise ValueError(
+            f"{n_bins} bins are too few for a convolution of width {KERNEL_WIDTH} with stride "
+            f"{stride} and pooling of {POOL_WIDTH}"
+        )
+    return positions
 
 
 class TemporalMeanLinear(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import AbstractContextManager, contextmanager
+from threading import RLock
 
 import numpy as np
 import torch
@@ -13,18 +13,35 @@ from torch import Tensor, nn
 
 Network = Callable[[Tensor], Tensor]
 
-_one_at_a_time = Lock()
+_one_at_a_time = RLock()
 
 
 @contextmanager
-def initial_weights(seed: int) -> Iterator[None]:
-    """Networks built in this block have the seed's weights, and no other random state changes.
+def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """What torch draws in this block follows from the seed; afterwards its state is as before.
 
-    Layers draw their weights from torch's global state: one thread at a time may build.
+    Layers draw weights and dropout from a state that all threads share: one thread at a time is in
+    such a block.
+
+    Parameters
+    ----------
+    seed
+        Below 2**64.
+    device
+        A CUDA device whose state is meant as well.
     """
-    with _one_at_a_time, torch.random.fork_rng(devices=[]):
+    cuda = [device] if device is not None and device.type == "cuda" else []
+    with _one_at_a_time, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
+
+
+def initial_weights(seed: int) -> AbstractContextManager[None]:
+    """Networks built in this block have the seed's weights, and no other random state changes."""
+    return torch_seed(seed)
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """Jobs on any executor: processes of this machine, a cluster, or one after the other.
 
 A worker that dies takes its job with it; that job is tried again.
+
+>>> [outcome.result for outcome in outcomes(round, [(1.7,), (2.2,)])]
+[2, 2]
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import Counter, deque
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -16,11 +19,14 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
+from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
+# As dask.distributed calls it; it need not be installed.
 LOST = {"KilledWorker", "FutureCancelledError", "FuturesCancelledError", "CommClosedError"}
 
 
@@ -58,13 +64,20 @@ def outcomes(
         its outcome and is not tried again.
     """
     if executor is not None:
-        yield from _on_given(executor, function, jobs, retries)
+        yield from _submitted(executor, function, jobs, retries)
         return
     count = workers if workers is not None else int(os.environ.get("DC2LIB_WORKERS", "1"))
-    if min(count, len(jobs)) <= 1:
-        yield from (_here(function, jobs, number) for number in range(len(jobs)))
+    count = min(count, len(jobs))
+    if count > 1:
+        with Processes(count) as processes:
+            yield from _submitted(processes, function, jobs, retries)
         return
-    yield from _on_own_pools(min(count, len(jobs)), function, jobs, retries)
+    for number, job in enumerate(jobs):
+        try:
+            outcome = Outcome(number, function(*job))
+        except Exception as error:
+            outcome = Outcome(number, error=error)
+        yield outcome
 
 
 def single_threaded(function: Callable[..., Any], job: tuple, attempt: int) -> Any:
@@ -77,23 +90,50 @@ def single_threaded(function: Callable[..., Any], job: tuple, attempt: int) -> A
     return function(*job)
 
 
-def worker_lost(error: BaseException) -> bool:
-    """Whether the error says that the worker died, and nothing about the job."""
+class Processes(Executor):
+    """Processes of this machine, started anew; one that dies loses its own job and no other.
+
+    A `ProcessPoolExecutor` breaks as a whole, so here each process has one of its own, and a thread
+    that waits for it.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._threads = ThreadPoolExecutor(workers)
+        self._of_thread = threading.local()
+        self._pools: list[ProcessPoolExecutor] = []
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future:
+        """As every executor does."""
+        return self._threads.submit(self._call, function, args)
+
+    def _call(self, function: Callable[..., Any], args: tuple) -> Any:
+        pool = getattr(self._of_thread, "pool", None)
+        if pool is None:
+            pool = self._of_thread.pool = ProcessPoolExecutor(1, get_context("spawn"))
+            self._pools.append(pool)
+        try:
+            return pool.submit(function, *args).result()
+        except BrokenExecutor:
+            self._of_thread.pool = None
+            raise
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        """End the processes once they have done what they are doing."""
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        for pool in self._pools:
+            pool.shutdown(wait)
+
+
+def worker_lost(error: BaseException | None) -> bool:
+    """Whether an error says that the worker died, and nothing about the job."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, BrokenExecutor | CancelledError) or bool(names & LOST)
 
 
-def _here(function: Callable[..., Any], jobs: Sequence[tuple], number: int) -> Outcome:
-    try:
-        return Outcome(number, function(*jobs[number]))
-    except Exception as error:
-        return Outcome(number, error=error)
-
-
-def _on_given(
+def _submitted(
     executor: Executor, function: Callable[..., Any], jobs: Sequence[tuple], retries: int
 ) -> Iterator[Outcome]:
-    attempts: Counter[int] = Counter()
+    attempts = [0] * len(jobs)
     waiting = {
         executor.submit(single_threaded, function, job, 0): number
         for number, job in enumerate(jobs)
@@ -102,84 +142,17 @@ def _on_given(
         done, _ = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
             number = waiting.pop(future)
-            outcome = _outcome(number, future)
-            again = None
-            if outcome.error is not None and worker_lost(outcome.error):
+            outcome, again = _outcome(number, future), None
+            if worker_lost(outcome.error) and attempts[number] < retries:
                 attempts[number] += 1
-                if attempts[number] <= retries:
-                    again = _submitted(executor, function, jobs[number], attempts[number])
+                with suppress(RuntimeError):  # an executor that takes no more jobs
+                    again = executor.submit(
+                        single_threaded, function, jobs[number], attempts[number]
+                    )
             if again is None:
                 yield outcome
             else:
                 waiting[again] = number
-
-
-def _submitted(
-    executor: Executor, function: Callable[..., Any], job: tuple, attempt: int
-) -> Future | None:
-    """The job submitted once more, or None if the executor takes none."""
-    try:
-        return executor.submit(single_threaded, function, job, attempt)
-    except RuntimeError:
-        return None
-
-
-def _on_own_pools(
-    workers: int, function: Callable[..., Any], jobs: Sequence[tuple], retries: int
-) -> Iterator[Outcome]:
-    """A pool breaks as a whole; the jobs under way are then tried alone, to see whose fault it was.
-
-    No more jobs are submitted than there are workers, so it is known which were under way.
-    """
-    queue, suspects = deque(range(len(jobs))), []
-    while queue:
-        suspects += yield from _one_pool(workers, function, jobs, queue)
-    for number in suspects:
-        yield from _alone(function, jobs, number, retries)
-
-
-def _one_pool(
-    workers: int, function: Callable[..., Any], jobs: Sequence[tuple], queue: deque[int]
-) -> Iterator[Outcome]:
-    """Work through the queue until it is empty or the pool breaks; return the jobs it broke on."""
-    waiting: dict[Future, int] = {}
-    lost: list[int] = []
-    with _pool(workers) as pool:
-        while waiting or (queue and not lost):
-            while queue and len(waiting) < workers and not lost:
-                number = queue.popleft()
-                again = _submitted(pool, function, jobs[number], 0)
-                if again is None:
-                    queue.appendleft(number)
-                    break
-                waiting[again] = number
-            if not waiting:
-                break
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = _outcome(waiting.pop(future), future)
-                if outcome.error is not None and worker_lost(outcome.error):
-                    lost.append(outcome.number)
-                else:
-                    yield outcome
-    return lost
-
-
-def _alone(
-    function: Callable[..., Any], jobs: Sequence[tuple], number: int, retries: int
-) -> Iterator[Outcome]:
-    outcome = Outcome(number)
-    for attempt in range(max(retries, 1)):
-        with _pool(1) as pool:
-            future = pool.submit(single_threaded, function, jobs[number], attempt)
-            outcome = _outcome(number, future)
-        if outcome.error is None or not worker_lost(outcome.error):
-            break
-    yield outcome
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, get_context("spawn"))
 
 
 def _outcome(number: int, future: Future) -> Outcome:

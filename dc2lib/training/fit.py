@@ -5,15 +5,23 @@ order and dropout of every epoch are drawn from the seed and the number of the e
 
 A step is torch's autograd, which trains any model anywhere, or the hand-written one of
 `dc2lib.fast.fused_step`, two to three times as fast for `DeepChrome` on a CPU.
+
+>>> from dc2lib.models.deepchrome import build
+>>> counts = np.random.default_rng(0).poisson(2, (64, 100, 5)).astype(np.uint16)
+>>> labels = np.arange(64) % 2
+>>> result = fit(build("linear"), counts, labels, counts, labels, recipe=Recipe(epochs=2))
+>>> list(result.history)
+['epoch', 'loss', 'valid_loss', 'valid_auroc', 'learning_rate']
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,13 +34,14 @@ from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.fast import fused_step
 from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.models.deepchrome import Dropout
+from dc2lib.models.networks import torch_seed
 from dc2lib.signals import TRANSFORMS, to_signal
-from dc2lib.training.state import TrainingState
+from dc2lib.training.checkpoints import resume, write_checkpoint
+from dc2lib.training.early_stopping import EarlyStopping
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("cosine", "constant")
 DROPOUT_STREAM = 1
-STEPS = ("auto", "autograd", "fused")
 
 TrainStep = Callable[[np.ndarray, np.ndarray, np.random.Generator], Tensor | float]
 
@@ -118,7 +127,6 @@ def fit(
     recipe: Recipe = PAPER,
     seed: int = 0,
     device: str | torch.device | None = None,
-    step: str = "auto",
     checkpoint: Path | str | None = None,
     progress: bool = False,
 ) -> FitResult:
@@ -137,9 +145,6 @@ def fit(
         schedule, 100 epochs, patience 15.
     seed
         Decides the order of the genes and the dropout.
-    step
-        ``"autograd"``, ``"fused"`` (see `dc2lib.fast.fused_step`), or ``"auto"``: fused where it is
-        supported. They make the same updates up to rounding.
     checkpoint
         A file that is written after every epoch; if it exists the fit goes on from it.
     progress
@@ -150,8 +155,6 @@ def fit(
     DataError
         If shapes differ, a label is not 0 or 1, or a set has only one class, or the checkpoint
         belongs to other settings.
-    ValueError
-        If the step is unknown, or fused and not for this model, device or type of counts.
     FloatingPointError
         If the loss is not finite (the learning rate is too large for the transform).
     """
@@ -160,23 +163,40 @@ def fit(
     place = default_device(device)
     model.to(place).train()
     optimizer = make_optimizer(model, recipe)
+    stopping, rows = EarlyStopping(recipe.patience), []
     settings = {**asdict(recipe), "seed": seed}
-    state = TrainingState(model, optimizer, settings, recipe.patience, checkpoint)
-    update = train_step(model, optimizer, counts, recipe, place, step)
-    epochs = range(state.epochs_done, recipe.epochs)
-    with tqdm(epochs, disable=not progress, initial=state.epochs_done, total=recipe.epochs) as bar:
-        for epoch in bar:
-            if state.stopped:
-                break
-            loss = train_epoch(update, optimizer, counts, labels, recipe, seed, epoch, place)
-            row = {"epoch": epoch, "loss": loss, **validate(model, valid_counts, valid_labels,
-                                                             recipe, place)}
-            row["learning_rate"] = optimizer.param_groups[0]["lr"]
-            state.finish_epoch(row)
-            bar.set_postfix(valid_auroc=f"{row['valid_auroc']:.4f}")
-    model.load_state_dict(state.best_weights)
+    path = None if checkpoint is None else Path(checkpoint)
+
+    def restore(saved: dict[str, Any]) -> None:
+        model.load_state_dict(saved["weights"])
+        optimizer.load_state_dict(saved["optimizer"])
+        vars(stopping).update(saved["stopping"])
+        rows.extend(saved["rows"])
+
+    resume(path, settings, restore)
+    step = train_step(model, optimizer, counts, recipe, place)
+    with tqdm(disable=not progress, initial=len(rows), total=recipe.epochs) as bar:
+        while len(rows) < recipe.epochs and not stopping.stopped:
+            epoch = len(rows)
+            loss = train_epoch(step, optimizer, counts, labels, recipe, seed, epoch, place)
+            scores = validate(model, valid_counts, valid_labels, recipe, place)
+            rate = optimizer.param_groups[0]["lr"]
+            rows.append({"epoch": epoch, "loss": loss, **scores, "learning_rate": rate})
+            stopping.update(scores["valid_auroc"], copied_weights(model))
+            if path is not None:
+                state = {"rows": rows, "stopping": vars(stopping), "weights": model.state_dict(),
+                         "optimizer": optimizer.state_dict()}
+                write_checkpoint(path, settings, state)
+            bar.update()
+            bar.set_postfix(valid_auroc=f"{scores['valid_auroc']:.4f}")
+    model.load_state_dict(stopping.best_weights)
     model.eval()
-    return FitResult(model, pd.DataFrame(state.rows), state.best_epoch, recipe, seed)
+    return FitResult(model, pd.DataFrame(rows), stopping.best_epoch, recipe, seed)
+
+
+def copied_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are now."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def predict_logits(
@@ -233,29 +253,13 @@ def train_step(
     counts: np.ndarray,
     recipe: Recipe,
     device: torch.device,
-    step: str = "auto",
 ) -> TrainStep:
-    """What updates the model with a batch: ``step(counts, labels, rng)`` returns the loss.
-
-    Raises
-    ------
-    ValueError
-        If the step is unknown, or fused and not for this model, device or type of counts.
-    """
-    if step not in STEPS:
-        raise ValueError(f"unknown step {step!r}: expected one of {STEPS}")
-    possible = fused_step.supported(model, counts, device)
-    if step == "fused" and not possible:
-        raise ValueError(
-            f"the fused step trains DeepChrome in float32 on uint16 counts on a CPU, not "
-            f"{type(model).__name__} on {counts.dtype} counts on {device.type}: use step='auto'"
-        )
-    if possible and step != "autograd":
+    """What updates the model with a batch: ``step(counts, labels, rng)`` returns the loss."""
+    if fused_step.supported(model, counts, device):
         return fused_step.FusedStep(model, optimizer, recipe.transform)
-
     dropout = getattr(model, "dropout", None)
 
-    def autograd(batch: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def step(batch: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Tensor:
         optimizer.zero_grad()
         with dropout.drawing_from(rng) if isinstance(dropout, Dropout) else nullcontext():
             logits = model(to_signal(batch, recipe.transform, device))
@@ -264,7 +268,7 @@ def train_step(
         optimizer.step()
         return loss.detach()
 
-    return autograd
+    return step
 
 
 def batches(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -297,7 +301,7 @@ def train_epoch(
     labels = labels.astype(np.int64)
     rng = np.random.default_rng((seed, epoch, DROPOUT_STREAM))
     total = 0.0
-    with _randomness_of_an_epoch(seed, epoch, device), denormals_are_zero():
+    with _torch_draws(step, seed, epoch, device), denormals_are_zero():
         for number, index in enumerate(batches(len(counts), recipe.batch_size, seed, epoch)):
             set_learning_rate(optimizer, recipe, (epoch * steps + number) / (recipe.epochs * steps))
             total += step(counts[index], labels[index], rng) * len(index)
@@ -310,12 +314,13 @@ def train_epoch(
     return mean
 
 
-@contextmanager
-def _randomness_of_an_epoch(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item())
-        yield
+def _torch_draws(
+    step: TrainStep, seed: int, epoch: int, device: torch.device
+) -> AbstractContextManager[None]:
+    """Any other module may draw from torch's state, for which threads wait for each other."""
+    if isinstance(step, fused_step.FusedStep):
+        return nullcontext()
+    return torch_seed(np.random.SeedSequence((seed, epoch)).generate_state(1)[0].item(), device)
 
 
 @contextmanager

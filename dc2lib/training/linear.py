@@ -1,4 +1,4 @@
-"""All restarts of the linear model on all cell types, trained at once in one compiled loop.
+"""All restarts of the linear model on all cell types, trained at once.
 
 The 12-parameter model sees each mark's mean over the bins, so a whole cell type is a small matrix.
 Its two rows of weights get opposite gradients: their sum stays as it was drawn (but for weight
@@ -11,20 +11,23 @@ Section 3.4 of DeepChrome 2.0: five trainings a cell type, the best by validatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
+import torch
+from scipy.special import expit
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.fast.fused_step import signal_table
-from dc2lib.fast.machine_code import compiled
+from dc2lib.evaluation.scores import auroc
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
-from dc2lib.training.fit import PAPER, Recipe, batches, learning_rate_factor
+from dc2lib.signals import to_signal, training_genes
+from dc2lib.training.early_stopping import EarlyStopping
+from dc2lib.training.fit import PAPER, Recipe, batches, checked_labels, learning_rate_factor
+
+BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,12 @@ class LinearFits:
         )
 
 
-def mark_means(counts: np.ndarray, transform: str = "raw", block: int = 2048) -> np.ndarray:
+def mark_means(counts: np.ndarray, transform: str = "raw") -> np.ndarray:
     """Mean over the bins of the transformed counts, float32 ``(gene, mark)``."""
-    table = signal_table(transform)
     means = np.empty((len(counts), counts.shape[2]), np.float32)
-    if counts.dtype == np.uint16:
-        _loops().mean_over_bins(table, np.ascontiguousarray(counts), means)
-        return means
-    for start in range(0, len(counts), block):
-        part = counts[start : start + block].astype(np.float32)
-        means[start : start + block] = (np.log1p(part) if transform == "log1p" else part).mean(1)
+    for start in range(0, len(counts), BLOCK):
+        signal = to_signal(counts[start : start + BLOCK], transform)
+        means[start : start + BLOCK] = signal.mean(2, dtype=torch.float64)
     return means
 
 
@@ -106,22 +105,29 @@ def fit_linear(
     if not datasets or not seeds:
         raise DataError("no data set or no seed to train on: give at least one of each")
     problems = [_problem(one, labels, recipe.transform, n_train, seeds[0]) for one in datasets]
-    sizes = sorted({len(problem.train_labels) for problem in problems})
-    groups = [[i for i, p in enumerate(problems) if len(p.train_labels) == n] for n in sizes]
-    marks = problems[0].train.shape[1]
-    weight = np.empty((len(problems), len(seeds), 2, marks))
-    bias = np.empty((len(problems), len(seeds), 2))
-    valid, best = np.empty(bias.shape[:2]), np.empty(bias.shape[:2], int)
-    for group in groups:
-        result = _fit_equal_sizes([problems[i] for i in group], recipe, seeds)
-        weight[group], bias[group], valid[group], best[group] = result
-    return LinearFits(weight, bias, valid, best, recipe.transform)
+    by_size: dict[int, list[int]] = {}
+    for number, problem in enumerate(problems):
+        by_size.setdefault(len(problem.labels), []).append(number)
+    runs: dict[int, list[EarlyStopping]] = {}
+    for numbers in by_size.values():
+        trained = _train([problems[number] for number in numbers], recipe, seeds)
+        runs |= dict(zip(numbers, trained, strict=True))
+    every = [runs[number] for number in range(len(problems))]
+    rows = np.array([[run.best_weights for run in restarts] for restarts in every])
+    return LinearFits(
+        rows[..., :-1], rows[..., -1],
+        np.array([[run.best_score for run in restarts] for restarts in every]),
+        np.array([[run.best_epoch for run in restarts] for restarts in every]),
+        recipe.transform,
+    )
 
 
 @dataclass(frozen=True)
 class _Problem:
-    train: np.ndarray
-    train_labels: np.ndarray
+    """Features ``(gene, mark + 1)``, the last of ones, and labels ``(gene,)``."""
+
+    features: np.ndarray
+    labels: np.ndarray
     valid: np.ndarray
     valid_labels: np.ndarray
 
@@ -129,59 +135,61 @@ class _Problem:
 def _problem(
     dataset: HistoneDataset, rule: str, transform: str, n_train: int, seed: int
 ) -> _Problem:
-    train, valid = dataset.take("train"), dataset.take("valid")
-    if 0 < n_train < len(train):
-        drawn = np.random.default_rng(seed).choice(len(train), n_train, replace=False)
-        train = train.select(np.sort(drawn))
-    labels = label(train, rule), label(valid, rule)
-    for name, values in zip(("training", "validation"), labels, strict=True):
-        if len(np.unique(values)) != 2:
-            raise DataError(
-                f"{dataset.cell}: the {name} genes have one class only under the {rule} rule:"
-                " use more genes"
-            )
-    return _Problem(
-        mark_means(train.counts, transform), labels[0], mark_means(valid.counts, transform),
-        labels[1],
-    )
+    parts = []
+    for name, part in (
+        ("training", training_genes(dataset, n_train, seed)),
+        ("validation", dataset.take("valid")),
+    ):
+        means = mark_means(part.counts, transform)
+        features = np.column_stack([means, np.ones(len(means), np.float32)])
+        labels = checked_labels(part.counts, label(part, rule), f"{dataset.cell} {name}")
+        parts += [features, labels]
+    return _Problem(*parts)
 
 
-def _fit_equal_sizes(
-    problems: list[_Problem], recipe: Recipe, seeds: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, biases, validation AUROC and best epoch of every problem and seed."""
-    train = np.stack([_with_ones(problem.train) for problem in problems])
-    labels = np.stack([problem.train_labels for problem in problems]).astype(np.float64)
-    first = np.stack([_first_rows(train.shape[2] - 1, seed) for seed in seeds])
-    total = np.repeat(first.sum(1)[None], len(problems), 0)
-    difference = np.repeat((first[:, 1] - first[:, 0])[None], len(problems), 0)
-    averages = np.zeros((2, *difference.shape))
-    loops, shape = _loops(), difference.shape[:2]
-    valid_rows = [_rows_by_label(problem) for problem in problems]
-    valid, best, kept = np.full(shape, -np.inf), np.full(shape, -1), np.empty((2, *total.shape))
+def _train(
+    problems: Sequence[_Problem], recipe: Recipe, seeds: Sequence[int]
+) -> list[list[EarlyStopping]]:
+    """The best weights ``(class, mark + 1)`` of each problem and seed, batch by batch.
+
+    Gradients of the two rows are g and -g, and so are their steps: their difference makes twice the
+    step, and their sum only decays.
+    """
+    features = np.stack([problem.features for problem in problems]).astype(np.float64)
+    labels = np.stack([problem.labels for problem in problems])
+    n_genes, n_steps = len(labels[0]), -(-len(labels[0]) // recipe.batch_size)
+    first = np.stack([_first_rows(features.shape[2] - 1, seed) for seed in seeds])
+    total, difference = first.sum(1), np.stack([first[:, 1] - first[:, 0]] * len(problems))
+    mean, square = np.zeros_like(difference), np.zeros_like(difference)
+    runs = [[EarlyStopping(recipe.patience) for _ in seeds] for _ in problems]
+    step = 0
     for epoch in range(recipe.epochs):
-        running = epoch - 1 - np.maximum(best, 0) < recipe.patience
-        if not running.any():
+        if all(run.stopped for restarts in runs for run in restarts):
             break
-        rates = _rates(recipe, len(labels[0]), epoch)
-        for number, seed in enumerate(seeds):
-            order = np.concatenate(list(batches(len(labels[0]), recipe.batch_size, seed, epoch)))
-            loops.descend(
-                train, labels, order, recipe.batch_size, rates, epoch * len(rates),
-                recipe.weight_decay, recipe.optimizer == "adam", running[:, number],
-                difference[:, number], averages[:, :, number],
+        orders = [batches(n_genes, recipe.batch_size, seed, epoch) for seed in seeds]
+        for genes in map(np.stack, zip(*orders, strict=True)):
+            rate = recipe.learning_rate * learning_rate_factor(
+                recipe, step / (recipe.epochs * n_steps)
             )
-        total *= np.prod(1 - rates * recipe.weight_decay)
-        score = _valid_auroc(difference, valid_rows, running, loops.wins)
-        better = running & (score > valid)
-        valid[better], best[better] = score[better], epoch
-        kept[:, better] = total[better], difference[better]
-    rows = np.stack([kept[0] - kept[1], kept[0] + kept[1]], 2) / 2
-    return rows[..., :-1], rows[..., -1], valid, best
-
-
-def _with_ones(features: np.ndarray) -> np.ndarray:
-    return np.concatenate([features, np.ones((len(features), 1), features.dtype)], 1)
+            step += 1
+            batch = features[:, genes]
+            error = expit((batch @ difference[..., None])[..., 0]) - labels[:, genes]
+            change = (error[..., None, :] @ batch)[..., 0, :] / genes.shape[1]
+            if recipe.optimizer == "adam":
+                mean += 0.1 * (change - mean)
+                square += 0.001 * (change**2 - square)
+                size = np.sqrt(square / (1 - 0.999**step)) + 1e-8
+                change = mean / (1 - 0.9**step) / size
+            kept = 1 - rate * recipe.weight_decay
+            difference = difference * kept - 2 * rate * change
+            total = total * kept
+        for problem, weights, restarts in zip(problems, difference, runs, strict=True):
+            scores = problem.valid @ weights.astype(np.float32).T
+            rows = np.stack([total - weights, total + weights], 1) / 2
+            for run, score, own in zip(restarts, scores.T, rows, strict=True):
+                if not run.stopped:
+                    run.update(auroc(problem.valid_labels, score), own)
+    return runs
 
 
 def _first_rows(n_marks: int, seed: int) -> np.ndarray:
@@ -189,124 +197,3 @@ def _first_rows(n_marks: int, seed: int) -> np.ndarray:
     layer = build("linear", n_marks, seed=seed).output
     rows = np.column_stack([layer.weight.detach().numpy(), layer.bias.detach().numpy()])
     return rows.astype(np.float64)
-
-
-def _rates(recipe: Recipe, n: int, epoch: int) -> np.ndarray:
-    """Learning rate of each step of an epoch."""
-    steps = -(-n // recipe.batch_size)
-    done = (epoch * steps + np.arange(steps)) / (recipe.epochs * steps)
-    return np.array([recipe.learning_rate * learning_rate_factor(recipe, part) for part in done])
-
-
-def _rows_by_label(problem: _Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Validation features ``(mark + 1, gene)`` of high and of low expression."""
-    rows, high = _with_ones(problem.valid), problem.valid_labels == 1
-    return np.ascontiguousarray(rows[high].T), np.ascontiguousarray(rows[~high].T)
-
-
-def _valid_auroc(
-    difference: np.ndarray,
-    rows: list[tuple[np.ndarray, np.ndarray]],
-    running: np.ndarray,
-    wins: Callable,
-) -> np.ndarray:
-    """AUROC ``(problem, seed)`` on the validation genes; NaN where a fit has stopped."""
-    scores = np.full(running.shape, np.nan)
-    for number, both in enumerate(rows):
-        seeds = np.flatnonzero(running[number])
-        weights = difference[number, seeds].astype(np.float32)
-        high, low = (np.sort(weights @ part) for part in both)
-        scores[number, seeds] = wins(high, low) / (high.shape[1] * low.shape[1])
-    return scores
-
-
-@cache
-def _loops() -> SimpleNamespace:
-    loops = (descend, mean_over_bins, wins)
-    return SimpleNamespace(**{loop.__name__: compiled(loop) for loop in loops})
-
-
-def mean_over_bins(table: np.ndarray, counts: np.ndarray, means: np.ndarray) -> None:
-    """Mean ``(gene, mark)`` of the signal that the table gives for counts ``(gene, bin, mark)``."""
-    n, bins, marks = counts.shape
-    total = np.zeros(marks)
-    for gene in range(n):
-        total[:] = 0
-        for bin_ in range(bins):
-            for mark in range(marks):
-                total[mark] += table[counts[gene, bin_, mark]]
-        for mark in range(marks):
-            means[gene, mark] = total[mark] / bins
-
-
-def descend(
-    features: np.ndarray,
-    labels: np.ndarray,
-    order: np.ndarray,
-    batch_size: int,
-    rates: np.ndarray,
-    done: int,
-    decay: float,
-    adam: bool,
-    running: np.ndarray,
-    difference: np.ndarray,
-    averages: np.ndarray,
-) -> None:
-    """One epoch of logistic regressions, whose weights are the differences of two rows.
-
-    The rows' gradients are g and -g, and so are their steps: the difference makes twice the step.
-
-    Parameters
-    ----------
-    features, labels
-        ``(problem, gene, mark + 1)``, the last of ones, and ``(problem, gene)``.
-    order, batch_size, rates
-        Genes one batch after the other, and the learning rate of each batch.
-    done
-        Batches of the epochs before.
-    decay, adam
-        Weight decay; Adam's steps (as in `torch.optim.AdamW`) or plain ones.
-    running
-        Problems that are not stopped.
-    difference, averages
-        ``(problem, mark + 1)`` and ``(2, problem, mark + 1)``: weights, and Adam's averages of the
-        gradient and of its square, which are all changed in place.
-    """
-    width = features.shape[2]
-    gradient = np.zeros(width)
-    for problem in np.flatnonzero(running):
-        weights, mean, square = difference[problem], averages[0, problem], averages[1, problem]
-        for step in range(len(rates)):
-            batch = order[step * batch_size : (step + 1) * batch_size]
-            gradient[:] = 0
-            for gene in batch:
-                odds = 0.0
-                for i in range(width):
-                    odds += weights[i] * features[problem, gene, i]
-                error = 1 / (1 + np.exp(-odds)) - labels[problem, gene]
-                for i in range(width):
-                    gradient[i] += error * features[problem, gene, i]
-            kept = 1 - rates[step] * decay
-            for i in range(width):
-                change = gradient[i] / len(batch)
-                if adam:
-                    mean[i] += 0.1 * (change - mean[i])
-                    square[i] += 0.001 * (change * change - square[i])
-                    size = np.sqrt(square[i] / (1 - 0.999 ** (done + step + 1))) + 1e-8
-                    change = mean[i] / (1 - 0.9 ** (done + step + 1)) / size
-                weights[i] = weights[i] * kept - 2 * rates[step] * change
-
-
-def wins(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Pairs in which the score of ``high`` is the larger, ties half, of sorted rows of both."""
-    won = np.zeros(len(high))
-    for row in range(len(high)):
-        below = upto = 0
-        for score in high[row]:
-            while below < low.shape[1] and low[row, below] < score:
-                below += 1
-            upto = max(upto, below)
-            while upto < low.shape[1] and low[row, upto] == score:
-                upto += 1
-            won[row] += below + 0.5 * (upto - below)
-    return won

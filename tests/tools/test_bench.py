@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dc2lib.crosscell.transfer import evaluate_all
+from dc2lib.crosscell.transfer import cell_logits
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
 from dc2lib.signals import to_signal
@@ -31,10 +31,10 @@ def test_the_matrix_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
 def test_logits_are_those_of_the_modules(dataset, tmp_path):
     write_cell(dataset, tmp_path)
     records = bench.untrained(tmp_path, dataset, 2)
-    evaluate_all(records, dataset.cell, tmp_path / "logits.npz")
     signal = to_signal(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
-    with np.load(tmp_path / "logits.npz") as arrays, torch.inference_mode():
-        for record, found in zip(records, arrays["logits"], strict=True):
+    logits = cell_logits(records, dataset.cell, tmp_path)
+    with torch.inference_mode():
+        for record, found in zip(records, logits, strict=True):
             expected = record.load_model()(signal)
             torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-5, atol=1e-6)
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dc2lib import cache
 from dc2lib.datasets.simulated import stored_simulation
-from dc2lib.training import grid_fits as fits
 from dc2lib.training.fit import PAPER
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
@@ -119,7 +119,7 @@ def test_a_fit_of_older_code_is_removed_before_its_time(tmp_path, monkeypatch, c
     assert not older.exists() and not strange.exists()
     assert (current.stat().st_atime_ns, current.stat().st_mtime_ns) == (
         before.st_atime_ns, before.st_mtime_ns)
-    monkeypatch.setattr(fits, "code_digest", lambda *_: "other")
+    monkeypatch.setattr(cache, "code_digest", lambda *_, **__: "other")
     assert tidy.main(["--yes"]) == 0
     assert not current.exists()
 

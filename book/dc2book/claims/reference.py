@@ -19,7 +19,7 @@ from dc2lib.errors import DataError
 FOLDER = Path("book") / "reference"
 RESULTS = "results.json"
 PROVENANCE = "provenance.json"
-DECISIVE = ("dc2lib.training.grid_training", "dc2lib.labels", "dc2lib.evaluation.scores")
+DECISIVE = ("dc2lib.training.grid_fits", "dc2lib.labels", "dc2lib.evaluation.scores")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,6 @@ def test_one_worker_is_this_process():
 
 def test_the_number_of_workers_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("DC2LIB_WORKERS", "2")
-    monkeypatch.setattr(engine, "_pool", lambda workers: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(engine, "Processes", ThreadPoolExecutor)
     results = sorted(outcomes(one_more, [(1,), (2,), (3,)]))
     assert results == [(0, 2, None), (1, 3, None), (2, 4, None)]
