@@ -1,1 +1,1 @@
-"""The chapter on the GAN probe."""
+"""The chapter on the GAN probe: its analysis in `study`, its figures in `figures`."""

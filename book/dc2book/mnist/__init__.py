@@ -1,1 +1,1 @@
-"""The chapter on handwritten digits."""
+"""The chapter on handwritten digits: its analysis in `study`, its figures in `figures`."""

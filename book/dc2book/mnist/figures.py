@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dc2book.style import INPUT_COLOURS, OTHER_COLOURS
+from dc2book.style import INPUT_COLOURS, OTHER_COLOURS, forest, intervals
 
 GAP = 2
 ACCENT = "#C1121F"
@@ -158,28 +158,17 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     titles
         Names of the judges as they are shown.
     """
-    methods = list(dict.fromkeys(means["method"]))
-    fig, axes = plt.subplots(
-        2, -(-len(titles) // 2), figsize=(7.4, 1.8 + 0.5 * len(methods)), sharey=True,
-        squeeze=False,
+    table = means[means["judge"].isin(titles)].rename(columns={"probability": "estimate"})
+    fig = forest(
+        table, "method", panels="judge", colour="method", names=titles, wrap=2, sharex=False,
+        colours={method: method_colour(method) for method in table["method"]},
+        xlabel="mean probability",
     )
-    for axis, (judge, title) in zip(axes.flat, titles.items(), strict=False):
-        rows = means[means["judge"] == judge].set_index("method").loc[methods]
-        for y, (method, row) in enumerate(rows.iterrows()):
-            axis.errorbar(
-                row["probability"], y,
-                xerr=[[row["probability"] - row["low"]], [row["high"] - row["probability"]]],
-                fmt="o", ms=5, capsize=2, color=method_colour(str(method)),
-            )
-        narrow = np.ptp(rows[["low", "high"]].to_numpy()) < 0.2
-        axis.set_title(f"{title} (narrow axis)" if narrow else title, fontsize=9)
-        if not narrow:
+    for axis, (judge, rows) in zip(fig.axes, table.groupby("judge", sort=False), strict=False):
+        if np.ptp(rows[["low", "high"]].to_numpy()) < 0.2:
+            axis.set_title(f"{titles[judge]} (narrow axis)")
+        else:
             axis.set_xlim(-0.03, 1.03)
-        axis.set_yticks(range(len(methods)), methods)
-        axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    for axis in axes[-1]:
-        axis.set_xlabel("mean probability")
     return fig
 
 
@@ -206,11 +195,9 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         part = bands[bands["judge"] == judge]
         for number, (source, rows) in enumerate(part.groupby("source", sort=False)):
             x = np.array([labels.index(band) for band in rows["band"]]) + 0.08 * (2 * number - 1)
-            axis.errorbar(
-                x, rows["response"],
-                yerr=[rows["response"] - rows["low"], rows["high"] - rows["response"]],
-                fmt="os"[number % 2] + ["-", "--"][number % 2], ms=5, capsize=2,
-                color=colours[str(source)], label=source,
+            intervals(
+                axis, rows.rename(columns={"response": "estimate"}), x, vertical=True,
+                fmt=("o-", "s--")[number % 2], color=colours[str(source)], label=source,
             )
         axis.set(ylabel="mean probability")
         axis.set_title(title, fontsize=9)
