@@ -7,7 +7,6 @@ import pytest
 from dc2book.gan_probe import figures as gan_plots
 from dc2book.gan_probe import study as histone_probe
 
-from dc2lib.errors import DataError
 from dc2lib.models.gan import counts_to_signals
 
 MARKS = ("H3K27me3", "H3K4me3")
@@ -61,11 +60,6 @@ def test_random_inputs_have_the_shape_and_what_their_name_says(kind):
     if kind == "poisson":
         counts = np.expm1(signals).mean((0, 2))
         np.testing.assert_allclose(np.expm1(made).mean((0, 2)), counts, rtol=0.1)
-
-
-def test_an_unknown_random_input_is_refused():
-    with pytest.raises(DataError, match="unknown random input"):
-        histone_probe.random_inputs("white", 3, toy_signals())
 
 
 def test_statistics_of_marks_by_hand():

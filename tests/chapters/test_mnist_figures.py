@@ -33,12 +33,6 @@ def test_frames_surround_what_did_not_pass():
     assert frame.get_x() == pytest.approx(4 * 30 + 0.5) and frame.get_width() == 30
 
 
-def test_every_row_of_a_sheet_is_named():
-    fig = digit_plots.digit_rows(np.zeros((2, 3, 28, 28)), ["one", "two"], ["a", "b", "c"])
-    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["one", "two"]
-    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["a", "b", "c"]
-
-
 def test_a_judge_with_close_means_gets_an_axis_of_its_own():
     means = pd.DataFrame(
         {

@@ -132,11 +132,3 @@ def test_the_pixel_classifier_tells_bars_from_noise_and_not_from_bars():
     fit = partial(digit_study.pixel_classifier, epochs=3, width=4)
     assert two_sample_test(bars(0), noise, fit=fit).low > 0.9
     assert 0.5 in two_sample_test(bars(0), bars(7), fit=fit)
-
-
-def test_confidence_does_not_saturate_before_float64():
-    probability = digit_study.confidence(
-        lambda x: torch.tensor([[0.0, 20.0], [25.0, 0.0]]), np.zeros((2, 1), np.float32)
-    )
-    assert probability[0].tolist() == [1, 0]
-    assert probability[1][0] < probability[1][1] < 1
