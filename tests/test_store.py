@@ -121,7 +121,7 @@ def test_a_changed_file_is_named(tmp_path, name):
 def test_the_digest_is_checked_once_for_an_unchanged_file(tmp_path, monkeypatch):
     write_cell(dataset(), tmp_path)
     open_cell("E012", tmp_path)
-    monkeypatch.setattr(store, "_file_digest", lambda path: pytest.fail("computed again"))
+    monkeypatch.setattr(store, "file_digest", lambda path: pytest.fail("computed again"))
     open_cell("E012", tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_pickles_are_not_opened(tmp_path):
     path = tmp_path / "cells" / "E012" / "gene_id.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     meta = json.loads((path.parent / "meta.json").read_text())
-    meta["arrays"]["gene_id"]["sha256"] = store._file_digest(path)
+    meta["arrays"]["gene_id"]["sha256"] = store.file_digest(path)
     rewrite_meta(tmp_path, arrays=meta["arrays"])
     with pytest.raises(DataError, match=r"gene_id\.npy cannot be read"):
         open_cell("E012", tmp_path)

@@ -25,12 +25,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pooch
 import requests
 import urllib3
 from tqdm import tqdm
 
-from dc2lib.datasets.store import explain_full_disk, full_disk
+from dc2lib.datasets.store import explain_full_disk, file_digest, full_disk
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write, data_home
 
@@ -40,8 +39,6 @@ PAUSE = 0.5
 TIMEOUT = (15, 60)
 BLOCK = 2**18
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "dc2lib"}
-
-pooch.get_logger().setLevel(logging.WARNING)
 
 
 class InterruptedDownloadError(Exception):
@@ -207,6 +204,9 @@ def _answers(address: str) -> bool:
 
 def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) -> Path:
     """Bring the file to `target`, once it is whole and has its digest, and note that."""
+    import pooch  # here, since it warns in a notebook's kernel without widgets
+
+    pooch.get_logger().setLevel(logging.WARNING)
     notes = _notes(target.parent)
     digest = _published_digest(file) if source == file.url else None
     fresh = target.with_name(f"{target.name}.fresh")
@@ -225,7 +225,7 @@ def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) ->
         raise
     except ValueError:
         raise _wrong_digest(source) from None
-    notes["digests"][str(source)] = pooch.file_hash(str(fresh))
+    notes["digests"][str(source)] = file_digest(fresh)
     notes["sources"][target.name] = str(source)
     _save_notes(target.parent, notes)
     os.replace(fresh, target)
@@ -234,6 +234,8 @@ def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) ->
 
 def _published_digest(file: RemoteFile) -> str | None:
     """The digest that a file's repository publishes; a warning where it does not answer."""
+    import pooch
+
     if file.doi is None:
         return None
     repository = pooch.create(path=".", base_url=f"doi:{file.doi}/")
@@ -264,7 +266,7 @@ def _save_notes(folder: Path, notes: dict[str, dict[str, str]]) -> None:
 
 def _intact(path: Path, notes: dict[str, dict[str, str]]) -> bool:
     noted = notes["digests"].get(notes["sources"].get(path.name, ""))
-    return noted is None or pooch.file_hash(str(path)) == noted
+    return noted is None or file_digest(path) == noted
 
 
 def _wrong_digest(source: str | Path) -> DataError:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Self
 
 import numpy as np
-import pooch
 from tqdm import tqdm
 
 from dc2lib.datasets.fetch import RemoteFile, check_not_html, downloads_folder, verified
@@ -27,6 +26,7 @@ from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestio
 from dc2lib.datasets.store import (
     cells_folder,
     explain_full_disk,
+    file_digest,
     is_current,
     temporary_folder,
     write_cell,
@@ -125,8 +125,9 @@ def ingest_archive(
     _check_gzip(path)
     wanted = None if cells is None else set(cells)
     result = Ingestion() if result is None else result
-    sha256 = pooch.file_hash(str(path))
-    origin = {"archive": path.name, "archive_sha256": sha256, "rpkm_table": rpkm.name}
+    origin = {
+        "archive": path.name, "archive_sha256": file_digest(path), "rpkm_table": rpkm.name
+    }  # fmt: skip
     seen: set[str] = set()
     pending: dict[str, dict[str, SplitTable]] = {}
     folder = cells_folder(home)

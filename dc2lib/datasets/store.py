@@ -253,10 +253,11 @@ def _write_array(path: Path, values: np.ndarray) -> dict[str, object]:
     with open(path, "wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
     shape, dtype = list(values.shape), values.dtype.str
-    return {"shape": shape, "dtype": dtype, "sha256": _file_digest(path)}
+    return {"shape": shape, "dtype": dtype, "sha256": file_digest(path)}
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -269,7 +270,7 @@ def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndar
     try:
         state = path.stat()
         key = (str(path.resolve()), state.st_mtime_ns, state.st_size)
-        if key not in _verified and _file_digest(path) != about["sha256"]:
+        if key not in _verified and file_digest(path) != about["sha256"]:
             raise DataError(f"{path} does not have the digest noted when it was stored. {rebuild}")
         values = np.load(path, mmap_mode="r" if name == "counts" else None, allow_pickle=False)
     except DataError:
