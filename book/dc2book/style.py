@@ -226,7 +226,10 @@ def forest(
     shades = _colours(table, colour, colours)
     shapes = _markers(table, marker, markers)
     texts = {key: _text(key, names) for key in row_keys}
-    shape = len(row_keys), len(groups), texts.values()
+    titles = [_text(key, names) for key in _distinct(table, panel_columns)]
+    lines = [line for text in (*titles, xlabel) for line in text.split("\n")]
+    width = max(2.5, 0.085 * max(map(len, lines)))
+    shape = len(row_keys), len(groups), texts.values(), width
     fig, axes = _panels(table, panel_columns, wrap, sharex, *shape)
     for axis, key in axes.items():
         part = table[[one == key for one in _keys(table, panel_columns)]]
@@ -318,6 +321,7 @@ def _panels(
     n_rows: int,
     n_groups: int,
     texts: Iterable[str],
+    width: float,
 ) -> tuple[Figure, dict[Axes, tuple[Any, ...]]]:
     """The figure, and the values that each of its panels shows."""
     if len(columns) == 2:
@@ -331,7 +335,7 @@ def _panels(
     label = max(len(line) for text in texts for line in text.split("\n"))
     height = max(1.0, n_rows * (0.24 + 0.11 * n_groups))
     fig, grid = plt.subplots(
-        deep, side, figsize=(0.6 + 0.07 * label + 2.5 * side, 1.0 + (height + 0.3) * deep),
+        deep, side, figsize=(0.6 + 0.07 * label + width * side, 1.0 + (height + 0.3) * deep),
         sharex=sharex, sharey=True, squeeze=False,
     )
     for axis in list(grid.flat)[len(keys) :]:
