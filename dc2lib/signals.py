@@ -7,11 +7,15 @@ torch.Size([2, 2, 1])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets import HistoneDataset, shared_marks
+from dc2lib.errors import DataError
 
 TRANSFORMS = ("raw", "log1p")
 ORIENTATIONS = ("genome", "gene")
@@ -25,7 +29,7 @@ def to_signal(
     Parameters
     ----------
     counts
-        Reads a gene, bin and mark.
+        Reads, or another measure, a gene, bin and mark; stays as it is.
     transform
         ``"raw"`` counts as in the paper, or ``"log1p"``, the logarithm of one more than the count.
     device
@@ -38,7 +42,7 @@ def to_signal(
     """
     if transform not in TRANSFORMS:
         raise ValueError(f"unknown transform {transform!r}: expected one of {TRANSFORMS}")
-    signal = torch.from_numpy(np.asarray(counts, dtype=np.float32)).to(device)
+    signal = torch.from_numpy(np.array(counts, dtype=np.float32)).to(device)
     if transform == "log1p":
         signal = signal.log1p_()
     return signal.transpose(1, 2)
@@ -85,3 +89,56 @@ def training_rows(dataset: HistoneDataset, n_train: int = 0, seed: int = 0) -> n
         return rows
     drawn = np.random.default_rng(seed).choice(len(rows), n_train, replace=False)
     return rows[np.sort(drawn)]
+
+
+def comparable(cells: Sequence[HistoneDataset]) -> list[HistoneDataset]:
+    """Cell types as one model may see them: the marks that all have, on one scale.
+
+    Counts of reads stay as they are. Where any cell type measures something else, all are
+    standardised within themselves (`ranked_within_cell`): coverage, or peaks of two callers, are
+    numbers on different scales, even where their unit is called the same.
+
+    Raises
+    ------
+    DataError
+        If they share no mark.
+    """
+    marks = shared_marks(cells)
+    same = all(cell.unit == "reads" for cell in cells)
+    chosen = [cell.with_marks(marks) for cell in cells]
+    return chosen if same else [ranked_within_cell(cell) for cell in chosen]
+
+
+def ranked_within_cell(dataset: HistoneDataset) -> HistoneDataset:
+    """Each mark's values as their rank among the bins of the cell type's training genes.
+
+    The rank is the share of those bins that hold less, from 0 to 1: where nothing was measured it
+    is 0, and any increasing change of a mark's scale leaves it alone. Genes of the other splits
+    are ranked among the training genes, so that nothing is learned from them.
+
+    Returns
+    -------
+    HistoneDataset
+        Counts float32, unit ``"rank"``.
+
+    Raises
+    ------
+    DataError
+        If there is no training gene.
+
+    Examples
+    --------
+    >>> peaks = HistoneDataset.from_arrays(
+    ...     [[[0.0], [2.5]], [[0.0], [9.0]]], ["a", "b"], "mine", ["train", "train"],
+    ...     marks=["H3K4me3"], unit="peak signal")
+    >>> ranked_within_cell(peaks).counts[:, :, 0].tolist()
+    [[0.0, 0.5], [0.0, 0.75]]
+    """
+    train = dataset.take("train").counts
+    if not len(train):
+        raise DataError(f"{dataset.cell} has no training gene, among which values are ranked.")
+    ranks = np.empty(dataset.counts.shape, dtype=np.float32)
+    for mark in range(len(dataset.marks)):
+        reference = np.sort(train[:, :, mark], axis=None)
+        ranks[:, :, mark] = np.searchsorted(reference, dataset.counts[:, :, mark]) / reference.size
+    return replace(dataset, counts=ranks, unit="rank")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dc2lib.datasets import SPLITS, HistoneDataset
+from dc2lib.datasets import MARKS, SPLITS, HistoneDataset, shared_marks
 from dc2lib.datasets.histone import median_text
 from dc2lib.errors import DataError
 
@@ -89,6 +89,47 @@ def test_fingerprint_of_no_genes():
     assert len(empty.fingerprint) == 64
 
 
+def test_another_unit_than_reads_is_kept_as_real_numbers():
+    values = np.random.default_rng(0).gamma(1, 2, (6, 100, 5))
+    cell = dataset(counts=values, unit="peak signal", source="peaks")
+    np.testing.assert_array_equal(cell.counts, values.astype(np.float32))
+    assert cell.counts.dtype == np.float32
+    assert "peaks: peak signal of 6 genes" in repr(cell)
+    coverage = dataset(counts=values, unit="coverage", source="peaks")
+    assert coverage.fingerprint != cell.fingerprint
+
+
+def test_the_fingerprint_of_reads_is_that_of_older_stores():
+    one = HistoneDataset.from_arrays(np.ones((1, 100, 5), int), ["g"], "E003", ["train"])
+    expected = "075ead4488a7075c1c217b2f903ec9c77006882f80a00d3edbd70b6a7b27f2ba"
+    assert one.fingerprint == expected
+
+
+def test_marks_by_name_in_any_order():
+    cell = dataset()
+    chosen = cell.with_marks(["H3K9me3", "H3K27me3"])
+    assert chosen.marks == ("H3K9me3", "H3K27me3")
+    np.testing.assert_array_equal(chosen.counts, cell.counts[:, :, [4, 0]])
+    assert cell.with_marks(MARKS) is cell
+    for marks, message in [
+        ([], "no mark is named"),
+        (["H3K9me3"] * 2, "a mark comes twice"),
+        (["h3k4me"], r"E003 has no mark 'h3k4me'\. Did you mean H3K4me[13]\? It has H3K27me3, "),
+        (["CTCF"], r"no mark 'CTCF'\. It has"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            cell.with_marks(marks)
+
+
+def test_marks_that_cell_types_share():
+    three = dataset().with_marks(["H3K9me3", "H3K27me3", "H3K4me1"])
+    assert shared_marks([three, dataset()]) == three.marks
+    assert shared_marks([dataset(), three]) == ("H3K27me3", "H3K4me1", "H3K9me3")
+    other = dataset(cell="mine").with_marks(["H3K36me3"])
+    with pytest.raises(DataError, match=r"share no mark \(E003: H3K9me3, .*; mine: H3K36me3"):
+        shared_marks([three, other])
+
+
 @pytest.mark.parametrize(
     ("text", "median"),
     [
@@ -120,6 +161,11 @@ def test_median_text(text, median):
         ({"rpkm_text": ["1.0"] * 5 + ["x"]}, "'x' is not a number"),
         ({"rpkm": [1.0]}, "rpkm has shape"),
         ({"source": "roadmaps"}, "unknown source"),
+        ({"unit": "RPKM"}, "unknown unit"),
+        ({"marks": ("a", "b", "c", "d", "a")}, "a mark comes twice"),
+        ({"unit": "coverage", "counts": np.full((6, 100, 5), np.nan)}, "must be finite"),
+        ({"unit": "coverage", "counts": np.full((6, 100, 5), -0.1)}, "not below 0"),
+        ({"unit": "coverage", "counts": np.full((6, 100, 5), "3")}, "expected numbers"),
         ({"cell": "../E003"}, "cannot name a cell type"),
         ({"cell": ".E003"}, "cannot name a cell type"),
     ],

@@ -49,6 +49,26 @@ def test_a_cell_comes_back_as_it_was(tmp_path):
     assert recomputed.fingerprint == written.fingerprint
 
 
+def test_real_numbers_come_back_bit_by_bit(tmp_path):
+    values = np.random.default_rng(0).gamma(0.1, 9, (30, 100, 5)).astype(np.float32)
+    values[0, 0, :3] = 0, np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    write_cell(dataset(counts=values, unit="peak signal", source="peaks"), tmp_path)
+    opened = open_cell("E012", tmp_path)
+    assert opened.counts.tobytes() == values.tobytes()
+    assert (opened.unit, opened.source) == ("peak signal", "peaks")
+    recomputed = HistoneDataset(**{k: v for k, v in vars(opened).items() if k != "fingerprint"})
+    assert recomputed.fingerprint == opened.fingerprint
+
+
+def test_a_store_from_before_units_holds_reads(tmp_path):
+    write_cell(dataset(), tmp_path)
+    path = tmp_path / "cells" / "E012" / "meta.json"
+    meta = json.loads(path.read_text())
+    del meta["unit"]
+    path.write_text(json.dumps(meta))
+    assert open_cell("E012", tmp_path).unit == "reads"
+
+
 def test_counts_are_mapped_and_read_only(tmp_path):
     write_cell(dataset(), tmp_path)
     opened = open_cell("E012", tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
+from dc2lib.datasets.histone import MARKS, SOURCES, SPLITS, UNITS, HistoneDataset, shared_marks
 from dc2lib.datasets.released import read_csv_folder
 from dc2lib.datasets.rpkm import check_cell, read_rpkm
 from dc2lib.datasets.store import list_cells, open_cell, write_cell
@@ -14,7 +14,9 @@ from dc2lib.files import data_home
 
 __all__ = [
     "MARKS",
+    "SOURCES",
     "SPLITS",
+    "UNITS",
     "HistoneDataset",
     "data_home",
     "list_cells",
@@ -23,21 +25,23 @@ __all__ = [
     "read_csv_folder",
     "read_rpkm",
     "resolve_source",
+    "shared_marks",
     "store_of",
     "write_cell",
 ]
 
 
 def resolve_source(data: str = "auto") -> str:
-    """Where cell types come from: ``"roadmap"`` or ``"simulated"``.
+    """Where cell types come from: ``"roadmap"``, which is the store, or ``"simulated"``.
 
     Parameters
     ----------
     data : {"auto", "roadmap", "simulated"}
-        ``"auto"`` means roadmap if the store holds a cell type, else simulated.
+        ``"auto"`` means roadmap if the store holds a cell type, else simulated. The other measured
+        sources of a `HistoneDataset` mean the store too.
     """
-    if data in ("roadmap", "simulated"):
-        return data
+    if data in SOURCES:
+        return "simulated" if data == "simulated" else "roadmap"
     if data != "auto":
         raise DataError(f"Unknown data source {data!r}: use auto, roadmap or simulated.")
     return "roadmap" if list_cells() else "simulated"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -16,7 +17,8 @@ from dc2lib.errors import DataError
 
 SPLITS = ("train", "valid", "test")
 MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
-SOURCES = ("roadmap", "simulated")
+SOURCES = ("roadmap", "simulated", "peaks", "tracks", "binned", "patternchrome")
+UNITS = ("reads", "coverage", "peak signal", "rank")
 N_BINS = 100
 COUNT_LIMIT = np.iinfo(np.uint16).max
 CELL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -24,16 +26,16 @@ CELL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, eq=False)
 class HistoneDataset:
-    """Histone-mark read counts of one cell type.
+    """Histone marks of one cell type: read counts, or another measure of them.
 
     Build it with :meth:`from_arrays`, which checks everything; the constructor takes what it is
     given.
 
     Attributes
     ----------
-    counts : uint16 array (gene, bin, mark)
-        Reads per 100-bp bin, bins along the genome (not along the gene), as released.
-        Read-only; may be memory-mapped.
+    counts : uint16 or float32 array (gene, bin, mark)
+        Reads per 100-bp bin (uint16), or what `unit` says (float32); bins along the genome, not
+        along the gene, as released. Read-only; may be memory-mapped.
     gene_id : str array (gene,)
         Ensembl gene ids.
     cell : str
@@ -43,7 +45,10 @@ class HistoneDataset:
     marks : tuple of str
         Names of the last axis of `counts`.
     source : str
-        ``"roadmap"`` (measured) or ``"simulated"``.
+        One of `SOURCES`: all are measured but ``"simulated"``.
+    unit : str
+        One of `UNITS`. Values of different units are never pooled as they are: see
+        `dc2lib.signals.comparable`.
     released_label : int8 array (gene,) or None
         The 0/1 label that came with the counts.
     rpkm : float64 array (gene,) or None
@@ -63,6 +68,7 @@ class HistoneDataset:
     split: np.ndarray
     marks: tuple[str, ...]
     source: str
+    unit: str = "reads"
     released_label: np.ndarray | None = None
     rpkm: np.ndarray | None = None
     rpkm_text: np.ndarray | None = None
@@ -74,8 +80,9 @@ class HistoneDataset:
 
     def __repr__(self) -> str:
         genes, bins, marks = self.counts.shape
+        measure = "" if self.unit == "reads" else f"{self.unit} of "
         return (
-            f"HistoneDataset({self.cell}, {self.source}: {genes:,} genes x {bins} bins"
+            f"HistoneDataset({self.cell}, {self.source}: {measure}{genes:,} genes x {bins} bins"
             f" x {marks} marks)"
         )
 
@@ -83,7 +90,8 @@ class HistoneDataset:
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the content: equal datasets, equal fingerprints."""
         digest = hashlib.sha256()
-        names = (self.cell, self.source, *self.marks, str(self.rpkm_median_text))
+        unit = () if self.unit == "reads" else (self.unit,)
+        names = (self.cell, self.source, *unit, *self.marks, str(self.rpkm_median_text))
         digest.update("\0".join(names).encode())
         for name in PER_GENE:
             values = getattr(self, name)
@@ -110,6 +118,27 @@ class HistoneDataset:
             name: getattr(self, name)[genes] for name in PER_GENE if getattr(self, name) is not None
         }
         return replace(self, **chosen)
+
+    def with_marks(self, marks: Sequence[str]) -> HistoneDataset:
+        """The named marks only, in the order given.
+
+        Raises
+        ------
+        DataError
+            If no mark is named, one is named twice, or the cell type lacks one.
+        """
+        marks = tuple(marks)
+        for mark in marks:
+            if mark not in self.marks:
+                raise DataError(
+                    f"{self.cell} has no mark {mark!r}.{nearest_mark(mark, self.marks)}"
+                    f" It has {', '.join(self.marks)}."
+                )
+        _check_marks(marks, self.cell)
+        if marks == self.marks:
+            return self
+        counts = self.counts[:, :, [self.marks.index(mark) for mark in marks]]
+        return replace(self, counts=_read_only(counts), marks=marks)
 
     def gene_oriented(self) -> np.ndarray:
         """Counts (gene, bin, mark) with the bins of minus-strand genes reversed: upstream first.
@@ -138,6 +167,7 @@ class HistoneDataset:
         *,
         marks: Sequence[str] = MARKS,
         source: str = "roadmap",
+        unit: str = "reads",
         released_label: Sequence[int] | np.ndarray | None = None,
         rpkm: Sequence[float] | np.ndarray | None = None,
         rpkm_text: Sequence[str] | np.ndarray | None = None,
@@ -148,8 +178,8 @@ class HistoneDataset:
 
         Parameters
         ----------
-        counts : integer array (gene, bin, mark)
-            Whole numbers from 0 to 65,535.
+        counts : array (gene, bin, mark)
+            Reads: whole numbers from 0 to 65,535. Other units: finite numbers not below 0.
         gene_id, split, released_label, rpkm, rpkm_text : sequences (gene,)
             `rpkm` is read from `rpkm_text` where only the text is given.
         rpkm_median_text : str, optional
@@ -174,7 +204,10 @@ class HistoneDataset:
         marks = tuple(str(mark) for mark in marks)
         if source not in SOURCES:
             raise DataError(f"{cell}: unknown source {source!r}; use one of {', '.join(SOURCES)}.")
-        counts = _checked_counts(np.asarray(counts), marks, cell)
+        if unit not in UNITS:
+            raise DataError(f"{cell}: unknown unit {unit!r}; use one of {', '.join(UNITS)}.")
+        _check_marks(marks, cell)
+        counts = _checked_counts(np.asarray(counts), marks, cell, unit)
         if rpkm is None and rpkm_text is not None:
             rpkm = numbers(np.asarray(rpkm_text, dtype=str), f"{cell}: rpkm_text")
         given = {
@@ -190,8 +223,25 @@ class HistoneDataset:
             rpkm_median_text = median_text(given["rpkm"], given["rpkm_text"])
         given = {name: _read_only(values) for name, values in {"counts": counts, **given}.items()}
         return cls(
-            cell=cell, marks=marks, source=source, rpkm_median_text=rpkm_median_text, **given
+            cell=cell, marks=marks, source=source, unit=unit, rpkm_median_text=rpkm_median_text,
+            **given,
         )
+
+
+def shared_marks(cells: Iterable[HistoneDataset]) -> tuple[str, ...]:
+    """The marks that all cell types have, in the order of the first: what one study can use.
+
+    Raises
+    ------
+    DataError
+        If they share none; the message lists what each has.
+    """
+    cells = list(cells)
+    shared = [mark for mark in cells[0].marks if all(mark in one.marks for one in cells)]
+    if not shared:
+        marks = "; ".join(f"{one.cell}: {', '.join(one.marks)}" for one in cells)
+        raise DataError(f"These cell types share no mark ({marks}); leave one of them out.")
+    return tuple(shared)
 
 
 PER_GENE = ("counts", "gene_id", "split", "released_label", "rpkm", "rpkm_text", "strand")
@@ -233,17 +283,18 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
 
 
 def numbers(text: np.ndarray, where: str) -> np.ndarray:
-    """Texts as float64; an empty text becomes NaN.
+    """Texts as float64; an empty text, or NA, becomes NaN.
 
     Raises
     ------
     DataError
         If a text is no number; the message starts with `where`.
     """
+    missing = np.isin(text, ("", "NA"))
     try:
-        return np.where(text == "", "nan", text).astype(np.float64)
+        return np.where(missing, "nan", text).astype(np.float64)
     except ValueError:
-        wrong = pd.Series(text[text != ""]).loc[lambda s: pd.to_numeric(s, "coerce").isna()]
+        wrong = pd.Series(text[~missing]).loc[lambda s: pd.to_numeric(s, "coerce").isna()]
         raise DataError(f"{where}: {str(wrong.iloc[0])!r} is not a number.") from None
 
 
@@ -294,12 +345,28 @@ def _check_unique(gene_id: np.ndarray, cell: str) -> None:
     )
 
 
-def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str) -> np.ndarray:
+def _check_marks(marks: tuple[str, ...], cell: str) -> None:
+    if not marks:
+        raise DataError(f"{cell}: no mark is named; name at least one.")
+    if len(set(marks)) < len(marks):
+        raise DataError(f"{cell}: a mark comes twice in {', '.join(marks)}; name each once.")
+
+
+def nearest_mark(mark: str, known: Sequence[str]) -> str:
+    """A sentence with the known mark that looks most like `mark`, upper and lower case alike."""
+    upper = {one.upper(): one for one in known}
+    nearest = difflib.get_close_matches(mark.upper(), upper, n=1, cutoff=0.6)
+    return f" Did you mean {upper[nearest[0]]}?" if nearest else ""
+
+
+def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str, unit: str) -> np.ndarray:
     if counts.ndim != 3 or counts.shape[2] != len(marks) or counts.shape[1] == 0:
         raise DataError(
             f"{cell}: counts have shape {counts.shape}, expected (gene, bin, mark)"
             f" with the {len(marks)} marks {', '.join(marks)} last."
         )
+    if unit != "reads":
+        return _checked_signal(counts, cell, unit)
     if counts.dtype == np.uint16:
         return counts
     if counts.dtype.kind not in "uif":
@@ -314,3 +381,12 @@ def _checked_counts(counts: np.ndarray, marks: tuple[str, ...], cell: str) -> np
             f" expected 0 to {COUNT_LIMIT:,} reads a bin."
         )
     return counts.astype(np.uint16)
+
+
+def _checked_signal(values: np.ndarray, cell: str, unit: str) -> np.ndarray:
+    if values.dtype.kind not in "uif":
+        raise DataError(f"{cell}: {unit} is {values.dtype}, expected numbers.")
+    signal = values.astype(np.float32, copy=False)
+    if not (np.isfinite(signal).all() and (signal >= 0).all()):
+        raise DataError(f"{cell}: {unit} must be finite and not below 0, and some values are not.")
+    return signal

@@ -83,6 +83,7 @@ def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
         cell=meta["cell"],
         marks=tuple(meta["marks"]),
         source=meta["source"],
+        unit=meta.get("unit", "reads"),
         rpkm_median_text=meta["rpkm_median_text"],
         **arrays,
     )
@@ -122,6 +123,7 @@ def write_cell(
             "dc2lib": dc2lib.__version__,
             "cell": dataset.cell,
             "source": dataset.source,
+            "unit": dataset.unit,
             "marks": list(dataset.marks),
             "rpkm_median_text": dataset.rpkm_median_text,
             "fingerprint": dataset.fingerprint,

@@ -28,12 +28,11 @@ class PooledCounts:
     Raises
     ------
     DataError
-        If the cell types differ in their numbers of bins or marks, or genes are to be turned and
-        their strands are not known.
+        If the cell types differ in bins, marks or unit, or genes are to be turned and their
+        strands are not known.
     """
 
     ndim = 3
-    dtype = np.dtype(np.uint16)
 
     def __init__(
         self, parts: Sequence[tuple[HistoneDataset, np.ndarray]], orientation: str
@@ -45,6 +44,13 @@ class PooledCounts:
                     f"{dataset.cell} has (bin, mark) = {dataset.counts.shape[1:]} and {first.cell}"
                     f" has {first.counts.shape[1:]}: they cannot be pooled; leave one of them out."
                 )
+            if (dataset.marks, dataset.unit) != (first.marks, first.unit):
+                raise DataError(
+                    f"{dataset.cell} holds {dataset.unit} of {', '.join(dataset.marks)}, and"
+                    f" {first.cell} {first.unit} of {', '.join(first.marks)}: they cannot be pooled"
+                    " as they are; see dc2lib.signals.comparable."
+                )
+        self.dtype = first.counts.dtype
         self._files = [dataset.counts for dataset, _ in parts]
         self._file = np.repeat(np.arange(len(parts)), [len(rows) for _, rows in parts])
         self._row = np.concatenate([rows for _, rows in parts])
