@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+
+from dc2lib.errors import DataError
 
 
 def data_home() -> Path:
@@ -56,3 +60,29 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def text_lines(path: str | Path) -> Iterator[str]:
+    """The lines of a text file, gzipped or not, one after the other.
+
+    Raises
+    ------
+    DataError
+        If it is missing, cut short, no text, or a web page.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path} is missing; check the path, or download it with `make data`.")
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8") as file:
+            start = file.readline()
+            if start.lstrip().lower().startswith(("<!doctype", "<html")):
+                raise DataError(f"{path} is an HTML page; delete it and download it again.")
+            yield start
+            yield from file
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is truncated or corrupt, or no text ({error}); get it again."
+        ) from None

@@ -57,6 +57,25 @@ def test_windows_line_ends(tmp_path):
     pd.testing.assert_frame_equal(table_of(tmp_path, TEXT.replace("\n", "\r\n")).frame(), expected)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#by hand\nGene,name,E003,E004\nENSG00000000003.15,A,1.50,NA\nENSG00000000005,B,2,0.1\n",
+        "E003\tE004\nENSG00000000003.2\t1.50\tNA\nENSG00000000005.1\t2\t0.1\n",
+        "name\tGene_ID\tE003\tE004\nA\tENSG00000000003\t1.50\t\nB\tENSG00000000005\t2\t0.1\n"
+        "C\tENSG00000000005.4_PAR_Y\t7\t7\n",
+        '"E003","E004"\n"ENSG00000000003","1.50",NA\n"ENSG00000000005","2","0.1"\n',
+    ],
+)
+def test_tables_of_your_own(tmp_path, text):
+    table = table_of(tmp_path, text)
+    assert table.gene_id.tolist() == ["ENSG00000000003", "ENSG00000000005"]
+    assert table.text("E003").tolist() == ["1.50", "2"]
+    measured = table.measured("E004")
+    assert measured.join("E004", measured.gene_id)["rpkm"].tolist() == [0.1]
+    assert measured.median_text("E004") == "0.1"
+
+
 def test_join_takes_rows_by_gene_and_the_median_of_all(tmp_path):
     joined = table_of(tmp_path).join("E003", np.array(["ENSG00000000419", "ENSG00000000003"]))
     assert joined["rpkm_text"].tolist() == ["0.100", "43.985"]
@@ -89,7 +108,7 @@ def test_names_far_from_all():
     [
         ("<!DOCTYPE html>\n<html></html>", "HTML page"),
         ("", "first line must hold 'gene_id'"),
-        ("name,E003\n1,2\n", "first line must hold 'gene_id'"),
+        ("name\n1\n", "first line must hold 'gene_id'"),
         ("gene_id\tE003\tE003\nENSG1\t1\t2\n", "each once"),
         ("gene_id\tE003\nENSG1\t1\t2\t3\n", "line 2: 4 fields, expected 2"),
         (TEXT + "ENSG00000000420\t1.0\n", "Expected 5 columns, got 2"),

@@ -11,10 +11,10 @@ from __future__ import annotations
 import difflib
 import gzip
 import re
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import dropwhile
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,12 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import HistoneDataset, median_text, numbers
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write
+from dc2lib.files import atomic_write, text_lines
 
 FILE_NAME = "57epigenomes.RPKM.pc.gz"
 URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME}"
 REFERENCE_COLUMNS = ("E000",)
 ALIGNMENTS = ("aligned", "released")
-TABLE_LIMIT = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +100,39 @@ class RpkmTable:
             "rpkm_median_text": median_text(rpkm, text),
         }
 
+    def measured(self, cell: str) -> RpkmTable:
+        """The rows that hold a number for one cell type.
+
+        Raises
+        ------
+        DataError
+            If the table lacks the cell type, or a number is negative.
+        """
+        rpkm = self.rpkm(cell)
+        if (rpkm < 0).any():
+            gene = self.gene_id[rpkm < 0][0]
+            raise DataError(
+                f"{self.name}, column {cell}: {gene} has {rpkm[rpkm < 0][0]:g}; expected RPKM, FPKM"
+                " or TPM of 0 or more, not logarithms or differences."
+            )
+        given = np.isfinite(rpkm)
+        return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
+
     @cached_property
     def _row_of_gene(self) -> pd.Series:
         return pd.Series(np.arange(len(self.gene_id)), index=self.gene_id)
 
 
 def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
-    """Read an expression table: a header of cell types, then gene id and one number a cell type.
+    """Read an expression table, Roadmap's or your own, in RPKM, FPKM or TPM.
 
     Parameters
     ----------
     path : path
-        Tab-separated text, gzipped or not.
+        A header, then a row a gene, separated by tabs or commas, gzipped or not; lines before the
+        header that start with # are passed over. Genes stand in the column ``gene_id``, or else in
+        the first; versions of their ids are cut off. A header without a name for the genes, as R
+        writes it, is understood. Columns that nobody asks for may hold anything.
     alignment : {"aligned", "released"}
         ``"released"`` pairs names and columns as the released code did, one column off.
 
@@ -123,32 +143,44 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
 
     Notes
     -----
-    Source of the table: Roadmap Epigenomics Consortium 2015, doi:10.1038/nature14248.
+    Source of Roadmap's: Roadmap Epigenomics Consortium 2015, doi:10.1038/nature14248.
     """
     if alignment not in ALIGNMENTS:
         raise DataError(f"Unknown alignment {alignment!r}: use one of {', '.join(ALIGNMENTS)}.")
     path = Path(path)
-    data = _content(path)
-    header, _, rest = data.partition(b"\n")
-    names = header.decode("utf-8", "replace").rstrip("\r\n").split("\t")
-    if len(names) < 2 or names[0] != "gene_id" or len(set(names)) < len(names):
+    lines = dropwhile(lambda line: line.startswith("#"), text_lines(path))
+    header, *rest = [*lines, "", ""]
+    separator = "\t" if "\t" in header else ","
+    head, first = _fields(header, separator), _fields(rest[0], separator)
+    if len(first) == len(head) + 1 and first[-1]:
+        head = ["gene_id", *head]
+    if len(head) < 2 or len(set(head)) < len(head):
         raise DataError(
-            f"{path}: the first line must hold 'gene_id' and the cell types, tab-separated, each"
-            f" once; found {header[:60]!r}."
+            f"{path}: the first line must hold 'gene_id' and the cell types, each once, separated"
+            f" by tabs or commas; found {header.strip()[:60]!r}."
         )
-    fields = rest.partition(b"\n")[0].rstrip(b"\r").count(b"\t") + 1
-    if fields not in (len(names), len(names) + 1):
-        raise DataError(f"{path}, line 2: {fields} fields, expected {len(names)}.")
-    table = _text_table(rest, [*names, ""][:fields], path)
-    gene_id = np.array(table.column("gene_id").to_pylist(), dtype=str)
-    if len(np.unique(gene_id)) < len(gene_id):
-        raise DataError(f"{path}: a gene comes twice; expected one row a gene.")
-    columns = [table.column(name) for name in names[1:]]
+    if len(first) not in (len(head), len(head) + 1):
+        raise DataError(f"{path}, line 2: {len(first)} fields, expected {len(head)}.")
+    table = _text_table("".join(rest).encode(), [*head, ""][: len(first)], separator, path)
+    genes = next((name for name in head if name.lower() == "gene_id"), head[0])
+    gene_id = pd.Series(table.column(genes).to_pylist(), dtype=str)
+    once = ~gene_id.str.endswith("_PAR_Y")
+    table, gene_id = table.filter(pa.array(once)), without_version(gene_id[once])
+    if gene_id.duplicated().any():
+        twice = gene_id[gene_id.duplicated()].iloc[0]
+        raise DataError(f"{path}: a gene comes twice, {twice}; expected one row a gene.")
+    names = [name for name in head if name != genes]
+    columns = [table.column(name) for name in names]
     if alignment == "released":
         columns = [*columns[1:], pa.chunked_array([pa.array([""] * len(gene_id))])]
-    named = dict(zip(names[1:], columns, strict=True))
+    named = dict(zip(names, columns, strict=True))
     cells = {name: column for name, column in named.items() if name not in REFERENCE_COLUMNS}
-    return RpkmTable(gene_id, pa.table(cells), alignment, path.name)
+    return RpkmTable(gene_id.to_numpy(dtype=str), pa.table(cells), alignment, path.name)
+
+
+def without_version(gene_id: pd.Series) -> pd.Series:
+    """Gene ids without the version behind the dot: ENSG00000000003.15 is ENSG00000000003."""
+    return gene_id.str.replace(r"^(ENS\w*\d{11})\.\d+$", r"\1", regex=True)
 
 
 def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -> Path:
@@ -198,31 +230,16 @@ def suggestion(cell: str, known: list[str]) -> str:
     return f" Known: {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}." if known else ""
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise DataError(f"{path} is missing; download it with `make data`.")
-    try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rb") as file:
-            data = file.read(TABLE_LIMIT + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} is truncated or corrupt ({error}); delete it and download it again."
-        ) from None
-    if data[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise DataError(f"{path} is an HTML page, not a table; delete it and download it again.")
-    if len(data) > TABLE_LIMIT:
-        raise DataError(f"{path} holds more than {TABLE_LIMIT / 2**20:.0f} MiB; no such table.")
-    return data
+def _fields(line: str, separator: str) -> list[str]:
+    return [field.strip('"') for field in line.rstrip("\r\n").split(separator)]
 
 
-def _text_table(data: bytes, names: list[str], path: Path) -> pa.Table:
+def _text_table(data: bytes, names: list[str], separator: str, path: Path) -> pa.Table:
     try:
         return csv.read_csv(
             pa.BufferReader(data),
             read_options=csv.ReadOptions(column_names=names),
-            parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
+            parse_options=csv.ParseOptions(delimiter=separator),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
