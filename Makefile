@@ -3,6 +3,11 @@ PROFILE ?= quick
 DATA ?= auto
 CELLS ?=
 MIRROR ?=
+PEAKS ?=
+TRACKS ?=
+BINNED ?=
+SOURCE ?=
+RPKM ?=
 NAME ?=
 A ?=
 B ?=
@@ -51,8 +56,11 @@ reference: env  ## run the chapters on the real cell types and keep their result
 notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 	@$(PY) -m tools.notebooks
 
-data: env  ## fetch the Roadmap cell types into the store: [CELLS="E003 E123"] [MIRROR=folder or URL]
-	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)")
+data: env  ## fetch Roadmap's cell types [CELLS="E003 E123"] [MIRROR=folder or URL] [SOURCE=patternchrome], or take your own: PEAKS=folder, TRACKS=folder or BINNED=file.npz [RPKM=table]
+	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)") \
+		$(if $(PEAKS),--peaks "$(PEAKS)") $(if $(TRACKS),--tracks "$(TRACKS)") \
+		$(if $(BINNED),--binned "$(BINNED)") $(if $(SOURCE),--source "$(SOURCE)") \
+		$(if $(RPKM),--rpkm "$(RPKM)")
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench

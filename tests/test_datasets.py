@@ -56,7 +56,7 @@ def test_filling_the_store_from_a_mirror(home, mirror, capsys):
     shown = capsys.readouterr()
     assert "E012: 9 genes stored" in shown.out + shown.err
     row = next(line for line in shown.out.splitlines() if line.startswith("E013 "))
-    assert row.split()[1:5] == ["9", "3", "3", "3"]
+    assert row.split()[1:7] == ["roadmap", "reads", "9", "3", "3", "3"]
     assert main(["--mirror", mirror]) == 0
     assert "Already stored: E012, E013" in capsys.readouterr().out
 

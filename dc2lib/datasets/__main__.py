@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dc2lib.datasets import mnist, released, roadmap, rpkm, store
+from dc2lib.datasets import binned, mnist, peaks, released, roadmap, rpkm, store, tracks
+from dc2lib.datasets.cell_files import CellInput, store_cell
 from dc2lib.datasets.fetch import fetch, mirror_holds
+from dc2lib.datasets.gene_windows import deepchrome_windows, read_gtf
 from dc2lib.datasets.histone import SPLITS
 from dc2lib.errors import DataError
 from dc2lib.labels import RULES, label
@@ -40,7 +42,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
     add("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
     add("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
-    add("--rpkm", metavar="FILE", help="expression table for --csv (default: Roadmap's)")
+    add("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
+    add("--tracks", metavar="FOLDER", help="store cell types from files <cell>-<mark>.bw or .bam")
+    add("--binned", metavar="PATH", help="store cell types from an .npz file or a folder of RData")
+    add("--source", choices=("roadmap", "patternchrome"), default="roadmap",
+        help="where Roadmap's cell types come from")  # fmt: skip
+    add("--rpkm", metavar="FILE", help="your own table of expression (default: Roadmap's)")
+    add("--gtf", metavar="FILE", help="genes of --peaks and --tracks (default: DeepChrome's, hg19)")
+    add("--marks", nargs="+", metavar="MARK", help="only these marks of --peaks and --tracks")
+    add("--value", choices=tuple(peaks.COLUMN_OF), default="signal", help="what --peaks measure")
+    add("--count", choices=tracks.WAYS, default="overlap", help="where a read of a BAM counts")
+    add("--min-quality", type=int, default=30, help="mapping quality below which no read counts")
+    add("--duplicates", action="store_true", help="count reads marked as duplicates too")
+    add("--suffix", default="", help="added to the names under which own cell types are stored")
     add("--mnist", action="store_true", help="download the MNIST digits too")
     add("--refetch", action="store_true", help="download again, even what is there")
     add("--list", action="store_true", help="show what is stored and stop")
@@ -57,7 +71,9 @@ def _attempt(problems: list[str], action) -> None:
 
 def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
     common = {"mirror": options.mirror, "progress": not options.quiet, "refetch": options.refetch}
-    own = options.csv and not options.cells
+    pattern = options.source == "patternchrome"
+    files = pattern or options.peaks or options.tracks or options.binned
+    own = files or (options.csv and not options.cells)
     if own and options.rpkm:
         table = rpkm.read_rpkm(options.rpkm)
     else:
@@ -65,9 +81,11 @@ def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
     for folder in options.csv or ():
         expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
         _attempt(problems, lambda f=folder, e=expression: _store_folder(f, e, home))
+    cells = _names(options.cells)
+    if files:
+        _store_files(options, _inputs(options, table, home, common), cells, table, home, problems)
     if own:
         return
-    cells = _names(options.cells)
     for cell in cells or ():
         rpkm.check_cell(cell, table.cells, "Roadmap's RPKM table")
     if cells and all(store.is_current(cell, home) for cell in cells):
@@ -83,6 +101,49 @@ def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
         problems.extend(result.failed.values())
         if result.present:
             print(f"Already stored: {', '.join(result.present)}")
+
+
+def _inputs(
+    options: argparse.Namespace, table: rpkm.RpkmTable, home: Path, common: dict[str, object]
+) -> list[CellInput]:
+    """The cell types that the files named on the command line hold."""
+    windows = read_gtf(options.gtf) if options.gtf else deepchrome_windows()
+    marks = _names(options.marks)
+    inputs: list[CellInput] = []
+    if options.peaks:
+        inputs += peaks.cell_inputs(options.peaks, windows, options.value, marks)
+    if options.tracks:
+        rule = tracks.ReadRule(options.count, options.min_quality, options.duplicates)
+        inputs += tracks.cell_inputs(options.tracks, windows, rule, marks, not options.quiet)
+    if options.binned:
+        inputs += binned.cell_inputs(options.binned, windows)
+    if options.source == "patternchrome":
+        mirror = options.mirror
+        if mirror and Path(mirror).expanduser().is_dir():
+            inputs += binned.cell_inputs(mirror, windows)
+        else:
+            inputs += binned.patternchrome_inputs(table.cells, windows, home, **common)
+    return inputs
+
+
+def _store_files(
+    options: argparse.Namespace,
+    inputs: list[CellInput],
+    cells: list[str] | None,
+    table: rpkm.RpkmTable,
+    home: Path,
+    problems: list[str],
+) -> None:
+    for cell in cells or ():
+        rpkm.check_cell(cell, [one.cell for one in inputs], "these files")
+    for one in inputs:
+        if cells is None or one.cell in cells:
+            _attempt(
+                problems,
+                lambda one=one: _say(
+                    store_cell(one, table, home, suffix=options.suffix, again=options.refetch)
+                ),
+            )
 
 
 def _names(cells: Sequence[str] | None) -> list[str] | None:
@@ -115,8 +176,9 @@ def _print_table(home: Path, problems: list[str]) -> None:
     if not cells:
         print("No cell type is stored.")
         return
-    head = f"{'cell':<8}{'genes':>8}" + "".join(f"{split:>8}" for split in SPLITS)
-    print(head + "".join(f"{rule:>15}" for rule in RULES) + "   (shares of positive genes)")
+    head = f"{'cell':<12}{'source':<14}{'unit':<13}{'genes':>7}"
+    head += "".join(f"{split:>7}" for split in SPLITS) + "".join(f"{rule:>15}" for rule in RULES)
+    print(f"{head}  marks   (shares of positive genes by label rule)")
     for cell in cells:
         _attempt(problems, lambda cell=cell: print(_row(cell, home)))
 
@@ -125,7 +187,11 @@ def _row(cell: str, home: Path) -> str:
     dataset = store.open_cell(cell, home)
     sizes = [int((dataset.split == split).sum()) for split in SPLITS]
     shares = "".join(f"{label(dataset, rule).mean():>15.3f}" for rule in RULES)
-    return f"{cell:<8}{len(dataset):>8,}" + "".join(f"{size:>8,}" for size in sizes) + shares
+    return (
+        f"{cell:<12}{dataset.source:<14}{dataset.unit:<13}{len(dataset):>7,}"
+        + "".join(f"{size:>7,}" for size in sizes)
+        + f"{shares}  {' '.join(dataset.marks)}"
+    )
 
 
 if __name__ == "__main__":

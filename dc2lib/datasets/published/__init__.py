@@ -134,6 +134,14 @@ def gene_order() -> pd.DataFrame:
     return order.assign(split=np.repeat(SPLITS, SPLIT_SIZES))
 
 
+def gene_windows() -> pd.DataFrame:
+    """DeepChrome's 19,795 windows: gene_id, chromosome, tss (their middle, hg19), strand.
+
+    Source: github.com/DEIB-GECO/ShallowChrome at 3dc2604a; strand from GENCODE v10.
+    """
+    return _table("deepchrome_tss_hg19.csv.gz")
+
+
 def _table(
     name: str, index: str | None = None, types: dict[str, type] | None = None
 ) -> pd.DataFrame:

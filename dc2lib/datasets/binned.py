@@ -1,0 +1,178 @@
+"""Binned marks that others made: an ``.npz`` file, or the RData files of PatternChrome.
+
+Both run along the gene; what comes from here runs along the genome, as everything in the store.
+
+``.npz``: ``gene_id``, ``strand`` ("+" or "-"), ``split`` (0 train, 1 valid, 2 test, or the words),
+``<cell>/<mark>`` (gene, bin), 5 kb upstream first; and, if not reads of source "binned", ``unit``
+and ``source``.  RData: ``<cell>/<mark>_50bp_bins.RData``, mean base coverage in 200 bins of 50 bp,
+5 kb *down*stream first.  Times 50 it is a whole number of bases; two bins are added, and bases over
+37, the reads' length, rounded up, are reads.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.datasets.cell_files import CellInput, file_states
+from dc2lib.datasets.fetch import RemoteFile, fetch
+from dc2lib.datasets.gene_windows import GeneWindows
+from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS
+from dc2lib.errors import DataError
+
+RDATA = "_50bp_bins.RData"
+PATTERNCHROME = "https://github.com/Prgrmmrjns/PatternChrome/raw/8041ac08"
+READ_LENGTH = 37
+NPZ_DEFAULTS = {"source": "binned", "unit": "reads"}
+OWN_BINS, OWN_BIN_SIZE = 200, 50
+
+
+def cell_inputs(path: str | Path, windows: GeneWindows) -> list[CellInput]:
+    """The cell types of an ``.npz`` file, or of a folder of RData files.
+
+    `windows` give strand and split of the RData's genes; an ``.npz`` has its own.
+
+    Raises
+    ------
+    DataError
+        If there is nothing of that kind.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        return _npz_inputs(path)
+    files: dict[str, dict[str, Path]] = {}
+    for file in sorted(path.resolve().rglob(f"*{RDATA}")):
+        files.setdefault(file.parent.name, {})[file.name.removesuffix(RDATA)] = file
+    if not files:
+        raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")
+    return [
+        CellInput(cell, "patternchrome", "reads",
+                  {"files": file_states(own.values()), "genes": windows.digest},
+                  lambda own=own: read_rdata(own, windows))
+        for cell, own in files.items()
+    ]  # fmt: skip
+
+
+def patternchrome_inputs(
+    cells: Iterable[str], windows: GeneWindows, home: Path, **options: object
+) -> list[CellInput]:
+    """Cell types of PatternChrome, each fetched when it is read and kept below `home`.
+
+    Parameters
+    ----------
+    options
+        Of `dc2lib.datasets.fetch.fetch`.
+    """
+
+    def read(cell: str) -> tuple[dict[str, np.ndarray], GeneWindows]:
+        remote = {
+            mark: RemoteFile(f"{mark}{RDATA}", f"{PATTERNCHROME}/{cell}/{mark}{RDATA}", cell)
+            for mark in MARKS
+        }
+        place = home / "patternchrome" / cell
+        return read_rdata({m: fetch(one, place, **options) for m, one in remote.items()}, windows)
+
+    origin = {"address": options.get("mirror") or PATTERNCHROME, "genes": windows.digest}
+    return [
+        CellInput(cell, "patternchrome", "reads", origin, lambda cell=cell: read(cell))
+        for cell in cells
+    ]
+
+
+def read_rdata(
+    files: Mapping[str, str | Path], windows: GeneWindows
+) -> tuple[dict[str, np.ndarray], GeneWindows]:
+    """Reads uint16 (gene, bin) along the genome of each mark, and the genes that all files hold.
+
+    The genes come in the order of `windows`.
+
+    Raises
+    ------
+    DataError
+        If the package rdata is missing, or a file is not one of PatternChrome's.
+    """
+    tables = {mark: _read_rdata(Path(path)) for mark, path in files.items()}
+    genes = pd.Index(windows.gene_id)
+    chosen = np.all([genes.isin(table.index) for table in tables.values()], axis=0)
+    if not chosen.any():
+        names = ", ".join(map(str, files.values()))
+        raise DataError(f"{names}: no gene in common with {windows.name}; of another species?")
+    own = GeneWindows(windows.table[chosen].reset_index(drop=True), windows.lengths, windows.name)
+    bins = {mark: table.loc[genes[chosen]].to_numpy() for mark, table in tables.items()}
+    return {mark: _along_genome(values, own) for mark, values in bins.items()}, own
+
+
+def _along_genome(along_gene: np.ndarray, windows: GeneWindows) -> np.ndarray:
+    minus = (windows.table["strand"] == "-").to_numpy()
+    return np.where(minus[:, None], along_gene[:, ::-1], along_gene)
+
+
+def _npz_inputs(path: Path) -> list[CellInput]:
+    with _npz(path) as archive:
+        gene_id, strand, split = (archive[name] for name in ("gene_id", "strand", "split"))
+        split = np.array(SPLITS)[split] if split.dtype.kind in "iu" else split
+        table = pd.DataFrame({"gene_id": gene_id, "strand": strand, "split": split})
+        about = {n: str(archive[n]) if n in archive else d for n, d in NPZ_DEFAULTS.items()}
+        members: dict[str, list[str]] = {}
+        for name in archive.files:
+            if "/" in name:
+                members.setdefault(name.partition("/")[0], []).append(name)
+    if not members:
+        raise DataError(f"{path} holds no member <cell>/<mark>; expected some.")
+    if not table["strand"].isin(["+", "-"]).all():
+        raise DataError(f"{path}: a strand is neither '+' nor '-', so its bins cannot be turned.")
+    windows = GeneWindows(table, {}, path.name)
+
+    def read(names: list[str]) -> tuple[dict[str, np.ndarray], GeneWindows]:
+        with _npz(path) as archive:
+            along_gene = {name.partition("/")[2]: archive[name] for name in names}
+        for name, values in zip(names, along_gene.values(), strict=True):
+            if values.shape != (len(table), N_BINS):
+                expected = f"({len(table)}, {N_BINS})"
+                raise DataError(f"{path}: {name} is {values.shape}, expected {expected}.")
+        bins = {mark: _along_genome(values, windows) for mark, values in along_gene.items()}
+        return bins, windows
+
+    return [
+        CellInput(cell, about["source"], about["unit"], {"files": file_states([path])},
+                  lambda names=names: read(names))
+        for cell, names in members.items()
+    ]  # fmt: skip
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            yield archive
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is no whole .npz of gene_id, strand, split and <cell>/<mark> ({error})."
+        ) from None
+
+
+def _read_rdata(path: Path) -> pd.DataFrame:
+    """Reads (gene, bin) along the gene, 5 kb upstream first, indexed by gene."""
+    try:
+        import rdata
+
+        content = rdata.read_rda(path)
+    except ImportError:
+        raise DataError(f"{path} needs the package rdata: pip install 'dc2lib[tracks]'.") from None
+    except Exception as error:  # whatever a damaged file makes the reader meet
+        raise DataError(f"{path} is missing, truncated or no RData file ({error}).") from None
+    matrix = next(iter(content.values()), None)
+    if len(content) != 1 or not hasattr(matrix, "dims") or matrix.shape[1:] != (OWN_BINS,):
+        raise DataError(f"{path}: expected one matrix, {OWN_BINS} bins of 50 bp by named genes.")
+    bases = np.asarray(matrix, dtype=np.float64) * OWN_BIN_SIZE
+    whole = np.rint(bases)
+    if not (np.abs(bases - whole) < 1e-3).all() or (whole < 0).any():
+        raise DataError(f"{path}: values times {OWN_BIN_SIZE} must be whole numbers of bases.")
+    reads = np.ceil(whole[:, ::-1].reshape(len(whole), N_BINS, 2).sum(axis=2) / READ_LENGTH)
+    genes = matrix[matrix.dims[0]].values.astype(str)
+    return pd.DataFrame(np.minimum(reads, COUNT_LIMIT).astype(np.uint16), index=genes)

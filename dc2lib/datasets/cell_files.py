@@ -1,0 +1,216 @@
+"""Which file holds which mark of which cell type, and from bins to a stored cell type.
+
+The ways in (`peaks`, `tracks`, `binned`) share this: files are found, read one cell type at a
+time, joined with expression, and stored; a cell type stored from the same files is not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.datasets.gene_windows import GeneWindows
+from dc2lib.datasets.histone import MARKS, HistoneDataset, check_cell_name, nearest_mark
+from dc2lib.datasets.rpkm import RpkmTable
+from dc2lib.datasets.store import cells_folder, is_current, read_meta, write_cell
+from dc2lib.errors import DataError
+
+KNOWN_MARKS = (
+    *MARKS, "H2A.Z", "H2AK5ac", "H2AK9ac", "H2AK119ub1", "H2BK5ac", "H2BK12ac", "H2BK15ac",
+    "H2BK20ac", "H2BK120ac", "H3.3", "H3K4ac", "H3K4me2", "H3K9ac", "H3K9me1", "H3K9me2",
+    "H3K14ac", "H3K18ac", "H3K23ac", "H3K23me2", "H3K27ac", "H3K27me1", "H3K27me2", "H3K36me1",
+    "H3K36me2", "H3K56ac", "H3K79me1", "H3K79me2", "H3K79me3", "H3T11ph", "H4K5ac", "H4K8ac",
+    "H4K12ac", "H4K16ac", "H4K20me1", "H4K20me3", "H4K91ac", "DNase", "ATAC", "CTCF",
+)  # fmt: skip
+
+
+def mark_files(
+    where: str | Path, suffixes: Sequence[str], marks: Sequence[str] | None = None
+) -> dict[str, dict[str, Path]]:
+    """The files of each cell type by mark, from their names or from a table.
+
+    Parameters
+    ----------
+    where
+        A folder of files ``<cell>-<mark><suffix>`` (other suffixes are passed over), or a table
+        (.tsv or .csv) with the columns cell, mark and file, paths relative to it.
+    suffixes
+        Such as ``(".bed", ".bed.gz")``; upper and lower case alike.
+    marks
+        Only these; names that are not in `KNOWN_MARKS` must be given here.
+
+    Raises
+    ------
+    DataError
+        If there is no file, a mark is unknown (the nearest is suggested) or comes twice.
+    """
+    where = Path(where).expanduser()
+    if where.is_dir():
+        named = _from_names(where, suffixes)
+    elif where.is_file():
+        named = _from_table(where)
+    else:
+        raise DataError(f"{where} is neither a folder nor a table of files; check the path.")
+    files: dict[str, dict[str, Path]] = {}
+    for cell, mark, path in named:
+        check_cell_name(cell)
+        known = (*KNOWN_MARKS, *(marks or ()))
+        if mark not in known:
+            raise DataError(
+                f"{path}: {mark!r} is no known mark.{nearest_mark(mark, known)} A mark that is"
+                " really called so must be named: --marks with all marks to be taken."
+            )
+        if marks and mark not in marks:
+            continue
+        other = files.setdefault(cell, {}).setdefault(mark, path)
+        if other != path:
+            raise DataError(
+                f"{cell} has {mark} twice, in {other} and {path}; keep one file a mark and cell."
+            )
+    if not files:
+        raise DataError(
+            f"{where} holds no file <cell>-<mark> with one of {', '.join(suffixes)}"
+            + (f" for the marks {', '.join(marks)}." if marks else ".")
+        )
+    return files
+
+
+@dataclass(frozen=True)
+class CellInput:
+    """One cell type that can be read: what it is called and measures, its files, how to read it.
+
+    Attributes
+    ----------
+    cell : str
+        Its name, by which the expression table knows it too.
+    source, unit : str
+        As in `HistoneDataset`.
+    origin : mapping
+        Files (see `file_states`) and settings; the same origin means the same values.
+    read : function
+        Gives the bins (gene, bin) of each mark, along the genome, and the genes.
+    """
+
+    cell: str
+    source: str
+    unit: str
+    origin: Mapping[str, object]
+    read: Callable[[], tuple[Mapping[str, np.ndarray], GeneWindows]]
+
+
+def build_cell(
+    given: CellInput, expression: RpkmTable | None = None, suffix: str = ""
+) -> HistoneDataset:
+    """Read a cell type; genes without a number in the expression table are left out.
+
+    Raises
+    ------
+    DataError
+        If the expression table lacks the cell type, or shares no gene with the windows.
+    """
+    expressed = None if expression is None else expression.measured(given.cell)
+    bins, windows = given.read()
+    marks = [mark for mark in MARKS if mark in bins] + sorted(set(bins) - set(MARKS))
+    counts = np.stack([bins[mark] for mark in marks], axis=2)
+    table, joined = windows.table, {}
+    if expressed is not None:
+        chosen = pd.Index(windows.gene_id).isin(expressed.gene_id)
+        if not chosen.any():
+            raise DataError(
+                f"{given.cell}: {expressed.name} and {windows.name} share no gene: their ids are"
+                f" like {_example(expressed.gene_id)} and {_example(windows.gene_id)}. Give an"
+                " expression table and genes of one species, with the same kind of ids."
+            )
+        counts, table = counts[chosen], table[chosen]
+        joined = expressed.join(given.cell, table["gene_id"].to_numpy(dtype=str))
+    return HistoneDataset.from_arrays(
+        counts, table["gene_id"], given.cell + suffix, table["split"], marks=marks,
+        source=given.source, unit=given.unit, strand=table["strand"], **joined,
+    )  # fmt: skip
+
+
+def store_cell(
+    given: CellInput,
+    expression: RpkmTable,
+    home: str | Path | None = None,
+    *,
+    suffix: str = "",
+    again: bool = False,
+) -> str:
+    """Store a cell type and say so in a line; one stored from the same origin is not read again.
+
+    Parameters
+    ----------
+    suffix
+        Added to the name under which it is stored.
+    again
+        Read and store it whatever is stored under its name.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or a cell type of another source is stored under its name.
+    """
+    name = given.cell + suffix
+    text = "\n".join(expression.text(given.cell).tolist())
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    origin = {**given.origin, "rpkm_table": f"{expression.name} {digest}"}
+    if not again and is_current(name, home):
+        stored = read_meta(cells_folder(home) / name)
+        if stored["origin"] == origin:
+            return f"{name}: already stored from these files"
+        if stored["source"] != given.source:
+            raise DataError(
+                f"{name} is stored already, from {stored['source']}. Replace it with --refetch, or"
+                f" store this one beside it under another name: --suffix .{given.source}"
+            )
+    dataset = build_cell(given, expression, suffix)
+    write_cell(dataset, home, origin)
+    zero = [mark for i, mark in enumerate(dataset.marks) if not dataset.counts[:, :, i].any()]
+    nothing = f"; 0 around every gene: {', '.join(zero)}" if zero else ""
+    marks = ", ".join(dataset.marks)
+    return f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{nothing}"
+
+
+def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
+    """Size in bytes and time of the last change (ns) of each file, by its absolute path."""
+    states = {str(Path(path).resolve()): Path(path).stat() for path in paths}
+    return {path: [state.st_size, state.st_mtime_ns] for path, state in states.items()}
+
+
+def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, str, Path]]:
+    for path in sorted(folder.iterdir()):
+        suffix = max((s for s in suffixes if path.name.lower().endswith(s.lower())),
+                     key=len, default=None)  # fmt: skip
+        if suffix is None or path.name.startswith("."):
+            continue
+        cell, dash, mark = path.name[: -len(suffix)].rpartition("-")
+        if not dash:
+            raise DataError(
+                f"{path} names no cell type and mark; call it <cell>-<mark>{suffix}, such as"
+                f" E003-H3K4me3{suffix}, or give a table with the columns cell, mark and file."
+            )
+        yield cell, mark, path
+
+
+def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
+    table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+    if not {"cell", "mark", "file"} <= set(table.columns):
+        raise DataError(
+            f"{path}, line 1: expected the columns cell, mark and file; it has"
+            f" {', '.join(map(str, table.columns))}."
+        )
+    for number, row in enumerate(table.itertuples(index=False), start=2):
+        file = path.parent / row.file
+        if not file.is_file():
+            raise DataError(f"{path}, line {number}: there is no file {file}.")
+        yield row.cell, row.mark, file
+
+
+def _example(gene_id: np.ndarray) -> str:
+    return str(gene_id[0]) if len(gene_id) else "(none)"

@@ -1,0 +1,196 @@
+"""Where genes are: the windows around their starts, DeepChrome's own or those of a GTF file.
+
+>>> print(*deepchrome_windows().table.iloc[0])
+ENSG00000000003 chrX 99894988 - train
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dc2lib.datasets import published
+from dc2lib.datasets.histone import N_BINS, SPLITS
+from dc2lib.datasets.rpkm import without_version
+from dc2lib.errors import DataError
+from dc2lib.files import text_lines
+
+BIN_SIZE = 100
+HG19 = {
+    "chr1": 249250621, "chr2": 243199373, "chr3": 198022430, "chr4": 191154276,
+    "chr5": 180915260, "chr6": 171115067, "chr7": 159138663, "chr8": 146364022,
+    "chr9": 141213431, "chr10": 135534747, "chr11": 135006516, "chr12": 133851895,
+    "chr13": 115169878, "chr14": 107349540, "chr15": 102531392, "chr16": 90354753,
+    "chr17": 81195210, "chr18": 78077248, "chr19": 59128983, "chr20": 63025520,
+    "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566,
+}  # fmt: skip
+MAY_LACK = ("chrY", "chrM")
+
+
+@dataclass(frozen=True, eq=False)
+class GeneWindows:
+    """One window a gene, 50 bins of 100 bp on either side of its start.
+
+    Attributes
+    ----------
+    table : DataFrame
+        gene_id (without version), chromosome (with "chr"), tss (base pairs, from 0), strand, split.
+    lengths : mapping
+        Base pairs of the genome's chromosomes, as far as they are known; files are checked
+        against them.
+    name : str
+        For messages.
+    """
+
+    table: pd.DataFrame
+    lengths: Mapping[str, int]
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def gene_id(self) -> np.ndarray:
+        """Ids of the genes, str (gene,)."""
+        return self.table["gene_id"].to_numpy(dtype=str)
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when a gene, its place or its split does."""
+        return hashlib.sha256(self.table.to_csv().encode()).hexdigest()[:16]
+
+    def by_chromosome(self) -> Iterable[tuple[str, np.ndarray, np.ndarray]]:
+        """Each chromosome with its genes' rows (gene,) and bin edges (gene, bin + 1) in bp."""
+        steps = BIN_SIZE * np.arange(-N_BINS // 2, N_BINS // 2 + 1)
+        tss = self.table["tss"].to_numpy(dtype=np.int64)
+        for chromosome, rows in self.table.groupby("chromosome", sort=False).indices.items():
+            yield chromosome, rows, tss[rows, None] + steps
+
+    def check_chromosomes(self, names: Iterable[str], where: str, *, whole: bool = False) -> None:
+        """Raise DataError if a file names none of the genes' chromosomes; if `whole`, one too few.
+
+        Parameters
+        ----------
+        names
+            Chromosomes of the file, as `chromosome_name` gives them.
+        where
+            The file, for the message.
+        whole
+            Whether the file must name every chromosome with genes, but chrY and chrM.
+        """
+        names, wanted = set(names), set(self.table["chromosome"])
+        if not names & wanted:
+            raise DataError(
+                f"{where} shares no chromosome with {self.name}: it has {_some(names)}, and the"
+                f" genes lie on {_some(wanted)}. Is it of another genome or species?"
+            )
+        lacking = wanted - names - set(MAY_LACK)
+        if whole and lacking:
+            genes = int(self.table["chromosome"].isin(lacking).sum())
+            raise DataError(
+                f"{where} lacks {_some(lacking)}, where {genes:,} genes of {self.name} lie; give a"
+                " file of the whole genome, or a GTF of the genes that it covers."
+            )
+
+
+def deepchrome_windows() -> GeneWindows:
+    """DeepChrome's own 19,795 genes on hg19, in its order and with its split."""
+    table = published.gene_windows()
+    return GeneWindows(table.assign(split=split_of(table["gene_id"])), HG19, "DeepChrome's genes")
+
+
+def read_gtf(
+    path: str | Path,
+    gene_type: str | None = "protein_coding",
+    lengths: Mapping[str, int] | None = None,
+) -> GeneWindows:
+    """The genes of a GTF file, such as GENCODE's, in its order.
+
+    The start of a gene is its 5' end. Versions of gene ids are cut off, and the second copies of
+    genes on both sex chromosomes (``_PAR_Y``) left out.
+
+    Parameters
+    ----------
+    path
+        Plain or gzipped.
+    gene_type
+        Only genes whose ``gene_type`` or ``gene_biotype`` is this; None for all.
+    lengths
+        Base pairs a chromosome; default unknown, and then nothing can be checked against them.
+
+    Raises
+    ------
+    DataError
+        If a line is no line of a GTF, a gene comes twice, or no gene is left.
+    """
+    path = Path(path)
+    rows = []
+    for number, line in enumerate(text_lines(path), start=1):
+        if "\tgene\t" in line and not line.startswith("#"):
+            rows.append(_gtf_gene(line, f"{path}, line {number}", gene_type))
+    table = pd.DataFrame(
+        [row for row in rows if row], columns=["gene_id", "chromosome", "tss", "strand"]
+    )
+    table = table[~table["gene_id"].str.endswith("_PAR_Y")].reset_index(drop=True)
+    if table.empty:
+        raise DataError(
+            f"{path} has no line of a gene of type {gene_type!r}; expected a GTF with such lines in"
+            " its third column, as GENCODE's and Ensembl's have."
+        )
+    table["gene_id"] = without_version(table["gene_id"])
+    twice = table["gene_id"][table["gene_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: gene {twice.iloc[0]} comes twice; expected each gene once.")
+    return GeneWindows(table.assign(split=split_of(table["gene_id"])), lengths or {}, path.name)
+
+
+def split_of(gene_id: Iterable[str]) -> np.ndarray:
+    """Split of each gene, str (gene,): DeepChrome's for its genes, else the CRC-32 of the id mod 3.
+
+    The rule for new genes depends on the id alone, so that a gene keeps its split whatever genes
+    come with it.
+    """
+    order = published.gene_order().drop_duplicates("gene_id")
+    known = dict(zip(order["gene_id"], order["split"], strict=True))
+    return np.array(
+        [known.get(gene) or SPLITS[zlib.crc32(gene.encode()) % 3] for gene in gene_id], dtype=str
+    )
+
+
+def chromosome_name(name: str) -> str:
+    """One name for a chromosome: ``"chr1"`` for 1, chr1 and Chr1; ``"chrM"`` for MT.
+
+    >>> [chromosome_name(name) for name in ("1", "chrX", "MT")]
+    ['chr1', 'chrX', 'chrM']
+    """
+    short = re.sub("^chr", "", str(name), flags=re.IGNORECASE)
+    return "chrM" if short.upper() in ("M", "MT") else f"chr{short}"
+
+
+def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, int, str] | None:
+    fields = line.rstrip("\n").split("\t")
+    if len(fields) != 9 or fields[6] not in ("+", "-") or not (fields[3] + fields[4]).isdigit():
+        raise DataError(
+            f"{where}: no line of a GTF; expected nine tab-separated fields with numbers in the"
+            " fourth and fifth and '+' or '-' in the seventh."
+        )
+    about = dict(re.findall(r'(\w+) "([^"]*)"', fields[8]))
+    if "gene_id" not in about:
+        raise DataError(f'{where}: the ninth field names no gene_id "..."; this is no GTF.')
+    if gene_type and about.get("gene_type", about.get("gene_biotype")) != gene_type:
+        return None
+    tss = int(fields[3] if fields[6] == "+" else fields[4]) - 1
+    return about["gene_id"], chromosome_name(fields[0]), tss, fields[6]
+
+
+def _some(names: Iterable[str]) -> str:
+    names = sorted(names, key=lambda name: (len(name), name))
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "none"

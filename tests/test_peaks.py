@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from input_files import GENES, LENGTHS, windows, write_table, write_text
+
+from dc2lib.datasets import list_cells, open_cell, read_rpkm
+from dc2lib.datasets.cell_files import build_cell, mark_files, store_cell
+from dc2lib.datasets.peaks import SUFFIXES, bin_peaks, cell_inputs, read_cell, read_peaks
+from dc2lib.errors import DataError
+
+NARROW = "chr1\t10000\t10150\tp\t7\t.\t2.5\t-1\t-1\t10\n"
+
+
+def peaks_of(tmp_path, text, value="signal"):
+    return read_peaks(write_text(tmp_path / "a.bed", text), value, LENGTHS)
+
+
+def bins_of(tmp_path, text, value="signal"):
+    return bin_peaks(peaks_of(tmp_path, text, value), windows())
+
+
+@pytest.mark.parametrize(("value", "height"), [("signal", 2.5), ("score", 7), ("presence", 1)])
+def test_a_peak_fills_the_bins_that_it_covers(tmp_path, value, height):
+    bins = bins_of(tmp_path, NARROW, value)
+    assert bins.shape == (3, 100)
+    assert bins.dtype == np.float32
+    assert bins[0, :3].tolist() == [height, height / 2, 0]
+    assert bins.sum() == 1.5 * height
+
+
+def test_every_base_has_the_highest_of_its_peaks(tmp_path):
+    random = np.random.default_rng(0)
+    start = random.integers(9_000, 20_500, 300)
+    end = start + random.integers(0, 900, 300)
+    value = random.gamma(2, 3, 300).round(3)
+    base = np.zeros(40_000)
+    for first, last, height in zip(start, end, value, strict=True):
+        base[first:last] = np.maximum(base[first:last], height)
+    lines = [f"1\t{a}\t{b}\t.\t0\t.\t{v}\n" for a, b, v in zip(start, end, value, strict=True)]
+    bins = bins_of(tmp_path, "".join(lines))
+    np.testing.assert_allclose(bins[0], base[10_000:20_000].reshape(100, 100).mean(1), rtol=1e-5)
+    np.testing.assert_array_equal(bins_of(tmp_path, "".join(sorted(lines))), bins)
+
+
+def test_headers_contigs_empty_lines_and_windows_over_the_edge(tmp_path):
+    text = "track name=x\n#chrom\tstart\n\nchrUn_7\t1\t900000\t.\t1\nchr1\t0\t100\t.\t5\r\n"
+    bins = bins_of(tmp_path, text, "score")
+    assert np.flatnonzero(bins[1]).tolist() == [20]
+    assert bins[1, 20] == 5
+    assert not bins[[0, 2]].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "message"),
+    [
+        ("chr1\t5\n", "presence", r"line 1: 2 tab-separated column\(s\), expected at least 3"),
+        ("chr1 5 10\n", "presence", r"line 1: 1 tab-separated column\(s\)"),
+        ("chr1\t5\t10\n", "signal", r"at least 7 for the value 'signal'; use the value presence"),
+        (NARROW + "chr1\t5\t10\t.\t1\n", "signal", "line 2: 5 .*use the value score or presence"),
+        (NARROW + "chr1\t-5\t10\n", "presence", "line 2: .*starts before the chromosome"),
+        (NARROW + "\nchr1\t50\t10\n", "presence", "line 3: .*ends before it starts"),
+        ("chr2\t5\t20001\n", "presence", r"line 1: .*another genome\?"),
+        ("chr1\tx\t10\n", "presence", "line 1: .*expected whole numbers"),
+        ("chr1\t1.5\t10\n", "presence", "line 1: .*expected whole numbers"),
+        ("chr1\t1\t10\t.\tmany\n", "score", "line 1: .*expected a score of 0 or more"),
+        ("chr1\t1\t10\t.\t-1\n", "score", "line 1: .*expected a score of 0 or more"),
+        (NARROW, "height", "Unknown value 'height'"),
+    ],
+)
+def test_wrong_lines_are_named(tmp_path, text, value, message):
+    with pytest.raises(DataError, match=message) as error:
+        peaks_of(tmp_path, text, value)
+    assert "a.bed" in str(error.value) or value == "height"
+
+
+def test_a_file_of_another_species_and_one_without_peaks(tmp_path):
+    worm = write_text(tmp_path / "worm.bed", "chrIV\t1\t10\n")
+    with pytest.raises(DataError, match=r"worm\.bed shares no chromosome with three genes"):
+        read_cell({"H3K4me3": worm}, windows(), "presence")
+    empty = write_text(tmp_path / "none.bed", "track\n")
+    assert not read_cell({"H3K4me3": empty}, windows())["H3K4me3"].any()
+
+
+def folder_of(tmp_path, *names):
+    for name in names:
+        write_text(tmp_path / "peaks" / name, NARROW)
+    return tmp_path / "peaks"
+
+
+def test_names_say_cell_and_mark(tmp_path):
+    names = ("E003-H3K4me3.narrowPeak.gz", "my-cell-H2A.Z.bed", "E003-H3K27ac.broadPEAK", "a.txt")
+    folder = folder_of(tmp_path, *names)
+    files = mark_files(folder, SUFFIXES)
+    assert {cell: set(marks) for cell, marks in files.items()} == {
+        "E003": {"H3K4me3", "H3K27ac"},
+        "my-cell": {"H2A.Z"},
+    }
+    assert list(mark_files(folder, SUFFIXES, ["H3K27ac"])) == ["E003"]
+
+
+def test_a_table_says_cell_and_mark(tmp_path):
+    folder_of(tmp_path, "x.bed", "y.bed")
+    table = write_text(
+        tmp_path / "cells.csv", "cell,mark,file\nE003,H3K4me3,peaks/x.bed\nE003,mine,peaks/y.bed\n"
+    )
+    files = mark_files(table, SUFFIXES, ["H3K4me3", "mine"])
+    assert {mark: path.name for mark, path in files["E003"].items()} == {
+        "H3K4me3": "x.bed",
+        "mine": "y.bed",
+    }
+    with pytest.raises(DataError, match="'mine' is no known mark"):
+        mark_files(table, SUFFIXES)
+    write_text(table, "cell,mark\nE003,H3K4me3\n")
+    with pytest.raises(DataError, match="line 1: expected the columns cell, mark and file"):
+        mark_files(table, SUFFIXES)
+    write_text(table, "cell,mark,file\nE003,H3K4me3,none.bed\n")
+    with pytest.raises(DataError, match="line 2: there is no file"):
+        mark_files(table, SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["E003-H3K4m3.bed"], r"'H3K4m3' is no known mark\. Did you mean H3K4me3\?"),
+        (["E003-h3k27me3.bed"], r"Did you mean H3K27me3\?"),
+        (["E003.bed"], r"names no cell type and mark; call it <cell>-<mark>\.bed"),
+        (["E003-H3K4me3.bed", "E003-H3K4me3.narrowPeak.gz"], "E003 has H3K4me3 twice, in"),
+        ([".bed", "E003-H3K4me3.txt"], "holds no file <cell>-<mark>"),
+        (["+-H3K4me3.bed"], "cannot name a cell type"),
+    ],
+)
+def test_wrong_names_are_said(tmp_path, names, message):
+    with pytest.raises(DataError, match=message):
+        mark_files(folder_of(tmp_path, *names), SUFFIXES)
+
+
+def test_nothing_where_the_files_should_be(tmp_path):
+    with pytest.raises(DataError, match="neither a folder nor a table"):
+        mark_files(tmp_path / "none", SUFFIXES)
+
+
+def test_a_cell_type_goes_into_the_store_once(tmp_path):
+    folder = folder_of(tmp_path, "E003-H3K9ac.narrowPeak", "E003-H3K4me3.narrowPeak")
+    write_text(folder / "E003-H3K27ac.bed", "")
+    table = read_rpkm(write_table(tmp_path / "table.tsv"))
+    (given,) = cell_inputs(folder, windows())
+    said = store_cell(given, table, tmp_path)
+    marks = "H3K4me3, H3K27ac, H3K9ac; 0 around every gene: H3K27ac"
+    assert said == f"E003: 3 genes stored, peak signal of {marks}"
+    cell = open_cell("E003", tmp_path)
+    assert (cell.source, cell.unit, cell.marks[0]) == ("peaks", "peak signal", "H3K4me3")
+    assert cell.counts.dtype == np.float32
+    assert cell.strand.tolist() == ["+", "-", "-"]
+    np.testing.assert_array_equal(cell.counts, build_cell(given, table).counts)
+    assert "already stored" in store_cell(given, table, tmp_path)
+    (other,) = cell_inputs(folder, windows(), "score")
+    assert "3 genes stored" in store_cell(other, table, tmp_path)
+    assert open_cell("E003", tmp_path).counts.max() == 7
+
+
+def test_only_genes_with_expression_are_taken(tmp_path):
+    folder = folder_of(tmp_path, "E003-H3K4me3.narrowPeak")
+    (given,) = cell_inputs(folder, windows())
+    table = read_rpkm(write_table(tmp_path / "table.tsv", genes=(GENES[2] + ".7", GENES[0] + ".1")))
+    assert build_cell(given, table).gene_id.tolist() == [GENES[0], GENES[2]]
+    mouse = read_rpkm(write_table(tmp_path / "mouse.tsv", genes=("ENSMUSG00000000001",)))
+    with pytest.raises(DataError, match=r"mouse\.tsv and three genes share no gene"):
+        store_cell(given, mouse, tmp_path)
+    other = read_rpkm(write_table(tmp_path / "other.tsv", cells=("E004",)))
+    with pytest.raises(DataError, match=r"no cell type 'E003' in other\.tsv"):
+        store_cell(given, other, tmp_path)
+    write_text(tmp_path / "log.tsv", f"gene_id\tE003\n{GENES[0]}\t-1.5\n")
+    with pytest.raises(DataError, match=r"column E003: ENSG00000000001 has -1\.5; expected RPKM"):
+        store_cell(given, read_rpkm(tmp_path / "log.tsv"), tmp_path)
+    assert list_cells(tmp_path) == []
+
+
+def test_a_wrong_file_leaves_nothing_and_an_older_cell_alone(tmp_path):
+    folder = folder_of(tmp_path, "E003-H3K4me3.narrowPeak")
+    table = read_rpkm(write_table(tmp_path / "table.tsv"))
+    store_cell(cell_inputs(folder, windows())[0], table, tmp_path)
+    before = open_cell("E003", tmp_path).fingerprint
+    write_text(folder / "E003-H3K9ac.narrowPeak", NARROW + "chr1\t9\n")
+    with pytest.raises(DataError, match="line 2"):
+        store_cell(cell_inputs(folder, windows())[0], table, tmp_path)
+    assert open_cell("E003", tmp_path).fingerprint == before
+    assert not list(tmp_path.rglob(".tmp*"))
