@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dc2lib.fast.machine_code import compiled
+from dc2lib.fast.fused_step import compiled
 
 LOOP = """
-from dc2lib.fast.machine_code import compiled
+from dc2lib.fast.fused_step import compiled
 
 
 def total(values):

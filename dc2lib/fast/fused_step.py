@@ -11,7 +11,7 @@ Every layer is then one product: of its windows (convolution) or activations (n,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import SimpleNamespace
 
@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from dc2lib.fast import enabled
-from dc2lib.fast.machine_code import compiled
 from dc2lib.models.deepchrome import BYTES, DeepChrome, dropout_noise
 
 # Those of dc2lib.models, again: compiled code on disk is renewed when this file changes only.
@@ -182,6 +181,20 @@ def signal_table(transform: str) -> np.ndarray:
     if transform not in values:
         raise ValueError(f"unknown transform {transform!r}: expected one of {tuple(values)}")
     return values[transform]().numpy()
+
+
+def compiled(loop: Callable) -> Callable:
+    """The function as machine code, made at its first call and kept on disk where that is possible.
+
+    It runs without holding the interpreter's lock, and indexes without looking at bounds.
+    """
+    from numba import njit
+
+    settings = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+    try:
+        return njit(cache=True, **settings)(loop)
+    except RuntimeError:
+        return njit(**settings)(loop)
 
 
 @cache

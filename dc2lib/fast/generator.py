@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu_, linear, pad, softplus
 
+from dc2lib.fast import enabled
 from dc2lib.fast import matrix_form as classifiers
 from dc2lib.models.gan import COARSE, N_LATENT, HistoneGenerator, whole_counts
 from dc2lib.models.networks import Network
@@ -18,7 +19,7 @@ SLOPE = 0.2
 
 def matrix_form(network: Network) -> Network:
     """As `dc2lib.fast.matrix_form.matrix_form`; known is `HistoneGenerator` as well."""
-    if type(network) is not HistoneGenerator:
+    if type(network) is not HistoneGenerator or not enabled():
         return classifiers.matrix_form(network)
     return _generator(network)
 

@@ -2,8 +2,7 @@
 
 The convolution is one product over the windows of a channels-last signal for each place in a pool.
 Of its bias ``b`` and the ReLU remains a lower bound, since ``relu(x + b) = max(x, -b) + b``: what
-is added is a constant of the next layer.  Results are those of the module up to rounding; in
-bfloat16 the products run at about twice the speed of float32 where the CPU has instructions for it.
+is added is a constant of the next layer.  Results are those of the module up to rounding.
 Weights are copied: convert again after training.
 """
 
@@ -20,44 +19,37 @@ from dc2lib.models.networks import Network
 SAMPLES_AT_ONCE = 64  # all that some samples need stays in the cache of a core
 
 
-def matrix_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
+def matrix_form(network: Network) -> Network:
     """The same function in evaluation mode as matrix products; what is not known is returned.
 
     Known is `dc2lib.models.deepchrome.DeepChrome`, not its subclasses.
-
-    Parameters
-    ----------
-    network
-        Any function of a tensor.
-    dtype
-        Of the products; inputs and results stay float32.
     """
     if type(network) is not DeepChrome or not enabled():
         return network
     model, kernel = network, network.convolution
-    filters = kernel.weight.detach().transpose(1, 2).flatten(1).to(dtype).t().contiguous()
-    least = -kernel.bias.detach().to(dtype)
-    weight, bias = constants(model.hidden1, torch.float32)
-    bias = bias - weight @ least.float().repeat(model.positions)
-    hidden = [(weight.to(dtype), bias.to(dtype)), constants(model.hidden2, dtype)]
-    output = constants(model.output, dtype)
+    filters = kernel.weight.detach().transpose(1, 2).flatten(1).t().contiguous()
+    least = -kernel.bias.detach()
+    weight, bias = constants(model.hidden1)
+    bias = bias - weight @ least.repeat(model.positions)
+    hidden = [(weight, bias), constants(model.hidden2)]
+    output = constants(model.output)
     pool = _average if model.pooling == "average" else _largest
 
     def logits(signal: Tensor) -> Tensor:
-        signal = signal.transpose(1, 2).to(dtype).contiguous()
+        signal = signal.transpose(1, 2).contiguous()
         parts = [pool(_places(part, model), filters, least)
                  for part in signal.split(SAMPLES_AT_ONCE)]
         values = torch.cat(parts).view(len(signal), -1)
         for weight, bias in hidden:
             values = linear(values, weight, bias).relu_()
-        return linear(values, *output).float()
+        return linear(values, *output)
 
     return logits
 
 
-def constants(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def constants(layer: nn.Linear) -> tuple[Tensor, Tensor]:
     """Weight and bias of a layer as they are now, without gradients."""
-    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+    return layer.weight.detach(), layer.bias.detach()
 
 
 def _largest(places: Tensor, filters: Tensor, least: Tensor) -> Tensor:

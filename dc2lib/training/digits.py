@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dc2lib.cache import cached
 from dc2lib.errors import DataError
 from dc2lib.models.digits import as_pixels, build_digit_classifier
-from dc2lib.models.networks import device_of, evaluating
+from dc2lib.models.networks import device_of, evaluating, torch_seed
 from dc2lib.training.fit import batches, default_device
 
 
@@ -160,8 +160,7 @@ def _epoch(
     number = np.random.SeedSequence(key).generate_state(1)[0].item()
     source = torch.Generator().manual_seed(number)
     loss_sum, right = 0.0, 0
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        torch.manual_seed(number)
+    with torch_seed(number, place):
         for rows in batches(len(images), recipe.batch_size, *key):
             batch = as_pixels(images[rows]).to(place)
             target = torch.from_numpy(labels[rows]).to(place)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from dc2lib.cache import cache_path
 from dc2lib.errors import DataError
 from dc2lib.models.gan import draw_noise
-from dc2lib.models.networks import frozen, weights_digest
+from dc2lib.models.networks import frozen, torch_seed, weights_digest
 from dc2lib.training.checkpoints import resume, write_checkpoint
 from dc2lib.training.fit import default_device
 
@@ -396,8 +396,7 @@ def run_round(
     order = _order(len(data), steps * recipe.batch_size, key).reshape(steps, recipe.batch_size)
     training.generator.train(), training.discriminator.train()
     totals: dict[str, Tensor] = {}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(number)
+    with torch_seed(number, device):
         for rows in order:
             training.set_learning_rates()
             row = training.step(_as_float(data, np.sort(rows), device), source)
