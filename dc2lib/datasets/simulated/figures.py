@@ -48,7 +48,7 @@ class Figures:
 
 @cache
 def published_figures() -> dict:
-    """The figures as stored (see tools/calibrate_simulator.py for how they are computed)."""
+    """The figures as stored (published/SOURCES.md says how they were computed)."""
     return json.loads(files(__package__).joinpath("figures.json").read_text())
 
 
