@@ -125,7 +125,7 @@ def count_tail(dataset: HistoneDataset) -> pd.DataFrame:
     """Share of bins with at least so many reads: columns mark, count, share; one row a count."""
     parts = []
     for place, mark in enumerate(dataset.marks):
-        times = np.bincount(dataset.counts[:, :, place].ravel())
+        times = np.bincount(dataset.counts[:, :, place].ravel().astype(np.int64))
         share = np.cumsum(times[::-1])[::-1] / times.sum()
         shown = np.unique(np.r_[0, np.geomspace(1, len(times), 80).astype(int) - 1])
         parts.append(pd.DataFrame({"mark": mark, "count": shown, "share": share[shown]}))
