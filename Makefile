@@ -39,6 +39,7 @@ help:  ## say what the targets and variables do
 	@echo 'variables'
 	@echo '  PROFILE=smoke|quick|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
 	@echo '  DC2LIB_DATA=where the store lies  PYTHON=python 3.11 or newer, to create .venv'
+	@echo '  MIRROR=folder or URL  PEAKS=, TRACKS=folder of <cell>-<mark> files  BINNED=.npz, or folder of RData  RPKM=table'
 	@echo '  CHROMIUM=a Chromium for check and pdf, where none is found'
 
 book: env  ## execute the chapters that changed, build _build/html/index.html
@@ -56,7 +57,7 @@ reference: env  ## run the chapters on the real cell types and keep their result
 notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 	@$(PY) -m tools.notebooks
 
-data: env  ## fetch Roadmap's cell types [CELLS="E003 E123"] [MIRROR=folder or URL] [SOURCE=patternchrome], or take your own: PEAKS=folder, TRACKS=folder or BINNED=file.npz [RPKM=table]
+data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE=patternchrome], or store yours: PEAKS= TRACKS= BINNED= [RPKM=]
 	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)") \
 		$(if $(PEAKS),--peaks "$(PEAKS)") $(if $(TRACKS),--tracks "$(TRACKS)") \
 		$(if $(BINNED),--binned "$(BINNED)") $(if $(SOURCE),--source "$(SOURCE)") \
