@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from dc2book.claims.recorded import Query
+from dc2lib.datasets import SOURCES
 from dc2lib.evaluation.statistics import MARGIN
 
 CONDITIONS = {
@@ -112,7 +113,6 @@ _VARIANTS = Query(
 _EXPERIMENT = {"reference": "deepchrome", "cell": "mean", "genes": "all"}
 _PROBABILITY = Query("gan_probe", "mean_positive_probability")
 _FIGURE_7 = Query("cross_cell", "transfer_correlation", {"driver": "aligned_correlation"})
-_OURS = ("roadmap", "simulated")
 
 
 def _weight(marks: tuple[str, ...], combine: str) -> Query:
@@ -202,7 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         "correlation of change of AUROC with expression correlation",
         {
             "released_score": _FIGURE_7.with_tags(data_source="published"),
-            **_two(_FIGURE_7.with_tags(data_source=_OURS)),
+            **_two(_FIGURE_7.with_tags(data_source=SOURCES)),
         },
         (-0.2, 0.2), "cross_cell", measured=True,
     ),

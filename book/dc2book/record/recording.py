@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dc2book.record import context
+from dc2lib.datasets.histone import SOURCES
 from dc2lib.errors import DataError
 
 PROVENANCE_MIME = "application/vnd.dc2lib.provenance+json"
@@ -23,7 +24,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "recipe": ("paper", "tuned"),
     "class": ("high", "low", *"0123456789"),
     "split": ("train", "valid", "test"),
-    "data_source": ("roadmap", "simulated", "published", "mnist"),
+    "data_source": (*SOURCES, "published", "mnist"),
 }
 CONTEXT_KEYS = ("chapter", "profile", "data_source", "fingerprint", "parameters", "seeds", "hash")
 ROW_KEYS = ("key", "value", "low", "high", "n", "versions", *CONTEXT_KEYS)
