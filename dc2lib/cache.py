@@ -2,7 +2,8 @@
 
 `cached` is the whole of it for its users: code, settings and data go into the name of a file, so a
 result is computed again exactly when one of them changed.  `code_digest` finds the code by the
-import statements; no list of files is kept by hand.
+import statements; no list of files is kept by hand.  `write_checkpoint` and `resume` keep how far
+a computation has come.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as home:
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from dc2lib.errors import DataError
 from dc2lib.files import atomic_write, data_home
 
 LEFT_OUT = (
@@ -89,7 +91,7 @@ def cache_path(
     """Where a result is kept: ``<kind>/<digest of settings and code><suffix>`` in the data folder.
 
     Parameters are those of `cached`; for what writes its file itself, such as a training that goes
-    on from it (`dc2lib.training.checkpoints`).
+    on from it (`write_checkpoint`).
 
     Raises
     ------
@@ -304,3 +306,62 @@ def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) ->
     up = node.level - 1 if is_package else node.level
     base = parts[: len(parts) - up] if up else parts
     return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Keep a state, to be given back by `resume` under equal settings.
+
+    Parameters
+    ----------
+    path
+        A file that is there already is replaced by the whole new one.
+    settings
+        Plain values by name that decide the result.
+    state
+        Numbers, texts and tensors, in lists and dictionaries.
+    """
+    import torch
+
+    with atomic_write(path) as unfinished:
+        torch.save({"settings": dict(settings), "state": dict(state)}, unfinished)
+
+
+def resume(
+    path: Path | None, settings: Mapping[str, Any], restore: Callable[[dict[str, Any]], None]
+) -> None:
+    """Call ``restore`` with the state that was written, its tensors on the CPU, if there is one.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, belongs to other settings, or ``restore`` cannot take it.
+    """
+    if path is None or not path.exists():
+        return
+    import torch
+
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        differing = _differing(saved["settings"], settings)
+        if not differing:
+            restore(saved["state"])
+    except Exception as error:
+        raise DataError(
+            f"{path} is not a readable checkpoint of this run ({error}): name another checkpoint, "
+            "or delete it to start anew"
+        ) from error
+    if differing:
+        raise DataError(
+            f"{path} belongs to another run ({'; '.join(differing)}): name another checkpoint, or "
+            "delete it to start anew"
+        )
+
+
+def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What of the settings differs, in words."""
+    names = {**wanted, **found}
+    return [
+        f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} here"
+        for name in names
+        if found.get(name) != wanted.get(name)
+    ]

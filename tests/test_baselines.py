@@ -5,7 +5,7 @@ import pytest
 import torch
 from planted_cells import N_BINS, parts, planted
 
-from dc2lib.baselines import costa, deepdiff, dong, ernst, ho, karlic, networks, splits
+from dc2lib.baselines import contract, costa, deepdiff, dong, ernst, ho, karlic, networks
 from dc2lib.baselines.contract import Genes, genes_of, log_totals, to_probability
 from dc2lib.baselines.systems import SYSTEMS
 from dc2lib.errors import DataError
@@ -214,18 +214,18 @@ def test_genes_run_along_the_gene():
 
 def test_splits_keep_sizes_and_chromosomes():
     dataset = planted(n=400)
-    assert splits.resplit(dataset, "released") is dataset
-    drawn = splits.resplit(dataset, "random", seed=1)
+    assert contract.resplit(dataset, "released") is dataset
+    drawn = contract.resplit(dataset, "random", seed=1)
     assert sorted(drawn.split) == sorted(dataset.split)
-    blocks = splits.chromosome_of(dataset.gene_id)
-    whole = splits.resplit(dataset, "chromosome", seed=1)
+    blocks = contract.chromosome_of(dataset.gene_id)
+    whole = contract.resplit(dataset, "chromosome", seed=1)
     assert all(len(set(whole.split[blocks == name])) == 1 for name in np.unique(blocks))
     assert abs((whole.split == "test").sum() - 100) <= 20
-    assert (splits.resplit(dataset, "chromosome", seed=1).split == whole.split).all()
+    assert (contract.resplit(dataset, "chromosome", seed=1).split == whole.split).all()
     with pytest.raises(DataError, match="unknown split"):
-        splits.resplit(dataset, "by year")
+        contract.resplit(dataset, "by year")
 
 
 def test_chromosomes_come_from_the_annotation():
-    named = splits.chromosome_of(np.array(["ENSG00000000003", "ENSG00000000419", "none"]))
+    named = contract.chromosome_of(np.array(["ENSG00000000003", "ENSG00000000419", "none"]))
     assert named.tolist() == ["X", "20", "unknown"]

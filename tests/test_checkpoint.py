@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
+from dc2lib.cache import resume, write_checkpoint
 from dc2lib.errors import DataError
-from dc2lib.training.checkpoints import resume, write_checkpoint
 
 SETTINGS = {"seed": 0, "rates": [0.5, 0.25], "name": "a"}
 

@@ -38,7 +38,7 @@ RESULTS = {
         ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],
         ["probing.optimise", "training.gan", "models.gan", "datasets.simulated.draws"],
     ),
-    "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.rules"]),
+    "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.draws"]),
     "pairs": (["dc2book.related_work.pairs"], ["baselines.deepdiff", "baselines.ernst", "signals"]),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from test_linear import planted
 
 from dc2lib import crosscell
-from dc2lib.crosscell import cost, experiments
+from dc2lib.crosscell import experiments
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, published, write_cell
 from dc2lib.errors import DataError
@@ -179,13 +179,13 @@ def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
 def test_cost_counts_equal_trainings_once():
     base = Fit("deepchrome_average", TUNED, ("",), "", "nowhere")
     fits = experiments.planned_experiments(base, CORRELATION, experiments=["inclusive_all"])
-    whole = cost.grid_cost(fits.values(), 100, 50)
-    assert whole == cost.Cost(4, 1, 20 * 400, 20 * 400, 20 * 50 * 4)
+    whole = experiments.grid_cost(fits.values(), 100, 50)
+    assert whole == experiments.Cost(4, 1, 20 * 400, 20 * 400, 20 * 50 * 4)
     once = [replace(fit, each_gene_once=True) for fit in fits.values()]
-    assert cost.grid_cost(once, 100, 50).gene_passes == 20 * 100
+    assert experiments.grid_cost(once, 100, 50).gene_passes == 20 * 100
     few = [replace(fit, n_train=30) for fit in fits.values()]
-    assert cost.grid_cost(few, 100, 50).gene_passes == 20 * 4 * 30
-    speed = cost.Speed(passes=2.0, evaluations=8.0)
+    assert experiments.grid_cost(few, 100, 50).gene_passes == 20 * 4 * 30
+    speed = experiments.Speed(passes=2.0, evaluations=8.0)
     assert whole.hours(speed) == pytest.approx((4000 + 500) / 3600)
     assert whole.hours(speed, workers=100) == pytest.approx(4000 / 3600)
 
@@ -195,14 +195,14 @@ def test_cost_of_the_papers_grid():
         Fit("deepchrome_average", PAPER, ("",), "", "nowhere"),
         published.rpkm_correlation("released"),
     )
-    whole = cost.grid_cost(fits.values(), 6601, 6601)
+    whole = experiments.grid_cost(fits.values(), 6601, 6601)
     assert sum(name == "inclusive_all" for name, _ in fits) == 55
     assert whole.longest == 55 * 6601 * 100
     assert whole.fits - whole.trainings >= 54
 
 
 def test_speed_is_measured(records):
-    speed = cost.measured_speed(records["deepchrome", "A"].fit, n_genes=300)
+    speed = experiments.measured_speed(records["deepchrome", "A"].fit, n_genes=300)
     assert speed.passes > 0 and speed.evaluations > 0
 
 

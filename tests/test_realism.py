@@ -6,18 +6,18 @@ import torch
 from torch import nn
 
 from dc2lib.errors import DataError
-from dc2lib.evaluation import realism
+from dc2lib.evaluation import generated
 
 
 def test_classifier_judge_is_the_softmax_of_the_target():
     logits = torch.tensor([[0.0, np.log(3)], [0.0, 0.0]], dtype=torch.float32)
-    judge = realism.classifier_judge("twin", lambda x: logits[: len(x)])
+    judge = generated.classifier_judge("twin", lambda x: logits[: len(x)])
     found = judge.probability(np.zeros((2, 1)), np.array([1, 0]))
     np.testing.assert_allclose(found, [0.75, 0.5], rtol=1e-6)
 
 
 def test_discriminator_judge_is_the_logistic_function():
-    judge = realism.discriminator_judge("other", nn.Identity())
+    judge = generated.discriminator_judge("other", nn.Identity())
     found = judge.probability(np.array([[0.0], [np.log(4)]]), np.zeros(2, int))
     np.testing.assert_allclose(found, [0.5, 0.8], rtol=1e-6)
 
@@ -25,32 +25,32 @@ def test_discriminator_judge_is_the_logistic_function():
 def test_nearest_judge_is_even_for_real_samples_and_zero_for_strange_ones():
     rng = np.random.default_rng(0)
     reference, held_out, real = (rng.normal(size=(n, 3)) for n in (3000, 2000, 1000))
-    judge = realism.nearest_judge("nearest", nn.Identity(), reference, held_out)
+    judge = generated.nearest_judge("nearest", nn.Identity(), reference, held_out)
     assert judge.probability(real, np.zeros(1000, int)).mean() == pytest.approx(0.5, abs=0.04)
     assert judge.probability(np.full((1, 3), 50.0), np.zeros(1, int)) == 0
     assert judge.probability(reference[:1], np.zeros(1, int)) == 1
 
 
 def test_ratings_and_their_means():
-    judge = realism.Judge("share", lambda samples, targets: samples[:, 0] * targets)
+    judge = generated.Judge("share", lambda samples, targets: samples[:, 0] * targets)
     methods = {
         "b": (np.array([[0.2], [0.4]]), np.array([1, 1])),
         "none": (np.empty((0, 1)), np.empty(0, int)),
         "a": (np.array([[0.9]]), np.array([1])),
     }
-    ratings = realism.rate_samples(methods, [judge])
+    ratings = generated.rate_samples(methods, [judge])
     assert ratings["method"].tolist() == ["b", "b", "a"]
-    means = realism.judge_means(ratings)
+    means = generated.judge_means(ratings)
     assert means["probability"].tolist() == pytest.approx([0.3, 0.9])
     assert means.loc[0, ["low", "high"]].tolist() == pytest.approx([0.2, 0.4])
     assert means["n"].tolist() == [2, 1]
     with pytest.raises(DataError, match="a: 1 samples and 2 targets"):
-        realism.rate_samples({"a": (np.zeros((1, 1)), np.zeros(2, int))}, [judge])
+        generated.rate_samples({"a": (np.zeros((1, 1)), np.zeros(2, int))}, [judge])
 
 
 def test_difference_of_means():
     rng = np.random.default_rng(0)
-    found = realism.difference_of_means(rng.normal(1, 1, 400), rng.normal(0, 1, 400))
+    found = generated.difference_of_means(rng.normal(1, 1, 400), rng.normal(0, 1, 400))
     assert found.low < 1 < found.high
     assert found.high - found.low == pytest.approx(4 / np.sqrt(200), rel=0.15)
 
@@ -58,10 +58,10 @@ def test_difference_of_means():
 def test_a_trend_within_strata_is_found():
     rng = np.random.default_rng(0)
     dose, strata = rng.normal(size=500), rng.integers(0, 5, 500)
-    rising, pvalue = realism.trend_test(dose, dose + rng.normal(size=500) + 3 * strata, strata)
+    rising, pvalue = generated.trend_test(dose, dose + rng.normal(size=500) + 3 * strata, strata)
     assert 0.5 < rising.low < rising.high < 0.8
     assert pvalue < 0.01
-    falling, pvalue = realism.trend_test(dose, -dose, strata)
+    falling, pvalue = generated.trend_test(dose, -dose, strata)
     assert falling.estimate == pytest.approx(-1)
     assert pvalue == 1
 
@@ -70,10 +70,10 @@ def test_a_trend_between_strata_alone_is_not():
     rng = np.random.default_rng(1)
     strata = rng.integers(0, 5, 1000)
     dose, response = (strata + 0.1 * rng.normal(size=1000) for _ in range(2))
-    trend, pvalue = realism.trend_test(dose, response, strata)
+    trend, pvalue = generated.trend_test(dose, response, strata)
     assert trend.low < 0 < trend.high
     assert pvalue > 0.01
-    pooled, _ = realism.trend_test(dose, response, np.zeros(1000))
+    pooled, _ = generated.trend_test(dose, response, np.zeros(1000))
     assert pooled.low > 0.9
 
 
@@ -81,11 +81,11 @@ def test_ranks_make_the_trend_invariant():
     rng = np.random.default_rng(2)
     dose, response = rng.normal(size=(2, 60))
     strata = np.repeat([0, 1], 30)
-    first = realism.trend_test(dose, response, strata, n_resamples=50)
-    again = realism.trend_test(np.exp(dose), response**3, strata, n_resamples=50)
+    first = generated.trend_test(dose, response, strata, n_resamples=50)
+    again = generated.trend_test(np.exp(dose), response**3, strata, n_resamples=50)
     assert first == again
     with pytest.raises(DataError, match="draw more"):
-        realism.trend_test(np.zeros(10), np.arange(10), np.zeros(10))
+        generated.trend_test(np.zeros(10), np.arange(10), np.zeros(10))
 
 
 def test_bands_and_their_verdicts():
@@ -96,9 +96,9 @@ def test_bands_and_their_verdicts():
         ([0, 1, 1], "does not fall at any step"),
         ([0, 1, 0.5], "falls at some step"),
     ):
-        bands = realism.dose_bands(dose, np.repeat(responses, 50) + noise, [0.5, 0.9])
+        bands = generated.dose_bands(dose, np.repeat(responses, 50) + noise, [0.5, 0.9])
         assert bands["above"].tolist() == [0, 0.5, 0.9]
         assert bands["n"].tolist() == [50, 50, 50]
         np.testing.assert_allclose(bands["response"], responses, atol=0.01)
         np.testing.assert_allclose(bands["change"][1:], np.diff(responses), atol=0.01)
-        assert realism.is_monotone(bands) == verdict
+        assert generated.is_monotone(bands) == verdict

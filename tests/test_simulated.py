@@ -19,7 +19,7 @@ from dc2lib.datasets.simulated import (
     simulate,
     study,
 )
-from dc2lib.datasets.simulated.figures import published_figures
+from dc2lib.datasets.simulated.draws import published_figures
 from dc2lib.datasets.store import cell_stamp
 from dc2lib.errors import DataError
 from dc2lib.labels import flipped, label

@@ -19,8 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dc2book.style import OTHER_COLOURS
-from dc2lib.crosscell.cost import Cost, Speed, grid_cost
-from dc2lib.crosscell.experiments import planned_experiments
+from dc2lib.crosscell.experiments import Cost, Speed, grid_cost, planned_experiments
 from dc2lib.datasets import published
 from dc2lib.errors import DataError
 from dc2lib.labels import RULES

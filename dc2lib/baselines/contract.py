@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets import HistoneDataset, published
 from dc2lib.errors import DataError
 from dc2lib.labels import label
 
@@ -120,3 +120,55 @@ def to_probability(
     curve = make_pipeline(StandardScaler(), LogisticRegression(C=1e6))
     curve.fit(np.asarray(valid_score, np.float64)[:, None], valid_label)
     return curve.predict_proba(np.asarray(score, np.float64)[:, None])[:, 1]
+
+SPLITS = ("released", "chromosome", "random")
+PARTS = ("test", "valid", "train")
+N_BLOCKS = 20
+
+
+def resplit(dataset: HistoneDataset, split: str, seed: int = 0) -> HistoneDataset:
+    """The same genes in other parts, of about the sizes of the released ones.
+
+    Parameters
+    ----------
+    split
+        ``"released"`` changes nothing; ``"chromosome"`` gives whole chromosomes, in an order
+        drawn with the seed, to the part that lacks most; ``"random"`` draws genes.
+
+    Raises
+    ------
+    DataError
+        If the split is unknown.
+    """
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    if split == "released":
+        return dataset
+    rng = np.random.default_rng(seed)
+    sizes = {part: int((dataset.split == part).sum()) for part in PARTS}
+    if split == "random":
+        parts = np.repeat(list(sizes), list(sizes.values()))
+        return replace(dataset, split=rng.permutation(parts))
+    chromosome = chromosome_of(dataset.gene_id)
+    parts = np.empty(len(chromosome), dtype="<U5")
+    missing = dict(sizes)
+    for name in rng.permutation(np.unique(chromosome)):
+        here = chromosome == name
+        part = max(missing, key=lambda one: missing[one] / max(sizes[one], 1))
+        parts[here] = part
+        missing[part] -= int(here.sum())
+    return replace(dataset, split=parts)
+
+
+def chromosome_of(gene_id: np.ndarray) -> np.ndarray:
+    """Chromosome of each gene, str ``(gene,)``.
+
+    From Ensembl's annotation of release 100 on GRCh37; a gene that it lacks is a part of its own,
+    named ``"unknown"``.  Simulated genes lie on no chromosome: blocks of neighbours in the list
+    stand in.
+    """
+    chromosomes = published.gene_annotation()["chromosome"].reindex(gene_id, fill_value="unknown")
+    if not (chromosomes == "unknown").all():
+        return chromosomes.to_numpy(dtype=str)
+    blocks = np.array_split(np.arange(len(gene_id)), N_BLOCKS)
+    return np.repeat([f"block {i + 1}" for i in range(N_BLOCKS)], [len(b) for b in blocks])

@@ -13,13 +13,14 @@ experiments as fits with their tables, every model on every cell type, and what 
 from __future__ import annotations
 
 from dc2lib.crosscell.correlation import (
+    EXPERIMENTS,
     expression_correlation,
     expression_of,
     genes_by_split,
     one_column_off,
     study_correlation,
+    training_sets,
 )
-from dc2lib.crosscell.sets import EXPERIMENTS, training_sets
 
 __all__ = [
     "EXPERIMENTS",

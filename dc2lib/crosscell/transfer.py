@@ -16,11 +16,10 @@ from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.labels import label
 from dc2lib.models.networks import evaluating
-from dc2lib.signals import to_signal
+from dc2lib.signals import PooledCounts, to_signal
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import default_device
 from dc2lib.training.grid_fits import FitRecord
-from dc2lib.training.pooled_counts import PooledCounts
 
 BATCH = 4096
 

@@ -8,17 +8,22 @@ each number with the same number for two sets of real samples: that is the best 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import cdist
+from scipy.special import expit, softmax
+from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import Interval, proportion
+from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
 from dc2lib.models.gan import generate
+from dc2lib.models.networks import Network, apply_in_batches
 
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
@@ -203,3 +208,232 @@ def memorised(
 
 def _flat(samples: np.ndarray) -> np.ndarray:
     return np.asarray(samples).reshape(len(samples), -1)
+
+BAND_COLUMNS = ["above", "response", "low", "high", "n", "change", "change_low", "change_high"]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A named number between 0 and 1 for each sample: ``probability(samples, targets)``.
+
+    ``targets`` are the classes that the samples are meant to show, ``(sample,)``.
+    """
+
+    name: str
+    probability: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def classifier_judge(name: str, classifier: Network) -> Judge:
+    """The probability that a classifier gives to the target class."""
+
+    def probability(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        shares = softmax(apply_in_batches(classifier, samples).astype(np.float64), axis=1)
+        return shares[np.arange(len(targets)), targets]
+
+    return Judge(name, probability)
+
+
+def discriminator_judge(name: str, discriminator: Network) -> Judge:
+    """The probability that a discriminator gives to "real"."""
+
+    def probability(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return expit(apply_in_batches(discriminator, samples).astype(np.float64).ravel())
+
+    return Judge(name, probability)
+
+
+def nearest_judge(
+    name: str,
+    features: Network,
+    reference: np.ndarray,
+    held_out: np.ndarray,
+) -> Judge:
+    """The share of held-out real samples that lie at least as far from their nearest real sample.
+
+    About 0.5 on average for real samples by construction, and 0 for a sample that lies farther from
+    every real one than any held-out sample does.
+
+    Parameters
+    ----------
+    features
+        Turns samples into vectors in which distances mean something.
+    reference, held_out
+        Real samples: those among which the nearest is sought, and those that set the scale.
+    """
+    known = apply_in_batches(features, reference)
+    scale = np.sort(nearest_distances(apply_in_batches(features, held_out), known))
+
+    def probability(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        distance = nearest_distances(apply_in_batches(features, samples), known)
+        return 1 - np.searchsorted(scale, distance, side="left") / len(scale)
+
+    return Judge(name, probability)
+
+
+def rate_samples(
+    methods: Mapping[str, tuple[np.ndarray, np.ndarray]], judges: Sequence[Judge]
+) -> pd.DataFrame:
+    """Each judge's rating of each sample: ``method``, ``sample``, ``target`` and a column a judge.
+
+    ``methods`` holds samples ``(sample, ...)`` and the classes they are meant to show by method; a
+    method without samples is left out.
+    """
+    parts = []
+    for method, (samples, targets) in methods.items():
+        if len(samples) != len(targets):
+            raise DataError(
+                f"{method}: {len(samples)} samples and {len(targets)} targets; expected as many"
+            )
+        if len(samples) == 0:
+            continue
+        targets = np.asarray(targets)
+        ratings = {judge.name: judge.probability(samples, targets) for judge in judges}
+        tags = {"method": method, "sample": np.arange(len(samples)), "target": targets}
+        parts.append(pd.DataFrame({**tags, **ratings}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def judge_means(ratings: pd.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Mean of each judge for each method with a bootstrap interval over the samples.
+
+    Columns ``method``, ``judge``, ``probability``, ``low``, ``high``, ``n``, in the order of the
+    methods and judges.
+    """
+    judges = [c for c in ratings.columns if c not in ("method", "sample", "target")]
+    rows = []
+    for method, part in ratings.groupby("method", sort=False):
+        for judge in judges:
+            mean = bootstrap_mean(part[judge].to_numpy(), n_resamples=n_resamples, seed=seed)
+            rows.append({"method": method, "judge": judge, "probability": mean.estimate,
+                         "low": mean.low, "high": mean.high, "n": mean.n})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def difference_of_means(
+    first: np.ndarray, second: np.ndarray, *, n_resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Mean of the first minus mean of the second, independent samples, percentile bootstrap."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        values[rng.integers(len(values), size=(n_resamples, len(values)))].mean(1)
+        for values in (np.asarray(first, float), np.asarray(second, float))
+    ]
+    low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
+    difference = float(np.mean(first) - np.mean(second))
+    return Interval(difference, float(low), float(high), min(len(first), len(second)))
+
+
+def trend_test(
+    dose: np.ndarray,
+    response: np.ndarray,
+    strata: np.ndarray,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[Interval, float]:
+    """Does the response rise with the dose within strata?
+
+    Ranks are taken within each stratum, so a stratum whose samples all have a higher dose and a
+    higher response (an easy class) adds nothing.
+
+    Parameters
+    ----------
+    dose, response, strata
+        ``(sample,)`` each.
+
+    Returns
+    -------
+    Interval and float
+        Spearman's rank correlation within strata, pooled, with a bootstrap interval; and the
+        one-sided p-value of a permutation test within strata.
+
+    Raises
+    ------
+    DataError
+        If no stratum holds three samples that differ in dose and in response.
+    """
+    groups = _ranked_groups(np.asarray(dose), np.asarray(response), np.asarray(strata))
+    estimate = _pooled(groups)
+    rng = np.random.default_rng(seed)
+    by_chance = [_pooled([(x, rng.permutation(y)) for x, y in groups]) for _ in range(n_resamples)]
+    draws = [_resampled(groups, rng) for _ in range(n_resamples)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    pvalue = (1 + sum(value >= estimate for value in by_chance)) / (1 + n_resamples)
+    n = sum(len(x) for x, _ in groups)
+    return Interval(estimate, float(low), float(high), n), float(pvalue)
+
+
+def dose_bands(
+    dose: np.ndarray, response: np.ndarray, limits: Sequence[float], *, seed: int = 0
+) -> pd.DataFrame:
+    """Mean response between limits of the dose, and the change from one band to the next.
+
+    Returns
+    -------
+    DataFrame
+        A row a band: ``above`` (its lower limit; 0 for the first), ``response``, ``low``, ``high``,
+        ``n``, and ``change``, ``change_low``, ``change_high`` against the band before (missing in
+        the first).  Bands with fewer than two samples are left out.
+    """
+    rows: list[list[float]] = []
+    before: np.ndarray | None = None
+    for low, high in pairwise([0.0, *limits, np.inf]):
+        inside = response[(dose > low) & (dose <= high)]
+        if len(inside) < 2:
+            continue
+        mean = bootstrap_mean(inside, seed=seed)
+        change = [np.nan] * 3
+        if before is not None:
+            found = difference_of_means(inside, before, seed=seed)
+            change = [found.estimate, found.low, found.high]
+        rows.append([low, mean.estimate, mean.low, mean.high, mean.n, *change])
+        before = inside
+    return pd.DataFrame(rows, columns=BAND_COLUMNS)
+
+
+def is_monotone(bands: pd.DataFrame) -> str:
+    """Whether the response rises over the bands of `dose_bands`.
+
+    ``"rises at every step"`` (every change's interval lies above 0), ``"falls at some step"`` (one
+    lies below 0), or ``"does not fall at any step"``.
+    """
+    changes = bands.dropna(subset="change")
+    if len(changes) and (changes["change_low"] > 0).all():
+        return "rises at every step"
+    if (changes["change_high"] < 0).any():
+        return "falls at some step"
+    return "does not fall at any step"
+
+
+def _ranked_groups(
+    dose: np.ndarray, response: np.ndarray, strata: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    groups = []
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        if rows.sum() >= 3 and np.ptp(dose[rows]) > 0 and np.ptp(response[rows]) > 0:
+            groups.append((_centred_ranks(dose[rows]), _centred_ranks(response[rows])))
+    if not groups:
+        raise DataError(
+            "no stratum holds three samples that differ in dose and response: draw more samples"
+        )
+    return groups
+
+
+def _centred_ranks(values: np.ndarray) -> np.ndarray:
+    ranks = rankdata(values) / len(values)
+    return ranks - ranks.mean()
+
+
+def _pooled(groups: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    shared = sum(float(x @ y) for x, y in groups)
+    spread = sum(float(x @ x) for x, _ in groups) * sum(float(y @ y) for _, y in groups)
+    return shared / np.sqrt(spread) if spread > 0 else 0.0
+
+
+def _resampled(groups: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> float:
+    drawn = []
+    for x, y in groups:
+        rows = rng.integers(len(x), size=len(x))
+        drawn.append((x[rows] - x[rows].mean(), y[rows] - y[rows].mean()))
+    return _pooled(drawn)

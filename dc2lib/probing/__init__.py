@@ -11,7 +11,13 @@ module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.11923).
 (2, 6)
 """
 
-from dc2lib.probing.monte_carlo import log_odds, monte_carlo_probe
+from dc2lib.probing.monte_carlo import (
+    ProbeResult,
+    Samples,
+    log_odds,
+    monte_carlo_probe,
+    top_samples,
+)
 from dc2lib.probing.optimise import (
     LossTerm,
     Trajectory,
@@ -24,7 +30,6 @@ from dc2lib.probing.optimise import (
     score_term,
     uniform_start,
 )
-from dc2lib.probing.result import ProbeResult, Samples, top_samples
 
 __all__ = [
     "LossTerm",

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 from tqdm import tqdm
 
-from dc2lib.cache import cache_path
+from dc2lib.cache import cache_path, resume, write_checkpoint
 from dc2lib.errors import DataError
 from dc2lib.models.gan import draw_noise
 from dc2lib.models.networks import frozen, torch_seed, weights_digest
-from dc2lib.training.checkpoints import resume, write_checkpoint
 from dc2lib.training.fit import default_device
 
 LOSSES = ("nonsaturating", "hinge", "wasserstein", "relativistic")

@@ -28,9 +28,9 @@ from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
-from dc2lib.signals import ORIENTATIONS, training_rows
-from dc2lib.training.early_stopping import EarlyStopping
+from dc2lib.signals import ORIENTATIONS, PooledCounts, training_rows
 from dc2lib.training.fit import (
+    EarlyStopping,
     Recipe,
     checked_labels,
     copied_weights,
@@ -41,7 +41,6 @@ from dc2lib.training.fit import (
     train_step,
     validate,
 )
-from dc2lib.training.pooled_counts import PooledCounts
 
 PREFIX = "weights."
 

@@ -24,8 +24,14 @@ from dc2lib.evaluation.scores import auroc
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
 from dc2lib.signals import to_signal, training_genes
-from dc2lib.training.early_stopping import EarlyStopping
-from dc2lib.training.fit import PAPER, Recipe, batches, checked_labels, learning_rate_factor
+from dc2lib.training.fit import (
+    PAPER,
+    EarlyStopping,
+    Recipe,
+    batches,
+    checked_labels,
+    learning_rate_factor,
+)
 
 BLOCK = 2048
 

@@ -9,8 +9,7 @@ import torch
 from dc2book.mnist import study as digit_study
 from torch import nn
 
-from dc2lib.evaluation.generated import two_sample_test
-from dc2lib.evaluation.realism import Judge
+from dc2lib.evaluation.generated import Judge, two_sample_test
 from dc2lib.models.digits import DigitDiscriminator, DigitGenerator
 from dc2lib.probing import monte_carlo_probe
 

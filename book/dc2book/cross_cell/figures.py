@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, forest, legend_below
-from dc2lib.crosscell.sets import THRESHOLDS
+from dc2lib.crosscell.correlation import THRESHOLDS
 
 EXPERIMENT_NAMES = {
     "deepchrome": "DeepChrome (own)",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dc2lib.crosscell.sets import EXPERIMENTS, training_sets
+from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
 from dc2lib.datasets import open_cell, published
 from dc2lib.errors import DataError
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from dc2book.ground_truth.attributions import Attribution
-from dc2lib.datasets.simulated.rules import GROUP_MARK, RULES, Rule
+from dc2lib.datasets.simulated.design import GROUP_MARK, RULES, Rule
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
 

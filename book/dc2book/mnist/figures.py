@@ -154,7 +154,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     Parameters
     ----------
     means
-        Of `dc2lib.evaluation.realism.judge_means`.
+        Of `dc2lib.evaluation.generated.judge_means`.
     titles
         Names of the judges as they are shown.
     """

@@ -11,7 +11,7 @@ from scipy.special import expit
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dc2lib.evaluation.realism import (
+from dc2lib.evaluation.generated import (
     Judge,
     difference_of_means,
     dose_bands,
@@ -259,7 +259,7 @@ def dose_table(
     Returns
     -------
     DataFrame
-        `dc2lib.evaluation.realism.dose_bands` with ``source``, ``judge`` and ``band``.
+        `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``.
     DataFrame
         A row a source and judge: ``correlation``, ``low``, ``high``, ``pvalue``, ``monotone``.
     """

@@ -15,8 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, trial_path
+from dc2lib.baselines.contract import SPLITS
 from dc2lib.baselines.networks import log_odds
-from dc2lib.baselines.splits import SPLITS
 from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean

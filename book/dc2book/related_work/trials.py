@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import sklearn
 
-from dc2lib.baselines.contract import genes_of, to_probability
-from dc2lib.baselines.splits import resplit
+from dc2lib.baselines.contract import genes_of, resplit, to_probability
 from dc2lib.baselines.systems import ALL
 from dc2lib.cache import cache_path, cached
 from dc2lib.datasets import HistoneDataset, open_cell
@@ -30,7 +29,7 @@ class Trial:
     """One fit of one system: all that decides its result.
 
     ``setting`` holds the pairs of the chosen candidate; ``split`` is one of
-    `dc2lib.baselines.splits.SPLITS`, drawn with the seed.
+    `dc2lib.baselines.contract.SPLITS`, drawn with the seed.
     """
 
     system: str

@@ -11,7 +11,7 @@ turns this round: marks are drawn first, each on its own, and the rule decides a
 
 from __future__ import annotations
 
-from dc2lib.datasets.simulated.rules import RULES, Activity, Rule
+from dc2lib.datasets.simulated.design import RULES, Activity, Rule
 from dc2lib.datasets.simulated.study import iter_cells, simulate, stored_simulation
 
 __all__ = ["RULES", "Activity", "Rule", "iter_cells", "simulate", "stored_simulation"]

@@ -13,23 +13,21 @@ from dc2lib.cache import cache_path
 from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS, HistoneDataset, median_text
 from dc2lib.datasets.simulated import draws
 from dc2lib.datasets.simulated.design import (
-    CellTruth,
-    Design,
-    GeneTruth,
-    MarkState,
-    SimulatedStudy,
-    SimulationTruth,
-    checked_design,
-)
-from dc2lib.datasets.simulated.figures import Figures, figures_between
-from dc2lib.datasets.simulated.rules import (
     CENTRE,
     EVERYWHERE,
     GROUP_MARK,
     PROMOTER_MARK,
     Activity,
+    CellTruth,
+    Design,
+    GeneTruth,
+    MarkState,
     Rule,
+    SimulatedStudy,
+    SimulationTruth,
+    checked_design,
 )
+from dc2lib.datasets.simulated.draws import Figures, figures_between
 from dc2lib.datasets.store import cells_folder, list_cells, temporary_folder, write_cell
 from dc2lib.errors import DataError
 from dc2lib.labels import sorts_after
