@@ -93,10 +93,8 @@ def cache_path(
     Parameters are those of `cached`; for what writes its file itself, such as a training that goes
     on from it (`write_checkpoint`).
 
-    Raises
-    ------
-    TypeError
-        If a setting is of another kind than `cached` takes: its text might not say what it is.
+    Raises TypeError if a setting is of another kind than `cached` takes: its text might not say
+    what it is.
     """
     modules = (code,) if isinstance(code, str) else code
     text = json.dumps(
@@ -331,10 +329,8 @@ def resume(
 ) -> None:
     """Call ``restore`` with the state that was written, its tensors on the CPU, if there is one.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be read, belongs to other settings, or ``restore`` cannot take it.
+    Raises DataError if the file cannot be read, belongs to other settings, or ``restore`` cannot
+    take it.
     """
     if path is None or not path.exists():
         return

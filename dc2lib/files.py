@@ -65,10 +65,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 def text_lines(path: str | Path) -> Iterator[str]:
     """The lines of a text file, gzipped or not, one after the other.
 
-    Raises
-    ------
-    DataError
-        If it is missing, cut short, no text, or a web page.
+    Raises DataError if it is missing, cut short, no text, or a web page.
     """
     path = Path(path)
     if not path.is_file():

@@ -157,18 +157,13 @@ class RuleReport:
     basis: str = "genes"
 
 
-def which_rule(
-    labels: np.ndarray, expression: Expression, cell: str = "", tolerance: float = TOLERANCE
-) -> RuleReport:
+def which_rule(labels: np.ndarray, expression: Expression, cell: str = "") -> RuleReport:
     """Say which rule the labels (gene,) of a cell type follow.
 
-    A rule is followed if it explains all labels but a share of ``tolerance`` and, where some genes
+    A rule is followed if it explains all labels but a share of `TOLERANCE` and, where some genes
     tell the two rules apart, if those genes side with it too.
 
-    Raises
-    ------
-    DataError
-        If shapes differ or a gene has no expression.
+    Raises DataError if shapes differ or a gene has no expression.
     """
     labels = np.asarray(labels).astype(bool)
     if labels.shape != expression.rpkm.shape:
@@ -186,7 +181,7 @@ def which_rule(
     threshold, best = best_threshold(labels, expression.rpkm)
     return RuleReport(
         cell=cell,
-        verdict=_verdict(agreement, sided, len(telling), tolerance),
+        verdict=_verdict(agreement, sided, len(telling)),
         n_genes=len(labels),
         agreement=agreement,
         telling=len(telling),
@@ -220,8 +215,8 @@ def best_threshold(labels: np.ndarray, values: np.ndarray) -> tuple[float, float
     return float(cuts[best]), float(share[best])
 
 
-def _verdict(agreement: dict[str, float], sided: int, telling: int, tolerance: float) -> str:
-    followed = [rule for rule in ("lexicographic", "numeric") if agreement[rule] >= 1 - tolerance]
+def _verdict(agreement: dict[str, float], sided: int, telling: int) -> str:
+    followed = [rule for rule in ("lexicographic", "numeric") if agreement[rule] >= 1 - TOLERANCE]
     if len(followed) < 2:
         return (followed or ["neither"])[0]
     if telling == 0:
@@ -232,10 +227,7 @@ def _verdict(agreement: dict[str, float], sided: int, telling: int, tolerance: f
 def expression_of(dataset: HistoneDataset, table: RpkmTable | None = None) -> Expression:
     """Expression of a dataset's genes; with the table also what other rules need.
 
-    Raises
-    ------
-    DataError
-        If there is none, or only numbers and no text.
+    Raises DataError if there is none, or only numbers and no text.
     """
     if dataset.rpkm is None or dataset.rpkm_text is None or dataset.rpkm_median_text is None:
         raise DataError(
@@ -258,10 +250,7 @@ def audit_dataset(dataset: HistoneDataset, table: RpkmTable | None = None) -> Ru
     Without expression the shares of positive labels are compared with those expected of each rule
     for this Roadmap cell type; the report then has ``basis="shares"``.
 
-    Raises
-    ------
-    DataError
-        If the data set has no labels, or neither expression nor a known cell type.
+    Raises DataError if the data set has no labels, or neither expression nor a known cell type.
     """
     if dataset.released_label is None:
         raise DataError(f"{dataset.cell}: the data set has no labels to audit")

@@ -99,10 +99,7 @@ def comparable(cells: Sequence[HistoneDataset]) -> list[HistoneDataset]:
     standardised within themselves (`ranked_within_cell`): coverage, or peaks of two callers, are
     numbers on different scales, even where their unit is called the same.
 
-    Raises
-    ------
-    DataError
-        If they share no mark.
+    Raises DataError if they share no mark.
     """
     marks = shared_marks(cells)
     same = all(cell.unit == "reads" for cell in cells)

@@ -24,21 +24,11 @@ Setting = Mapping[str, float | int | str]
 
 @dataclass(frozen=True)
 class Genes:
-    """Genes to learn from or to be judged by.
+    """Genes to learn from or to be judged by."""
 
-    Attributes
-    ----------
-    counts
-        uint16 ``(gene, bin, mark)``, upstream first.
-    label
-        0 or 1 ``(gene,)``.
-    expression
-        log2 of RPKM plus 1, float64 ``(gene,)``.
-    """
-
-    counts: np.ndarray
-    label: np.ndarray
-    expression: np.ndarray
+    counts: np.ndarray  # uint16 (gene, bin, mark), upstream first
+    label: np.ndarray  # 0 or 1 (gene,)
+    expression: np.ndarray  # log2 of RPKM plus 1, float64 (gene,)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -57,16 +47,9 @@ class Genes:
 class Fitted:
     """A fitted system.
 
-    Attributes
-    ----------
-    score
-        Takes counts ``(gene, bin, mark)``, gives a number a gene ``(gene,)``; higher means more
-        likely class 1.
-    parameters
-        Fitted numbers that a prediction reads: coefficients, thresholds and values of leaves,
-        support vectors with their weights.
-    about
-        What a reader may want to see of the fit: arrays by name.
+    `score` takes counts ``(gene, bin, mark)`` and gives ``(gene,)``, higher for more likely class
+    1; `parameters` are the fitted numbers that a prediction reads (coefficients, thresholds and
+    values of leaves, support vectors with their weights); `about` holds arrays for readers.
     """
 
     score: Callable[[np.ndarray], np.ndarray]
@@ -77,10 +60,7 @@ class Fitted:
 def genes_of(dataset: HistoneDataset, labels: str, split: str | None = None) -> Genes:
     """The genes of a cell type, or of one split of it, with bins along the gene.
 
-    Raises
-    ------
-    DataError
-        If expression or strands are missing.
+    Raises DataError if expression or strands are missing.
     """
     part = dataset if split is None else dataset.take(split)
     return Genes(part.gene_oriented(), label(part, labels), np.log2(np.asarray(part.rpkm) + 1))
@@ -110,10 +90,7 @@ def to_probability(
     scores point the wrong way.  Source: Platt 1999, Probabilistic outputs for support vector
     machines.
 
-    Raises
-    ------
-    DataError
-        If a score is not finite.
+    Raises DataError if a score is not finite.
     """
     if not (np.isfinite(valid_score).all() and np.isfinite(score).all()):
         raise DataError("a system gave a score that is not finite: its fit diverged")

@@ -28,6 +28,9 @@ CANDIDATES: tuple[Setting, ...] = (
     {"components": 3, "gate": "marks"},
 )
 MIN_SPREAD = 1e-3
+RESTARTS = 4
+STEPS = 200  # at most; fewer where the mean log likelihood rises by less than TOLERANCE
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,9 @@ def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
 
 
 def fit_gate(features: np.ndarray, responsibilities: np.ndarray) -> LogisticRegression:
-    """Probability of each component from the features alone.
+    """Each component's probability from features ``(gene, feature)`` alone.
 
-    Parameters
-    ----------
-    features, responsibilities
-        ``(gene, feature)`` and ``(gene, component)``.
+    Learned from responsibilities ``(gene, component)``.
     """
     genes, components = responsibilities.shape
     return LogisticRegression(C=1.0, max_iter=500).fit(
@@ -101,35 +101,21 @@ def fit_gate(features: np.ndarray, responsibilities: np.ndarray) -> LogisticRegr
     )
 
 
-def em(
-    features: np.ndarray,
-    target: np.ndarray,
-    n_components: int,
-    seed: int,
-    *,
-    restarts: int = 4,
-    steps: int = 200,
-    tolerance: float = 1e-6,
-) -> Mixture:
+def em(features: np.ndarray, target: np.ndarray, n_components: int, seed: int) -> Mixture:
     """The best of some restarts by likelihood of a mixture of linear regressions.
 
-    Parameters
-    ----------
-    features, target
-        ``(gene, feature)`` and ``(gene,)``.
-    steps, tolerance
-        Stop after so many steps, or when the mean log likelihood rises by less.
+    Features are ``(gene, feature)``, the target is ``(gene,)``.
     """
     rng = np.random.default_rng(seed)
     best, highest = None, -np.inf
-    for _ in range(restarts):
+    for _ in range(RESTARTS):
         share = rng.dirichlet(np.ones(n_components), size=len(target))
         mixture = _m_step(features, target, share)
         likelihood = mixture.log_likelihood(features, target)
-        for _ in range(steps):
+        for _ in range(STEPS):
             mixture = _m_step(features, target, mixture.responsibilities(features, target))
             before, likelihood = likelihood, mixture.log_likelihood(features, target)
-            if likelihood - before < tolerance:
+            if likelihood - before < TOLERANCE:
                 break
         if likelihood > highest:
             best, highest = mixture, likelihood

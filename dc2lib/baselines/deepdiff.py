@@ -65,10 +65,7 @@ Predictor = Callable[[Pair], np.ndarray]
 def paired(first: Genes, second: Genes) -> Pair:
     """Genes of two cell types that hold the same genes in the same order.
 
-    Raises
-    ------
-    DataError
-        If their numbers differ.
+    Raises DataError if their numbers differ.
     """
     if len(first) != len(second):
         raise DataError(

@@ -72,17 +72,17 @@ def levels_of(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return (values[:, None, :] > cuts).sum(1)
 
 
-def learn(levels: np.ndarray, label: np.ndarray, n_rules: int, length: int = LENGTH) -> Rules:
+def learn(levels: np.ndarray, label: np.ndarray, n_rules: int) -> Rules:
     """Rules by weighted covering, alternately for class 1 and class 0.
 
     Parameters
     ----------
     levels
         Whole numbers from 0 ``(gene, feature)``.
-    n_rules, length
-        At most so many rules of at most so many conditions.
+    n_rules
+        At most so many rules, of at most `LENGTH` conditions.
     """
-    candidates = possible_conditions(levels, length)
+    candidates = possible_conditions(levels, LENGTH)
     covers = covered_by(candidates, levels).astype(np.float32)
     base = _log_odds(label.sum(), len(label))
     weights = {1: np.ones(len(label), np.float32), 0: np.ones(len(label), np.float32)}

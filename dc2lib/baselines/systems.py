@@ -13,28 +13,16 @@ from dc2lib.baselines.contract import Fitted, Genes, Setting
 class System:
     """One row of the table.
 
-    Attributes
-    ----------
-    title, year
-        For readers.
-    candidates
-        Settings to choose from, the description's own first.
-    fit
-        Fits the system.
-    network
-        Its name in `dc2lib.models`, if it has one: the grid then trains it on the released split.
-    random
-        Whether a seed changes the fit.
-    epochs
-        ``"convolution"`` or ``"lstm"`` where `Setting` has to say how many epochs there are.
+    `network` is its name in `dc2lib.models`, if it has one: the grid then trains it on the released
+    split.  `epochs` is ``"convolution"`` or ``"lstm"`` where the setting has to say how many.
     """
 
     title: str
     year: int
-    candidates: tuple[Setting, ...]
+    candidates: tuple[Setting, ...]  # the description's own setting first
     fit: Callable[[Genes, Genes, Setting, int], Fitted]
     network: str | None = None
-    random: bool = True
+    random: bool = True  # whether a seed changes the fit
     epochs: str | None = None
 
 

@@ -25,15 +25,8 @@ def expression_correlation(
     genes : sequence of str, optional
         Gene ids to use, each counted once; default all.
 
-    Returns
-    -------
-    DataFrame (cell, cell)
-        NaN for a cell type without expression or without any variation.
-
-    Raises
-    ------
-    DataError
-        If a gene is not in `rpkm`, or fewer than three genes are left.
+    Returns a DataFrame (cell, cell), NaN for a cell type without expression or any variation.
+    Raises DataError if a gene is not in `rpkm`, or fewer than three genes are left.
     """
     if genes is not None:
         chosen = pd.Index(genes).unique()
@@ -52,10 +45,7 @@ def expression_correlation(
 def expression_of(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     """RPKM of the genes that all datasets share, as a table (gene, cell).
 
-    Raises
-    ------
-    DataError
-        If a dataset has no expression, or they share no gene.
+    Raises DataError if a dataset has no expression, or they share no gene.
     """
     columns = {}
     for cell, dataset in datasets.items():

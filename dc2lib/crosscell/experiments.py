@@ -68,13 +68,10 @@ def experiment_table(
 ) -> pd.DataFrame:
     """Test AUROC of every experiment and cell type, with what might explain it.
 
-    Returns
-    -------
-    DataFrame
-        Columns experiment, cell, labels, auroc (probability scoring), cells (trained on), genes
-        (trained on), correlation (mean over the training cell types; 1 for the test cell type
-        itself), own (whether the test cell type is among them), change (auroc minus that of the
-        test cell type's own model; NaN where that is missing).
+    Columns experiment, cell, labels, auroc (probability scoring), cells and genes (trained on),
+    correlation (mean over the training cell types; 1 for the test cell type itself), own (whether
+    the test cell type is among them), change (auroc minus that of the test cell type's own model;
+    NaN where that is missing).
     """
     table = pd.DataFrame([
         {
@@ -98,12 +95,8 @@ def experiment_means(
 ) -> pd.DataFrame:
     """Mean test AUROC of each experiment over its test cell types, with intervals (Figure 6).
 
-    ``options`` are those of `dc2lib.evaluation.statistics.bootstrap_mean_auroc`.
-
-    Returns
-    -------
-    DataFrame
-        Columns experiment, estimate, low, high, n (test cell types).
+    Columns experiment, estimate, low, high, n (test cell types); ``options`` are those of
+    `dc2lib.evaluation.statistics.bootstrap_mean_auroc`.
     """
     rows = []
     for name in dict.fromkeys(experiment for experiment, _ in records):
@@ -121,10 +114,7 @@ def against_baseline(
     The p-value is Student's over the differences of the test cell types, Holm-adjusted over the
     experiments; test cell types share training cell types, so it errs on the small side.
 
-    Returns
-    -------
-    DataFrame
-        Columns experiment, estimate, low, high, n (test cell types), pvalue, holm.
+    Columns experiment, estimate, low, high, n (test cell types), pvalue, holm.
     """
     rows = []
     for name in dict.fromkeys(experiment for experiment, _ in records):
@@ -194,25 +184,13 @@ class Speed:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a grid takes if every training runs all its epochs.
-
-    Attributes
-    ----------
-    fits, trainings
-        Fits, and trainings that serve them.
-    gene_passes
-        Genes times epochs, over all trainings.
-    longest
-        Gene passes of the longest training, which bounds how far more workers help.
-    evaluations
-        Validation genes times epochs, over all fits.
-    """
+    """What a grid takes if every training runs all its epochs."""
 
     fits: int
-    trainings: int
-    gene_passes: int
-    longest: int
-    evaluations: int
+    trainings: int  # that serve the fits
+    gene_passes: int  # genes times epochs, over all trainings
+    longest: int  # gene passes of the longest training, which bounds how far more workers help
+    evaluations: int  # validation genes times epochs, over all fits
 
     def hours(self, speed: Speed, workers: int = 1) -> float:
         """Hours on so many workers of this speed; at least those of the longest training."""
@@ -221,13 +199,7 @@ class Cost:
 
 
 def training_size(one: Fit, n_train: int | None = None) -> int:
-    """Genes that a fit is trained on.
-
-    Parameters
-    ----------
-    n_train
-        Training genes of a cell type, whether it exists or not; default those that it holds.
-    """
+    """Genes that a fit is trained on, where every cell type has ``n_train``, or those it holds."""
     sizes = [
         int((open_cell(cell, one.home).split == "train").sum()) if n_train is None else n_train
         for cell in one.train_cells
@@ -238,14 +210,7 @@ def training_size(one: Fit, n_train: int | None = None) -> int:
 
 
 def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
-    """Count a grid; its cell types need not exist.
-
-    Parameters
-    ----------
-    fits
-    n_train, n_valid
-        Training and validation genes of a cell type.
-    """
+    """Count a grid of cell types with so many training and validation genes; none need exist."""
     groups = trainings(list(fits))
     passes = [group[0].recipe.epochs * training_size(group[0], n_train) for group in groups]
     evaluations = sum(group[0].recipe.epochs * n_valid * len(group) for group in groups)
@@ -255,12 +220,8 @@ def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
 def measured_speed(one: Fit, n_genes: int = 1000) -> Speed:
     """Speed of one thread on a fit's model and data, by a short training.
 
-    Counts the processor time of this process, so a busy machine does not distort it much.
-
-    Parameters
-    ----------
-    n_genes
-        Genes to time it with, repeated where the fit has fewer.
+    Counts the processor time of this process, so a busy machine does not distort it much.  The
+    fit's genes are repeated where there are fewer than ``n_genes``.
     """
     counts, labels = training_set(one)
     index = np.arange(n_genes) % len(counts)

@@ -29,7 +29,6 @@ def transfer(
     home: Path | str | None = None,
     *,
     cells: Sequence[str] | None = None,
-    scoring: str = "probability",
     executor: Executor | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
@@ -46,8 +45,6 @@ def transfer(
         The logits are kept in its folder ``transfer``; default the data folder.
     cells
         Test cell types; default those of the records.
-    scoring
-        Score rule.
     executor, workers
         As for `dc2lib.training.grid.run_grid`.
 
@@ -72,7 +69,7 @@ def transfer(
     for job in jobs:
         test = open_cell(job[1], models[0].fit.home).take("test")
         truth = label(test, models[0].fit.labels)
-        scores = [positive_score(logits, scoring) for logits in cell_logits(*job)]
+        scores = [positive_score(logits) for logits in cell_logits(*job)]
         columns[job[1]] = [auroc(truth, score) for score in scores]
     table = pd.DataFrame(columns, index=list(records))
     return table.rename_axis(index="train_cell", columns="test_cell")

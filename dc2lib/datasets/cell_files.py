@@ -108,10 +108,8 @@ def build_cell(
 ) -> HistoneDataset:
     """Read a cell type; genes without a number in the expression table are left out.
 
-    Raises
-    ------
-    DataError
-        If the expression table lacks the cell type, or shares no gene with the windows.
+    Raises DataError if the expression table lacks the cell type, or shares no gene with the
+    windows.
     """
     expressed = None if expression is None else expression.measured(given.cell)
     bins, windows = given.read()

@@ -1,4 +1,4 @@
-"""Downloads, by pooch: resumed after an interruption, renamed when whole, checked by their digest.
+"""Downloads: resumed after an interruption, renamed when whole, checked by their digest.
 
 A file from upstream must have the digest that its repository publishes, where there is one.  For
 all others the SHA-256 is noted when the file first comes, and must stay the same.  A mirror is a
@@ -13,7 +13,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import logging
 import os
 import shutil
 import time
@@ -22,7 +21,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import requests
@@ -39,23 +37,16 @@ PAUSE = 0.5
 TIMEOUT = (15, 60)
 BLOCK = 2**18
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "dc2lib"}
-
-
-class InterruptedDownloadError(Exception):
-    """The server stopped early; trying again may help."""
-
-
-class NotThereError(DataError):
-    """The server has no such file."""
-
-
 INTERRUPTIONS = (
-    InterruptedDownloadError,
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.HTTPError,
 )
+
+
+class NotThereError(DataError):
+    """The server has no such file."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +122,7 @@ def fetch(
 def verified(path: str | Path) -> Path:
     """The path itself, once the file there has the digest noted when it came.
 
-    Raises
-    ------
-    DataError
-        If it is missing or its digest differs.
+    Raises DataError if it is missing or its digest differs.
     """
     path = Path(path)
     if not path.is_file():
@@ -204,40 +192,32 @@ def _answers(address: str) -> bool:
 
 def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) -> Path:
     """Bring the file to `target`, once it is whole and has its digest, and note that."""
-    import pooch  # here, since it warns in a notebook's kernel without widgets
-
-    pooch.get_logger().setLevel(logging.WARNING)
     notes = _notes(target.parent)
     digest = _published_digest(file) if source == file.url else None
-    fresh = target.with_name(f"{target.name}.fresh")
-    fresh.unlink(missing_ok=True)
-    try:
-        pooch.retrieve(
-            str(source),
-            digest or notes["digests"].get(str(source)),
-            fresh.name,
-            fresh.parent,
-            downloader=_copy if isinstance(source, Path) else partial(
-                _download, target=target, progress=progress
-            ),
-        )
-    except DataError:
-        raise
-    except ValueError:
-        raise _wrong_digest(source) from None
-    notes["digests"][str(source)] = file_digest(fresh)
+    digest = digest or notes["digests"].get(str(source))
+    if isinstance(source, Path):
+        part = target.with_name(f"{target.name}.copy.part")
+        with explain_full_disk(part.parent, source.stat().st_size):
+            shutil.copyfile(source, part)
+    else:
+        part = _downloaded(source, target, progress)
+    if not _matches(part, digest):
+        _drop_parts(target)
+        raise _wrong_digest(source)
+    notes["digests"][str(source)] = file_digest(part)
     notes["sources"][target.name] = str(source)
     _save_notes(target.parent, notes)
-    os.replace(fresh, target)
+    os.replace(part, target)
+    _drop_parts(target)
     return target
 
 
 def _published_digest(file: RemoteFile) -> str | None:
     """The digest that a file's repository publishes; a warning where it does not answer."""
-    import pooch
-
     if file.doi is None:
         return None
+    import pooch  # here, since it warns in a notebook's kernel without widgets
+
     repository = pooch.create(path=".", base_url=f"doi:{file.doi}/")
     try:
         repository.load_registry_from_doi()
@@ -245,6 +225,13 @@ def _published_digest(file: RemoteFile) -> str | None:
     except (requests.RequestException, ValueError, KeyError) as error:
         warnings.warn(f"{file.doi} does not tell the digest of {file.name}: {error}", stacklevel=4)
         return None
+
+
+def _matches(path: Path, digest: str | None) -> bool:
+    """Whether a file has a digest: SHA-256, or another with the name of its algorithm before it."""
+    from pooch.hashes import hash_matches
+
+    return hash_matches(path, digest)
 
 
 def _notes(folder: Path) -> dict[str, dict[str, str]]:
@@ -265,8 +252,7 @@ def _save_notes(folder: Path, notes: dict[str, dict[str, str]]) -> None:
 
 
 def _intact(path: Path, notes: dict[str, dict[str, str]]) -> bool:
-    noted = notes["digests"].get(notes["sources"].get(path.name, ""))
-    return noted is None or file_digest(path) == noted
+    return _matches(path, notes["digests"].get(notes["sources"].get(path.name, "")))
 
 
 def _wrong_digest(source: str | Path) -> DataError:
@@ -286,20 +272,14 @@ def _forget(target: Path, sources: list[str] | list[Path]) -> None:
     target.unlink(missing_ok=True)
 
 
-def _copy(source: str, output_file: str, _: object) -> None:
-    with explain_full_disk(Path(output_file).parent, os.path.getsize(source)):
-        shutil.copyfile(source, output_file)
-
-
-def _download(address: str, output_file: str, _: object, *, target: Path, progress: bool) -> None:
-    """A downloader for pooch that tries again, and goes on where the last try stopped."""
+def _downloaded(address: str, target: Path, progress: bool) -> Path:
+    """A file with all of what is at the address, tried again where the last try stopped."""
     problem: Exception | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         try:
-            os.replace(_receive(address, target, progress), output_file)
-            return _drop_parts(target)
+            return _receive(address, target, progress)
         except INTERRUPTIONS as error:
             problem = error
         except DataError:
@@ -316,10 +296,7 @@ def _download(address: str, output_file: str, _: object, *, target: Path, progre
 
 
 def _receive(address: str, target: Path, progress: bool) -> Path:
-    """A file that holds all of what is at the address.
-
-    Its name holds what tells this content from later ones, so that a part of it is found again.
-    """
+    """One try: the name of the part says of which content it is, so that it is found again."""
     with _answer(address) as whole:
         identity, total = _identity(whole)
         name = hashlib.sha256(f"{address} {identity}".encode()).hexdigest()[:16]
@@ -335,7 +312,7 @@ def _receive(address: str, target: Path, progress: bool) -> Path:
     if total is None:
         _check_gzip_ends(part)
     elif received != total:
-        raise InterruptedDownloadError(f"{received:,} of {total:,} bytes came")
+        raise requests.ConnectionError(f"{received:,} of {total:,} bytes came")
     return part
 
 
@@ -343,7 +320,17 @@ def _receive(address: str, target: Path, progress: bool) -> Path:
 def _answer(address: str, start: int = 0) -> Iterator[requests.Response]:
     headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        _check_status(response, address)
+        code = response.status_code
+        if code in (404, 410):
+            raise NotThereError(
+                f"{address} does not exist (HTTP {code}); check the address or mirror."
+            )
+        if code == 429 or code >= 500:
+            raise requests.ConnectionError(f"the server answered HTTP {code}")
+        if code >= 400:
+            raise DataError(f"{address} was refused (HTTP {code}); check the address or mirror.")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            check_not_html(b"<html", address)
         yield response
 
 
@@ -381,18 +368,6 @@ def _drop_parts(target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _check_status(response: requests.Response, address: str) -> None:
-    code = response.status_code
-    if code in (404, 410):
-        raise NotThereError(f"{address} does not exist (HTTP {code}); check the address or mirror.")
-    if code == 429 or code >= 500:
-        raise InterruptedDownloadError(f"the server answered HTTP {code}")
-    if code >= 400:
-        raise DataError(f"{address} was refused (HTTP {code}); check the address or mirror.")
-    if response.headers.get("Content-Type", "").startswith("text/html"):
-        check_not_html(b"<html", address)
-
-
 def _check_gzip_ends(part: Path) -> None:
     """Where the server does not say the length, the file itself says whether it is whole."""
     try:
@@ -401,4 +376,4 @@ def _check_gzip_ends(part: Path) -> None:
                 pass
     except (EOFError, OSError, zlib.error) as error:
         part.unlink()
-        raise InterruptedDownloadError(f"it is truncated or corrupt: {error}") from None
+        raise requests.ConnectionError(f"it is truncated or corrupt: {error}") from None

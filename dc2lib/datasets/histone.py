@@ -103,10 +103,7 @@ class HistoneDataset:
     def take(self, split: str) -> HistoneDataset:
         """The genes of one split; views of the same memory where the split is contiguous.
 
-        Raises
-        ------
-        DataError
-            If `split` is not one of train, valid, test.
+        Raises DataError if `split` is not one of train, valid, test.
         """
         if split not in SPLITS:
             raise DataError(f"Unknown split {split!r}: use one of {', '.join(SPLITS)}.")
@@ -122,10 +119,7 @@ class HistoneDataset:
     def with_marks(self, marks: Sequence[str]) -> HistoneDataset:
         """The named marks only, in the order given.
 
-        Raises
-        ------
-        DataError
-            If no mark is named, one is named twice, or the cell type lacks one.
+        Raises DataError if no mark is named, one is named twice, or the cell type lacks one.
         """
         marks = tuple(marks)
         for mark in marks:
@@ -143,10 +137,7 @@ class HistoneDataset:
     def gene_oriented(self) -> np.ndarray:
         """Counts (gene, bin, mark) with the bins of minus-strand genes reversed: upstream first.
 
-        Raises
-        ------
-        DataError
-            If the strands are not known.
+        Raises DataError if the strands are not known.
         """
         if self.strand is None:
             raise DataError(
@@ -231,10 +222,7 @@ class HistoneDataset:
 def shared_marks(cells: Iterable[HistoneDataset]) -> tuple[str, ...]:
     """The marks that all cell types have, in the order of the first: what one study can use.
 
-    Raises
-    ------
-    DataError
-        If they share none; the message lists what each has.
+    Raises DataError if they share none; the message lists what each has.
     """
     cells = list(cells)
     shared = [mark for mark in cells[0].marks if all(mark in one.marks for one in cells)]
@@ -285,10 +273,7 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
 def numbers(text: np.ndarray, where: str) -> np.ndarray:
     """Texts as float64; an empty text, or NA, becomes NaN.
 
-    Raises
-    ------
-    DataError
-        If a text is no number; the message starts with `where`.
+    Raises DataError if a text is no number; the message starts with `where`.
     """
     missing = np.isin(text, ("", "NA"))
     try:

@@ -90,10 +90,7 @@ def fetch_mnist(
 ) -> list[Path]:
     """Download the four IDX files and check their uncompressed bytes.
 
-    Raises
-    ------
-    DataError
-        If a file cannot be had or is not MNIST's.
+    Raises DataError if a file cannot be had or is not MNIST's.
     """
     paths = [
         fetch(file, home, mirror=mirror, progress=progress, refetch=refetch) for file in FILES
@@ -106,10 +103,7 @@ def fetch_mnist(
 def read_idx(data: bytes, name: str) -> np.ndarray:
     """An IDX file's uncompressed bytes as a uint8 array.
 
-    Raises
-    ------
-    DataError
-        If the header does not describe the bytes that follow.
+    Raises DataError if the header does not describe the bytes that follow.
     """
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 3:
         raise DataError(f"{name} is no IDX file of bytes: it begins with {data[:4].hex()}.")

@@ -134,11 +134,8 @@ def assemble(
     A gene that comes again with the same counts and the same label is kept once, where it came
     first (the gene list that DeepChrome used names seven genes twice).
 
-    Raises
-    ------
-    DataError
-        If a split is missing, a gene comes again with other counts or another label, or the
-        expression table lacks the cell or a gene.
+    Raises DataError if a split is missing, a gene comes again with other counts or another label,
+    or the expression table lacks the cell or a gene.
     """
     absent = [f"{split}.csv" for split in SPLITS if split not in tables]
     if absent:

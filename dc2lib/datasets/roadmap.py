@@ -55,15 +55,12 @@ BLOCK = 2**16
 IN_MEMORY = 3
 
 
-def open_rpkm(home: str | Path | None = None, alignment: str = "aligned") -> RpkmTable | None:
+def open_rpkm(alignment: str = "aligned") -> RpkmTable | None:
     """Roadmap's expression table as downloaded into the store; None if it is not there.
 
-    Raises
-    ------
-    DataError
-        If the file does not have the digest noted when it came, or is no such table.
+    Raises DataError if the file does not have the digest noted when it came, or is no such table.
     """
-    path = downloads_folder(home) / RPKM.name
+    path = downloads_folder() / RPKM.name
     return read_rpkm(verified(path), alignment) if path.is_file() else None
 
 
@@ -187,10 +184,7 @@ class SplitMember:
 def split_members(path: str | Path, *, progress: bool = False) -> Iterator[SplitMember]:
     """Walk through the splits of an archive; each must be read before the next is asked for.
 
-    Raises
-    ------
-    DataError
-        If the file is no gzipped tar, is truncated, or passes the bounds.
+    Raises DataError if the file is no gzipped tar, is truncated, or passes the bounds.
     """
     path = Path(path)
     _check_gzip(path)

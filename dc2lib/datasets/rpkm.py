@@ -71,18 +71,14 @@ class RpkmTable:
         """Median over all genes, in the file's notation."""
         return median_text(self.rpkm(cell), self.text(cell))
 
-    def frame(self, cells: list[str] | None = None) -> pd.DataFrame:
+    def frame(self) -> pd.DataFrame:
         """RPKM as a table (gene, cell), indexed by gene id and cell type."""
-        cells = self.cells if cells is None else cells
-        return pd.DataFrame({cell: self.rpkm(cell) for cell in cells}, index=self.gene_id)
+        return pd.DataFrame({cell: self.rpkm(cell) for cell in self.cells}, index=self.gene_id)
 
     def join(self, cell: str, gene_id: np.ndarray) -> dict[str, np.ndarray | str]:
         """Expression of the given genes, as the keyword arguments of HistoneDataset.from_arrays.
 
-        Raises
-        ------
-        DataError
-            If the table lacks the cell type or a gene, or has no number for it.
+        Raises DataError if the table lacks the cell type or a gene, or has no number for it.
         """
         text = self.text(cell)
         rows = self._row_of_gene.reindex(gene_id)
@@ -103,10 +99,7 @@ class RpkmTable:
     def measured(self, cell: str) -> RpkmTable:
         """The rows that hold a number for one cell type.
 
-        Raises
-        ------
-        DataError
-            If the table lacks the cell type, or a number is negative.
+        Raises DataError if the table lacks the cell type, or a number is negative.
         """
         rpkm = self.rpkm(cell)
         if (rpkm < 0).any():
@@ -188,10 +181,7 @@ def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -
 
     As there, the first column is the universal reference E000, and data rows end in a tab.
 
-    Raises
-    ------
-    DataError
-        If the cell types do not have the same genes, or no RPKM text.
+    Raises DataError if the cell types do not have the same genes, or no RPKM text.
     """
     cells = list(datasets.values())
     if not cells or any(cell.rpkm_text is None for cell in cells):

@@ -48,10 +48,7 @@ def list_cells(home: str | Path | None = None) -> list[str]:
 def cell_stamp(cell: str, home: str | Path | None = None) -> int:
     """Changes when a stored cell type is written again: nanoseconds of its last writing.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the cell type is not stored.
+    Raises FileNotFoundError if the cell type is not stored.
     """
     return (cells_folder(home) / cell / META).stat().st_mtime_ns
 
@@ -174,10 +171,8 @@ def is_current(cell: str, home: str | Path | None = None) -> bool:
 def read_meta(folder: Path) -> dict:
     """The JSON of one stored cell type.
 
-    Raises
-    ------
-    DataError
-        If it cannot be read or was written by another version; the message says how to rebuild.
+    Raises DataError if it cannot be read or was written by another version; the message says how to
+    rebuild.
     """
     rebuild = (
         f"Delete {folder} and store the cell again:"

@@ -63,10 +63,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     that of the features, squared.  It depends on the features and falls with the number of samples:
     compare sets of equal size.  Source: Heusel et al. 2017 (arXiv 1706.08500).
 
-    Raises
-    ------
-    DataError
-        If the features differ in number or a set has fewer than two samples.
+    Raises DataError if the features differ in number or a set has fewer than two samples.
     """
     real, generated = (_flat(part).astype(np.float64) for part in (real, generated))
     if real.shape[1] != generated.shape[1] or min(len(real), len(generated)) < 2:
@@ -193,21 +190,22 @@ def precision_recall_coverage(
 
 
 def memorised(
-    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, quantile: float = 0.05
+    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray
 ) -> Interval:
     """Share of generated samples that lie nearer to a training sample than held-out ones do.
 
-    "Nearer" means below that quantile of the held-out samples' distances to their nearest training
-    sample: a generator that learned the distribution gives about ``quantile``, one that repeats
+    "Nearer" means below the 5 % quantile of the held-out samples' distances to their nearest
+    training sample: a generator that learned the distribution gives about 0.05, one that repeats
     its training samples gives 1.
     """
-    limit = np.quantile(nearest_distances(held_out, train), quantile)
+    limit = np.quantile(nearest_distances(held_out, train), 0.05)
     close = nearest_distances(generated, train) < limit
     return proportion(int(close.sum()), len(close))
 
 
 def _flat(samples: np.ndarray) -> np.ndarray:
     return np.asarray(samples).reshape(len(samples), -1)
+
 
 BAND_COLUMNS = ["above", "response", "low", "high", "n", "change", "change_low", "change_high"]
 
@@ -243,22 +241,15 @@ def discriminator_judge(name: str, discriminator: Network) -> Judge:
 
 
 def nearest_judge(
-    name: str,
-    features: Network,
-    reference: np.ndarray,
-    held_out: np.ndarray,
+    name: str, features: Network, reference: np.ndarray, held_out: np.ndarray
 ) -> Judge:
     """The share of held-out real samples that lie at least as far from their nearest real sample.
 
     About 0.5 on average for real samples by construction, and 0 for a sample that lies farther from
     every real one than any held-out sample does.
 
-    Parameters
-    ----------
-    features
-        Turns samples into vectors in which distances mean something.
-    reference, held_out
-        Real samples: those among which the nearest is sought, and those that set the scale.
+    Features turn samples into vectors in which distances mean something; the nearest sample is
+    sought in ``reference``, and ``held_out`` sets the scale.
     """
     known = apply_in_batches(features, reference)
     scale = np.sort(nearest_distances(apply_in_batches(features, held_out), known))
@@ -293,7 +284,7 @@ def rate_samples(
     return pd.concat(parts, ignore_index=True)
 
 
-def judge_means(ratings: pd.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def judge_means(ratings: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Mean of each judge for each method with a bootstrap interval over the samples.
 
     Columns ``method``, ``judge``, ``probability``, ``low``, ``high``, ``n``, in the order of the
@@ -303,19 +294,17 @@ def judge_means(ratings: pd.DataFrame, *, n_resamples: int = 2000, seed: int = 0
     rows = []
     for method, part in ratings.groupby("method", sort=False):
         for judge in judges:
-            mean = bootstrap_mean(part[judge].to_numpy(), n_resamples=n_resamples, seed=seed)
+            mean = bootstrap_mean(part[judge].to_numpy(), seed=seed)
             rows.append({"method": method, "judge": judge, "probability": mean.estimate,
                          "low": mean.low, "high": mean.high, "n": mean.n})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def difference_of_means(
-    first: np.ndarray, second: np.ndarray, *, n_resamples: int = 2000, seed: int = 0
-) -> Interval:
+def difference_of_means(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Interval:
     """Mean of the first minus mean of the second, independent samples, percentile bootstrap."""
     rng = np.random.default_rng(seed)
     draws = [
-        values[rng.integers(len(values), size=(n_resamples, len(values)))].mean(1)
+        values[rng.integers(len(values), size=(2000, len(values)))].mean(1)
         for values in (np.asarray(first, float), np.asarray(second, float))
     ]
     low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
@@ -333,24 +322,12 @@ def trend_test(
 ) -> tuple[Interval, float]:
     """Does the response rise with the dose within strata?
 
-    Ranks are taken within each stratum, so a stratum whose samples all have a higher dose and a
-    higher response (an easy class) adds nothing.
+    All three are ``(sample,)``.  Ranks are taken within each stratum, so a stratum whose samples
+    all have a higher dose and a higher response (an easy class) adds nothing.
 
-    Parameters
-    ----------
-    dose, response, strata
-        ``(sample,)`` each.
-
-    Returns
-    -------
-    Interval and float
-        Spearman's rank correlation within strata, pooled, with a bootstrap interval; and the
-        one-sided p-value of a permutation test within strata.
-
-    Raises
-    ------
-    DataError
-        If no stratum holds three samples that differ in dose and in response.
+    Returns Spearman's rank correlation within strata, pooled, with a bootstrap interval, and the
+    one-sided p-value of a permutation test within strata.  Raises DataError if no stratum holds
+    three samples that differ in dose and in response.
     """
     groups = _ranked_groups(np.asarray(dose), np.asarray(response), np.asarray(strata))
     estimate = _pooled(groups)
@@ -368,12 +345,9 @@ def dose_bands(
 ) -> pd.DataFrame:
     """Mean response between limits of the dose, and the change from one band to the next.
 
-    Returns
-    -------
-    DataFrame
-        A row a band: ``above`` (its lower limit; 0 for the first), ``response``, ``low``, ``high``,
-        ``n``, and ``change``, ``change_low``, ``change_high`` against the band before (missing in
-        the first).  Bands with fewer than two samples are left out.
+    A row a band: ``above`` (its lower limit; 0 for the first), ``response``, ``low``, ``high``,
+    ``n``, and ``change``, ``change_low``, ``change_high`` against the band before (missing in the
+    first).  Bands with fewer than two samples are left out.
     """
     rows: list[list[float]] = []
     before: np.ndarray | None = None

@@ -124,10 +124,7 @@ def mantel(
 ) -> float:
     """Two-sided p-value of a statistic when the driver's cells are permuted.
 
-    Raises
-    ------
-    DataError
-        If there are fewer than four cells.
+    Raises DataError if there are fewer than four cells.
     """
     x, y = _aligned(driver, transfer)
     compute = STATISTICS[statistic]

@@ -18,10 +18,7 @@ RULES = ("probability", "positive_logit")
 def positive_score(logits: np.ndarray, rule: str = "probability") -> np.ndarray:
     """Score of high expression, float64 ``(..., gene)``, from logits ``(..., gene, 2)``.
 
-    Raises
-    ------
-    ValueError
-        If the rule is unknown or the last axis does not hold two logits.
+    Raises ValueError if the rule is unknown or the last axis does not hold two logits.
     """
     logits = np.asarray(logits, dtype=np.float64)
     if logits.shape[-1:] != (2,):
@@ -40,10 +37,7 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     Equals ``sklearn.metrics.roc_auc_score`` and also takes infinite scores, which the released
     scoring rule produces.
 
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a score is NaN, or only one class is present.
+    Raises ValueError if the shapes differ, a score is NaN, or only one class is present.
     """
     labels, scores = _checked(labels, scores)
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
@@ -57,10 +51,10 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(metrics.average_precision_score(*_checked(labels, scores)))
 
 
-def accuracy(labels: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> float:
-    """Share of genes on the right side of the threshold."""
+def accuracy(labels: np.ndarray, probability: np.ndarray) -> float:
+    """Share of genes on the right side of 0.5."""
     labels, probability = _checked(labels, probability)
-    return float(np.mean((probability > threshold) == (labels == 1)))
+    return float(np.mean((probability > 0.5) == (labels == 1)))
 
 
 def log_loss(labels: np.ndarray, probability: np.ndarray) -> float:

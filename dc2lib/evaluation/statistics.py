@@ -14,6 +14,7 @@ from scipy import stats
 
 from dc2lib.evaluation.scores import auroc
 
+LEVEL = 0.95  # of all intervals
 MARGIN = 0.01
 RESAMPLE_BLOCK = 50
 MIN_CELLS = 5
@@ -61,26 +62,14 @@ class Equivalence:
 
 
 def bootstrap_auroc(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    *,
-    n_resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    labels: np.ndarray, scores: np.ndarray, *, n_resamples: int = 1000, seed: int = 0
 ) -> Interval:
     """AUROC with a percentile bootstrap interval over genes (and fits).
 
-    Parameters
-    ----------
-    labels
-        0 or 1, ``(gene,)``.
-    scores
-        ``(gene,)``, or ``(fit, gene)``: then the estimate is the mean AUROC over the fits and the
-        fits are resampled as well.
+    Labels are 0 or 1, ``(gene,)``; scores ``(gene,)``, or ``(fit, gene)``: then the estimate is the
+    mean AUROC over the fits and the fits are resampled as well.
     """
-    scores = np.atleast_2d(scores)
-    draws = _resampled_aurocs(labels, [scores], n_resamples, seed)[0]
-    return _percentile(_mean_auroc(labels, scores), draws, level, scores.shape[1])
+    return bootstrap_mean_auroc([labels], [scores], n_resamples=n_resamples, seed=seed)
 
 
 def paired_auroc_difference(
@@ -89,7 +78,6 @@ def paired_auroc_difference(
     other_scores: np.ndarray,
     *,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
     """AUROC of ``scores`` minus AUROC of ``other_scores`` on the same genes, paired bootstrap.
@@ -97,10 +85,9 @@ def paired_auroc_difference(
     Scores are ``(gene,)`` or ``(fit, gene)`` as in `bootstrap_auroc`; the genes drawn are the same
     for both sides, the fits are drawn separately.
     """
-    first, second = np.atleast_2d(scores), np.atleast_2d(other_scores)
-    draws = _resampled_aurocs(labels, [first, second], n_resamples, seed)
-    estimate = _mean_auroc(labels, first) - _mean_auroc(labels, second)
-    return _percentile(estimate, draws[0] - draws[1], level, first.shape[1])
+    return bootstrap_mean_auroc(
+        [labels], [scores], [other_scores], n_resamples=n_resamples, seed=seed
+    )
 
 
 def bootstrap_mean_auroc(
@@ -110,7 +97,6 @@ def bootstrap_mean_auroc(
     *,
     paired_fits: bool = False,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
     """Mean AUROC over cell types that share their genes, or the mean paired difference.
@@ -151,14 +137,13 @@ def bootstrap_mean_auroc(
     if len(labels) >= MIN_CELLS:
         chosen = rng.integers(len(labels), size=by_cell.shape)
         by_cell = np.take_along_axis(by_cell, chosen, axis=0)
-    return _percentile(float(np.mean(estimates)), by_cell.mean(0), level, n)
+    return _percentile(float(np.mean(estimates)), by_cell.mean(0), n)
 
 
 def paired_auroc_changes(
     stages: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
     n_resamples: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> list[tuple[Interval, Interval | None]]:
     """AUROC of each stage, and its change from the stage before, on one resampled set of genes.
@@ -190,34 +175,29 @@ def paired_auroc_changes(
         estimates.append(_mean_auroc(label, scores))
     result: list[tuple[Interval, Interval | None]] = []
     for number, (draw, estimate) in enumerate(zip(draws, estimates, strict=True)):
-        value = _percentile(estimate, draw, level, n)
         change = None
         if number:
-            change = _percentile(
-                estimate - estimates[number - 1], draw - draws[number - 1], level, n
-            )
-        result.append((value, change))
+            change = _percentile(estimate - estimates[number - 1], draw - draws[number - 1], n)
+        result.append((_percentile(estimate, draw, n), change))
     return result
 
 
 def bootstrap_mean(
-    values: np.ndarray, *, n_resamples: int = 2000, level: float = 0.95, seed: int = 0
+    values: np.ndarray, *, n_resamples: int = 2000, seed: int = 0
 ) -> Interval:
     """Mean with a percentile bootstrap interval over the values ``(unit,)``."""
     values = np.asarray(values, dtype=np.float64)
     index = np.random.default_rng(seed).integers(len(values), size=(n_resamples, len(values)))
-    return _percentile(values.mean(), values[index].mean(1), level, len(values))
+    return _percentile(values.mean(), values[index].mean(1), len(values))
 
 
-def proportion(successes: int, n: int, level: float = 0.95) -> Interval:
+def proportion(successes: int, n: int) -> Interval:
     """Share of successes with Wilson's interval (scipy)."""
-    bounds = stats.binomtest(int(successes), int(n)).proportion_ci(level, method="wilson")
+    bounds = stats.binomtest(int(successes), int(n)).proportion_ci(LEVEL, method="wilson")
     return Interval(successes / n, float(bounds.low), float(bounds.high), int(n))
 
 
-def equivalence_test(
-    differences: np.ndarray | Interval, margin: float = MARGIN, level: float = 0.95
-) -> Equivalence:
+def equivalence_test(differences: np.ndarray | Interval, margin: float = MARGIN) -> Equivalence:
     """Two one-sided tests of |difference| < margin.
 
     Source: Schuirmann 1987 (doi:10.1007/BF01068419).  The reported bounds are those of the
@@ -227,7 +207,7 @@ def equivalence_test(
     ----------
     differences
         Paired differences ``(unit,)``, for example one a cell type (Student's t over the units), or
-        an `Interval` at ``level`` from a paired bootstrap (normal, its standard error from the
+        an `Interval` from a paired bootstrap (normal, its standard error from the
         width).
     margin
         Differences smaller than this do not matter; 0.01 AUROC unless told otherwise.
@@ -236,7 +216,7 @@ def equivalence_test(
         raise ValueError(f"the margin is {margin}: expected a positive number")
     if isinstance(differences, Interval):
         mean = differences.estimate
-        error = (differences.high - differences.low) / (2 * stats.norm.ppf((1 + level) / 2))
+        error = (differences.high - differences.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
         distribution = stats.norm
     else:
         values = np.asarray(differences, dtype=np.float64)
@@ -254,13 +234,13 @@ def equivalence_test(
     return Equivalence(mean, mean - half, mean + half, margin, float(pvalue))
 
 
-def compared(difference: Interval, margin: float = MARGIN) -> str:
+def compared(difference: Interval) -> str:
     """In words, what a paired difference shows: its direction and whether it matters.
 
     One of ``"better"`` and ``"worse"`` (the interval excludes 0 and reaches beyond the margin),
     ``"equivalent"`` (two one-sided tests within the margin) and ``"undecided"``.
     """
-    if equivalence_test(difference, margin).equivalent:
+    if equivalence_test(difference).equivalent:
         return "equivalent"
     if difference.low > 0:
         return "better"
@@ -278,26 +258,13 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
     return result
 
 
-def _percentile(estimate: float, draws: np.ndarray, level: float, n: int) -> Interval:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+def _percentile(estimate: float, draws: np.ndarray, n: int) -> Interval:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(estimate), float(low), float(high), int(n))
 
 
 def _mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean([auroc(labels, row) for row in scores]))
-
-
-def _resampled_aurocs(
-    labels: np.ndarray, groups: list[np.ndarray], n_resamples: int, seed: int
-) -> list[np.ndarray]:
-    """Mean AUROC over resampled fits on resampled genes, ``(resample,)`` for each group."""
-    labels = np.asarray(labels)
-    rng = np.random.default_rng(seed)
-    weights = _gene_weights(labels, n_resamples, rng)
-    return [
-        _mean_over_fits(labels, scores, weights, _drawn_fits(len(scores), weights, rng))
-        for scores in groups
-    ]
 
 
 def _drawn_fits(n_fits: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -102,10 +102,7 @@ class DeepChrome(nn.Module):
 def pooled_positions(n_bins: int, stride: int) -> int:
     """Length of a signal after convolution and pooling.
 
-    Raises
-    ------
-    ValueError
-        If nothing is left of it.
+    Raises ValueError if nothing is left of it.
     """
     positions = ((n_bins - KERNEL_WIDTH) // stride + 1) // POOL_WIDTH
     if positions < 1:
@@ -142,10 +139,7 @@ MODELS: dict[str, Callable[[int, int], nn.Module]] = {
 def build(name: str, n_marks: int = 5, n_bins: int = 100, seed: int = 0) -> nn.Module:
     """A freshly initialised model of the given name; the global random state is left untouched.
 
-    Raises
-    ------
-    ValueError
-        If the name is not one of ``MODELS``.
+    Raises ValueError if the name is not one of ``MODELS``.
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")

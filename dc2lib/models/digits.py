@@ -136,10 +136,7 @@ DIGIT_CLASSIFIERS = {"mnist_classifier": DeepChromeMNIST, "digit_judge": DigitJu
 def build_digit_classifier(name: str, seed: int = 0) -> nn.Module:
     """A new one of `DIGIT_CLASSIFIERS`; the global random state is left untouched.
 
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
+    Raises ValueError if the name is unknown.
     """
     if name not in DIGIT_CLASSIFIERS:
         raise ValueError(f"unknown model {name!r}: expected one of {', '.join(DIGIT_CLASSIFIERS)}")

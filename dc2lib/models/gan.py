@@ -39,10 +39,7 @@ def signals_to_counts(signals: np.ndarray) -> np.ndarray:
 
     The inverse of `counts_to_signals` for every count from 0 to 65,535.
 
-    Raises
-    ------
-    DataError
-        If a signal is negative, not finite, or belongs to more than 65,535 reads.
+    Raises DataError if a signal is negative, not finite, or belongs to more than 65,535 reads.
     """
     counts = np.rint(np.expm1(np.asarray(signals, dtype=np.float64)))
     if not np.isfinite(counts).all() or counts.min(initial=0) < 0:

@@ -36,22 +36,11 @@ from dc2lib.training.fit import default_device
 
 @dataclass(frozen=True)
 class Samples:
-    """Some of the samples of a stream.
+    """Some of the samples of a stream."""
 
-    Attributes
-    ----------
-    index
-        Number of each sample in the stream, int64 ``(sample,)``.
-    log_odds
-        Log odds of the class for which the sample was chosen, float64 ``(sample,)``, natural
-        logarithm.
-    samples
-        The samples themselves, ``(sample, ...)``.
-    """
-
-    index: np.ndarray
-    log_odds: np.ndarray
-    samples: np.ndarray
+    index: np.ndarray  # int64 (sample,): the number of each in the stream
+    log_odds: np.ndarray  # float64 (sample,): natural, of the class for which it was chosen
+    samples: np.ndarray  # (sample, ...)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -98,34 +87,19 @@ def top_samples(samples: np.ndarray, log_odds: np.ndarray, keep: int) -> Samples
 class ProbeResult:
     """What a probe found; `class` is a column of the classifier's logits.
 
-    Attributes
-    ----------
-    thresholds
-        Probabilities that were watched.
-    accepted
-        How many samples exceeded each threshold, int64 ``(class, threshold)``.
-    top
-        For each class the ``keep`` samples with the highest probability, best first.
-    first
-        For each class and threshold the first ``keep_first`` samples that exceeded it,
-        ``first[class][j]``.
-    n
-        Samples drawn so far.
-    seconds
-        Time spent in this call; of a resumed probe, since it was resumed.
-    resumed_from
-        Samples that came from the checkpoint.
+    `top` holds, for each class, the ``keep`` samples with the highest probability, best first;
+    `first[class][j]` the first ``keep_first`` samples that exceeded threshold j.
     """
 
     keep: int
     keep_first: int
-    thresholds: tuple[float, ...]
-    accepted: np.ndarray | None = None
+    thresholds: tuple[float, ...]  # probabilities that were watched
+    accepted: np.ndarray | None = None  # int64 (class, threshold): samples that exceeded it
     top: list[Samples] = field(default_factory=list)
     first: list[list[Samples]] = field(default_factory=list)
-    n: int = 0
-    seconds: float = 0.0
-    resumed_from: int = 0
+    n: int = 0  # samples drawn so far
+    seconds: float = 0.0  # in this call; of a resumed probe, since it was resumed
+    resumed_from: int = 0  # samples that came from the checkpoint
 
     @property
     def samples_per_second(self) -> float:
@@ -137,7 +111,7 @@ class ProbeResult:
         """For each class the log odds that a further sample needs to be among the best."""
         return [float(t.log_odds[-1]) if len(t) == self.keep else -np.inf for t in self.top]
 
-    def acceptance(self, level: float = 0.95) -> pd.DataFrame:
+    def acceptance(self) -> pd.DataFrame:
         """Share of the samples above each threshold, a row a class and threshold.
 
         Columns ``class``, ``threshold``, ``accepted``, ``n``, ``rate``, ``low``, ``high``
@@ -145,7 +119,7 @@ class ProbeResult:
         """
         rows = []
         for (label, j), count in np.ndenumerate(self.accepted):
-            share = proportion(count, self.n, level)
+            share = proportion(count, self.n)
             rows.append(
                 {"class": label, "threshold": self.thresholds[j], "accepted": int(count),
                  "n": self.n, "rate": share.estimate, "low": share.low, "high": share.high}
@@ -155,19 +129,10 @@ class ProbeResult:
     def add(
         self, start: int, samples: Tensor, log_odds: np.ndarray, floors: Sequence[float]
     ) -> None:
-        """Take in samples of which the first has the number ``start``.
+        """Take in samples ``(sample, ...)`` of which the first has the number ``start``.
 
-        Parameters
-        ----------
-        samples, log_odds
-            ``(sample, ...)`` and, float64, ``(sample, class)``.
-        floors
-            For each class log odds below which no sample is among the best; empty for none.
-
-        Raises
-        ------
-        FloatingPointError
-            If log odds are not numbers.
+        Log odds are float64 ``(sample, class)``; floors are, for each class, log odds below which
+        no sample is among the best, or empty.  Raises FloatingPointError where one is no number.
         """
         if np.isnan(log_odds).any():
             raise FloatingPointError(
@@ -271,10 +236,8 @@ def monte_carlo_probe(
         samples ``(sample, ...)``.  Modules are put into evaluation mode.
     classifier
         Turns samples into logits ``(sample, class)``.
-    n
-        Samples to draw.
-    keep
-        How many of the most probable samples are kept for each class.
+    n, keep
+        Samples to draw, and how many of the most probable are kept for each class.
     thresholds
         Probabilities between 0 and 1; for each class the first ``keep_first`` samples above each
         of them are kept, and all that pass are counted.
@@ -309,7 +272,7 @@ def monte_carlo_probe(
         str(place),
     )  # fmt: skip
     path, settings = None if checkpoint is None else Path(checkpoint), probing.settings(n)
-    resume(path, settings, probing.restore)
+    resume(path, settings, probing.so_far.restore)
     result, resumed_from = probing.so_far, probing.so_far.n
     chunk = max(chunk_size // BLOCK, 1) * BLOCK
     starts = range(result.n, n, chunk)
@@ -370,9 +333,6 @@ class _Probing:
             "keep_first": self.keep_first, "n_latent": self.generator.n_latent, "seed": self.seed,
             "networks": [weights_digest(self.generator), weights_digest(self.classifier)],
         }  # fmt: skip
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.so_far.restore(state)
 
     def __call__(self, start: int, stop: int) -> ProbeResult:
         """Probe some samples of the stream, whole blocks but for the last one.

@@ -42,22 +42,11 @@ class LossTerm:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """How inputs moved.
+    """How inputs moved; losses are weighted, and those before each step was taken."""
 
-    Attributes
-    ----------
-    steps
-        Numbers of the recorded steps, int64 ``(record,)``; 0 is the start.
-    inputs
-        The inputs at those steps, float32 ``(record, sample, ...)``.
-    losses
-        Value of each term times its weight at every step, before that step was taken, float32
-        ``(step, term, sample)``.
-    """
-
-    steps: np.ndarray
-    inputs: np.ndarray
-    losses: np.ndarray
+    steps: np.ndarray  # int64 (record,): numbers of the recorded steps; 0 is the start
+    inputs: np.ndarray  # float32 (record, sample, ...) at those steps
+    losses: np.ndarray  # float32 (step, term, sample)
 
     @property
     def start(self) -> np.ndarray:
@@ -216,17 +205,9 @@ def generated_start(
 ) -> np.ndarray:
     """Generated inputs that are not yet of the class they will be moved to, float32 ``(n, ...)``.
 
-    Parameters
-    ----------
-    avoid
-        The class that each sample must not have for the classifier, ``(n,)``.
-    pool
-        How many samples are drawn to choose from; each is used once, in the order drawn.
-
-    Raises
-    ------
-    DataError
-        If the pool has no suitable sample left.
+    ``avoid`` holds the class that each must not have for the classifier, ``(n,)``; ``pool`` samples
+    are drawn to choose from, each used once, in the order drawn.  Raises DataError if no suitable
+    one is left.
     """
     made = generate(generator, pool, seed=seed)
     predicted = apply_in_batches(classifier, made).argmax(1)

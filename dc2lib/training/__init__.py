@@ -1,1 +1,9 @@
-"""Recipes, one fit, many fits, and what is kept of them."""
+"""How models are trained: one (`fit`), many on any machine (`grid`), the linear ones all at once.
+
+`grid_fits` says what one fit of a grid is and leaves; `gan` trains a generator, `digits` the
+classifiers of images, and `executors` brings jobs to processes and clusters.
+
+>>> from dc2lib.training.fit import RECIPES
+>>> RECIPES["tuned"].optimizer, RECIPES["tuned"].epochs
+('adam', 20)
+"""

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from dc2lib.cache import cached
 from dc2lib.errors import DataError
@@ -50,8 +49,6 @@ def fit_digits(
     *,
     recipe: DigitRecipe | None = None,
     seed: int = 0,
-    device: str | torch.device | None = None,
-    progress: bool = False,
 ) -> pd.DataFrame:
     """Train a classifier in place; a row an epoch: ``epoch``, ``loss``, ``accuracy`` (training).
 
@@ -74,14 +71,14 @@ def fit_digits(
     if len(images) != len(labels) or len(images) == 0:
         raise DataError(f"{len(images)} images and {len(labels)} labels: expected as many of both")
     recipe = recipe or DigitRecipe()
-    model.to(default_device(device)).train()
+    model.to(default_device()).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: (1 + math.cos(math.pi * done / steps)) / 2
     )
     rows = []
-    for epoch in tqdm(range(recipe.epochs), disable=not progress):
+    for epoch in range(recipe.epochs):
         row = _epoch(model, optimizer, schedule, images, labels, recipe, (seed, epoch))
         if not math.isfinite(row["loss"]):
             raise FloatingPointError(f"the loss of epoch {epoch} is {row['loss']}")

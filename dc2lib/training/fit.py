@@ -333,10 +333,7 @@ def train_epoch(
 
     ``step`` is of `train_step`; order, dropout and rates follow from the seed and the epoch.
 
-    Raises
-    ------
-    FloatingPointError
-        If the mean loss is not finite.
+    Raises FloatingPointError if the mean loss is not finite.
     """
     steps = -(-len(counts) // recipe.batch_size)
     labels = labels.astype(np.int64)

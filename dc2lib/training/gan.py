@@ -225,16 +225,8 @@ def cached_gan(
 ) -> GanFit:
     """What `train_gan` gives, trained once for equal arguments; an interrupted training goes on.
 
-    Parameters
-    ----------
-    kind
-        Folder below the data folder.
-    networks
-        Generator and discriminator with their initial weights.
-    quality
-        Known by its ``digest``, if it has an attribute of that name.
-    home
-        In place of the data folder.
+    ``networks`` are generator and discriminator with their initial weights; ``quality`` is known by
+    its ``digest``, if it has one; ``kind`` is a folder of the data folder, or of ``home``.
     """
     settings = {
         "recipe": recipe,

@@ -41,7 +41,6 @@ def run_grid(
     *,
     executor: Executor | None = None,
     workers: int | None = None,
-    retries: int = 2,
     progress: bool = True,
 ) -> list[FitRecord]:
     """Train the fits that are not on disk yet and return the records of all, in order.
@@ -58,9 +57,8 @@ def run_grid(
         Any `concurrent.futures.Executor`, such as ``client.get_executor()`` of dask.distributed;
         default: ``workers`` processes of one thread each, or this process if ``workers`` is 1.
     workers
-        Default: the environment variable ``DC2LIB_WORKERS``, else 1.
-    retries
-        How often a training is tried again whose worker was killed.
+        Default: the environment variable ``DC2LIB_WORKERS``, else 1. A training whose worker was
+        killed is tried twice more.
     progress
         Show a bar over the fits.
 
@@ -76,7 +74,7 @@ def run_grid(
     failures: dict[Fit, BaseException] = {}
     with tqdm(total=len(paths), initial=len(paths) - len(missing), disable=not progress) as bar:
         for number, errors, error in outcomes(
-            train_together, jobs, executor=executor, workers=workers, retries=retries
+            train_together, jobs, executor=executor, workers=workers
         ):
             group = groups[number]
             bar.update(len(group))

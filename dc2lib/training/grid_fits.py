@@ -117,9 +117,9 @@ class FitRecord:
         """Validation AUROC (probability scoring) of the kept epoch."""
         return float(self.history["valid_auroc"].max())
 
-    def test_auroc(self, labels: np.ndarray, scoring: str = "probability") -> float:
-        """AUROC of the test logits for labels ``(gene,)`` under a score rule."""
-        return auroc(labels, positive_score(self.test_logits, scoring))
+    def test_auroc(self, labels: np.ndarray) -> float:
+        """AUROC (probability scoring) of the test logits for labels ``(gene,)``."""
+        return auroc(labels, positive_score(self.test_logits))
 
     def weights(self) -> dict[str, np.ndarray]:
         """The fitted parameters by name."""

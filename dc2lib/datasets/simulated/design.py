@@ -116,10 +116,7 @@ RULES = {
 def resolve_rule(rule: str | Rule | Callable[[Activity], np.ndarray] | None) -> Rule | None:
     """A planted rule by name, as it is, or made of a function; None is the calibrated world.
 
-    Raises
-    ------
-    DataError
-        If there is no such rule.
+    Raises DataError if there is no such rule.
     """
     if rule is None or isinstance(rule, Rule):
         return rule

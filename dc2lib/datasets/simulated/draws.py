@@ -103,10 +103,7 @@ def figures_between(
 def mark_index(marks: tuple[str, ...]) -> np.ndarray:
     """Which calibrated mark each of `marks` takes its figures from.
 
-    Raises
-    ------
-    DataError
-        If a mark has no figures, or comes twice.
+    Raises DataError if a mark has no figures, or comes twice.
     """
     calibrated = published_figures()["marks"]
     known = [*calibrated, *STAND_IN]
