@@ -94,4 +94,5 @@ def test_every_extra_is_declared():
         "cluster",
         "pages",
         "test",
+        "tracks",
     }

@@ -52,6 +52,27 @@ def released_results() -> pd.DataFrame:
     return _table("released_results.csv")
 
 
+def released_linear_restarts() -> pd.DataFrame:
+    """The paper's linear model as released: five restarts in each of 56 cell types.
+
+    Columns cell, restart, test_auroc, test_acc, test_loss, chosen_by_validation_auroc (bool): the
+    chosen ones are the paper's row of Table 2.
+
+    Source: github.com/ssss1029/gene_expression_294, branch ``linear_model``, bdb4105.
+    """
+    runs = _table("released_linear_restarts.csv")
+    return runs.astype({"chosen_by_validation_auroc": bool})
+
+
+def released_linear_weights() -> pd.DataFrame:
+    """Weights of the chosen restarts: cell, class ("low", "high"), a column a mark, bias.
+
+    Figure 8 of the paper; the unit is logits per read in the mean bin. Source: the repository of
+    :func:`released_linear_restarts`, 75202c44.
+    """
+    return _table("released_linear_weights.csv")
+
+
 def released_test_on_rest() -> pd.DataFrame:
     """AUROC (55, 55) of the released cross-cell evaluation: row = training, column = test cell.
 
