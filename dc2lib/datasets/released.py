@@ -82,21 +82,9 @@ def read_csv_folder(
 
 
 def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTable:
-    """Parse and check the bytes of one split's CSV file.
+    """Parse and check the bytes of one split's CSV file, which messages call `name`.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    name : str
-        What messages call it.
-    marks : sequence of str
-        Names of the count columns.
-
-    Raises
-    ------
-    DataError
-        Names the file, the line or gene, and what was expected.
+    Raises DataError, which names the file, the line or gene, and what was expected.
     """
     if not data.strip():
         raise DataError(
@@ -152,39 +140,18 @@ def assemble(
     if repeated:
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
     dataset = HistoneDataset.from_arrays(
-        counts,
-        gene_id,
-        cell,
-        split,
-        marks=marks,
-        released_label=label,
-        strand=gene_strand(gene_id),
-        **({} if rpkm is None else rpkm.join(cell, gene_id)),
-    )
+        counts, gene_id, cell, split, marks=marks, released_label=label,
+        strand=gene_strand(gene_id), **({} if rpkm is None else rpkm.join(cell, gene_id)),
+    )  # fmt: skip
     return dataset, repeated
 
 
 def write_released_csv(dataset: HistoneDataset, folder: str | Path) -> Path:
     """The counts and labels of one cell type in the released layout.
 
-    Rows are ``gene, bin 1..100, a count a mark, label``; the gene is the last six digits of its id.
-
-    Parameters
-    ----------
-    dataset : HistoneDataset
-        With `released_label`.
-    folder : path
-        Becomes the parent of ``<cell>/classification/{train,valid,test}.csv``.
-
-    Returns
-    -------
-    Path
-        The cell type's folder.
-
-    Raises
-    ------
-    DataError
-        If there are no labels, or two genes agree in the last six digits.
+    The gene is the last six digits of its id. Writes the folder's
+    ``<cell>/classification/{train,valid,test}.csv`` and returns the cell type's folder. Raises
+    DataError if there are no labels, or two genes agree in the last six digits.
     """
     if dataset.released_label is None:
         raise DataError(f"{dataset.cell}: the released layout holds labels; there are none here.")

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dc2lib.datasets.fetch import RemoteFile, check_not_html, downloads_folder, verified
-from dc2lib.datasets.histone import SPLITS, HistoneDataset
+from dc2lib.datasets.histone import SPLITS
 from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
 from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
 from dc2lib.datasets.store import (
@@ -100,17 +100,15 @@ def ingest_archive(
 
     Parameters
     ----------
-    path : path
+    path
         Gzipped tar with members ``.../<cell>/classification/{train,valid,test}.csv``.
-    rpkm : RpkmTable
+    rpkm
         Expression to join; a cell type without a column there fails.
-    home : path, optional
-        Default :func:`dc2lib.datasets.store.data_home`.
-    cells : sequence of str, optional
+    cells
         Only these; default all in the archive.
-    say : function
+    say
         Gets one line a cell type.
-    result : Ingestion, optional
+    result
         Filled as the work goes on, so that it is there after an error too.
 
     Raises
@@ -145,7 +143,8 @@ def ingest_archive(
                         write_cell(dataset, home, origin | {"repeated_genes": repeated})
                         result.stored.append(cell)
                         result.repeated |= {cell: repeated} if repeated else {}
-                        say(_line(dataset, repeated))
+                        twice = f" ({len(repeated)} listed twice, kept once)" if repeated else ""
+                        say(f"{cell}: {len(dataset):,} genes stored{twice}")
             if cell in result.settled:
                 pending.pop(cell, None)
             if wanted is not None and wanted <= result.settled:
@@ -188,10 +187,14 @@ def split_members(path: str | Path, *, progress: bool = False) -> Iterator[Split
     """
     path = Path(path)
     _check_gzip(path)
+    bar = tqdm(
+        total=path.stat().st_size, unit="B", unit_scale=True, desc=f"reading {path.name}",
+        disable=None if progress else True,
+    )  # fmt: skip
     with (
         _explained(path),
+        bar,
         open(path, "rb") as raw,
-        _progress_bar(path, progress) as bar,
         gzip.GzipFile(fileobj=raw) as packed,
     ):
         bounded = _Bounded(packed, path)
@@ -209,16 +212,6 @@ def split_members(path: str | Path, *, progress: bool = False) -> Iterator[Split
         while bounded.read(BLOCK):
             pass
         bar.update(raw.tell() - bar.n)
-
-
-def _progress_bar(path: Path, shown: bool) -> tqdm:
-    return tqdm(
-        total=path.stat().st_size,
-        unit="B",
-        unit_scale=True,
-        desc=f"reading {path.name}",
-        disable=None if shown else True,
-    )
 
 
 @contextmanager
@@ -292,8 +285,3 @@ def _noted(cell: str, result: Ingestion, say: Callable[[str], None]) -> Iterator
     except DataError as error:
         result.failed[cell] = str(error)
         say(f"{cell}: NOT stored: {error}")
-
-
-def _line(dataset: HistoneDataset, repeated: list[str]) -> str:
-    twice = f" ({len(repeated)} listed twice, kept once)" if repeated else ""
-    return f"{dataset.cell}: {len(dataset):,} genes stored{twice}"

@@ -36,22 +36,14 @@ ALIGNMENTS = ("aligned", "released")
 class RpkmTable:
     """Expression by gene and cell type, as numbers and as the file's text.
 
-    Attributes
-    ----------
-    gene_id : str array (gene,)
-    table : pyarrow.Table
-        One text column a cell type, named as `alignment` says; the reference E000 is not there.
-    alignment : str
-        ``"aligned"``: each column under its own name. ``"released"``: each under the name of the
-        column before it, as in the released code; the last cell type comes out empty.
-    name : str
-        The file, for messages.
+    `alignment` is ``"aligned"``: each column under its own name; or ``"released"``: each under the
+    name of the column before it, as in the released code; the last cell type comes out empty.
     """
 
-    gene_id: np.ndarray
-    table: pa.Table
+    gene_id: np.ndarray  # str (gene,)
+    table: pa.Table  # a text column a cell type; the reference E000 is not there
     alignment: str
-    name: str
+    name: str  # the file, for messages
 
     @property
     def cells(self) -> list[str]:

@@ -56,18 +56,8 @@ def cell_stamp(cell: str, home: str | Path | None = None) -> int:
 def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
     """Open one stored cell type, its counts memory-mapped and read-only.
 
-    Parameters
-    ----------
-    cell : str
-        Such as ``"E012"``.
-    home : path, optional
-        Default :func:`data_home`.
-
-    Raises
-    ------
-    DataError
-        If the cell is not stored, a file does not have its digest (the message names the file),
-        or the store was written by another version.
+    Raises DataError if the cell is not stored, a file does not have its digest (the message names
+    the file), or the store was written by another version.
     """
     known = list_cells(home)
     if cell not in known:
@@ -77,13 +67,9 @@ def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
     meta = read_meta(folder)
     arrays = {name: _open_array(folder, name, about) for name, about in meta["arrays"].items()}
     dataset = HistoneDataset(
-        cell=meta["cell"],
-        marks=tuple(meta["marks"]),
-        source=meta["source"],
-        unit=meta.get("unit", "reads"),
-        rpkm_median_text=meta["rpkm_median_text"],
-        **arrays,
-    )
+        cell=meta["cell"], marks=tuple(meta["marks"]), source=meta["source"],
+        unit=meta.get("unit", "reads"), rpkm_median_text=meta["rpkm_median_text"], **arrays,
+    )  # fmt: skip
     vars(dataset)["fingerprint"] = meta["fingerprint"]
     return dataset
 
@@ -95,18 +81,8 @@ def write_cell(
 ) -> Path:
     """Store one cell type, in place of an older one of that name, and return its folder.
 
-    Parameters
-    ----------
-    dataset : HistoneDataset
-    home : path, optional
-        Default :func:`data_home`.
-    origin : mapping, optional
-        Where the data came from (file, digest, repeated genes); kept in the JSON.
-
-    Raises
-    ------
-    DataError
-        If the disk is full; nothing half-written is left.
+    `origin` says where the data came from (file, digest, repeated genes) and is kept in the JSON.
+    Raises DataError if the disk is full; nothing half-written is left.
     """
     check_cell_name(dataset.cell)
     folder = cells_folder(home)
@@ -235,14 +211,13 @@ def sweep(folder: Path) -> None:
 
 
 def _runs(process: int) -> bool:
-    if os.name == "nt":
-        return True
     try:
-        os.kill(process, 0)
+        if os.name != "nt":  # there it would end the process
+            os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True
 
 

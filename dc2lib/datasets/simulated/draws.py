@@ -56,20 +56,12 @@ def published_figures() -> dict:
     return json.loads(files(__package__).joinpath("figures.json").read_text())
 
 
-def figures_between(
-    blend: np.ndarray, marks: tuple[str, ...], stored: dict | None = None
-) -> Figures:
-    """Figures of a cell type between E012 (blend 0) and E013 (blend 1), mark by mark.
+def figures_between(blend: np.ndarray, marks: tuple[str, ...]) -> Figures:
+    """Figures of a cell type between E012 (0) and E013 (1), by the blend of each mark (mark,).
 
-    Parameters
-    ----------
-    blend : array (mark,)
-    marks : tuple of str
-        The five released marks, or marks for which one of them stands in (`STAND_IN`).
-    stored : dict, optional
-        Default: the figures of the package.
+    Marks are the five released ones, or those for which one of them stands in (`STAND_IN`).
     """
-    stored = published_figures() if stored is None else stored
+    stored = published_figures()
     index = mark_index(marks)
     first, second = (stored["cells"][cell] for cell in REFERENCE_CELLS)
     overall = float(blend.mean())

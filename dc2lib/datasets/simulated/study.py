@@ -139,18 +139,9 @@ def stored_simulation(
 ) -> Path:
     """Store (home folder) that holds the cell types of `simulate`, made where they are missing.
 
-    Parameters
-    ----------
-    n_cells, n_genes, seed
-        As for `simulate`.
-    parameters
-        Further parameters of `simulate`; plain values only, since they name the folder.
-
-    Returns
-    -------
-    Path
-        For `dc2lib.datasets.open_cell(cell, home)`. Named by the parameters and the simulator's
-        code, so a changed simulator never serves old cells.
+    Parameters are those of `simulate`; plain values only, since they name the folder. The path is
+    for `dc2lib.datasets.open_cell(cell, home)`; it is named by the simulator's code too, so a
+    changed simulator never serves old cells.
     """
     bound = inspect.signature(simulate).bind(n_cells, n_genes, seed, **parameters)
     home = cache_path("simulated", bound.arguments, code=__name__, suffix="")
@@ -193,12 +184,9 @@ def draw_genes(design: Design) -> GeneTruth:
 
 
 def simulate_cell(
-    design: Design, genes: GeneTruth, index: int, figures: Figures | None = None
+    design: Design, genes: GeneTruth, index: int
 ) -> tuple[HistoneDataset, CellTruth]:
-    """Cell type number `index` (from 0) of a design, and the truth about it.
-
-    `figures`: what to calibrate it to, in place of the package's.
-    """
+    """Cell type number `index` (from 0) of a design, and the truth about it."""
     rng = draws.stream(design.seed, draws.CELL, index)
     lineage = index % design.n_lineages
     lineage_rng = draws.stream(design.seed, draws.LINEAGE, lineage)
@@ -210,7 +198,7 @@ def simulate_cell(
         blend = np.full(n_marks, design.blend)
     spread = np.exp(design.library_spread * rng.standard_normal(n_marks))
     library_size = design.library_size[index] * spread
-    figures = figures or figures_between(blend, design.marks)
+    figures = figures_between(blend, design.marks)
     rotation = None
     if not design.shared_rule:
         rotation = draws.rule_rotation(lineage_rng, rng, n_marks, design.rule_divergence)
@@ -219,15 +207,9 @@ def simulate_cell(
     level = draws.levels(state.mark_score, figures)
     counts = _counts(design, genes, figures, state, level * library_size, rng)
     truth = CellTruth(
-        **vars(state),
-        lineage=lineage,
-        lineage_part=lineage_part,
-        cell_part=cell_part,
-        mark_level=level,
-        library_size=library_size,
-        blend=blend,
-        rotation=rotation,
-    )
+        **vars(state), lineage=lineage, lineage_part=lineage_part, cell_part=cell_part,
+        mark_level=level, library_size=library_size, blend=blend, rotation=rotation,
+    )  # fmt: skip
     return _dataset(design, index, state.expression, counts, genes.strand), truth
 
 
@@ -364,18 +346,11 @@ def _dataset(
     median = median_text(rpkm, rpkm_text)
     ends = np.round(np.cumsum(design.split_fractions) * design.n_genes).astype(int)
     return HistoneDataset.from_arrays(
-        counts,
-        gene_ids(design.n_genes),
-        f"S{index + 1:03d}",
-        np.repeat(SPLITS, np.diff(ends, prepend=0)),
-        marks=design.marks,
-        source="simulated",
-        released_label=sorts_after(rpkm_text, median),
-        rpkm=rpkm,
-        rpkm_text=rpkm_text,
-        rpkm_median_text=median,
-        strand=strand,
-    )
+        counts, gene_ids(design.n_genes), f"S{index + 1:03d}",
+        np.repeat(SPLITS, np.diff(ends, prepend=0)), marks=design.marks, source="simulated",
+        released_label=sorts_after(rpkm_text, median), rpkm=rpkm, rpkm_text=rpkm_text,
+        rpkm_median_text=median, strand=strand,
+    )  # fmt: skip
 
 
 def gene_ids(n_genes: int) -> np.ndarray:
