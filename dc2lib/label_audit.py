@@ -47,27 +47,14 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Expression:
-    """Expression of some genes in one cell type, and what thresholds can be made from.
+    """Expression of some genes in one cell type, and what thresholds can be made from."""
 
-    Attributes
-    ----------
-    gene_id : str array (gene,)
-    rpkm, text : arrays (gene,)
-        As numbers, and character by character as in the file.
-    median_text : str
-        Median of the whole column, in the file's notation.
-    column : float64 array (n,)
-        The whole column, of which the genes may be a part.
-    gene_median : float64 array (gene,) or None
-        Each gene's median over the cell types of the table.
-    """
-
-    gene_id: np.ndarray
-    rpkm: np.ndarray
-    text: np.ndarray
-    median_text: str
-    column: np.ndarray
-    gene_median: np.ndarray | None = None
+    gene_id: np.ndarray  #: str (gene,)
+    rpkm: np.ndarray  #: float64 (gene,)
+    text: np.ndarray  #: str (gene,): the same, as in the file
+    median_text: str  #: of the whole column, in the file's notation
+    column: np.ndarray  #: float64 (n,): the whole column, of which the genes may be a part
+    gene_median: np.ndarray | None = None  #: (gene,): over the cell types of the table
 
     def reads(self) -> np.ndarray:
         """RPKM times the gene's length in kb, proportional to reads; NaN for unknown genes.

@@ -26,9 +26,9 @@ Setting = Mapping[str, float | int | str]
 class Genes:
     """Genes to learn from or to be judged by."""
 
-    counts: np.ndarray  # uint16 (gene, bin, mark), upstream first
-    label: np.ndarray  # 0 or 1 (gene,)
-    expression: np.ndarray  # log2 of RPKM plus 1, float64 (gene,)
+    counts: np.ndarray  #: uint16 (gene, bin, mark), upstream first
+    label: np.ndarray  #: 0 or 1 (gene,)
+    expression: np.ndarray  #: log2 of RPKM plus 1, float64 (gene,)
 
     def __len__(self) -> int:
         return len(self.label)

@@ -35,21 +35,11 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Mixture:
-    """Components of a mixture: each a regression with a share of the genes.
+    """Components of a mixture: each a regression with a share of the genes."""
 
-    Attributes
-    ----------
-    coefficients : float64 (component, feature + 1)
-        The intercept comes last.
-    spread : float64 (component,)
-        Standard deviation of what is left.
-    weight : float64 (component,)
-        Share of the genes.
-    """
-
-    coefficients: np.ndarray
-    spread: np.ndarray
-    weight: np.ndarray
+    coefficients: np.ndarray  #: float64 (component, feature + 1): the intercept comes last
+    spread: np.ndarray  #: float64 (component,): standard deviation of what is left
+    weight: np.ndarray  #: float64 (component,): share of the genes
 
     def predicted(self, features: np.ndarray) -> np.ndarray:
         """What each component expects of each gene, ``(gene, component)``."""

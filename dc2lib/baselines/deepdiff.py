@@ -33,19 +33,11 @@ N_VALID = 2000
 
 @dataclass(frozen=True)
 class Pair:
-    """The same genes in two cell types.
+    """The same genes in two cell types."""
 
-    Attributes
-    ----------
-    first, second
-        Counts uint16 ``(gene, bin, mark)``, upstream first.
-    change
-        log2 of (RPKM + 1) in the first minus in the second, float64 ``(gene,)``.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    change: np.ndarray
+    first: np.ndarray  #: counts uint16 ``(gene, bin, mark)``, upstream first
+    second: np.ndarray  #: the same in the second cell type
+    change: np.ndarray  #: log2 of (RPKM + 1) in the first minus in the second, float64 ``(gene,)``
 
     def __len__(self) -> int:
         return len(self.change)

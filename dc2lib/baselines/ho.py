@@ -33,20 +33,13 @@ ANY = -1
 class Rules:
     """Rules for both classes, in the order in which they were learned.
 
-    Attributes
-    ----------
-    conditions : int (rule, feature)
-        The level at which each feature has to be; `ANY` where the rule does not ask.
-    log_odds : float64 (rule,)
-        Of the share of positives among the training genes covered, with one positive and one
-        negative added, against all training genes.
-    covered : int (rule,)
-        Number of training genes.
+    The log odds are of the share of positives among the training genes covered, with one positive
+    and one negative added, against all training genes.
     """
 
-    conditions: np.ndarray
-    log_odds: np.ndarray
-    covered: np.ndarray
+    conditions: np.ndarray  #: int (rule, feature): the level of each; `ANY` where not asked for
+    log_odds: np.ndarray  #: float64 (rule,)
+    covered: np.ndarray  #: int (rule,): number of training genes
 
     def votes(self, levels: np.ndarray) -> np.ndarray:
         """Mean log odds of the rules that cover each gene, 0 where none does, ``(gene,)``."""

@@ -19,10 +19,10 @@ class System:
 
     title: str
     year: int
-    candidates: tuple[Setting, ...]  # the description's own setting first
+    candidates: tuple[Setting, ...]  #: the description's own setting first
     fit: Callable[[Genes, Genes, Setting, int], Fitted]
     network: str | None = None
-    random: bool = True  # whether a seed changes the fit
+    random: bool = True  #: whether a seed changes the fit
     epochs: str | None = None
 
 

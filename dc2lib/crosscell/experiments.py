@@ -187,10 +187,10 @@ class Cost:
     """What a grid takes if every training runs all its epochs."""
 
     fits: int
-    trainings: int  # that serve the fits
-    gene_passes: int  # genes times epochs, over all trainings
-    longest: int  # gene passes of the longest training, which bounds how far more workers help
-    evaluations: int  # validation genes times epochs, over all fits
+    trainings: int  #: that serve the fits
+    gene_passes: int  #: genes times epochs, over all trainings
+    longest: int  #: gene passes of the longest training, which bounds how far more workers help
+    evaluations: int  #: validation genes times epochs, over all fits
 
     def hours(self, speed: Speed, workers: int = 1) -> float:
         """Hours on so many workers of this speed; at least those of the longest training."""

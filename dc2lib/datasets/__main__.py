@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from dc2lib.datasets import binned, mnist, peaks, released, roadmap, rpkm, store, tracks
@@ -22,9 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = Path(options.home).expanduser() if options.home else store.data_home()
     problems: list[str] = []
     if not options.list:
-        _attempt(problems, lambda: _fill(options, home, problems))
+        common = {name: getattr(options, name) for name in ("mirror", "refetch")}
+        common["progress"] = not options.quiet
+        with _noting(problems):
+            _fill(options, home, problems, common)
         if options.mnist or mirror_holds(mnist.FILES[0], options.mirror):
-            _attempt(problems, lambda: _fetch_digits(options, home))
+            with _noting(problems):
+                mnist.fetch_mnist(home, **common)
+                print("MNIST: 70,000 digits stored")
     _print_table(home, problems)
     if problems:
         print(f"\n{len(problems)} problem(s):", file=sys.stderr)
@@ -62,15 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _attempt(problems: list[str], action) -> None:
+@contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """What goes wrong in the block joins the problems, and what follows is done all the same."""
     try:
-        action()
+        yield
     except DataError as error:
         problems.append(str(error))
 
 
-def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
-    common = {"mirror": options.mirror, "progress": not options.quiet, "refetch": options.refetch}
+def _fill(
+    options: argparse.Namespace, home: Path, problems: list[str], common: dict[str, object]
+) -> None:
     pattern = options.source == "patternchrome"
     files = pattern or options.peaks or options.tracks or options.binned
     own = files or (options.csv and not options.cells)
@@ -80,10 +89,18 @@ def _fill(options: argparse.Namespace, home: Path, problems: list[str]) -> None:
         table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, **common))
     for folder in options.csv or ():
         expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
-        _attempt(problems, lambda f=folder, e=expression: _store_folder(f, e, home))
+        with _noting(problems):
+            _store_folder(folder, expression, home)
     cells = _names(options.cells)
     if files:
-        _store_files(options, _inputs(options, table, home, common), cells, table, home, problems)
+        inputs = _inputs(options, table, home, common)
+        for cell in cells or ():
+            rpkm.check_cell(cell, [one.cell for one in inputs], "these files")
+        for one in inputs:
+            with _noting(problems):
+                if cells is None or one.cell in cells:
+                    again = {"suffix": options.suffix, "again": options.refetch}
+                    _say(store_cell(one, table, home, **again))
     if own:
         return
     for cell in cells or ():
@@ -126,26 +143,6 @@ def _inputs(
     return inputs
 
 
-def _store_files(
-    options: argparse.Namespace,
-    inputs: list[CellInput],
-    cells: list[str] | None,
-    table: rpkm.RpkmTable,
-    home: Path,
-    problems: list[str],
-) -> None:
-    for cell in cells or ():
-        rpkm.check_cell(cell, [one.cell for one in inputs], "these files")
-    for one in inputs:
-        if cells is None or one.cell in cells:
-            _attempt(
-                problems,
-                lambda one=one: _say(
-                    store_cell(one, table, home, suffix=options.suffix, again=options.refetch)
-                ),
-            )
-
-
 def _names(cells: Sequence[str] | None) -> list[str] | None:
     return None if cells is None else " ".join(cells).replace(",", " ").split()
 
@@ -163,13 +160,6 @@ def _store_folder(folder: str, table: rpkm.RpkmTable, home: Path) -> None:
     print(f"{dataset.cell}: {len(dataset):,} genes stored")
 
 
-def _fetch_digits(options: argparse.Namespace, home: Path) -> None:
-    mnist.fetch_mnist(
-        home, mirror=options.mirror, progress=not options.quiet, refetch=options.refetch
-    )
-    print("MNIST: 70,000 digits stored")
-
-
 def _print_table(home: Path, problems: list[str]) -> None:
     cells = store.list_cells(home)
     print(f"\nStore: {home}")
@@ -180,7 +170,8 @@ def _print_table(home: Path, problems: list[str]) -> None:
     head += "".join(f"{split:>7}" for split in SPLITS) + "".join(f"{rule:>15}" for rule in RULES)
     print(f"{head}  marks   (shares of positive genes by label rule)")
     for cell in cells:
-        _attempt(problems, lambda cell=cell: print(_row(cell, home)))
+        with _noting(problems):
+            print(_row(cell, home))
 
 
 def _row(cell: str, home: Path) -> str:

@@ -34,18 +34,18 @@ class HistoneDataset:
     `dc2lib.signals.comparable`.
     """
 
-    counts: np.ndarray  # (gene, bin, mark): reads per 100-bp bin, uint16, or `unit`, float32
-    gene_id: np.ndarray  # str (gene,): Ensembl ids
-    cell: str  # such as "E012", Roadmap's epigenome id
-    split: np.ndarray  # str (gene,): "train", "valid" or "test"
-    marks: tuple[str, ...]  # names of the last axis of `counts`
-    source: str  # one of SOURCES: all are measured but "simulated"
-    unit: str = "reads"  # one of UNITS
-    released_label: np.ndarray | None = None  # int8 (gene,): 0 or 1, came with the counts
-    rpkm: np.ndarray | None = None  # float64 (gene,): reads per kilobase and million reads
-    rpkm_text: np.ndarray | None = None  # str (gene,): the same, as in their file
-    rpkm_median_text: str | None = None  # of the cell's whole column, in the file's notation
-    strand: np.ndarray | None = None  # str (gene,): "+", "-" or "." (unknown); never released
+    counts: np.ndarray  #: (gene, bin, mark): reads per 100-bp bin, uint16, or `unit`, float32
+    gene_id: np.ndarray  #: str (gene,): Ensembl ids
+    cell: str  #: such as "E012", Roadmap's epigenome id
+    split: np.ndarray  #: str (gene,): "train", "valid" or "test"
+    marks: tuple[str, ...]  #: names of the last axis of `counts`
+    source: str  #: one of SOURCES: all are measured but "simulated"
+    unit: str = "reads"  #: one of UNITS
+    released_label: np.ndarray | None = None  #: int8 (gene,): 0 or 1, came with the counts
+    rpkm: np.ndarray | None = None  #: float64 (gene,): reads per kilobase and million reads
+    rpkm_text: np.ndarray | None = None  #: str (gene,): the same, as in their file
+    rpkm_median_text: str | None = None  #: of the cell's whole column, in the file's notation
+    strand: np.ndarray | None = None  #: str (gene,): "+", "-" or "." (unknown); never released
 
     def __len__(self) -> int:
         return len(self.gene_id)

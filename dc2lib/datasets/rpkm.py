@@ -40,10 +40,10 @@ class RpkmTable:
     name of the column before it, as in the released code; the last cell type comes out empty.
     """
 
-    gene_id: np.ndarray  # str (gene,)
-    table: pa.Table  # a text column a cell type; the reference E000 is not there
+    gene_id: np.ndarray  #: str (gene,)
+    table: pa.Table  #: a text column a cell type; the reference E000 is not there
     alignment: str
-    name: str  # the file, for messages
+    name: str  #: the file, for messages
 
     @property
     def cells(self) -> list[str]:

@@ -32,18 +32,11 @@ Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 class FrechetQuality:
     """A quality function for `train_gan`: Fréchet distance of generated to real features.
 
-    Attributes
-    ----------
-    real
-        Features of real samples ``(sample, feature)``; as many samples are generated.
-    features
-        Turns samples into features.
-    seed
-        Of the generated samples.
+    As many samples are generated, from the seed, as there are real ones.
     """
 
-    real: np.ndarray
-    features: Callable[[np.ndarray], np.ndarray]
+    real: np.ndarray  #: features of real samples (sample, feature)
+    features: Callable[[np.ndarray], np.ndarray]  #: turns samples into features
     seed: int = 0
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:

@@ -91,17 +91,8 @@ def two_way_interval(
 ) -> Interval:
     """A statistic of two square tables with its two-way cluster bootstrap 95 % interval.
 
-    Parameters
-    ----------
-    driver, transfer : DataFrame (training cell, test cell)
-        Rows and columns are matched by name.
-    statistic
-        Name of `STATISTICS`.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than four cells.
+    The tables are (training cell, test cell), matched by name; the statistic is a name of
+    `STATISTICS`.  Raises DataError if there are fewer than four cells.
     """
     x, y = _aligned(driver, transfer)
     compute = STATISTICS[statistic]

@@ -38,9 +38,9 @@ from dc2lib.training.fit import default_device
 class Samples:
     """Some of the samples of a stream."""
 
-    index: np.ndarray  # int64 (sample,): the number of each in the stream
-    log_odds: np.ndarray  # float64 (sample,): natural, of the class for which it was chosen
-    samples: np.ndarray  # (sample, ...)
+    index: np.ndarray  #: int64 (sample,): the number of each in the stream
+    log_odds: np.ndarray  #: float64 (sample,): natural, of the class for which it was chosen
+    samples: np.ndarray  #: (sample, ...)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -93,13 +93,13 @@ class ProbeResult:
 
     keep: int
     keep_first: int
-    thresholds: tuple[float, ...]  # probabilities that were watched
-    accepted: np.ndarray | None = None  # int64 (class, threshold): samples that exceeded it
+    thresholds: tuple[float, ...]  #: probabilities that were watched
+    accepted: np.ndarray | None = None  #: int64 (class, threshold): samples that exceeded it
     top: list[Samples] = field(default_factory=list)
     first: list[list[Samples]] = field(default_factory=list)
-    n: int = 0  # samples drawn so far
-    seconds: float = 0.0  # in this call; of a resumed probe, since it was resumed
-    resumed_from: int = 0  # samples that came from the checkpoint
+    n: int = 0  #: samples drawn so far
+    seconds: float = 0.0  #: in this call; of a resumed probe, since it was resumed
+    resumed_from: int = 0  #: samples that came from the checkpoint
 
     @property
     def samples_per_second(self) -> float:

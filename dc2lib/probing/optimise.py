@@ -44,9 +44,9 @@ class LossTerm:
 class Trajectory:
     """How inputs moved; losses are weighted, and those before each step was taken."""
 
-    steps: np.ndarray  # int64 (record,): numbers of the recorded steps; 0 is the start
-    inputs: np.ndarray  # float32 (record, sample, ...) at those steps
-    losses: np.ndarray  # float32 (step, term, sample)
+    steps: np.ndarray  #: int64 (record,): numbers of the recorded steps; 0 is the start
+    inputs: np.ndarray  #: float32 (record, sample, ...) at those steps
+    losses: np.ndarray  #: float32 (step, term, sample)
 
     @property
     def start(self) -> np.ndarray:

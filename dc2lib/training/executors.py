@@ -73,11 +73,7 @@ def outcomes(
             yield from _submitted(processes, function, jobs, retries)
         return
     for number, job in enumerate(jobs):
-        try:
-            outcome = Outcome(number, function(*job))
-        except Exception as error:
-            outcome = Outcome(number, error=error)
-        yield outcome
+        yield _outcome(number, function, *job)
 
 
 def single_threaded(function: Callable[..., Any], job: tuple, attempt: int) -> Any:
@@ -142,7 +138,7 @@ def _submitted(
         done, _ = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
             number = waiting.pop(future)
-            outcome, again = _outcome(number, future), None
+            outcome, again = _outcome(number, future.result), None
             if worker_lost(outcome.error) and attempts[number] < retries:
                 attempts[number] += 1
                 with suppress(RuntimeError):  # an executor that takes no more jobs
@@ -155,8 +151,8 @@ def _submitted(
                 waiting[again] = number
 
 
-def _outcome(number: int, future: Future) -> Outcome:
+def _outcome(number: int, result: Callable[..., Any], *arguments: Any) -> Outcome:
     try:
-        return Outcome(number, future.result())
+        return Outcome(number, result(*arguments))
     except (Exception, CancelledError) as error:
         return Outcome(number, error=error)

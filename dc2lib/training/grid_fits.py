@@ -49,40 +49,19 @@ PREFIX = "weights."
 class Fit:
     """One model to train, and the cell type that it is validated and tested on.
 
-    Attributes
-    ----------
-    model
-        A name of `dc2lib.models.deepchrome.MODELS`.
-    recipe
-        How it is trained.
-    train_cells
-        Cell types whose training genes are used.
-    test_cell
-        Its validation genes choose the epoch, its test genes are scored.
-    home
-        The store that holds the cell types (see `dc2lib.datasets.store_of`).
-    labels
-        Label rule, ``"numeric"`` or ``"lexicographic"``.
-    orientation
-        ``"genome"`` as released, or ``"gene"``: bins of minus-strand genes reversed.
-    seed
-        Decides weights, order and dropout.
-    n_train
-        Train on so many genes of each cell type, drawn with the seed; 0 means all.
-    each_gene_once
-        Take every training gene from one of the cell types only, drawn with the seed: as many
-        genes as one cell type has, whatever the number of cell types.
+    With `each_gene_once` every training gene is taken from one of the cell types only, drawn with
+    the seed: as many genes as one cell type has, whatever the number of cell types.
     """
 
-    model: str
+    model: str  #: a name of `dc2lib.models.deepchrome.MODELS`
     recipe: Recipe
-    train_cells: tuple[str, ...]
-    test_cell: str
-    home: str
-    labels: str = "numeric"
-    orientation: str = "genome"
-    seed: int = 0
-    n_train: int = 0
+    train_cells: tuple[str, ...]  #: cell types whose training genes are used
+    test_cell: str  #: its validation genes choose the epoch, its test genes are scored
+    home: str  #: the store that holds the cell types (see `dc2lib.datasets.store_of`)
+    labels: str = "numeric"  #: label rule, ``"numeric"`` or ``"lexicographic"``
+    orientation: str = "genome"  #: as released, or ``"gene"``: minus-strand genes reversed
+    seed: int = 0  #: decides weights, order and dropout
+    n_train: int = 0  #: so many training genes of each cell type, drawn with the seed; 0: all
     each_gene_once: bool = False
 
     def __post_init__(self) -> None:

@@ -38,24 +38,13 @@ BLOCK = 2048
 
 @dataclass(frozen=True)
 class LinearFits:
-    """Weights and scores of every restart on every data set.
+    """Weights and scores of every restart on every data set."""
 
-    Attributes
-    ----------
-    weight : float64 array (dataset, restart, class, mark)
-    bias : float64 array (dataset, restart, class)
-    valid_auroc : float64 array (dataset, restart)
-        At the best epoch, probability scoring.
-    best_epoch : int array (dataset, restart)
-    transform : str
-        Of the counts, before the mean over the bins.
-    """
-
-    weight: np.ndarray
-    bias: np.ndarray
-    valid_auroc: np.ndarray
-    best_epoch: np.ndarray
-    transform: str
+    weight: np.ndarray  #: float64 (dataset, restart, class, mark)
+    bias: np.ndarray  #: float64 (dataset, restart, class)
+    valid_auroc: np.ndarray  #: float64 (dataset, restart): at the best epoch, probability scoring
+    best_epoch: np.ndarray  #: int (dataset, restart)
+    transform: str  #: of the counts, before the mean over the bins
 
     @property
     def best_restart(self) -> np.ndarray:

@@ -22,20 +22,13 @@ EVERYWHERE = (0, 100)
 class Activity:
     """What a rule may look at, gene by gene.
 
-    Attributes
-    ----------
-    score : array (gene, mark)
-        How strong each mark is, as a standard normal score; marks are independent of each other.
-    displaced : bool array (gene,)
-        The H3K4me3 peak lies about 3 kb away from the TSS.
-    group : int array (gene,)
-        0 or 1; shows in the counts as weak or strong H3K9me3 where the rule asks for groups.
-    marks : tuple of str
+    Scores say how strong each mark is, as standard normal numbers, independent of each other; the
+    group shows in the counts as weak or strong H3K9me3 where the rule asks for groups.
     """
 
-    score: np.ndarray
-    displaced: np.ndarray
-    group: np.ndarray
+    score: np.ndarray  #: (gene, mark)
+    displaced: np.ndarray  #: bool (gene,): the H3K4me3 peak lies about 3 kb away from the TSS
+    group: np.ndarray  #: int (gene,): 0 or 1
     marks: tuple[str, ...]
 
     def __getitem__(self, mark: str) -> np.ndarray:
