@@ -145,6 +145,8 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
     What draws, words or records must not be reached, or a changed colour would train everything
     again; a test holds the modules that compute kept results to that.
 
+    Raises ValueError if a named module does not exist.
+
     Parameters
     ----------
     modules
@@ -152,11 +154,6 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
     without
         Further modules that are not entered, such as a table of all that could be computed of
         which one row was; name what is needed of it.
-
-    Raises
-    ------
-    ValueError
-        If a named module does not exist.
     """
     return digest_of(deciding_modules(modules, without))
 
@@ -307,16 +304,10 @@ def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) ->
 
 
 def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Keep a state, to be given back by `resume` under equal settings.
+    """Keep a state, to be given back by `resume` under equal settings, in place of an older one.
 
-    Parameters
-    ----------
-    path
-        A file that is there already is replaced by the whole new one.
-    settings
-        Plain values by name that decide the result.
-    state
-        Numbers, texts and tensors, in lists and dictionaries.
+    Settings are plain values by name that decide the result; the state holds numbers, texts and
+    tensors, in lists and dictionaries.
     """
     import torch
 
@@ -354,10 +345,8 @@ def resume(
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What of the settings differs, in words."""
-    names = {**wanted, **found}
     return [
         f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} here"
-        for name in names
+        for name in {**wanted, **found}
         if found.get(name) != wanted.get(name)
     ]

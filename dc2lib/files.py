@@ -26,22 +26,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`: renamed to it when the block ends, removed if it raises.
 
     What was at `path` before stays until then, so that no reader, and no run after a killed one,
-    meets half a file.  Processes may write the same path at once; the last one stays.
-
-    Parameters
-    ----------
-    path : str or Path
-        Its folder is made where it is missing.
-
-    Yields
-    ------
-    Path
-        In the same folder, hidden, with the same suffix (NumPy would add one that it misses).
-
-    Raises
-    ------
-    FileNotFoundError
-        If the block has written nothing.
+    meets half a file.  Processes may write the same path at once; the last one stays.  The folder
+    is made where it is missing; the temporary name has the same suffix (NumPy would add one that
+    it misses).  Raises FileNotFoundError if the block has written nothing.
 
     Examples
     --------

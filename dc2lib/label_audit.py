@@ -81,10 +81,6 @@ def _quantile(q: float) -> Callable[..., np.ndarray]:
     return _rpkm_above(lambda one: np.quantile(one.column, q))
 
 
-def _above_gene_median(one: Expression) -> np.ndarray | None:
-    return None if one.gene_median is None else above(one.rpkm, one.gene_median)
-
-
 def _above_median_reads(one: Expression) -> np.ndarray | None:
     reads = one.reads()
     return None if np.isnan(reads).any() else above(reads, np.median(reads))
@@ -113,7 +109,8 @@ CANDIDATES = {
     "above_1": Candidate("RPKM above 1", _rpkm_above(lambda one: 1.0)),
     "above_10": Candidate("RPKM above 10", _rpkm_above(lambda one: 10.0)),
     "gene_median": Candidate(
-        "RPKM above the gene's own median over cell types", _above_gene_median
+        "RPKM above the gene's own median over cell types",
+        lambda one: None if one.gene_median is None else above(one.rpkm, one.gene_median),
     ),
     "reads_median": Candidate("reads (RPKM times length) above their median", _above_median_reads),
 }

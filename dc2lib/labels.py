@@ -42,23 +42,11 @@ def sorts_after(rpkm_text: np.ndarray, median_text: str) -> np.ndarray:
 def label(dataset: Expressed, rule: str = "numeric") -> np.ndarray:
     """Class of every gene: 1 for high expression, 0 for low.
 
-    Parameters
-    ----------
-    dataset : HistoneDataset
-        With its expression; the median is that of the cell's whole RPKM column.
-    rule : {"numeric", "lexicographic"}
-        ``"numeric"``: RPKM above the median, what the papers describe. ``"lexicographic"``: the
-        RPKM's text sorts after the median's text, what was released ("10.575" sorts before
-        "3.329").
+    The rule is ``"numeric"``: RPKM above the median of the cell's whole RPKM column, as the papers
+    say; or ``"lexicographic"``: the RPKM's text sorts after the median's text, as was released
+    ("10.575" sorts before "3.329"). Returns int8 (gene,).
 
-    Returns
-    -------
-    int8 array (gene,)
-
-    Raises
-    ------
-    DataError
-        If the rule is unknown, or a gene has no expression.
+    Raises DataError if the rule is unknown, or a gene has no expression.
     """
     if rule not in RULES:
         raise DataError(f"Unknown label rule {rule!r}: use one of {', '.join(RULES)}.")
@@ -74,13 +62,7 @@ def label(dataset: Expressed, rule: str = "numeric") -> np.ndarray:
 
 
 def flipped(dataset: Expressed) -> np.ndarray:
-    """Genes whose class differs between the two rules, as a boolean array (gene,).
-
-    Raises
-    ------
-    DataError
-        As :func:`label`.
-    """
+    """Genes whose class differs between the two rules, bool (gene,); errors are `label`'s."""
     return label(dataset, "numeric") != label(dataset, "lexicographic")
 
 

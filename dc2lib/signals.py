@@ -25,21 +25,10 @@ ORIENTATIONS = ("genome", "gene")
 def to_signal(
     counts: np.ndarray, transform: str = "raw", device: torch.device | None = None
 ) -> Tensor:
-    """Signals float32 ``(gene, mark, bin)`` from counts ``(gene, bin, mark)``.
+    """Signals float32 ``(gene, mark, bin)`` from counts ``(gene, bin, mark)``, which stay.
 
-    Parameters
-    ----------
-    counts
-        Reads, or another measure, a gene, bin and mark; stays as it is.
-    transform
-        ``"raw"`` counts as in the paper, or ``"log1p"``, the logarithm of one more than the count.
-    device
-        Where the signals shall lie; default the CPU.
-
-    Raises
-    ------
-    ValueError
-        If the transform is unknown.
+    The transform is ``"raw"`` counts as in the paper, or ``"log1p"``, the logarithm of one more
+    than the count; ValueError if it is unknown.  Signals lie on the device, default the CPU.
     """
     if transform not in TRANSFORMS:
         raise ValueError(f"unknown transform {transform!r}: expected one of {TRANSFORMS}")
@@ -112,17 +101,8 @@ def ranked_within_cell(dataset: HistoneDataset) -> HistoneDataset:
 
     The rank is the share of those bins that hold less, from 0 to 1: where nothing was measured it
     is 0, and any increasing change of a mark's scale leaves it alone. Genes of the other splits
-    are ranked among the training genes, so that nothing is learned from them.
-
-    Returns
-    -------
-    HistoneDataset
-        Counts float32, unit ``"rank"``.
-
-    Raises
-    ------
-    DataError
-        If there is no training gene.
+    are ranked among the training genes, so that nothing is learned from them. Counts are then
+    float32 and the unit is ``"rank"``. Raises DataError if there is no training gene.
 
     Examples
     --------
@@ -148,18 +128,15 @@ class PooledCounts:
     A batch, ``pooled[index]`` or ``pooled[start:stop]``, is copied out of the memory-mapped files
     when it is asked for, so 56 cell types need no more memory than one.
 
+    Raises DataError if the cell types differ in bins, marks or unit, or genes are to be turned and
+    their strands are not known.
+
     Parameters
     ----------
     parts
         Cell types, and the rows of each of them that are meant; their genes follow each other.
     orientation
         One of `ORIENTATIONS`.
-
-    Raises
-    ------
-    DataError
-        If the cell types differ in bins, marks or unit, or genes are to be turned and their
-        strands are not known.
     """
 
     ndim = 3

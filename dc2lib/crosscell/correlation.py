@@ -16,7 +16,10 @@ from dc2lib.errors import DataError
 def expression_correlation(
     rpkm: pd.DataFrame, genes: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Pearson correlation of raw RPKM between cell types (section 3.3 of the paper).
+    """Pearson correlation of raw RPKM between cell types (section 3.3 of the paper), (cell, cell).
+
+    NaN for a cell type without expression or any variation.  Raises DataError if a gene is not in
+    `rpkm`, or fewer than three genes are left.
 
     Parameters
     ----------
@@ -24,9 +27,6 @@ def expression_correlation(
         Expression by gene id and cell type, such as ``read_rpkm(path).frame()``.
     genes : sequence of str, optional
         Gene ids to use, each counted once; default all.
-
-    Returns a DataFrame (cell, cell), NaN for a cell type without expression or any variation.
-    Raises DataError if a gene is not in `rpkm`, or fewer than three genes are left.
     """
     if genes is not None:
         chosen = pd.Index(genes).unique()
@@ -81,7 +81,9 @@ def study_correlation(
     """Correlation of expression between the cell types of a study, over training genes.
 
     Between Roadmap's cell types it is that of the whole table's first 6,601 rows, as the paper
-    computed it; otherwise that of the training genes which all datasets share.
+    computed it; otherwise that of the training genes which all datasets share.  A table (cell,
+    cell), NaN for a cell type without a column.  Raises DataError if the alignment is unknown, or
+    logarithms are asked for with columns one off.
 
     Parameters
     ----------
@@ -89,16 +91,6 @@ def study_correlation(
         ``"released"``: columns one off (see `one_column_off`).
     log : bool
         Correlate log (1 + RPKM) in place of RPKM, which a few genes dominate; aligned only.
-
-    Returns
-    -------
-    DataFrame (cell, cell)
-        NaN for a cell type without a column.
-
-    Raises
-    ------
-    DataError
-        If the alignment is unknown, or logarithms are asked for with columns one off.
     """
     if alignment not in ALIGNMENTS or (log and alignment != "aligned"):
         raise DataError(f"No correlation for alignment {alignment!r} with log={log}.")
@@ -134,7 +126,10 @@ def training_sets(
     n_random: int = 10,
     seed: int = 0,
 ) -> dict[str, tuple[str, ...]]:
-    """Training cell types by test cell type.
+    """Training cell types by test cell type, in the order of `correlation`.
+
+    A test cell type without any training cell type is left out.  Raises DataError if the kind is
+    unknown.
 
     Parameters
     ----------
@@ -150,16 +145,6 @@ def training_sets(
     seed : int
         For the random sets. The exclusive set of a test cell type is the inclusive one with another
         cell type in its place.
-
-    Returns
-    -------
-    dict
-        In the order of `correlation`; a test cell type without any training cell type is left out.
-
-    Raises
-    ------
-    DataError
-        If the kind is unknown.
     """
     if kind not in KINDS:
         raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(KINDS)}.")

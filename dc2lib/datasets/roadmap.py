@@ -98,6 +98,9 @@ def ingest_archive(
     A cell type that is wrong is noted in `failed`, and the others are stored all the same.
     The peak of memory does not depend on the number of cell types.
 
+    Raises DataError if the archive itself cannot be read to its end; what was complete before is
+    stored.
+
     Parameters
     ----------
     path
@@ -110,11 +113,6 @@ def ingest_archive(
         Gets one line a cell type.
     result
         Filled as the work goes on, so that it is there after an error too.
-
-    Raises
-    ------
-    DataError
-        If the archive itself cannot be read to its end; what was complete before is stored.
     """
     path = Path(path)
     _check_gzip(path)

@@ -111,6 +111,8 @@ class RpkmTable:
 def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     """Read an expression table, Roadmap's or your own, in RPKM, FPKM or TPM.
 
+    Raises DataError if the file is no such table.
+
     Parameters
     ----------
     path : path
@@ -120,11 +122,6 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
         writes it, is understood. Columns that nobody asks for may hold anything.
     alignment : {"aligned", "released"}
         ``"released"`` pairs names and columns as the released code did, one column off.
-
-    Raises
-    ------
-    DataError
-        If the file is no such table.
 
     Notes
     -----

@@ -146,19 +146,12 @@ def paired_auroc_changes(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> list[tuple[Interval, Interval | None]]:
-    """AUROC of each stage, and its change from the stage before, on one resampled set of genes.
+    """AUROC of each stage, and its change from the stage before (None for the first).
 
-    Unlike `paired_auroc_difference` the labels may change from stage to stage.
-
-    Parameters
-    ----------
-    stages
-        Labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``, of the same genes in the same
-        order.  Stages with equally many fits draw the same ones, so they are paired by position.
-
-    Returns
-    -------
-    list of (AUROC, change), the first change being None
+    All on one resampled set of genes; unlike in `paired_auroc_difference` the labels may change from
+    stage to stage.  A stage is labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``, of the
+    same genes in the same order; stages with equally many fits draw the same ones, so they are
+    paired by position.
     """
     labels = [np.asarray(one) for one, _ in stages]
     n = len(labels[0])

@@ -60,6 +60,8 @@ def dropout_noise(source: np.random.Generator, n: int, width: int) -> np.ndarray
 class DeepChrome(nn.Module):
     """Convolution over all marks, ReLU, pooling, dropout and two hidden layers.
 
+    Raises ValueError if the pooling is unknown or the signal is too short for one pooled position.
+
     Parameters
     ----------
     n_marks, n_bins
@@ -68,11 +70,6 @@ class DeepChrome(nn.Module):
         ``"max"`` (the original) or ``"average"``.
     stride
         Step of the convolution in bins: 1 gives 644,177 parameters, 2 gives 362,927.
-
-    Raises
-    ------
-    ValueError
-        If the pooling is unknown or the signal is too short for one pooled position.
     """
 
     def __init__(self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max", stride: int = 1):

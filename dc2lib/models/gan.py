@@ -82,19 +82,10 @@ class HistoneGenerator(nn.Module):
     transposed convolutions; the others, one for each mark and bin, are the noise of counting and
     join before the last layer.
 
-    Parameters
-    ----------
-    n_marks, n_bins
-        Shape of one signal; ``n_bins`` is a multiple of 4.
-    width
-        Channels before the last layer; twice as many a layer before, four times at the start.
-    largest_count
-        No bin gets more reads than this.
-
-    Notes
-    -----
-    No batch normalisation: the averaged weights that `train_gan` returns would meet the
-    running statistics of other weights.
+    ``n_bins`` is a multiple of 4; ``width`` are the channels before the last layer, twice as many a
+    layer before, four times at the start; no bin gets more reads than ``largest_count``.  There is
+    no batch normalisation: the averaged weights that `train_gan` returns would meet the running
+    statistics of other weights.
     """
 
     def __init__(

@@ -21,14 +21,7 @@ def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """What torch draws in this block follows from the seed; afterwards its state is as before.
 
     Layers draw weights and dropout from a state that all threads share: one thread at a time is in
-    such a block.
-
-    Parameters
-    ----------
-    seed
-        Below 2**64.
-    device
-        A CUDA device whose state is meant as well.
+    such a block.  The seed is below 2**64; a CUDA device's state is meant as well.
     """
     cuda = [device] if device is not None and device.type == "cuda" else []
     with _one_at_a_time, torch.random.fork_rng(devices=cuda):
@@ -86,14 +79,9 @@ def frozen(*networks: Network) -> Iterator[None]:
 def apply_in_batches(
     network: Network, inputs: np.ndarray | Tensor, batch_size: int = 256
 ) -> np.ndarray:
-    """What a network makes of inputs ``(sample, ...)``, float32, in evaluation mode.
+    """What a module, one of its methods or another function of a tensor makes of inputs.
 
-    Parameters
-    ----------
-    network
-        A module, one of its methods, or any function of a tensor.
-    inputs
-        Taken to float32 a batch at a time.
+    Inputs ``(sample, ...)`` are taken to float32 a batch at a time; modules are evaluating.
     """
     device = device_of(network)
     with evaluating(network), torch.inference_mode():

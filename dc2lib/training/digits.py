@@ -22,20 +22,12 @@ from dc2lib.training.fit import batches, default_device
 
 @dataclass(frozen=True)
 class DigitRecipe:
-    """How a classifier of digits is trained: Adam, a cosine schedule to zero, every digit an epoch.
-
-    Attributes
-    ----------
-    epochs, batch_size, learning_rate
-        As usual; the learning rate is the highest of the schedule.
-    epsilon
-        If above 0, train on images that `attacked` moved by so much.
-    """
+    """How a classifier of digits is trained: by Adam, with a cosine schedule to zero."""
 
     epochs: int = 3
     batch_size: int = 128
-    learning_rate: float = 2e-3
-    epsilon: float = 0.0
+    learning_rate: float = 2e-3  #: the highest of the schedule
+    epsilon: float = 0.0  #: if above 0, train on images that `attacked` moved by so much
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 <= self.epsilon <= 1:

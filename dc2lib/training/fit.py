@@ -40,22 +40,11 @@ from dc2lib.signals import TRANSFORMS, to_signal
 
 
 class EarlyStopping:
-    """The best epoch so far.
+    """The best epoch so far, and whether to stop: after ``patience`` epochs without a better score.
 
-    Parameters
-    ----------
-    patience
-        Stop after so many epochs without a better score.
+    `best_epoch` is -1 before the first, and of equal scores the first; `best_weights` is what was
+    given with its score.
 
-    Attributes
-    ----------
-    best_epoch
-        Its number, -1 before the first; of equal scores the first.
-    best_weights
-        What was given with its score.
-
-    Examples
-    --------
     >>> stopping = EarlyStopping(patience=2)
     >>> for score in (0.7, 0.8, 0.75, 0.8, 0.9):
     ...     if not stopping.stopped:
@@ -89,30 +78,16 @@ TrainStep = Callable[[np.ndarray, np.ndarray, np.random.Generator], Tensor | flo
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained.
+    """How a model is trained."""
 
-    Attributes
-    ----------
-    transform
-        ``"raw"`` counts as in the paper, or ``"log1p"`` of the counts.
-    optimizer, learning_rate, weight_decay
-        ``"sgd"`` (no momentum) or ``"adam"`` (decoupled weight decay).
-    schedule
-        ``"cosine"`` to zero over all steps, or ``"constant"``.
-    epochs, batch_size
-        At most so many passes over the training genes, in batches of so many genes.
-    patience
-        Stop after so many epochs without a better validation AUROC.
-    """
-
-    transform: str = "raw"
-    optimizer: str = "sgd"
+    transform: str = "raw"  #: counts as in the paper, or ``"log1p"`` of the counts
+    optimizer: str = "sgd"  #: without momentum, or ``"adam"``
     learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "cosine"
-    epochs: int = 100
-    batch_size: int = 32
-    patience: int = 15
+    weight_decay: float = 0.0  #: decoupled, where the optimizer is ``"adam"``
+    schedule: str = "cosine"  #: to zero over all steps, or ``"constant"``
+    epochs: int = 100  #: at most so many passes over the training genes
+    batch_size: int = 32  #: genes
+    patience: int = 15  #: stop after so many epochs without a better validation AUROC
 
     def __post_init__(self) -> None:
         for value, known in (

@@ -54,10 +54,8 @@ class GanRecipe:
         squared distance of the gradient's norm from 1 between real and generated samples (Gulrajani
         et al. 2017, arXiv 1704.00028); or ``"none"``.  Computed every so many steps, and then
         multiplied by their number.
-    steps, batch_size, round_steps
-        Steps in all, samples a step, and steps between two reports.
     learning_rate, discriminator_learning_rate
-        Of generator and discriminator; both fall to zero over the second half of the steps.
+        Both fall to zero over the second half of the steps.
     averaging
         Decay of the moving average of the generator's weights, a step; 0 for none.  The averaged
         generator is the result.
@@ -69,7 +67,7 @@ class GanRecipe:
     regularise_every: int = 1
     steps: int = 2000
     batch_size: int = 64
-    round_steps: int = 100
+    round_steps: int = 100  #: between two reports
     learning_rate: float = 1e-3
     discriminator_learning_rate: float = 1e-3
     averaging: float = 0.99
@@ -325,10 +323,8 @@ class GanTraining:
         best = min((r[self.select] for r in self.rows), default=np.inf) if self.select else np.inf
         if self.select is None or row[self.select] < best or self.best_round < 0:
             self.best_round = len(self.rows)
-            self.best = {
-                "generator": copy.deepcopy(self.averaged.state_dict()),
-                "discriminator": copy.deepcopy(self.discriminator.state_dict()),
-            }
+            pair = {"generator": self.averaged, "discriminator": self.discriminator}
+            self.best = {name: copy.deepcopy(one.state_dict()) for name, one in pair.items()}
         self.rows.append(row)
         if self.path is not None:
             parts = {name: getattr(self, name).state_dict() for name in STATEFUL}

@@ -45,6 +45,9 @@ def run_grid(
 ) -> list[FitRecord]:
     """Train the fits that are not on disk yet and return the records of all, in order.
 
+    Raises GridError if fits failed, after all others are done; the message lists them with their
+    parameters.
+
     Parameters
     ----------
     fits
@@ -53,19 +56,9 @@ def run_grid(
     folder
         Where the records are kept; default ``fits`` in the data folder. Workers of a cluster write
         there, so it must lie on a file system that they share, as must the store.
-    executor
-        Any `concurrent.futures.Executor`, such as ``client.get_executor()`` of dask.distributed;
-        default: ``workers`` processes of one thread each, or this process if ``workers`` is 1.
-    workers
-        Default: the environment variable ``DC2LIB_WORKERS``, else 1. A training whose worker was
-        killed is tried twice more.
-    progress
-        Show a bar over the fits.
-
-    Raises
-    ------
-    GridError
-        If fits failed, after all others are done; the message lists them with their parameters.
+    executor, workers
+        As for `dc2lib.training.executors.outcomes`. A training whose worker was killed is tried
+        twice more.
     """
     paths = {one: fit_path(one, folder) for one in fits}
     missing = [one for one, path in paths.items() if not path.exists()]

@@ -178,16 +178,13 @@ def train_together(fits: Sequence[Fit], paths: Sequence[Path]) -> list[BaseExcep
 
     Those that are on disk already are left alone.
 
+    Raises DataError if this process sees other data or has another version of the library than the
+    process that planned the fits.
+
     Returns
     -------
     list
         For each fit None, or what is wrong with its test cell; the others are trained nevertheless.
-
-    Raises
-    ------
-    DataError
-        If this process sees other data or has another version of the library than the process that
-        planned the fits.
     """
     start = time.perf_counter()
     errors: list[BaseException | None] = [None] * len(fits)

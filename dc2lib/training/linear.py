@@ -79,6 +79,8 @@ def fit_linear(
 ) -> LinearFits:
     """Train one linear model per data set and seed, all together.
 
+    Raises DataError if there is no data set, or a split has only one class.
+
     Parameters
     ----------
     datasets
@@ -91,11 +93,6 @@ def fit_linear(
         One restart each; a seed decides the first weights and the order of the genes.
     n_train
         Train on so many genes a data set, drawn with the first seed; 0 means all.
-
-    Raises
-    ------
-    DataError
-        If there is no data set, or a split has only one class.
     """
     if not datasets or not seeds:
         raise DataError("no data set or no seed to train on: give at least one of each")

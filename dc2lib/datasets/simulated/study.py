@@ -61,6 +61,8 @@ def simulate(
 ) -> SimulatedStudy:
     """Simulated cell types S001, S002, ... and the truth about them.
 
+    Raises DataError if a parameter is out of its range.
+
     Parameters
     ----------
     n_cells, n_genes : int
@@ -101,11 +103,6 @@ def simulate(
     SimulatedStudy
         ``datasets`` (cell -> HistoneDataset) with RPKM as text, its median over all the genes, and
         ``released_label`` by the released rule (text comparison); and ``truth``.
-
-    Raises
-    ------
-    DataError
-        If a parameter is out of its range.
 
     Examples
     --------
