@@ -148,10 +148,10 @@ def paired_auroc_changes(
 ) -> list[tuple[Interval, Interval | None]]:
     """AUROC of each stage, and its change from the stage before (None for the first).
 
-    All on one resampled set of genes; unlike in `paired_auroc_difference` the labels may change from
-    stage to stage.  A stage is labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``, of the
-    same genes in the same order; stages with equally many fits draw the same ones, so they are
-    paired by position.
+    All on one resampled set of genes; unlike in `paired_auroc_difference` the labels may change
+    from stage to stage.  A stage is labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``,
+    all of the same genes in the same order; stages with equally many fits draw the same ones, so
+    they are paired by position.
     """
     labels = [np.asarray(one) for one, _ in stages]
     n = len(labels[0])
