@@ -28,20 +28,10 @@ def impute(
 ) -> np.ndarray:
     """Learn a mark from the others on the training genes, and impute it on the test genes.
 
-    Parameters
-    ----------
-    train, test
-        Counts uint16 ``(gene, bin, mark)``, upstream first.
-    mark
-        Which of the marks is left out.
-    other_train, other_test
-        Counts of the same genes in another cell type, whose bins of the same mark are read too.
-    n_positions
-        So many (gene, bin) pairs, drawn with the seed, are learned from.
-
-    Returns
-    -------
-    Imputed logarithm of counts plus 1, float64 ``(gene, bin)``.
+    Counts are uint16 ``(gene, bin, mark)``, upstream first; of the same genes in another cell type,
+    where they are given, the bins of the same mark are read too.  Learned from are ``n_positions``
+    (gene, bin) pairs, drawn with the seed.  Returns the imputed logarithm of counts plus 1, float64
+    ``(gene, bin)``.
     """
     genes, bins, _ = train.shape
     size = genes * bins

@@ -53,18 +53,9 @@ def fit_network(
 ) -> Fitted:
     """Train ``build(n_marks, n_bins)`` and keep the epoch with the best validation AUROC.
 
-    Parameters
-    ----------
-    setting
-        ``learning_rate`` and ``epochs``.
-    seed
-        Decides weights, order and dropout.
-
-    Returns
-    -------
-    Fitted
-        The score is the log odds of class 1; ``about`` holds the weights as ``weights.NAME`` and
-        the validation AUROC of every epoch.
+    The setting has ``learning_rate`` and ``epochs``; the seed decides weights, order and dropout.
+    The score is the log odds of class 1; ``about`` holds the weights as ``weights.NAME`` and the
+    validation AUROC of every epoch.
     """
     _, n_bins, n_marks = train.counts.shape
     with initial_weights(seed):
@@ -95,13 +86,7 @@ def fitted_weights(about: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def attention_maps(model: AttentiveChrome, signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Attention over bins ``(gene, mark, bin)`` and over marks ``(gene, mark)``.
-
-    Parameters
-    ----------
-    signals
-        Logarithm of counts plus 1, ``(gene, mark, bin)``.
-    """
+    """Attention over bins ``(gene, mark, bin)`` and marks ``(gene, mark)``, from log counts."""
     place = device_of(model)
     with evaluating(model), torch.inference_mode():
         parts = [

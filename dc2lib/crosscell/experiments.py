@@ -38,18 +38,9 @@ def planned_experiments(
 ) -> dict[tuple[str, str], Fit]:
     """One fit an experiment and test cell type, by (experiment, cell).
 
-    Parameters
-    ----------
-    base : Fit
-        What the fits have in common; its cell types are replaced.
-    correlation : DataFrame (cell, cell)
-        Of expression, see `training_sets`.
-    experiments
-        Names of `EXPERIMENTS`.
-    test_cells
-        Default: every cell type with a training set.
-    n_random, set_seed
-        Size and seed of the random sets.
+    ``base`` is what the fits have in common, its cell types are replaced; ``experiments`` are names
+    of `EXPERIMENTS`; ``n_random`` and ``set_seed`` are size and seed of the random sets.  See
+    `training_sets`; without ``test_cells`` every cell type with a training set is one.
     """
     fits = {}
     for name in experiments:

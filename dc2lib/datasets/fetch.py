@@ -83,18 +83,15 @@ def fetch(
 
     Parameters
     ----------
-    file : RemoteFile
-    home : path, optional
-        Default :func:`dc2lib.files.data_home`.
-    mirror : str, optional
+    mirror
         Folder or base URL to take the file from; default upstream.
-    progress : bool
+    progress
         Show a progress bar where the output is a terminal.
-    in_place : bool
+    in_place
         Use a file of a mirror folder where it lies, without a copy.
-    any_source : bool
+    any_source
         Without `mirror`, accept a copy that came from a mirror earlier.
-    refetch : bool
+    refetch
         Forget the copy and its digest first.
     """
     folder = downloads_folder(home)

@@ -110,15 +110,9 @@ def two_sample_test(
 
     0.5 is chance; the interval is Wilson's.  Source: Lopez-Paz and Oquab 2017 (arXiv 1610.06545).
 
-    Parameters
-    ----------
-    real, generated
-        ``(sample, ...)``; the larger set is cut to the size of the smaller one at random.
-    fit
-        Takes samples and labels (1 is generated), returns a function from samples to labels.
-        By default logistic regression on standardised features.
-    seed
-        Decides the halves.
+    The larger set is cut to the size of the smaller one at random; the seed decides the halves.
+    ``fit`` takes samples and labels (1 is generated) and returns a function from samples to labels,
+    by default logistic regression on standardised features.
     """
     rng = np.random.default_rng(seed)
     size = min(len(real), len(generated))
@@ -165,12 +159,9 @@ def precision_recall_coverage(
     (arXiv 2002.09797) for coverage.  Use sets of equal size.  With as many generated as real
     samples of one distribution, coverage is about 1 - 2^-k.
 
-    Returns
-    -------
-    dict
-        ``precision``: share of generated samples within the reach of a real sample (its k-th
-        neighbour); ``recall``: share of real samples within the reach of a generated one;
-        ``coverage``: share of real samples with a generated sample within their reach.
+    ``precision``: share of generated samples within the reach of a real sample (its k-th
+    neighbour); ``recall``: share of real samples within the reach of a generated one; ``coverage``:
+    share of real samples with a generated sample within their reach.
     """
     apart = cdist(_flat(real), _flat(generated))
     near_real = apart <= nearest_distances(real, k=k)[:, None]

@@ -104,14 +104,9 @@ def bootstrap_mean_auroc(
     Genes are resampled jointly for all cell types, fits within each; from `MIN_CELLS` cell types on
     the cell types are resampled too.  With fewer, the interval speaks of these cell types only.
 
-    Parameters
-    ----------
-    labels
-        One array ``(gene,)`` a cell type, all of the same genes in the same order.
-    scores, other_scores
-        One array ``(fit, gene)`` a cell type.
-    paired_fits
-        The fits of both sides belong together one by one (the same seed): draw them together.
+    Labels are one array ``(gene,)`` a cell type, all of the same genes in the same order, scores
+    one array ``(fit, gene)``.  With ``paired_fits`` the fits of both sides belong together one by one
+    (the same seed) and are drawn together.
     """
     rng = np.random.default_rng(seed)
     n = len(labels[0])
@@ -193,17 +188,10 @@ def proportion(successes: int, n: int) -> Interval:
 def equivalence_test(differences: np.ndarray | Interval, margin: float = MARGIN) -> Equivalence:
     """Two one-sided tests of |difference| < margin.
 
-    Source: Schuirmann 1987 (doi:10.1007/BF01068419).  The reported bounds are those of the
-    90 % interval that the test at 5 % amounts to.
-
-    Parameters
-    ----------
-    differences
-        Paired differences ``(unit,)``, for example one a cell type (Student's t over the units), or
-        an `Interval` from a paired bootstrap (normal, its standard error from the
-        width).
-    margin
-        Differences smaller than this do not matter; 0.01 AUROC unless told otherwise.
+    Source: Schuirmann 1987 (doi:10.1007/BF01068419).  The reported bounds are those of the 90 %
+    interval that the test at 5 % amounts to.  Differences are paired ``(unit,)``, for example one a
+    cell type (Student's t over the units), or an `Interval` from a paired bootstrap (normal, its
+    standard error from the width); those smaller than the margin do not matter.
     """
     if margin <= 0:
         raise ValueError(f"the margin is {margin}: expected a positive number")

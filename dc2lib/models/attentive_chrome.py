@@ -13,14 +13,8 @@ from torch import Tensor, nn
 class AttentiveChrome(nn.Module):
     """Bidirectional LSTM a mark, attention over its bins, LSTM over marks, attention over marks.
 
-    Parameters
-    ----------
-    n_marks, n_bins
-        Shape of one signal; 5 and 100 in the released data.
-    hidden
-        Units of each direction of the LSTMs over bins; the LSTM over marks has half as many.
-    channels
-        Numbers a bin; more than one where several cell types are read side by side.
+    ``hidden`` are the units of each direction of the LSTMs over bins (the LSTM over marks has half
+    as many), ``channels`` the numbers a bin: several where cell types are read side by side.
     """
 
     def __init__(

@@ -62,14 +62,8 @@ class DeepChrome(nn.Module):
 
     Raises ValueError if the pooling is unknown or the signal is too short for one pooled position.
 
-    Parameters
-    ----------
-    n_marks, n_bins
-        Shape of one signal; 5 and 100 in the released data.
-    pooling
-        ``"max"`` (the original) or ``"average"``.
-    stride
-        Step of the convolution in bins: 1 gives 644,177 parameters, 2 gives 362,927.
+    Pooling is ``"max"`` (the original) or ``"average"``; the stride is the step of the convolution
+    in bins: 1 gives 644,177 parameters, 2 gives 362,927.
     """
 
     def __init__(self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max", stride: int = 1):

@@ -86,8 +86,6 @@ def optimise_input(
     terms
         What the loss is made of: see `class_term`, `score_term`, `discriminator_term`,
         `distance_term` and `norm_term`.
-    steps, learning_rate
-        Updates, and their size.
     optimizer
         ``"gradient_descent"``: the gradient times the learning rate; ``"adam"``.
     bounds
@@ -97,12 +95,6 @@ def optimise_input(
     device
         Where it is computed, wherever the networks and weights of the terms lie; default CUDA if
         present, else the CPU.
-    progress
-        Show a bar over the steps.
-
-    Returns
-    -------
-    Trajectory
 
     Raises
     ------

@@ -44,14 +44,9 @@ def fit_digits(
 ) -> pd.DataFrame:
     """Train a classifier in place; a row an epoch: ``epoch``, ``loss``, ``accuracy`` (training).
 
-    Parameters
-    ----------
-    model
-        Takes float32 ``(image, 1, 28, 28)`` in [0, 1], returns logits ``(image, class)``.
-    images, labels
-        uint8 ``(image, 28, 28)`` and class numbers ``(image,)``.
-    seed
-        Decides the order of the images, dropout and the random starts of attacks.
+    The model takes float32 ``(image, 1, 28, 28)`` in [0, 1] and returns logits ``(image, class)``;
+    images are uint8 ``(image, 28, 28)``, labels class numbers ``(image,)``.  The seed decides the
+    order of the images, dropout and the random starts of attacks.
 
     Raises
     ------

@@ -152,10 +152,8 @@ def fit(
     ----------
     model
         Takes float32 ``(gene, mark, bin)``, returns logits ``(gene, 2)``; trained in place.
-    counts, valid_counts
-        uint16 ``(gene, bin, mark)``; may be memory-mapped, only batches are copied.
-    labels, valid_labels
-        0 or 1, ``(gene,)``.
+    counts, labels
+        uint16 ``(gene, bin, mark)``, which may be memory-mapped, and 0 or 1 ``(gene,)``.
     recipe
         The paper's by default: SGD, raw counts, batches of 32, learning rate 1e-3 with a cosine
         schedule, 100 epochs, patience 15.
