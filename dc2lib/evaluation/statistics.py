@@ -105,8 +105,8 @@ def bootstrap_mean_auroc(
     the cell types are resampled too.  With fewer, the interval speaks of these cell types only.
 
     Labels are one array ``(gene,)`` a cell type, all of the same genes in the same order, scores
-    one array ``(fit, gene)``.  With ``paired_fits`` the fits of both sides belong together one by one
-    (the same seed) and are drawn together.
+    one array ``(fit, gene)``.  With ``paired_fits`` the fits of both sides belong together one by
+    one (the same seed) and are drawn together.
     """
     rng = np.random.default_rng(seed)
     n = len(labels[0])

@@ -82,8 +82,8 @@ def fit_linear(
     Raises DataError if there is no data set, or a split has only one class.
 
     Training genes are fitted, validation genes choose the epoch.  Each seed is a restart: it
-    decides the first weights and the order of the genes.  ``n_train`` genes a data set are drawn with the
-    first seed; 0 means all.
+    decides the first weights and the order of the genes.  ``n_train`` genes a data set are drawn
+    with the first seed; 0 means all.
     """
     if not datasets or not seeds:
         raise DataError("no data set or no seed to train on: give at least one of each")
