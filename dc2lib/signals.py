@@ -131,12 +131,8 @@ class PooledCounts:
     Raises DataError if the cell types differ in bins, marks or unit, or genes are to be turned and
     their strands are not known.
 
-    Parameters
-    ----------
-    parts
-        Cell types, and the rows of each of them that are meant; their genes follow each other.
-    orientation
-        One of `ORIENTATIONS`.
+    The parts are cell types, and the rows of each of them that are meant; their genes follow each
+    other, turned as the orientation (one of `ORIENTATIONS`) says.
     """
 
     ndim = 3

@@ -106,13 +106,9 @@ N_BLOCKS = 20
 def resplit(dataset: HistoneDataset, split: str, seed: int = 0) -> HistoneDataset:
     """The same genes in other parts, of about the sizes of the released ones.
 
-    Raises DataError if the split is unknown.
-
-    Parameters
-    ----------
-    split
-        ``"released"`` changes nothing; ``"chromosome"`` gives whole chromosomes, in an order
-        drawn with the seed, to the part that lacks most; ``"random"`` draws genes.
+    The split ``"released"`` changes nothing; ``"chromosome"`` gives whole chromosomes, in an order
+    drawn with the seed, to the part that lacks most; ``"random"`` draws genes.  Raises DataError if
+    it is unknown.
     """
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")

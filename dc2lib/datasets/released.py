@@ -50,13 +50,13 @@ def read_csv_folder(
 
     Parameters
     ----------
-    folder : path
+    folder
         Holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``.
-    cell : str, optional
+    cell
         Name of the cell type; default the folder's name.
-    rpkm : RpkmTable or path, optional
-        Expression table with a column named `cell`; without it no labels can be made.
-    marks : sequence of str
+    rpkm
+        Expression table, or its path, with a column named `cell`; without it there are no labels.
+    marks
         Names of the count columns.
     """
     folder = Path(folder)

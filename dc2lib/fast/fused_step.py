@@ -40,15 +40,7 @@ def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> boo
 
 
 class FusedNetwork:
-    """Forward and backward pass of a `DeepChrome`, on the model's own parameters.
-
-    Parameters
-    ----------
-    model
-        Not copied: its weights are read at every call.
-    transform
-        ``"raw"`` counts or ``"log1p"`` of them.
-    """
+    """Forward and backward pass of a `DeepChrome` on its own weights, read at every call."""
 
     def __init__(self, model: DeepChrome, transform: str) -> None:
         self.model, self.table, self.kernels = model, signal_table(transform), kernels()
@@ -72,12 +64,8 @@ class FusedNetwork:
         """Yield each layer with the error at its output and the values at its input.
 
         The gradient of its weight ``(out, in)`` is ``error.T @ values``, that of its bias the sum
-        of the errors.  By then the layer's weights are no longer needed and may be changed.
-
-        Parameters
-        ----------
-        error
-            Gradient of the loss with respect to the logits, ``(gene, 2)``.
+        of the errors.  By then the layer's weights are no longer needed and may be changed.  The
+        error is the gradient of the loss with respect to the logits, ``(gene, 2)``.
         """
         model = self.model
         for layer, values in (

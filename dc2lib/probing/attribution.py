@@ -41,14 +41,9 @@ def integrated_gradients(
 ) -> np.ndarray:
     """Integrated gradients from a baseline, float32 ``(gene, mark, bin)``.
 
-    They add up to the difference of the log odds of gene and baseline, up to the error of
-    `steps` points of Gauss-Legendre quadrature.  Source: Sundararajan et al. 2017 (arXiv
-    1703.01365).
-
-    Parameters
-    ----------
-    baseline
-        One signal ``(mark, bin)``, such as the mean over genes, or zero reads.
+    They add up to the difference of the log odds of gene and baseline, up to the error of `steps`
+    points of Gauss-Legendre quadrature.  The baseline is one signal ``(mark, bin)``, such as the
+    mean over genes, or zero reads.  Source: Sundararajan et al. 2017 (arXiv 1703.01365).
     """
     reference = _baseline(signals, baseline)
     return _in_batches(
@@ -65,14 +60,8 @@ def window_ablation(
 ) -> np.ndarray:
     """Log odds lost when a window of one mark is set to the baseline, ``(gene, mark, bin)``.
 
-    Every bin of a window gets an equal share of the window's loss, float32.
-
-    Parameters
-    ----------
-    baseline
-        One signal ``(mark, bin)`` that stands in for what is ablated.
-    width
-        Bins of a window; windows lie side by side from the first bin on.
+    Every bin of a window gets an equal share of the window's loss, float32; windows lie side by
+    side from the first bin on.  The baseline is one signal ``(mark, bin)``.
     """
     n_marks, n_bins = signals.shape[1:]
     if width < 1:

@@ -55,8 +55,9 @@ def outcomes(
     jobs
         Arguments of each call.
     executor
-        Any `concurrent.futures.Executor`, which stays open; default ``workers`` processes of one
-        thread each, or this process if ``workers`` is 1.
+        Any `concurrent.futures.Executor`, such as ``client.get_executor()`` of dask.distributed,
+        which stays open; default ``workers`` processes of one thread each, or this process if
+        ``workers`` is 1.
     workers
         Default: the environment variable ``DC2LIB_WORKERS``, else 1.
     retries

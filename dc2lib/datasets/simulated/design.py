@@ -41,26 +41,16 @@ class Activity:
 class Rule:
     """A planted rule: the expression that a gene's marks call for, and what a probe should find.
 
-    Attributes
-    ----------
-    name : str
-    expression : callable (Activity) -> array (gene,), or None
-        Any scale, only the order counts. None: expression has nothing to do with the marks.
-    signs : dict mark -> +1 or -1
-        The marks that matter, and whether more of them means higher expression.
-    bins : dict mark -> (first, last + 1)
-        Where they matter; the windows are symmetric about the TSS.
-    groups, positions : bool
-        Whether genes fall into two groups that H3K9me3 tells apart; whether half of the H3K4me3
-        peaks are displaced.
+    The expression (gene,) may have any scale, only the order counts; None means that it has nothing
+    to do with the marks.
     """
 
     name: str
     expression: Callable[[Activity], np.ndarray] | None
-    signs: dict[str, int] = field(default_factory=dict)
-    bins: dict[str, tuple[int, int]] = field(default_factory=dict)
-    groups: bool = False
-    positions: bool = False
+    signs: dict[str, int] = field(default_factory=dict)  #: +1 or -1 by mark that matters
+    bins: dict[str, tuple[int, int]] = field(default_factory=dict)  #: where: first, last + 1
+    groups: bool = False  #: genes fall into two groups that H3K9me3 tells apart
+    positions: bool = False  #: half of the H3K4me3 peaks are displaced
 
 
 def one_mark(activity: Activity) -> np.ndarray:
@@ -88,18 +78,13 @@ RULES = {
     for rule in (
         Rule("one_mark", one_mark, {"H3K4me3": 1}, {"H3K4me3": CENTRE}),
         Rule(
-            "two_marks",
-            two_marks,
-            {"H3K4me3": 1, "H3K27me3": -1},
+            "two_marks", two_marks, {"H3K4me3": 1, "H3K27me3": -1},
             {"H3K4me3": CENTRE, "H3K27me3": EVERYWHERE},
         ),
         Rule("position", position, {"H3K4me3": 1}, {"H3K4me3": CENTRE}, positions=True),
         Rule(
-            "two_groups",
-            two_groups,
-            {"H3K4me3": 1, "H3K36me3": 1},
-            {"H3K4me3": CENTRE, "H3K36me3": EVERYWHERE},
-            groups=True,
+            "two_groups", two_groups, {"H3K4me3": 1, "H3K36me3": 1},
+            {"H3K4me3": CENTRE, "H3K36me3": EVERYWHERE}, groups=True,
         ),
         Rule("null", None),
     )
