@@ -39,11 +39,14 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
 
     Measured cell types: Roadmap's whole table, each column under its own name (the released
     analysis reads it one column off, which would leave a cell's own expression among the others).
-    Simulated ones, or where the table was not downloaded: the expression of the cell types given.
+    Simulated ones, and where the table holds none of them or was not downloaded: the expression of
+    the cell types given.
     """
-    source = next(iter(datasets.values())).source
-    table = open_rpkm() if source == "roadmap" else None
-    return expression_of(datasets) if table is None else table.frame()
+    simulated = any(dataset.source == "simulated" for dataset in datasets.values())
+    table = None if simulated else open_rpkm()
+    if table is None or set(table.cells).isdisjoint(datasets):
+        return expression_of(datasets)
+    return table.frame()
 
 
 def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
