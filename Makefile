@@ -28,6 +28,12 @@ PY := .venv/bin/python
 export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
+# uv keeps the versions of the present lock where they still fit.  Left out are what pip brings itself
+# and the CUDA packages of a GPU build of torch: pip adds what the build at hand needs.  For the same
+# reason there are no hashes: with them pip would refuse the CPU build of torch, another file.
+LOCK_HEADER := \# Written by `make lock` from pyproject.toml: exact versions, every extra included.
+NOT_LOCKED := (pip|setuptools|wheel|(nvidia|cuda|triton)(-[a-z0-9_-]+)?)
+
 .DEFAULT_GOAL := help
 .PHONY: help book test chapter reference notebooks data bench scale pdf compare keep links serve check lint lock tidy \
 	env clean distclean
@@ -67,7 +73,7 @@ bench: env  ## time each stage against the plain way of doing it (10 minutes): _
 	@$(PY) -m tools.bench
 
 scale: env  ## the full size by simulation, 56 cell types (half an hour, goes on where it stopped): _build/scale.json
-	@$(PY) -m tools.scale
+	@$(PY) -m tools.bench --full-size
 
 pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file]
 	@$(PY) -m tools.pdf --output '$(PDF)'
@@ -92,7 +98,11 @@ lint: env  ## check style of library, tools, tests and chapters
 	@$(PY) -m ruff check .
 
 lock: env  ## write requirements.lock anew after changing pyproject.toml
-	@$(PY) -m tools.lock
+	@cp requirements.lock .venv/lock.part
+	@$(PY) -m uv pip compile pyproject.toml --all-extras --python $(PY) --no-header --no-annotate --quiet \
+		--output-file .venv/lock.part
+	@{ echo '$(LOCK_HEADER)'; sed -E 's/[+].*//; /^$(NOT_LOCKED)==/d' .venv/lock.part; } > .venv/lock.whole
+	@mv .venv/lock.whole requirements.lock
 
 tidy: env  ## list kept results of older code, or not used for DAYS=30, by kind; YES=1 removes them
 	@$(PY) -m tools.tidy --days $(DAYS) $(if $(YES),--yes)

@@ -1,9 +1,12 @@
-"""Time each stage of the library against the plain way of doing it: ``make bench``.
+"""Time each stage of the library against the plain way (``make bench``), or all of it at full size.
 
 Ours and the plain way run in turn, in one process, on the same data; a row quotes medians, and the
 median of the ratios pair by pair, so that a machine whose speed drifts does not decide.  Results go
 to ``_build/bench.json``; stages that are named replace their rows there and leave the others.
-Nothing here is a test: no time is ever asserted.
+
+With --full-size (``make scale``): 56 simulated cell types of 19,802 genes, from CSV files to
+Test-on-Rest, piece by piece, each in a process of its own whose peak memory is measured, kept in
+``_build/scale.json``; run it again to go on.  Nothing here is a test: no time is ever asserted.
 """
 
 from __future__ import annotations
@@ -29,13 +32,12 @@ from importlib.metadata import version
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from dc2lib.crosscell.transfer import cell_logits, transfer
 from dc2lib.datasets import (
@@ -47,7 +49,9 @@ from dc2lib.datasets import (
     write_cell,
 )
 from dc2lib.datasets.released import write_released_csv
-from dc2lib.datasets.simulated import simulate
+from dc2lib.datasets.rpkm import write_rpkm_table
+from dc2lib.datasets.simulated import iter_cells, simulate
+from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import bootstrap_auroc
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
@@ -58,9 +62,11 @@ from dc2lib.training.fit import PAPER, TUNED, Recipe, fit
 from dc2lib.training.gan import GanRecipe, train_gan
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
-from dc2lib.training.linear import fit_linear, mark_means
+from dc2lib.training.linear import fit_linear
+from tools import textbook
 
-OUTPUT = Path("_build") / "bench.json"
+BENCH, SCALE = Path("_build") / "bench.json", Path("_build") / "scale.json"
+HOME = Path("_build") / "scale"  # store of the full-size run, while it is not whole
 PACKAGES = ("torch", "numpy", "pyarrow", "scikit-learn")
 FIELDS = ("gene", "bin", "H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3", "label")
 # Multiply-adds of one gene: trained on, evaluated; of one sample: generated and scored.
@@ -69,11 +75,14 @@ GRID_MODELS, GRID_EPOCHS, PROCESSES = 8, 3, 2
 CELLS, RESTARTS, LINEAR_EPOCHS = 55, 5, 100
 REAL_CELL, REAL_TARGET, SIMULATED_TARGET = "E012", 0.94, 0.93
 TUNED_RUNS = 5
-MODELS, EVALUATED_CELLS, PLAIN_MODELS, PLAIN_BATCH = 8, 4, 2, 32
-KEEP, SAMPLES, PLAIN_SAMPLES, PROBE_BATCH = 100, 131_072, 16_384, 4096
+MODELS, EVALUATED_CELLS, PLAIN_MODELS = 8, 4, 2
+KEEP, SAMPLES, PLAIN_SAMPLES = 100, 131_072, 16_384
+PAIR_GENES, GAN_STEPS = 3000, 150  # that the probed pair is trained with
 MANY, FEW = 3_000_000, 100_000
 SHARES, REPEATS = (1 / 4, 1 / 2, 1), 3
 DASK_FITS, DASK_GENES = 8, 6000
+SIZES, PART = (7, 14, 28, 56), 14  # cell types of the full-size run; those of one piece of pairs
+MIB = 2**20
 # dask lets workers return memory at once, and each step of training then asks for it again.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 
@@ -249,7 +258,7 @@ def train_one(task: Task) -> Row:
     """One epoch of the max-pooling network, against a textbook loop over a DataLoader."""
     train = task.dataset.take("train")
     return paired(task, "train_one", lambda: one_epoch(task.dataset, PAPER, len(train)),
-                  lambda: textbook_epochs(train, 1), work=len(train), unit="genes/s",
+                  lambda: textbook.epochs(train, 1), work=len(train), unit="genes/s",
                   limit=product_rate(TRAINING))
 
 
@@ -274,7 +283,7 @@ def train_grid(task: Task) -> Row:
     fits = [Fit("deepchrome_max", recipe, ("S001",), "S001", str(store), seed=seed)
             for seed in range(GRID_MODELS)]
     few = train.select(np.arange(min(1000, len(train))))
-    threads = faster_threads(lambda: textbook_epochs(few, 1), task.threads)
+    threads = faster_threads(lambda: textbook.epochs(few, 1), task.threads)
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
 
         def ours() -> None:
@@ -284,7 +293,7 @@ def train_grid(task: Task) -> Row:
         work = len(train) * GRID_EPOCHS
         return paired(
             task, "train_grid", ours,
-            lambda: textbook_epochs(train, GRID_EPOCHS, *judges),
+            lambda: textbook.epochs(train, GRID_EPOCHS, *judges),
             work=work * GRID_MODELS, plain_work=work, unit="genes/s",
             limit=product_rate(TRAINING), plain_threads=threads,
             note=f"{PROCESSES} processes of one thread; one textbook model stands for all, with "
@@ -330,7 +339,7 @@ def linear_all_cells(task: Task) -> Row:
     return paired(
         task, "linear_all_cells",
         lambda: fit_linear(cells, recipe=recipe, seeds=range(RESTARTS)),
-        lambda: textbook_linear(task.dataset, LINEAR_EPOCHS),
+        lambda: textbook.linear(task.dataset, LINEAR_EPOCHS),
         work=CELLS * RESTARTS, plain_work=1, unit="models/s",
         note=f"{CELLS} cell types x {RESTARTS} restarts x {LINEAR_EPOCHS} epochs; one textbook "
         "model stands for all",
@@ -348,7 +357,7 @@ def evaluate(task: Task) -> Row:
     records = own_models(home, task.dataset, MODELS)
     test, models = task.dataset.take("test"), list(records.values())[:PLAIN_MODELS]
     few = test.select(np.arange(min(1000, len(test))))
-    threads = faster_threads(lambda: plain_column(models[:1], few), task.threads)
+    threads = faster_threads(lambda: textbook.column(models[:1], few), task.threads)
     with ProcessPoolExecutor(task.threads, get_context("spawn")) as pool:
 
         def ours() -> None:
@@ -357,11 +366,11 @@ def evaluate(task: Task) -> Row:
                      executor=pool if task.threads > 1 else None)
 
         return paired(
-            task, "evaluate", ours, lambda: plain_column(models, test), plain_threads=threads,
+            task, "evaluate", ours, lambda: textbook.column(models, test), plain_threads=threads,
             work=MODELS * EVALUATED_CELLS * len(test), plain_work=PLAIN_MODELS * len(test),
             unit="genes/s", limit=product_rate(EVALUATION),
             note=f"{MODELS} models x {EVALUATED_CELLS} cell types (plain {PLAIN_MODELS} x 1, "
-            f"batches of {PLAIN_BATCH}, {threads} thread(s))",
+            f"batches of {textbook.BATCH}, {threads} thread(s))",
         )
 
 
@@ -372,7 +381,7 @@ def probe(task: Task) -> list[Row]:
     return [paired(
         task, "probe",
         lambda: monte_carlo_probe(generator, classifier, SAMPLES, KEEP, device="cpu"),
-        lambda: plain_probe(generator, classifier, PLAIN_SAMPLES),
+        lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP),
         work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s", limit=product_rate(PROBE),
     )]  # fmt: skip
 
@@ -381,9 +390,10 @@ def probe(task: Task) -> list[Row]:
 def probe_memory(task: Task) -> list[Row]:
     """Three million samples in two processes: their rate, and memory as of a hundred thousand."""
     generator, classifier = trained_pair()
-    plain = PLAIN_SAMPLES / seconds(lambda: plain_probe(generator, classifier, PLAIN_SAMPLES))
-    few, many = (_probe_alone(n) for n in (FEW, MANY))
-    rate, mib = many["rate"], (many["mib"], few["mib"])
+    plain = PLAIN_SAMPLES / seconds(
+        lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP))
+    few, many = (alone("probe", n) for n in (FEW, MANY))
+    rate, mib = many["rate"], (many["peak_mib"], few["peak_mib"])
     return [
         Row("probe_3_million", rate, plain, rate / plain, "samples/s", rate / product_rate(PROBE),
             task.threads, 1, f"{MANY / rate:.0f} s for all, in two processes, their "
@@ -393,18 +403,9 @@ def probe_memory(task: Task) -> list[Row]:
     ]
 
 
-def _probe_alone(n: int) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "tools.bench", "--probe", str(n)], check=True,
-                          text=True, stdout=subprocess.PIPE)
-    return json.loads(done.stdout)
-
-
 def probe_here(n: int) -> dict[str, float]:
-    """Rate of so many samples in two processes, and the memory of the largest, in MiB."""
-    found = monte_carlo_probe(*trained_pair(), n, KEEP, workers=2)
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    mib = max(resource.getrusage(who).ru_maxrss for who in whose) / 1024
-    return {"mib": mib, "rate": found.samples_per_second}
+    """Rate of so many samples in two processes."""
+    return {"rate": monte_carlo_probe(*trained_pair(), n, KEEP, workers=2).samples_per_second}
 
 
 @stage()
@@ -453,112 +454,132 @@ def grid_dask(task: Task) -> Row:
     write_cell(task.dataset.select(chosen), home)
     fits = [Fit("deepchrome_max", replace(TUNED, epochs=1), (task.dataset.cell,),
                 task.dataset.cell, str(home), seed=seed) for seed in range(DASK_FITS)]
-    before = dict(os.environ)
-    os.environ.update(KEEP_MEMORY)
-    try:
-        with (
-            dask.config.set({"distributed.worker.memory.terminate": False}),
-            LocalCluster(n_workers=task.threads, threads_per_worker=1, dashboard_address=":0",
-                         silence_logs=logging.ERROR) as cluster,
-            Client(cluster) as client,
-        ):
+    with (
+        patch.dict(os.environ, KEEP_MEMORY),  # and undo what the cluster sets here for its workers
+        dask.config.set({"distributed.worker.memory.terminate": False}),
+        LocalCluster(n_workers=task.threads, threads_per_worker=1, dashboard_address=":0",
+                     silence_logs=logging.ERROR) as cluster,
+        Client(cluster) as client,
+    ):
 
-            def trained(few: list[Fit], executor: object = None) -> None:
-                with tempfile.TemporaryDirectory(dir=task.folder) as folder:
-                    run_grid(few, folder, executor=executor, workers=1, progress=False)
+        def trained(few: list[Fit], executor: object = None) -> None:
+            with tempfile.TemporaryDirectory(dir=task.folder) as folder:
+                run_grid(few, folder, executor=executor, workers=1, progress=False)
 
-            executor = client.get_executor()
-            return paired(task, "grid_dask", lambda: trained(fits, executor),
-                          lambda: trained(fits[:2]), plain_threads=1, work=len(fits),
-                          plain_work=2, unit="fits/s", pairs=min(task.pairs, 3),
-                          note=f"{task.threads} workers of one thread")
-    finally:
-        # A local cluster leaves what it sets for its workers in this process.
-        os.environ.clear()
-        os.environ.update(before)
+        executor = client.get_executor()
+        return paired(task, "grid_dask", lambda: trained(fits, executor),
+                      lambda: trained(fits[:2]), plain_threads=1, work=len(fits),
+                      plain_work=2, unit="fits/s", pairs=min(task.pairs, 3),
+                      note=f"{task.threads} workers of one thread")
 
 
-class TextbookNetwork(nn.Sequential):
-    """DeepChrome's layers as a tutorial would write them."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            nn.Conv1d(5, 50, 10), nn.ReLU(), nn.MaxPool1d(5), nn.Flatten(), nn.Dropout(0.5),
-            nn.Linear(900, 625), nn.ReLU(), nn.Linear(625, 125), nn.ReLU(), nn.Linear(125, 2),
-        )
+# the full size ----------------------------------------------------------------------------------
 
 
-def textbook_epochs(train: HistoneDataset, epochs: int, *judges: HistoneDataset) -> None:
-    """Train as a tutorial does; score validation genes after every epoch, test genes in the end."""
-    loader = DataLoader(_genes(train), batch_size=PAPER.batch_size, shuffle=True)
-    model = TextbookNetwork()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-    for _ in range(epochs):
-        model.train()
-        for batch, truth in loader:
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(batch), truth).backward()
-            optimizer.step()
-        for judge in judges[:1]:
-            textbook_auroc(model, _genes(judge), PAPER.batch_size)
-    for judge in judges[1:]:
-        textbook_auroc(model, _genes(judge), PAPER.batch_size)
+def ingest(cells: int, part: int, genes: int) -> dict[str, float]:
+    """CSV files in the released layout and an expression table to the store, a cell type a time.
+
+    Seconds count reading, checking and writing; simulating and writing the CSV do not count.
+    """
+    timings = HOME / "ingest.json"
+    known = _read(timings, {})
+    for dataset, _ in iter_cells(cells, genes, seed=0):
+        cell = dataset.cell
+        if cell in known:
+            continue
+        folder, table = write_released_csv(dataset, HOME / "csv"), HOME / "csv" / "rpkm.gz"
+        write_rpkm_table({cell: dataset}, table)
+        taken = seconds(lambda cell=cell, folder=folder, table=table: write_cell(
+            read_csv_folder(folder, cell=cell, rpkm=table), HOME))
+        known[cell] = taken, _bytes(folder, "*.csv")
+        _write(timings, known)
+        shutil.rmtree(folder)
+    names = sorted(known)[:cells]
+    taken, csv_bytes = (sum(known[name][i] for name in names) for i in (0, 1))
+    disk = sum(_bytes(HOME / "cells" / name, "*") for name in names)
+    return {"seconds": taken, "csv_mib": csv_bytes / MIB, "disk_mib": disk / MIB}
 
 
-def textbook_auroc(model: nn.Module, genes: TensorDataset, batch_size: int) -> float:
-    """AUROC by one pass of a DataLoader and one call of scikit-learn."""
-    model.eval()
-    with torch.no_grad():
-        scored = [(model(batch).softmax(1)[:, 1], truth)
-                  for batch, truth in DataLoader(genes, batch_size=batch_size)]
-    scores, labels = (torch.cat(part).numpy() for part in zip(*scored, strict=True))
-    return roc_auc_score(labels, scores)
+def linear(cells: int, part: int, genes: int) -> dict[str, float]:
+    """The linear baseline, five restarts, at most 100 epochs, of each cell type."""
+    start = time.perf_counter()
+    datasets = [open_cell(cell, HOME) for cell in list_cells(HOME)[:cells]]
+    fits = fit_linear(datasets, recipe=PAPER, seeds=range(RESTARTS))
+    return {"seconds": time.perf_counter() - start, "auroc": float(np.mean(fits.valid_auroc))}
 
 
-def textbook_linear(dataset: HistoneDataset, epochs: int) -> None:
-    """One linear model on means over the bins that lie in memory: no DataLoader slows it down."""
-    train, valid = dataset.take("train"), dataset.take("valid")
-    features, truth = torch.from_numpy(mark_means(train.counts)), _targets(train)
-    judged, valid_labels = torch.from_numpy(mark_means(valid.counts)), label(valid)
-    model = nn.Linear(features.shape[1], 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-    for _ in range(epochs):
-        for index in torch.randperm(len(truth)).split(PAPER.batch_size):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(features[index]), truth[index]).backward()
-            optimizer.step()
-        with torch.no_grad():
-            roc_auc_score(valid_labels, model(judged).softmax(1)[:, 1].numpy())
+def inclusive_epoch(cells: int, part: int, genes: int) -> dict[str, float]:
+    """One epoch of Inclusive All: the training genes of all cell types, one of them as the test."""
+    names = tuple(list_cells(HOME)[:cells])
+    one = Fit("deepchrome_average", replace(TUNED, epochs=1), names, names[0], str(HOME))
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+        (record,) = run_grid([one], folder, workers=1, progress=False)
+        taken = time.perf_counter() - start
+    return {"seconds": taken, "auroc": record.valid_auroc, "genes": float(cells * (genes // 3))}
 
 
-def plain_column(records: Sequence[FitRecord], test: HistoneDataset) -> list[float]:
-    """AUROC of each fitted model by one textbook pass."""
-    genes = _genes(test, np.log1p)
-    return [textbook_auroc(textbook_network(record), genes, PLAIN_BATCH) for record in records]
+def test_on_rest(cells: int, part: int, genes: int) -> dict[str, float]:
+    """One model of initial weights a cell type on the test genes of a part of them, with AUROCs."""
+    names = list_cells(HOME)[:cells]
+    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+        records = untrained(HOME, open_cell(names[0], HOME), cells, Path(folder))
+        start = time.perf_counter()
+        scores = []
+        for cell in names[part * PART : (part + 1) * PART]:
+            truth = label(open_cell(cell, HOME).take("test"))
+            scores += [auroc(truth, positive_score(one))
+                       for one in cell_logits(records, cell, folder)]
+    return {"seconds": time.perf_counter() - start, "pairs": float(len(scores))}
 
 
-def textbook_network(record: FitRecord) -> TextbookNetwork:
-    """The fitted model in a tutorial's layers, which flatten filter by filter."""
-    weights = {name: torch.from_numpy(value) for name, value in record.weights().items()}
-    hidden = weights["hidden1.weight"]
-    n_filters = len(weights["convolution.bias"])
-    weights["hidden1.weight"] = hidden.unflatten(1, (-1, n_filters)).transpose(1, 2).flatten(1)
-    model = TextbookNetwork().eval()
-    model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)))
-    return model
+PIECES = {"ingest": ingest, "linear": linear, "inclusive_epoch": inclusive_epoch,
+          "test_on_rest": test_on_rest}
+ALONE = PIECES | {"probe": probe_here}
 
 
-def plain_probe(generator: HistoneGenerator, classifier: DeepChrome, n: int) -> list[Tensor]:
-    """The best samples of each class by a loop over large batches, as one writes it first."""
-    best = [(torch.empty(0), torch.empty(0)) for _ in range(2)]
-    with torch.no_grad():
-        for start in range(0, n, PROBE_BATCH):
-            samples = generator(torch.randn(min(PROBE_BATCH, n - start), generator.n_latent))
-            probability = classifier(samples).softmax(1)
-            for number, (scores, chosen) in enumerate(best):
-                top, order = torch.cat([scores, probability[:, number]]).topk(KEEP)
-                best[number] = top, torch.cat([chosen, samples])[order]
-    return [chosen for _, chosen in best]
+def full_size(genes: int) -> None:
+    """Run the pieces that are missing, and keep each."""
+    about = machine() | {"genes": genes, "threads": 1}
+    kept = _read(SCALE, {"about": about, "rows": []})
+    rows = kept["rows"] if kept["about"]["genes"] == genes else []
+    done = {(row["piece"], row["cells"], row["part"]) for row in rows}
+    pieces = [(name, cells, part) for name in PIECES for cells in SIZES
+              for part in range(-(-cells // PART) if name == "test_on_rest" else 1)]
+    for name, cells, part in pieces:
+        if (name, cells, part) in done:
+            continue
+        row = {"piece": name, "cells": cells, "part": part} | alone(name, cells, part, genes)
+        rows.append(row)
+        _write(SCALE, {"about": about | {"date": _now()}, "rows": rows})
+        print(f"{name:16} {cells:3} cells, part {part}: {row['seconds']:7.1f} s,"
+              f" peak {row['peak_mib']:,.0f} MiB", flush=True)
+    shutil.rmtree(HOME, ignore_errors=True)
+    print(f"whole: {SCALE}")
+
+
+def alone(name: str, *numbers: int) -> dict[str, float]:
+    """Run one of `ALONE` in a process of its own; what it tells, and the peak memory in MiB.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails; what was kept stays.
+    """
+    command = [sys.executable, "-m", "tools.bench", "--alone", name, *map(str, numbers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} {numbers}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_alone(name: str, *numbers: str) -> dict[str, float]:
+    """What a process of its own does: run it, and look at the memory of its largest process."""
+    if name in PIECES:
+        torch.set_num_threads(1)
+    told = ALONE[name](*map(int, numbers))
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return told | {"peak_mib": max(resource.getrusage(who).ru_maxrss for who in whose) / 1024}
 
 
 def trained_pair() -> tuple[HistoneGenerator, DeepChrome]:
@@ -567,12 +588,12 @@ def trained_pair() -> tuple[HistoneGenerator, DeepChrome]:
     Initial weights would not do: they give all samples nearly the same score, so that rounding
     decides which are best.
     """
-    dataset = simulate(n_cells=1, n_genes=3000, seed=0).datasets["S001"]
+    dataset = simulate(n_cells=1, n_genes=PAIR_GENES, seed=0).datasets["S001"]
     train, valid = dataset.take("train"), dataset.take("valid")
     classifier = fit(build("deepchrome_max"), train.counts, label(train), valid.counts,
                      label(valid), recipe=replace(TUNED, epochs=3), device="cpu").model
     trained = train_gan(*build_histone_gan(0), counts_to_signals(train.counts),
-                        recipe=GanRecipe(steps=150))
+                        recipe=GanRecipe(steps=GAN_STEPS))
     return trained.generator.eval(), classifier.eval()
 
 
@@ -606,17 +627,6 @@ def untrained(
         np.savez(path, **{f"weights.{name}": value.numpy() for name, value in weights.items()})
         records.append(FitRecord(one, none, none, pd.DataFrame(), 0, 0.0, path))
     return records
-
-
-def _genes(
-    dataset: HistoneDataset, transform: Callable[[np.ndarray], np.ndarray] = np.asarray
-) -> TensorDataset:
-    signal = torch.from_numpy(transform(dataset.counts.astype(np.float32)))
-    return TensorDataset(signal.transpose(1, 2).contiguous(), _targets(dataset))
-
-
-def _targets(dataset: HistoneDataset) -> Tensor:
-    return torch.from_numpy(label(dataset).astype(np.int64))
 
 
 def machine() -> dict[str, object]:
@@ -654,14 +664,27 @@ def write_rows(rows: Sequence[Row], about: dict[str, object]) -> None:
 
     The name of a stage's row may go on after a colon.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    new = [{**asdict(row), "genes": about["genes"], "measured": now} for row in rows]
-    old = json.loads(OUTPUT.read_text(encoding="utf-8"))["rows"] if OUTPUT.exists() else []
+    new = [asdict(row) | {"genes": about["genes"], "measured": _now()} for row in rows]
     replaced = {_stage_of(row) for row in new}
-    table = [row for row in old if _stage_of(row) not in replaced] + new
-    with atomic_write(OUTPUT) as unfinished:
-        content = {"about": about | {"date": now}, "rows": table}
+    old = [row for row in _read(BENCH, {"rows": []})["rows"] if _stage_of(row) not in replaced]
+    _write(BENCH, {"about": about | {"date": _now()}, "rows": old + new})
+
+
+def _read(path: Path, otherwise: dict) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else otherwise
+
+
+def _write(path: Path, content: dict) -> None:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _bytes(folder: Path, pattern: str) -> int:
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
 def _stage_of(row: dict[str, object]) -> tuple[str, object]:
@@ -681,15 +704,19 @@ def measurements(names: Sequence[str], genes: int, pairs: int) -> Iterator[list[
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stages that are named, or all, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run the stages that are named, or all, or the full size, and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"stages, of {', '.join(STAGES)}; default all")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each way (default 5)")
     parser.add_argument("--genes", type=int, default=19_802, help="genes of the cell type")
-    parser.add_argument("--probe", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--full-size", action="store_true", help="56 cell types, not the stages")
+    parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.probe:
-        print(json.dumps(probe_here(options.probe)))
+    if options.alone:
+        print(json.dumps(run_alone(*options.alone)))
+        return
+    if options.full_size:
+        full_size(options.genes)
         return
     unknown = set(options.names) - set(STAGES)
     if unknown:
@@ -698,7 +725,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for rows in measurements(options.names or list(STAGES), options.genes, options.pairs):
         print("\n".join(map(line, rows)), flush=True)
         write_rows(rows, about)
-    print(f"written to {OUTPUT}")
+    print(f"written to {BENCH}")
 
 
 if __name__ == "__main__":

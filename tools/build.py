@@ -33,7 +33,7 @@ from tools.chapters import (
     typed_override,
 )
 from tools.dependencies import chapter_hash
-from tools.errors import BuildError
+from tools.errors import BuildError, exit_code
 from tools.publish import merged_results
 from tools.validation import problems
 
@@ -322,10 +322,7 @@ def main() -> int:
     """Build what the command line asks for."""
     request, jobs = _request(sys.argv[1:])
     try:
-        return build(ROOT, request, jobs)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return exit_code(lambda: build(ROOT, request, jobs))
     except KeyboardInterrupt:
         print("\nstopped; finished chapters are kept, the same command goes on", file=sys.stderr)
         return 130

@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -144,8 +145,9 @@ def typed_override(chapter: Chapter, name: str, text: str) -> Any:
     if isinstance(default, str):
         return text
     value = yaml.safe_load(text)
-    if isinstance(default, float) and isinstance(value, str | int) and not isinstance(value, bool):
-        value = _number(text)
+    if isinstance(default, float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            value = float(text)
     if default is not None and not isinstance(value, type(default)):
         raise BuildError(
             f"parameter {name} of {chapter.name}: {text!r} is not a {type(default).__name__} "
@@ -235,13 +237,6 @@ def _refuse_unknown(chapter: Chapter, names: Iterable[str], where: str) -> None:
             f"{where}: chapter {chapter.name} has no parameter {name!r}{hint}; "
             f"it has {', '.join(chapter.parameters)}"
         )
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _needed(chapter: Chapter, chapters: Mapping[str, Chapter]) -> list[str]:

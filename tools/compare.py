@@ -21,7 +21,7 @@ import pandas as pd
 from dc2book.record.recording import ROW_KEYS
 from tabulate import tabulate
 
-from tools.errors import BuildError
+from tools.errors import BuildError, exit_code
 
 FILES = ("results.json", "results.jsonl")
 NOT_TAGS = {*ROW_KEYS, "data_source"}
@@ -235,7 +235,7 @@ def _markdown(table: pd.DataFrame) -> str:
     return tabulate(shown, list(table.columns), tablefmt="pipe", disable_numparse=True)
 
 
-def main() -> int:
+def main() -> None:
     """Compare the runs that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
     parser.add_argument("a", type=Path, metavar="A")
@@ -245,20 +245,15 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="write the whole table there")
     options = parser.parse_args()
     ignored = [tag for tag in options.ignore.replace(",", " ").split() if tag]
-    try:
-        a, b = read_run(options.a), read_run(options.b)
-        print(report(a, b, ignored, options.key))
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    a, b = read_run(options.a), read_run(options.b)
+    print(report(a, b, ignored, options.key))
     if options.csv:
         table = compare(a, b, ignored)
         for side in ("A", "B"):
             table[side] = table[side].map(_value, na_action="ignore")
         table.to_csv(options.csv, index=False)
         print(f"\nthe whole table is in {options.csv}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

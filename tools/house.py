@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,14 +108,24 @@ def layout(root: Path) -> str:
     return table([whole, *inside, *(folder_room(root / n, n, p) for n, p in AROUND.items())])
 
 
+def between_marks(text: str, begin: str, end: str, new: str) -> str:
+    """A text with what stands between two lines replaced.
+
+    Raises
+    ------
+    BuildError
+        If the lines are not there once each.
+    """
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise BuildError(f"README.md needs the lines {begin} and {end}, once each")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
+
+
 def write_readme(root: Path) -> None:
     """Put the table between its marks in the README."""
     readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if not pattern.search(text):
-        raise BuildError(f"README.md: expected the marks {BEGIN} and {END}")
-    readme.write_text(pattern.sub(f"{BEGIN}\n{layout(root)}\n{END}", text), encoding="utf-8")
+    readme.write_text(between_marks(readme.read_text(), BEGIN, END, layout(root)))
 
 
 def _measured(name: str, modules: Mapping[str, Path]) -> Room:

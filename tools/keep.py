@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools.errors import BuildError
+from tools.errors import BuildError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = re.compile(r"[\w.-]+")
@@ -45,16 +45,11 @@ def keep(root: Path, name: str) -> Path:
     return target
 
 
-def main() -> int:
+def main() -> None:
     """Keep the run that the command line names."""
-    try:
-        target = keep(ROOT, sys.argv[1] if len(sys.argv) > 1 else "")
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    target = keep(ROOT, sys.argv[1] if len(sys.argv) > 1 else "")
     print(f"kept in {target}; make compare A={target.relative_to(ROOT)} B=_build")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tools.errors import BuildError
+from tools.errors import BuildError, exit_code
 from tools.stage import run_jupyter_book
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,14 +75,5 @@ def check_links(root: Path) -> int:
     return 1 if dead else 0
 
 
-def main() -> int:
-    """Check the links of the built book."""
-    try:
-        return check_links(ROOT)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(lambda: check_links(ROOT)))

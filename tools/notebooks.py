@@ -10,14 +10,9 @@ import nbformat
 from jupytext.cli import jupytext as command
 
 from tools.chapters import is_chapter, page_sources
-from tools.errors import BuildError
+from tools.errors import exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def chapter_sources(root: Path) -> list[Path]:
-    """Return the Markdown file of each chapter."""
-    return [source for source in page_sources(root).values() if is_chapter(source)]
 
 
 def has_drifted(source: Path) -> bool:
@@ -52,17 +47,12 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str, tuple[str, .
     ]
 
 
-def main() -> int:
+def main() -> None:
     """Pair the chapters of this repository."""
-    try:
-        sources = chapter_sources(ROOT)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    for source in sources:
-        pair(source)
-    return 0
+    for source in page_sources(ROOT).values():
+        if is_chapter(source):
+            pair(source)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,9 @@ def parameter_tables(root: Path) -> list[dict[str, Any]]:
     """
     settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
     return [
-        {"chapter": name, "title": title(chapter), "parameters": _rows(chapter, settings)}
+        {"chapter": name, "parameters": _rows(chapter, settings)}
         for name, chapter in find_chapters(root).items()
     ]
-
-
-def title(chapter: Chapter) -> str:
-    """Return the first heading of a chapter."""
-    found = re.search(r"^# (.+)$", chapter.text, flags=re.MULTILINE)
-    return found[1].strip() if found else chapter.name
 
 
 def costs(root: Path) -> list[dict[str, Any]]:
@@ -46,28 +40,18 @@ def costs(root: Path) -> list[dict[str, Any]]:
     of each kind, with the ``longest`` of the same data source where that took half as long again
     or more: it trained what the newest found on disk.
     """
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
     chapters = find_chapters(root)
     settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
-    most: dict[tuple[str, str, str | None], float] = {}
+    newest = {(cost["chapter"], cost["profile"]): cost for cost in _reference_costs(root)}
+    most: Counter[tuple[str, str, str | None]] = Counter()
     for run in sorted(_runs(root), key=lambda run: run["started"]):
         if not _is_of_profile(run, chapters, settings):
             continue
-        kind = run["chapter"], run["profile"], run.get("data_source")
-        most[kind] = max(most.get(kind, 0.0), run["duration"])
-        newest[run["chapter"], run["profile"]] = {
-            "chapter": run["chapter"],
-            "profile": run["profile"],
-            "data_source": run.get("data_source"),
-            "seconds": round(run["duration"], 1),
-            "where": "here",
-        }
-    for (chapter, profile), cost in newest.items():
-        longest = most[chapter, profile, cost["data_source"]]
-        if longest >= MUCH_LONGER * cost["seconds"]:
-            cost["longest"] = round(longest, 1)
-    for cost in _reference_costs(root):
-        newest.setdefault((cost["chapter"], cost["profile"]), cost)
+        place = {name: run.get(name) for name in ("chapter", "profile", "data_source")}
+        kind, took = tuple(place.values()), run["duration"]
+        most[kind] = max(most[kind], took)
+        longest = {"longest": round(most[kind], 1)} if most[kind] >= MUCH_LONGER * took else {}
+        newest[kind[:2]] = place | {"seconds": round(took, 1), "where": "here"} | longest
     return [newest[key] for key in sorted(newest)]
 
 

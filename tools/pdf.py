@@ -13,7 +13,6 @@ import html as markup
 import io
 import json
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -28,8 +27,8 @@ from bs4 import BeautifulSoup
 from dc2lib.files import atomic_write
 from tools.browser import open_browser
 from tools.chapters import page_names
-from tools.errors import BuildError
-from tools.publish import publication_url, repository_url
+from tools.errors import BuildError, exit_code
+from tools.publish import addresses
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -190,11 +189,8 @@ def title_facts(root: Path, html: Path) -> list[str]:
     facts.append(f"Version {dc2lib.__version__}, pages made on {date}")
     if rows:
         facts.append(f"Profile {', '.join(profiles)}; data: {', '.join(sources)}")
-    addresses = (
-        publication_url(config["html"].get("baseurl") or "", os.environ),
-        repository_url(config["repository"].get("url") or "", os.environ),
-    )
-    facts += filter(None, addresses)
+    known = addresses(config)
+    facts += filter(None, (known.pages, known.repository))
     facts.append(
         "An independent companion of the paper DeepChrome 2.0 by Saurav Kadavath, Samuel Paradis "
         "and Jacob Yeung (arXiv:2209.11923)"
@@ -202,7 +198,7 @@ def title_facts(root: Path, html: Path) -> list[str]:
     return facts
 
 
-def main() -> int:
+def main() -> None:
     """Print the book."""
     parser = argparse.ArgumentParser(prog="python -m tools.pdf", description=__doc__)
     parser.add_argument("html", type=Path, nargs="?", default=ROOT / "_build" / "html")
@@ -211,18 +207,13 @@ def main() -> int:
     options = parser.parse_args()
     names = [name for name in page_names(ROOT / "_toc.yml") if name not in options.skip]
     html = options.html.resolve()
-    try:
-        if not (html / "index.html").exists():
-            raise BuildError(f"{html} holds no built book: make book")
-        content = print_book(html, names, title_facts(ROOT, html))
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if not (html / "index.html").exists():
+        raise BuildError(f"{html} holds no built book: make book")
+    content = print_book(html, names, title_facts(ROOT, html))
     with atomic_write(options.output) as unfinished:
         unfinished.write_bytes(content)
     print(f"{options.output}: {len(content) / 1e6:.1f} MB")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import nbformat
@@ -32,28 +35,26 @@ DATA_LINE = 'data = "auto"  # {was} in the executed build; auto: roadmap if it i
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def repository_url(configured: str, environment: Mapping[str, str]) -> str:
-    """Return the address that edit, Binder and Colab links point at; empty for no links.
+@dataclass(frozen=True)
+class Addresses:
+    """Where the repository and the published pages lie; empty where that is not known.
 
-    ``_config.yml`` is the place to set it; on GitHub Actions the running repository is taken.
+    ``repository`` is what edit, Binder and Colab links point at; ``pages`` ends with a slash.
     """
-    if configured:
-        return configured.rstrip("/")
-    running = environment.get("GITHUB_REPOSITORY", "")
-    return f"https://github.com/{running}" if running else ""
+
+    repository: str
+    pages: str
 
 
-def publication_url(configured: str, environment: Mapping[str, str]) -> str:
-    """Return the address of the published pages, with a slash at its end; empty where unknown.
-
-    ``_config.yml`` is the place to set it; on GitHub Actions the running repository's Pages.
-    """
-    if configured:
-        return f"{configured.rstrip('/')}/"
+def addresses(config: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Addresses:
+    """Return the addresses that ``_config.yml`` sets, else those of the running GitHub Actions."""
+    repository = config["repository"].get("url") or ""
+    pages = config["html"].get("baseurl") or ""
     owner, _, name = environment.get("GITHUB_REPOSITORY", "").partition("/")
-    if not name:
-        return ""
-    return f"https://{owner.lower()}.github.io/{name}/"
+    if name:
+        repository = repository or f"https://github.com/{owner}/{name}"
+        pages = pages or f"https://{owner.lower()}.github.io/{name}"
+    return Addresses(repository.rstrip("/"), f"{pages.rstrip('/')}/" if pages else "")
 
 
 def pip_source(url: str) -> str:

@@ -1,6 +1,6 @@
 """Make the reference run: build at quick on the real cell types, keep what was recorded.
 
-Usage: python -m tools.reference [--profile quick] [--jobs N]
+Usage: python -m tools.reference [--profile quick] [--jobs N] [--readme]
 
 Writes ``book/reference/results.json`` and ``provenance.json`` and the README's table.  Chapters
 that show the reference run themselves are left out of it.
@@ -19,17 +19,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dc2book import claims
 from dc2book.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
 from dc2book.record.recording import failed_findings
+from dc2book.style import markdown_table
 
 from dc2lib.files import atomic_write
-from tools import build, readme_table
+from tools import build
 from tools.build import Request
 from tools.chapter import Job
 from tools.chapters import find_chapters
-from tools.errors import BuildError
+from tools.errors import BuildError, exit_code
+from tools.house import between_marks
 
 KEPT_DIGITS = 7
+BEGIN = "<!-- reference run: begin (written by tools/reference.py) -->"
+END = "<!-- reference run: end -->"
 DROPPED = ("versions", "parameters", "fingerprint", "hash", "seeds", "profile")
 
 
@@ -105,9 +110,32 @@ def make_reference(root: Path, profile: str, side_by_side: int) -> int:
         print("\n".join([*wrong, "rewrite the sentences beside them; nothing was written"]))
         return 1
     write_reference(rows, provenance_of(wanted, profile, root), root / FOLDER)
-    readme_table.write(root)
+    write_readme(root)
     print(f"{len(rows)} results in {root / FOLDER}; `make book` shows them")
     return 0
+
+
+def readme_block(root: Path) -> str:
+    """The README's table of claims: verdicts of the reference run and where it comes from."""
+    reference = claims.load_reference(root / FOLDER)
+    if reference is None:
+        return "No reference run has been made yet (`make reference`)."
+    judged = claims.ledger(reference.results).assign(run="reference")
+    about, cells = reference.provenance, reference.provenance["cells"]
+    named = ", ".join(cells) if len(cells) < 9 else f"{len(cells)} cell types"
+    return (
+        f"{claims.verdict_counts(judged, 'reference')}; {named}, {about['date']}, version "
+        f"{about['version']}, profile {about['profile']}.\n\n"
+        f"{markdown_table(claims.summary_table(judged))}"
+    )
+
+
+def write_readme(root: Path) -> None:
+    """Put the table between its marks in the README."""
+    path = root / "README.md"
+    text = between_marks(path.read_text(), BEGIN, END, readme_block(root))
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text)
 
 
 def _without_readers(jobs: Iterable[Job], root: Path) -> list[Job]:
@@ -139,13 +167,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--readme", action="store_true", help="write the README's table only")
     options = parser.parse_args()
-    try:
-        return make_reference(build.ROOT, options.profile, options.jobs)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if options.readme:
+        write_readme(build.ROOT)
+        return 0
+    return make_reference(build.ROOT, options.profile, options.jobs)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -18,7 +18,7 @@ from tools.chapters import digest, page_sources
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
-from tools.publish import add_downloads, merged_results, publication_url, repository_url
+from tools.publish import add_downloads, addresses, merged_results
 
 STAMP = ".staged"
 SUPPORT = ("_ext", "_static", "references.bib", "reference")
@@ -135,10 +135,10 @@ def _config(root: Path) -> dict[str, Any]:
     config.setdefault("sphinx", {}).setdefault("config", {})["dc2api_package"] = str(
         root / "dc2lib"
     )
-    config["html"]["baseurl"] = publication_url(config["html"].get("baseurl") or "", os.environ)
-    url = repository_url(config["repository"].get("url") or "", os.environ)
-    if url:
-        config["repository"]["url"] = url
+    known = addresses(config)
+    config["html"]["baseurl"] = known.pages
+    if known.repository:
+        config["repository"]["url"] = known.repository
         return config
     del config["repository"]
     del config["launch_buttons"]
@@ -148,8 +148,7 @@ def _config(root: Path) -> dict[str, Any]:
 
 
 def _repository(root: Path) -> str:
-    config = yaml.safe_load((root / "_config.yml").read_text())
-    return repository_url(config["repository"].get("url") or "", os.environ)
+    return addresses(yaml.safe_load((root / "_config.yml").read_text())).repository
 
 
 def _status(executed: Mapping[str, Path]) -> bytes:

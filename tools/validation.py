@@ -51,13 +51,13 @@ def _code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def _stale(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any], key: str) -> list[str]:
-    found = []
+    problems = []
     injected = notebook.metadata.get("papermill", {}).get("parameters", {})
     if json.dumps(injected, sort_keys=True) != json.dumps(dict(parameters), sort_keys=True):
-        found.append(f"its injected parameters are {injected}, not the requested {parameters}")
+        problems.append(f"its injected parameters are {injected}, not the requested {parameters}")
     if notebook.metadata.get("dc2lib_run", {}).get("hash") != key:
-        found.append(f"it was not executed under the current hash {key[:12]}")
-    return found
+        problems.append(f"it was not executed under the current hash {key[:12]}")
+    return problems
 
 
 def _unexecuted(notebook: nbformat.NotebookNode) -> list[str]:
@@ -68,39 +68,33 @@ def _unexecuted(notebook: nbformat.NotebookNode) -> list[str]:
     ]
 
 
-def _alarming(notebook: nbformat.NotebookNode) -> list[str]:
-    found = []
+def _alarming(notebook: nbformat.NotebookNode) -> Iterator[str]:
     for number, output in outputs(notebook):
         if output.output_type == "error":
-            found.append(f"code cell {number} raised {output.ename}: {output.evalue}")
+            yield f"code cell {number} raised {output.ename}: {output.evalue}"
         text = output.text if output.get("name") == "stderr" else ""
         if any(alarm in text for alarm in ALARMS):
-            found.append(f"code cell {number} wrote to stderr: {text.strip().splitlines()[-1]}")
-    return found
+            yield f"code cell {number} wrote to stderr: {text.strip().splitlines()[-1]}"
 
 
-def _incomplete_shows(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
-    found = []
+def _incomplete_shows(notebook: nbformat.NotebookNode, folder: Path) -> Iterator[str]:
     names: Counter[str] = Counter()
     for number, output in outputs(notebook):
         data = output.get("data", {})
+        is_figure = FIGURE_MIME in data
         shown = data.get(FIGURE_MIME) or data.get(TABLE_MIME)
-        if "image/png" in data and FIGURE_MIME not in data:
-            found.append(f"code cell {number} shows an image without show_figure, so without alt")
+        if "image/png" in data and not is_figure:
+            yield f"code cell {number} shows an image without show_figure, so without alt"
         if shown is None:
             continue
         names[shown["name"]] += 1
-        endings = ("png", "svg", "csv") if FIGURE_MIME in data else ("csv",)
-        files = [folder / f"{shown['name']}.{ending}" for ending in endings]
-        found += [
-            f"code cell {number} announced {file.name}, which is missing or empty"
-            for file in files
-            if not file.exists() or not file.stat().st_size
-        ]
-        if FIGURE_MIME in data and not data.get("image/png"):
-            found.append(f"code cell {number} announced figure {shown['name']} without an image")
-    found += [f"the name {name} is shown {n} times" for name, n in names.items() if n > 1]
-    return found
+        for ending in ("png", "svg", "csv") if is_figure else ("csv",):
+            file = folder / f"{shown['name']}.{ending}"
+            if not file.exists() or not file.stat().st_size:
+                yield f"code cell {number} announced {file.name}, which is missing or empty"
+        if is_figure and not data.get("image/png"):
+            yield f"code cell {number} announced figure {shown['name']} without an image"
+    yield from (f"the name {name} is shown {n} times" for name, n in names.items() if n > 1)
 
 
 def _glued_twice(notebook: nbformat.NotebookNode) -> list[str]:

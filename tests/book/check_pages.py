@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 from tools.browser import open_browser
-from tools.errors import BuildError
+from tools.errors import exit_code
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -306,15 +306,11 @@ def main() -> int:
     if not (html / "index.html").exists():
         sys.exit(f"{html} holds no built book; run `make book` first")
     found = [*broken_links(html), *heavy_pages(html)]
-    try:
-        found += page_problems(html, tuple(options.width or WIDTHS), options.shots,
-                               only=options.only)
-    except BuildError as error:
-        sys.exit(f"error: {error}")
+    found += page_problems(html, tuple(options.width or WIDTHS), options.shots, only=options.only)
     print("\n".join(re.sub(r"\s+", " ", problem) for problem in found))
     print(f"{len(pages(html))} pages, {len(found)} problems")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -15,9 +15,9 @@ from dc2book.claims.reference import code_digest, load_reference
 
 import dc2lib
 from dc2lib.errors import DataError
-from tools import readme_table
 from tools import reference as tool
 from tools.errors import BuildError
+from tools.house import between_marks
 
 
 def row(key, value, low=None, high=None, chapter="architectures", source="roadmap", **tags):
@@ -252,27 +252,28 @@ def test_the_digest_follows_the_decisive_modules(library, file, decides):
 
 
 def test_the_readme_shows_the_committed_reference_run():
-    readme = (readme_table.ROOT / "README.md").read_text()
-    assert readme == readme_table.with_block(readme, readme_table.block()), (
-        "the README's table differs from book/reference: python -m tools.readme_table"
+    readme = (tool.build.ROOT / "README.md").read_text()
+    block = tool.readme_block(tool.build.ROOT)
+    assert readme == between_marks(readme, tool.BEGIN, tool.END, block), (
+        "the README's table differs from book/reference: python -m tools.reference --readme"
     )
 
 
 def test_the_block_is_made_of_the_reference_run(tmp_path):
     (tmp_path / "book").mkdir()
-    assert "No reference run" in readme_table.block(tmp_path)
+    assert "No reference run" in tool.readme_block(tmp_path)
     rows = differences((0.001, 0.004), (0.04, 0.005)).to_dict("records")
     tool.write_reference(rows, ABOUT | {"code": "any"}, tmp_path / "book" / "reference")
-    text = readme_table.block(tmp_path)
+    text = tool.readme_block(tmp_path)
     assert "| claim | reference run |" in text
     assert "| **depends on the labels** (holds under released" in text
     assert "E012, 2026-01-01" in text
-    whole = f"before\n{readme_table.BEGIN}\nwhat stood here\n{readme_table.END}\nafter\n"
+    whole = f"before\n{tool.BEGIN}\nwhat stood here\n{tool.END}\nafter\n"
     (tmp_path / "README.md").write_text(whole)
-    readme_table.write(tmp_path)
+    tool.write_readme(tmp_path)
     written = (tmp_path / "README.md").read_text()
     assert written.startswith("before\n")
     assert written.endswith("\nafter\n")
     assert "what stood here" not in written
     with pytest.raises(BuildError, match="needs the lines"):
-        readme_table.with_block("no marks", "text")
+        between_marks("no marks", tool.BEGIN, tool.END, "text")

@@ -1,4 +1,4 @@
-"""Fast and plain ways of the benchmark give the same; no time is asserted."""
+"""Fast and plain ways of the benchmark give the same, at tiny sizes; no time is asserted."""
 
 import json
 
@@ -7,22 +7,22 @@ import pytest
 import torch
 
 from dc2lib.crosscell.transfer import cell_logits
-from dc2lib.datasets import open_cell, write_cell
+from dc2lib.datasets import list_cells, open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
 from dc2lib.signals import to_signal
-from tools import bench
+from tools import bench, textbook
 from tools.bench import Row, Task, paired
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    return simulate(n_cells=1, n_genes=900, seed=0).datasets["S001"]
+    return simulate(n_cells=1, n_genes=300, seed=0).datasets["S001"]
 
 
 def test_the_matrix_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
     records = bench.own_models(tmp_path, dataset, 3)
     ours = bench.transfer(records, tmp_path / "logits", workers=1).to_numpy()
-    plain = bench.plain_column(list(records.values()), dataset.take("test"))
+    plain = textbook.column(list(records.values()), dataset.take("test"))
     assert len(set(plain)) == 3
     for column in ours.T:
         np.testing.assert_allclose(column, plain, rtol=0, atol=1e-4)
@@ -34,9 +34,9 @@ def test_logits_are_those_of_the_modules(dataset, tmp_path):
     signal = to_signal(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
     logits = cell_logits(records, dataset.cell, tmp_path)
     with torch.inference_mode():
-        for record, found in zip(records, logits, strict=True):
+        for record, of_cell in zip(records, logits, strict=True):
             expected = record.load_model()(signal)
-            torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(torch.from_numpy(of_cell), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkeypatch):
@@ -50,22 +50,32 @@ def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkey
 
 
 def test_a_stage_replaces_all_of_its_own_rows_and_no_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "OUTPUT", tmp_path / "bench.json")
+    monkeypatch.setattr(bench, "BENCH", tmp_path / "bench.json")
     first = [Row(name, 1.0, 1.0, 1.0, "genes/s", None, 1, 5) for name in ("a", "a:x", "ab")]
     bench.write_rows(first, {"genes": 10})
     bench.write_rows([Row("a", 2.0, 1.0, 2.0, "genes/s", None, 1, 5)], {"genes": 20})
-    table = json.loads(bench.OUTPUT.read_text())
+    table = json.loads(bench.BENCH.read_text())
     assert {row["name"]: row["ours"] for row in table["rows"]} == {"a": 2.0, "ab": 1.0}
     assert table["about"]["genes"] == 20
 
 
-@pytest.mark.parametrize("name", ["csv_to_store", "train_one",
-                                  "evaluate"])
-def test_a_stage_runs_on_few_genes(name, dataset, tmp_path, monkeypatch):
+@pytest.fixture
+def tiny(dataset, tmp_path, monkeypatch):
+    """What a stage is given, everything small."""
+    sizes = {"MODELS": 2, "GRID_MODELS": 2, "GRID_EPOCHS": 1, "PROCESSES": 1, "DASK_FITS": 2,
+             "SAMPLES": 512, "PLAIN_SAMPLES": 512, "KEEP": 5, "PAIR_GENES": 300, "GAN_STEPS": 2}
+    for name, size in sizes.items():
+        monkeypatch.setattr(bench, name, size)
     monkeypatch.setattr(bench, "product_rate", lambda _: 1.0)
-    monkeypatch.setattr(bench, "MODELS", 2)
+    return Task(dataset, tmp_path, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["csv_to_store", "train_one", "evaluate", "train_grid",
+                                  "grid_dask", "probe"])
+def test_a_stage_runs(name, tiny):
     measure, _ = bench.STAGES[name]
-    row = measure(Task(dataset, tmp_path, 1, 1))
+    rows = measure(tiny)
+    (row,) = [rows] if isinstance(rows, Row) else rows
     assert row.name == name
     assert row.ratio > 0
 
@@ -74,3 +84,62 @@ def test_an_unknown_stage_is_refused(capsys):
     with pytest.raises(SystemExit):
         bench.main(["absent"])
     assert "no stage absent; there are csv_to_store" in capsys.readouterr().err
+
+
+# the full size ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scale")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "HOME", folder)
+        patch.setattr(bench, "PART", 1)
+        bench.ingest(1, 0, 300)
+        first = json.loads((folder / "ingest.json").read_text())["S001"]
+        bench.ingest(2, 0, 300)
+        assert json.loads((folder / "ingest.json").read_text())["S001"] == first
+        yield folder
+
+
+def test_cells_come_through_csv_as_they_were_simulated(home):
+    assert list_cells(home) == ["S001", "S002"]
+    for cell, dataset in simulate(n_cells=2, n_genes=300, seed=0).datasets.items():
+        stored = open_cell(cell, home)
+        assert (stored.counts == dataset.counts).all()
+        assert stored.rpkm_text.tolist() == dataset.rpkm_text.tolist()
+        assert stored.rpkm_median_text == dataset.rpkm_median_text
+
+
+def test_pieces_say_their_seconds_and_memory(home):
+    threads = torch.get_num_threads()
+    pieces = {name: bench.run_alone(name, "2", "0", "300")
+              for name in ("ingest", "inclusive_epoch", "test_on_rest")}
+    torch.set_num_threads(threads)
+    assert all(row["seconds"] > 0 and row["peak_mib"] > 50 for row in pieces.values())
+    assert pieces["ingest"]["csv_mib"] > pieces["ingest"]["disk_mib"] > 0
+    assert pieces["test_on_rest"]["pairs"] == 2
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "SIZES", (2,))
+    monkeypatch.setattr(bench, "PART", 1)
+    asked = []
+
+    def alone(name, *numbers):
+        asked.append(name)
+        if name == "linear" and len(asked) < 3:
+            raise RuntimeError("killed")
+        return {"seconds": 1.0, "peak_mib": 1.0}
+
+    monkeypatch.setattr(bench, "alone", alone)
+    with pytest.raises(RuntimeError, match="killed"):
+        bench.main(["--full-size", "--genes", "300"])
+    bench.main(["--full-size", "--genes", "300"])
+    assert asked == ["ingest", "linear", "linear", "inclusive_epoch", *["test_on_rest"] * 2]
+    rows = json.loads(bench.SCALE.read_text())["rows"]
+    assert [(row["piece"], row["part"]) for row in rows][-2:] == [("test_on_rest", 0),
+                                                                  ("test_on_rest", 1)]
+    bench.main(["--full-size", "--genes", "300"])
+    assert len(asked) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -11,7 +12,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools import environment
-from tools.lock import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,12 +78,7 @@ def test_the_lock_names_no_local_or_cuda_build():
     text = (ROOT / "requirements.lock").read_text()
     assert "torch==2.13.0\n" in text
     assert "+" not in text
-    assert "nvidia" not in text
-
-
-def test_what_pip_adds_itself_is_not_locked():
-    resolved = "cuda-toolkit==13\nnvidia-nvtx==1\npip==23\ntorch==2.13.0+cpu\ntriton==3\n"
-    assert locked(resolved).splitlines()[1:] == ["torch==2.13.0"]
+    assert not re.search("^(nvidia|triton|pip==|setuptools==)", text, re.MULTILINE)
 
 
 def test_every_extra_is_declared():

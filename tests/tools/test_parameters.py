@@ -8,7 +8,7 @@ import pytest
 from dc2parameters import costs_markdown, parameters_markdown
 
 from tools.chapters import find_chapters
-from tools.parameters import comparison_example, costs, parameter_tables, title
+from tools.parameters import comparison_example, costs, parameter_tables
 
 
 @pytest.fixture
@@ -18,7 +18,6 @@ def first(book):
 
 def test_the_meaning_is_the_comment(first):
     assert first.meanings["rate"] == "a number with decimals"
-    assert title(first) == "first"
 
 
 def test_a_row_has_default_and_what_each_profile_sets(book):

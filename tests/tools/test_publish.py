@@ -104,24 +104,17 @@ def test_results_of_chapters_are_merged_in_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("configured", "environment", "url"),
+    ("repository", "pages", "running", "expected"),
     [
-        ("", {}, ""),
-        ("https://x.org/a/b/", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/a/b"),
-        ("", {"GITHUB_REPOSITORY": "c/d"}, "https://github.com/c/d"),
+        ("", None, None, ("", "")),
+        ("", "", "Some/book", ("https://github.com/Some/book", "https://some.github.io/book/")),
+        ("https://x.org/a/b/", "https://x.org/p", "c/d", ("https://x.org/a/b", "https://x.org/p/")),
     ],
 )
-def test_the_address_of_the_repository(configured, environment, url):
-    assert publish.repository_url(configured, environment) == url
-
-
-@pytest.mark.parametrize(
-    ("configured", "environment", "url"),
-    [
-        ("", {}, ""),
-        ("https://x.org/book", {"GITHUB_REPOSITORY": "c/d"}, "https://x.org/book/"),
-        ("", {"GITHUB_REPOSITORY": "Some/book"}, "https://some.github.io/book/"),
-    ],
-)
-def test_the_address_of_the_pages(configured, environment, url):
-    assert publish.publication_url(configured, environment) == url
+def test_addresses_are_those_of_the_configuration_else_those_of_github(
+    repository, pages, running, expected
+):
+    config = {"repository": {"url": repository}, "html": {"baseurl": pages}}
+    environment = {"GITHUB_REPOSITORY": running} if running else {}
+    known = publish.addresses(config, environment)
+    assert (known.repository, known.pages) == expected
