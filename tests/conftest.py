@@ -1,11 +1,14 @@
 """The same for everybody: one thread, no screen, and no results or workers from the shell."""
 
 import os
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
 torch.set_num_threads(1)  # small products on a busy machine are faster alone
 os.environ["MPLBACKEND"] = "Agg"
 for name in ("DC2LIB_RESULTS", "DC2LIB_WORKERS"):

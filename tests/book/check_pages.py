@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
+
+from bs4 import BeautifulSoup
 
 from tools.browser import open_browser
 from tools.errors import exit_code
@@ -82,21 +83,14 @@ FOCUSED = """
 """
 
 
-class _Page(HTMLParser):
-    """Collects the links and ids of one page."""
+class _Page:
+    """The links and ids of one page."""
 
     def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.ids: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        values = dict(attributes)
-        self.ids |= {values[key] or "" for key in ("id", "name") if key in values}
-        link = values.get("src" if tag in ("img", "script") else "href")
-        if link:
-            self.links.append(link)
+        tags = BeautifulSoup(text, "html.parser").find_all(True)
+        self.ids = {tag.get(key, "") for tag in tags for key in ("id", "name")}
+        links = (tag.get("src" if tag.name in ("img", "script") else "href") for tag in tags)
+        self.links = list(filter(None, links))
 
 
 def pages(html: Path) -> list[Path]:

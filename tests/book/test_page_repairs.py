@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import base64
-import sys
-from pathlib import Path
 
+import dc2pages
 import numpy as np
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-dc2pages = pytest.importorskip("dc2pages")
-dc2display = pytest.importorskip("dc2display")
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from sphinx.application import Sphinx
 from tools.browser import missing, open_browser
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = ROOT / "book" / "_ext"
 GOOD = """# Page
 
 :::{quiz}
@@ -55,9 +53,7 @@ def build(tmp_path_factory):
                status=None, warning=warnings).build()
         return out / "index.html", warnings.getvalue()
 
-    sys.path.insert(0, str(EXTENSIONS))
-    yield built
-    sys.path.remove(str(EXTENSIONS))
+    return built
 
 
 @pytest.fixture(scope="module")

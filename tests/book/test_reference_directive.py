@@ -1,14 +1,8 @@
 """The directive that shows this build beside the reference run."""
 
-import sys
-from pathlib import Path
-
 import pandas as pd
 from dc2book.claims.recorded import compare_runs
 from dc2book.claims.reference import Reference, code_digest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
-
 from dc2reference import reference_markdown
 
 ABOUT = {"date": "2026-01-01", "version": "0.1.0", "profile": "quick", "cells": ["E012"],

@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import sys
 from pathlib import Path
 
 import jupytext
 import pytest
+from dc2display import hide_solution
 from run_solutions import CHAPTERS, SETUP, run_solutions, solutions, tagged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +70,6 @@ def test_the_teachers_page_lists_every_exercise():
 
 
 def test_solutions_are_folded_on_the_page():
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    from dc2display import hide_solution
-
     metadata = {"tags": ["solution"]}
     hide_solution(metadata)
     assert metadata["tags"] == ["solution", "hide-cell"]

@@ -30,18 +30,17 @@ def plans_of(book, **request):
     return plan_build(book, Request(**request), "simulated", PRINTS)
 
 
-def executions(book):
-    return sorted(p.name for p in (book / "_build" / "executed").glob("*/*"))
+def run_alone(job, **environment):
+    command, env = [sys.executable, "-m", "tools.chapter"], {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, env=env, input=job.dumps(), capture_output=True,
+                          text=True, check=False)
 
 
 def test_a_plan_says_what_each_chapter_gets(book):
     first, second = plans_of(book)
     assert first.parameters == {"profile": "quick", "data": "simulated", "seed": 3}
-    assert first.context == {
-        "profile": "quick",
-        "data_source": "simulated",
-        "fingerprint": "cells simulated",
-    }
+    assert first.context == {"profile": "quick", "data_source": "simulated",
+                             "fingerprint": "cells simulated"}
     assert first.key != second.key
 
 
@@ -54,9 +53,7 @@ def test_profile_and_data_lead_to_different_executions(book):
 
 def test_one_chapter_takes_parameters_from_the_command_line(book):
     (plan,) = plans_of(book, chapter="second", overrides={"rate": "0.25", "seed": "8"})
-    assert plan.name == "second"
-    assert plan.parameters["rate"] == 0.25
-    assert plan.parameters["seed"] == 8
+    assert (plan.name, plan.parameters["rate"], plan.parameters["seed"]) == ("second", 0.25, 8)
 
 
 def test_a_reader_of_results_brings_what_it_reads(book):
@@ -168,14 +165,7 @@ shutil.copy(get_connection_file(), "connection.json")
 provenance()"""
     write_chapter(book, "first", cell)
     (plan, _) = plans_of(book)
-    ended = subprocess.run(
-        [sys.executable, "-m", "tools.chapter"],
-        cwd=ROOT,
-        input=plan.dumps(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_alone(plan)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     connection = json.loads((plan.target / "data" / "connection.json").read_text())
     assert connection["transport"] == "ipc"
@@ -190,15 +180,7 @@ def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_p
     about = {"argv": ["false", "{connection_file}"], "display_name": "ends", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(about))
     (plan, _) = plans_of(book)
-    ended = subprocess.run(
-        [sys.executable, "-m", "tools.chapter"],
-        cwd=ROOT,
-        env={**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter")},
-        input=plan.dumps(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_alone(plan, JUPYTER_PATH=str(tmp_path / "jupyter"))
     assert ended.returncode == 1
     assert "first.md: the kernel did not start" in ended.stdout
     assert list(Path(plan.folder).iterdir()) == []

@@ -69,16 +69,17 @@ def test_the_report_says_what_differs_and_what_one_side_lacks():
     text = compare.report(A, B)
     assert "3 results in both runs, 0 of them equal; 1 only in A, 1 only in B." in text
     assert "0.8 [0.78, 0.82]" in text
-    assert "## Only in A" in text
     assert "| genes |" in text.split("## Only in A")[1].split("## Only in B")[0]
     assert "| cells |" in text.split("## Only in B")[1]
     assert "Profile, data and versions are the same." in text
 
 
-def test_a_run_is_equal_to_itself():
+def test_a_run_is_equal_to_itself_and_a_key_chooses():
     text = compare.report(A, A)
     assert "4 results in both runs, 4 of them equal; 0 only in A, 0 only in B." in text
     assert "## " not in text
+    assert "2 results in both runs" in compare.report(A, B, key="auroc")
+    assert "No recorded result" in compare.report(A, B, key="absent")
 
 
 def test_differing_profiles_data_and_cells_are_named():
@@ -93,11 +94,6 @@ def test_differing_profiles_data_and_cells_are_named():
     assert "- cell: A E012 | B S001" in lines
     assert "- parameters: A linear_baseline.seed = 0 | B linear_baseline.seed = 1" in lines
     assert "- versions: A numpy 2.0 | B numpy 2.1" in lines
-
-
-def test_only_results_whose_key_holds_a_text():
-    assert "2 results in both runs" in compare.report(A, B, key="auroc")
-    assert "No recorded result" in compare.report(A, B, key="absent")
 
 
 def test_missing_values_and_truth_values_have_no_difference():

@@ -16,16 +16,9 @@ EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor":
 @pytest.fixture
 def executed(book):
     """The executions of the two chapters, as folders with what staging reads."""
-    (book / "_config.yml").write_text(
-        yaml.safe_dump(
-            {
-                "title": "t",
-                "repository": {"url": ""},
-                "launch_buttons": {"colab_url": "x"},
-                "html": {"use_edit_page_button": True, "favicon": "f", "baseurl": ""},
-            }
-        )
-    )
+    html = {"use_edit_page_button": True, "favicon": "f", "baseurl": ""}
+    config = {"title": "t", "repository": {"url": ""}, "launch_buttons": {"colab_url": "x"}}
+    (book / "_config.yml").write_text(yaml.safe_dump(config | {"html": html}))
     (book / "book" / "references.bib").write_text("")
     folders = {}
     for name in ("first", "second"):
@@ -66,40 +59,26 @@ def test_only_executed_chapters_and_their_finished_files_are_staged(book, execut
     assert json.loads(files["build.json"])[0]["hash"] == "abc"
 
 
-def test_nothing_is_built_twice(book, executed, sphinx):
-    page = stage.build_book(book, executed)
-    stage.build_book(book, executed)
-    assert page == book / "_build" / "html" / "index.html"
-    assert len(sphinx) == 1
-
-
 @pytest.mark.parametrize(
     "file",
     ["_toc.yml", "dc2lib/other.py", "book/dc2book/x.py", "requirements.lock",
-     "book/references.bib"],
+     "book/references.bib", "_build/executed/first/abc/executed.ipynb"],
 )
-def test_a_changed_ingredient_is_built_again(book, executed, sphinx, file):
+def test_only_a_changed_ingredient_is_built_again_and_leaves_no_stale_page(
+    book, executed, sphinx, file
+):
     (book / "book" / "dc2book").mkdir()
     (book / "book" / "dc2book" / "x.py").write_text("")
-    stage.build_book(book, executed)
-    (book / file).write_text((book / file).read_text() + "\n# changed\n")
-    stage.build_book(book, executed)
-    assert len(sphinx) == 2
-
-
-def test_another_execution_is_built_again(book, executed, sphinx):
-    stage.build_book(book, executed)
-    (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
+    page = stage.build_book(book, executed)
+    stale = book / "_build" / "html" / "stale.html"
+    stale.write_text("old")
+    assert stage.build_book(book, executed) == page == book / "_build" / "html" / "index.html"
+    assert len(sphinx) == 1
+    (book / file).write_text((book / file).read_text() + " \n# changed\n" * (".ipynb" not in file)
+                             + " ")
     stage.build_book(book, executed)
     assert len(sphinx) == 2
-
-
-def test_a_page_that_is_gone_leaves_no_stale_html(book, executed, sphinx):
-    stage.build_book(book, executed)
-    (book / "_build" / "html" / "stale.html").write_text("old")
-    (executed["first"] / "executed.ipynb").write_text(f"{EMPTY_NOTEBOOK} ")
-    stage.build_book(book, executed)
-    assert not (book / "_build" / "html" / "stale.html").exists()
+    assert not stale.exists()
 
 
 def test_a_failed_build_keeps_the_earlier_book(book, executed, sphinx, monkeypatch):
