@@ -1,9 +1,11 @@
 """Networks as matrix products give what the modules give."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from dc2lib.fast.fused_step import supported
 from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.models.deepchrome import DeepChrome, build
 
@@ -51,3 +53,20 @@ def test_the_switch_turns_it_off(monkeypatch):
     model = build("deepchrome_max")
     monkeypatch.setenv("DC2LIB_FAST", "0")
     assert matrix_form(model) is model
+
+
+@pytest.mark.parametrize("edited", ["activation", "layers"])
+def test_an_edited_network_is_trained_and_run_as_edited(edited, monkeypatch):
+    def features(self, signal):
+        pooled = self.pool(torch.tanh(self.convolution(signal))).transpose(1, 2).flatten(1)
+        return torch.relu(self.hidden2(torch.relu(self.hidden1(pooled))))
+
+    model = build("deepchrome_max").eval()
+    counts = np.ones((4, 100, 5), np.uint16)
+    assert supported(model, counts, torch.device("cpu"))
+    if edited == "activation":
+        monkeypatch.setattr(DeepChrome, "features", features)
+    else:
+        model.hidden1 = torch.nn.Identity()
+    assert matrix_form(model) is model
+    assert not supported(model, counts, torch.device("cpu"))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dc2lib.fast import enabled
+from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.models.deepchrome import BYTES, DeepChrome, dropout_noise
 
 # Those of dc2lib.models, again: compiled code on disk is renewed when this file changes only.
@@ -36,6 +37,7 @@ def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> boo
         and counts.dtype == np.uint16
         and float(model.dropout.p * BYTES).is_integer()
         and all(parameter.dtype == torch.float32 for parameter in model.parameters())
+        and matrix_form(model) is not model  # the network computes what the step is written for
     )
 
 
