@@ -28,6 +28,12 @@ def test_the_root_holds_at_most_fifteen_entries():
     assert len(entries) <= 15, sorted(entry.name for entry in entries)
 
 
+def test_the_readme_shows_the_rooms_as_they_are():
+    assert house.layout(house.ROOT, counts=False) in (house.ROOT / "README.md").read_text(), (
+        "the README's table of rooms is out of date: python -m tools.house --write"
+    )
+
+
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
     monkeypatch.setattr(house, "LIBRARY", {"low": "below", "high": "above"})

@@ -86,18 +86,22 @@ def folder_room(folder: Path, name: str, purpose: str) -> Room:
     return Room(name, purpose, sum(map(_lines, files)), len(files), ())
 
 
-def table(rooms: list[Room]) -> str:
-    """Markdown table of rooms."""
-    head = ["| room | holds | lines | modules | imports |", "|---|---|---:|---:|---|"]
+def table(rooms: list[Room], counts: bool) -> str:
+    """Markdown table of rooms, with or without the counts of lines and modules."""
+    names = ["room", "holds", *(["lines", "modules"] if counts else []), "imports"]
     rows = [
-        f"| `{room.name}` | {room.purpose} | {room.lines:,} | {room.modules} "
-        f"| {', '.join(room.imports)} |"
+        [
+            f"`{room.name}`",
+            room.purpose,
+            *([f"{room.lines:,}", str(room.modules)] if counts else []),
+            ", ".join(room.imports),
+        ]
         for room in rooms
     ]
-    return "\n".join([*head, *rows])
+    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *rows])
 
 
-def layout(root: Path) -> str:
+def layout(root: Path, counts: bool = True) -> str:
     """The whole table: the library, its rooms, and what lies around it."""
     library = library_rooms(root / "dc2lib")
     whole = folder_room(root / "dc2lib", "dc2lib", "the library; it knows nothing of the book")
@@ -105,7 +109,8 @@ def layout(root: Path) -> str:
         Room(f"dc2lib/{room.name}", room.purpose, room.lines, room.modules, room.imports)
         for room in library
     ]
-    return table([whole, *inside, *(folder_room(root / n, n, p) for n, p in AROUND.items())])
+    around = [folder_room(root / name, name, purpose) for name, purpose in AROUND.items()]
+    return table([whole, *inside, *around], counts)
 
 
 def between_marks(text: str, begin: str, end: str, new: str) -> str:
@@ -125,7 +130,8 @@ def between_marks(text: str, begin: str, end: str, new: str) -> str:
 def write_readme(root: Path) -> None:
     """Put the table between its marks in the README."""
     readme = root / "README.md"
-    readme.write_text(between_marks(readme.read_text(), BEGIN, END, layout(root)))
+    table_only = layout(root, counts=False)  # counts change with every commit
+    readme.write_text(between_marks(readme.read_text(), BEGIN, END, table_only))
 
 
 def _measured(name: str, modules: Mapping[str, Path]) -> Room:

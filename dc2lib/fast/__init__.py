@@ -3,6 +3,7 @@
 ``DC2LIB_FAST=0`` in the environment turns all of them off: autograd trains, and networks predict by
 their own ``forward``. Results agree up to rounding, so kept ones are not computed again.
 
+>>> import torch
 >>> from dc2lib.fast.matrix_form import matrix_form
 >>> from dc2lib.models.deepchrome import build
 >>> matrix_form(build("deepchrome_max"))(torch.zeros(3, 5, 100)).shape
