@@ -6,7 +6,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +28,7 @@ def _no_pause(monkeypatch):
 
 
 @contextmanager
-def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), **more):
+def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), single=False, **more):
     """A server on this machine; `cut` says after how many bytes it hangs up, by request."""
     state = SimpleNamespace(content=content, etag=etag, cut=list(cut), **more)
     state.requests, state.ranges = [], []
@@ -72,7 +72,8 @@ def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), **
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kind = HTTPServer if single else ThreadingHTTPServer
+    server = kind(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     state.base = f"http://127.0.0.1:{server.server_port}/files"
@@ -102,7 +103,7 @@ def test_a_file_comes_once_and_its_digest_is_noted(tmp_path):
 
 
 def test_an_interrupted_download_goes_on_within_one_call(tmp_path):
-    with serving(cut=[300_000, 700_000, 200_000]) as server:
+    with serving(cut=[300_000, 200_000]) as server:
         path = fetch(server.file, tmp_path)
     assert path.read_bytes() == CONTENT
     assert server.ranges == ["bytes=300000-", "bytes=500000-"]
@@ -139,15 +140,41 @@ def test_a_file_that_changed_meanwhile_starts_anew(tmp_path, monkeypatch, what):
         monkeypatch.setattr(module, "ATTEMPTS", 2)
         path = fetch(server.file, tmp_path)
     assert path.read_bytes() == server.content
-    assert server.ranges == []
     assert left(tmp_path) == ["data.gz", "digests.json"]
 
 
 def test_a_file_that_changes_between_two_answers_is_not_put_together(tmp_path):
-    """The whole and the rest are asked for one after the other."""
     with serving(cut=[300_000], swap=(CONTENT[::-1], '"two"')) as server:
-        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT[::-1]
     assert server.ranges == ["bytes=300000-"]
+
+
+def test_a_server_that_answers_one_request_after_the_other(tmp_path, monkeypatch):
+    """The rest is asked for alone: while the whole is still open, no such server answers."""
+    monkeypatch.setattr(module, "TIMEOUT", (2, 2))
+    content = np.random.default_rng(0).bytes(20_000_000)
+    with serving(content, cut=[6_000_000, 6_000_000], single=True) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == content
+    assert server.ranges == ["bytes=6000000-", "bytes=12000000-"]
+    assert len(server.requests) == 3
+
+
+def test_a_part_that_the_server_has_no_rest_of_starts_anew(tmp_path):
+    with serving(cut=[300_000], status=[200, 416]) as server:
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
+    assert len(server.requests) == 3
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+def test_a_part_that_was_whole_when_the_process_was_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    with serving(cut=[300_000]) as server:
+        with pytest.raises(DataError):
+            fetch(server.file, tmp_path)
+        (part,) = (tmp_path / "downloads").glob("*.part")
+        part.write_bytes(CONTENT)
+        server.status = [416]
+        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
 
 
 def test_the_server_is_asked_again_when_it_is_busy(tmp_path):
@@ -320,6 +347,28 @@ def test_mirror_folder(tmp_path, place):
     with pytest.raises(DataError, match="wrong digest"):
         fetch(file, home, mirror=mirror)
     assert fetch(file, home, mirror=mirror, refetch=True).read_bytes() == CONTENT + b"x"
+
+
+def test_a_file_used_in_place_must_stay_the_same(tmp_path):
+    source = tmp_path / "data.gz"
+    source.write_bytes(CONTENT)
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    given = {"home": tmp_path / "home", "mirror": str(tmp_path), "in_place": True}
+    assert fetch(file, **given) == fetch(file, **given) == source
+    assert left(given["home"]) == ["digests.json"]
+    source.write_bytes(CONTENT + b"x")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"wrong digest.*damaged, or was replaced.*--refetch"):
+            fetch(file, **given)
+    assert fetch(file, **given, refetch=True) == fetch(file, **given) == source
+
+
+def test_a_copy_from_a_mirror_folder_has_the_ordinary_mode(tmp_path):
+    (tmp_path / "data.gz").write_bytes(CONTENT)
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    (ordinary := tmp_path / "ordinary").touch()
+    copy = fetch(file, tmp_path / "home", mirror=str(tmp_path))
+    assert copy.stat().st_mode == ordinary.stat().st_mode
 
 
 def test_mirror_folder_that_lacks_the_file(tmp_path):

@@ -88,7 +88,7 @@ def fetch(
     progress
         Show a progress bar where the output is a terminal.
     in_place
-        Use a file of a mirror folder where it lies, without a copy.
+        Use a file of a mirror folder where it lies, without a copy; its digest is noted too.
     any_source
         Without `mirror`, accept a copy that came from a mirror earlier.
     refetch
@@ -101,7 +101,7 @@ def fetch(
     if refetch:
         _forget(target, sources)
     if in_place and isinstance(sources[0], Path):
-        return sources[0]
+        return _in_place(sources[0], folder)
     notes = _notes(folder)
     source = notes["sources"].get(file.name)
     usable = source in map(str, sources) or (any_source and not mirror)
@@ -182,6 +182,16 @@ def _answers(address: str) -> bool:
     except requests.RequestException:
         return False
     return response.ok and not response.headers.get("Content-Type", "").startswith("text/html")
+
+
+def _in_place(source: Path, folder: Path) -> Path:
+    """A file of a mirror folder, once it has the digest that it had when it was first used."""
+    notes = _notes(folder)
+    digest = file_digest(source)
+    if notes["digests"].setdefault(str(source), digest) != digest:
+        raise _wrong_digest(source)
+    _save_notes(folder, notes)
+    return source
 
 
 def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) -> Path:
@@ -290,18 +300,40 @@ def _downloaded(address: str, target: Path, progress: bool) -> Path:
 
 
 def _receive(address: str, target: Path, progress: bool) -> Path:
-    """One try: the name of the part says of which content it is, so that it is found again."""
-    with _answer(address) as whole:
-        identity, total = _identity(whole)
-        name = hashlib.sha256(f"{address} {identity}".encode()).hexdigest()[:16]
-        part = target.with_name(f"{target.name}.{name}.part")
-        start = part.stat().st_size if total and part.exists() else 0
-        if not 0 < start < (total or 0):
-            _write(whole, part, 0, total, progress)
-        else:
-            with _answer(address, start) as rest:
-                goes_on = rest.status_code == 206 and _identity(rest) == (identity, total)
-                _write(rest if goes_on else whole, part, start if goes_on else 0, total, progress)
+    """One try: the name of the part says of which content it is, so that it is found again.
+
+    One request at a time, since a server may answer no second one before the first has ended.
+    """
+    latest = max(_parts(target), key=lambda part: part.stat().st_mtime_ns, default=None)
+    start = latest.stat().st_size if latest is not None else 0
+    if start:
+        with _answer(address, start) as answer:
+            part, total = _part(address, answer, target)
+            goes_on = answer.status_code == 206 and part == latest and total is not None
+            if goes_on or answer.status_code == 200:
+                return _whole(answer, part, start if goes_on else 0, total, progress)
+        if answer.status_code == 416:
+            latest.unlink(missing_ok=True)
+    with _answer(address) as answer:
+        part, total = _part(address, answer, target)
+        return _whole(answer, part, 0, total, progress)
+
+
+def _part(address: str, answer: requests.Response, target: Path) -> tuple[Path, int | None]:
+    """Where what the address has now is gathered, and its whole length in bytes."""
+    get = answer.headers.get
+    length = (get("Content-Range") or get("Content-Length") or "").rpartition("/")[2]
+    total = int(length) if length.isdigit() else None
+    content = f"{address} {get('ETag')} {get('Last-Modified')} {total}"
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return target.with_name(f"{target.name}.{name}.part"), total
+
+
+def _whole(
+    answer: requests.Response, part: Path, start: int, total: int | None, progress: bool
+) -> Path:
+    """The part, once all of the content is there; ConnectionError if the answer ended early."""
+    _write(answer, part, start, total, progress)
     received = part.stat().st_size
     if total is None:
         _check_gzip_ends(part)
@@ -312,6 +344,7 @@ def _receive(address: str, target: Path, progress: bool) -> Path:
 
 @contextmanager
 def _answer(address: str, start: int = 0) -> Iterator[requests.Response]:
+    """What the server answers, from byte `start` on; 416 is no error where a start was given."""
     headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
         code = response.status_code
@@ -321,19 +354,11 @@ def _answer(address: str, start: int = 0) -> Iterator[requests.Response]:
             )
         if code == 429 or code >= 500:
             raise requests.ConnectionError(f"the server answered HTTP {code}")
-        if code >= 400:
+        if code >= 400 and not (code == 416 and start):
             raise DataError(f"{address} was refused (HTTP {code}); check the address or mirror.")
-        if response.headers.get("Content-Type", "").startswith("text/html"):
+        if code < 400 and response.headers.get("Content-Type", "").startswith("text/html"):
             check_not_html(b"<html", address)
         yield response
-
-
-def _identity(response: requests.Response) -> tuple[str, int | None]:
-    """What tells this content of an address from an older one, and its whole length in bytes."""
-    get = response.headers.get
-    length = (get("Content-Range") or get("Content-Length") or "").rpartition("/")[2]
-    total = int(length) if length.isdigit() else None
-    return f"{get('ETag')} {get('Last-Modified')} {total}", total
 
 
 def _write(
