@@ -1,7 +1,17 @@
+import gzip
+
+import numpy as np
 import pytest
 from released_files import as_csv, cell_files, rows_of, write_folder, write_mirror, write_rpkm
 
-from dc2lib.datasets import list_cells, load_cells, open_cell, resolve_source
+from dc2lib.datasets import (
+    HistoneDataset,
+    list_cells,
+    load_cells,
+    open_cell,
+    resolve_source,
+    write_cell,
+)
 from dc2lib.datasets.__main__ import main
 from dc2lib.errors import DataError
 
@@ -106,6 +116,33 @@ def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
     assert open_cell("liver").rpkm_text is not None
     assert main(["--csv", str(folder), str(tmp_path / "none"), "--rpkm", str(table)]) == 1
     assert "none is no folder" in capsys.readouterr().err
+
+
+def test_own_cells_with_an_expression_table_that_has_gaps(home, tmp_path, capsys):
+    folder = write_folder(tmp_path / "liver", cell_files())
+    path = write_rpkm(tmp_path / "own.gz", ("liver",))
+    text = gzip.decompress(path.read_bytes()).decode()
+    gap = text.splitlines()[1].rsplit("\t", 2)[0] + "\tNA\t"
+    path.write_bytes(gzip.compress(text.replace(text.splitlines()[1], gap).encode()))
+    assert main(["--csv", str(folder), "--rpkm", str(path)]) == 1
+    assert "1 gene(s) have no number in own.gz" in capsys.readouterr().err
+    assert list_cells() == []
+    path.write_bytes(gzip.compress(text.encode()))
+    assert main(["--csv", str(folder), "--rpkm", str(path)]) == 0
+    whole = open_cell("liver")
+    path.write_bytes(gzip.compress((text + "ENSG00000999999\tNA\tNA\t\n").encode()))
+    assert main(["--csv", str(folder), "--rpkm", str(path)]) == 0
+    assert open_cell("liver").fingerprint == whole.fingerprint
+
+
+def test_a_cell_type_that_no_rule_can_label_is_listed(home, capsys):
+    genes, split = [f"ENSG{i:011d}" for i in range(6)], ["train", "valid", "test"] * 2
+    own = {"counts": np.zeros((6, 100, 5), int), "gene_id": genes, "split": split}
+    write_cell(HistoneDataset.from_arrays(cell="numbers", rpkm=range(6), **own))
+    write_cell(HistoneDataset.from_arrays(cell="counts", **own))
+    assert main(["--list"]) == 0
+    rows = {line.split()[0]: line.split()[7:9] for line in capsys.readouterr().out.splitlines()[3:]}
+    assert rows == {"counts": ["-", "-"], "numbers": ["0.500", "-"]}
 
 
 def test_own_cells_that_roadmaps_table_does_not_name(home, mirror, tmp_path, capsys):

@@ -83,6 +83,20 @@ def test_join_takes_rows_by_gene_and_the_median_of_all(tmp_path):
     assert joined["rpkm_median_text"] == "1.642"
 
 
+@pytest.mark.parametrize("missing", ["NA", ""])
+def test_missing_values_of_other_genes_do_not_move_the_median(tmp_path, missing):
+    row = f"ENSG00000000420\t1.000\t{missing}\t{missing}\t\n"
+    genes = np.array(["ENSG00000000419", "ENSG00000000003"])
+    whole = table_of(tmp_path)
+    lacking = table_of(tmp_path, TEXT + row)
+    assert lacking.median_text("E003") == whole.median_text("E003")
+    joined, expected = lacking.join("E003", genes), whole.join("E003", genes)
+    assert joined["rpkm_median_text"] == expected["rpkm_median_text"] == "1.642"
+    assert joined["rpkm_text"].tolist() == expected["rpkm_text"].tolist()
+    with pytest.raises(DataError, match=r"E003: 1 gene\(s\) have no number .*: ENSG00000000420;"):
+        lacking.join("E003", np.array([*genes, "ENSG00000000420"]))
+
+
 def test_the_reference_is_no_cell_type(tmp_path):
     table = table_of(tmp_path)
     assert "E000" not in table.frame().columns
@@ -111,6 +125,9 @@ def test_names_far_from_all():
         ("name\n1\n", "first line must hold 'gene_id'"),
         ("gene_id\tE003\tE003\nENSG1\t1\t2\n", "each once"),
         ("gene_id\tE003\nENSG1\t1\t2\t3\n", "line 2: 4 fields, expected 2"),
+        (TEXT.split("\n", 1)[1], "first line must hold 'gene_id'"),
+        ("A1BG,0.5,NA\nA2M,1.5,2.5\n", "first line must hold 'gene_id'"),
+        ("ENSG00000000003\tTSPAN6\t1.5\nENSG00000000005\tTNMD\t2\n", "must hold 'gene_id'"),
         (TEXT + "ENSG00000000420\t1.0\n", "Expected 5 columns, got 2"),
         (TEXT + "ENSG00000000003\t1.0\t1.0\t1.0\t\n", "a gene comes twice"),
     ],

@@ -12,7 +12,7 @@ from dc2lib.datasets import binned, mnist, peaks, released, roadmap, rpkm, store
 from dc2lib.datasets.cell_files import CellInput, store_cell
 from dc2lib.datasets.fetch import fetch, mirror_holds
 from dc2lib.datasets.gene_windows import deepchrome_windows, read_gtf
-from dc2lib.datasets.histone import SPLITS
+from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.errors import DataError
 from dc2lib.labels import RULES, label
 
@@ -177,12 +177,20 @@ def _print_table(home: Path, problems: list[str]) -> None:
 def _row(cell: str, home: Path) -> str:
     dataset = store.open_cell(cell, home)
     sizes = [int((dataset.split == split).sum()) for split in SPLITS]
-    shares = "".join(f"{label(dataset, rule).mean():>15.3f}" for rule in RULES)
+    shares = "".join(f"{_share(dataset, rule):>15}" for rule in RULES)
     return (
         f"{cell:<12}{dataset.source:<14}{dataset.unit:<13}{len(dataset):>7,}"
         + "".join(f"{size:>7,}" for size in sizes)
         + f"{shares}  {' '.join(dataset.marks)}"
     )
+
+
+def _share(dataset: HistoneDataset, rule: str) -> str:
+    """Share of positive genes; a dash where the rule cannot label this cell type."""
+    try:
+        return f"{label(dataset, rule).mean():.3f}"
+    except DataError:
+        return "-"
 
 
 if __name__ == "__main__":

@@ -218,6 +218,7 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
 
     With an odd number of values it is the text of one of them; with an even number it is the mean
     of the two in the middle, with the decimals of the file, or one more where they are needed.
+    Missing values (NaN) are left out; without any number the text is empty.
 
     Examples
     --------
@@ -227,6 +228,9 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
     """
     rpkm = np.asarray(rpkm, dtype=np.float64)
     order = np.argsort(rpkm, kind="stable")
+    order = order[np.isfinite(rpkm[order])]
+    if not len(order):
+        return ""
     low, high = order[(len(order) - 1) // 2], order[len(order) // 2]
     texts = [f"{value:.3f}" for value in rpkm[[low, high]]]
     if rpkm_text is not None:

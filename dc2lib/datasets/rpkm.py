@@ -30,6 +30,7 @@ FILE_NAME = "57epigenomes.RPKM.pc.gz"
 URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME}"
 REFERENCE_COLUMNS = ("E000",)
 ALIGNMENTS = ("aligned", "released")
+GENE = re.compile(r"^(ENS\w*\d{11})(?:\.\d+)?$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class RpkmTable:
         return numbers(self.text(cell), f"{self.name}, column {cell}")
 
     def median_text(self, cell: str) -> str:
-        """Median over all genes, in the file's notation."""
+        """Median over all genes that have a number, in the file's notation."""
         return median_text(self.rpkm(cell), self.text(cell))
 
     def frame(self) -> pd.DataFrame:
@@ -70,6 +71,7 @@ class RpkmTable:
     def join(self, cell: str, gene_id: np.ndarray) -> dict[str, np.ndarray | str]:
         """Expression of the given genes, as the keyword arguments of HistoneDataset.from_arrays.
 
+        Other genes may lack a number (NA, or an empty field); the median is that of all the rest.
         Raises DataError if the table lacks the cell type or a gene, or has no number for it.
         """
         text = self.text(cell)
@@ -82,6 +84,12 @@ class RpkmTable:
             )
         index = rows.to_numpy(dtype=np.intp)
         rpkm = numbers(text, f"{self.name}, column {cell}")
+        without = rows.index[~np.isfinite(rpkm[index])].tolist()
+        if without:
+            raise DataError(
+                f"{cell}: {len(without):,} gene(s) have no number in {self.name}, column {cell}:"
+                f" {', '.join(without[:5])}; complete the table or leave them out of the counts."
+            )
         return {
             "rpkm": rpkm[index],
             "rpkm_text": text[index],
@@ -119,7 +127,8 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
         A header, then a row a gene, separated by tabs or commas, gzipped or not; lines before the
         header that start with # are passed over. Genes stand in the column ``gene_id``, or else in
         the first; versions of their ids are cut off. A header without a name for the genes, as R
-        writes it, is understood. Columns that nobody asks for may hold anything.
+        writes it, is understood; a table without a header is refused. Columns that nobody asks for
+        may hold anything.
     alignment : {"aligned", "released"}
         ``"released"`` pairs names and columns as the released code did, one column off.
 
@@ -134,9 +143,12 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     header, *rest = [*lines, "", ""]
     separator = "\t" if "\t" in header else ","
     head, first = _fields(header, separator), _fields(rest[0], separator)
+    headless = any(GENE.fullmatch(name) for name in head)
     if len(first) == len(head) + 1 and first[-1]:
         head = ["gene_id", *head]
-    if len(head) < 2 or len(set(head)) < len(head):
+    elif "gene_id" not in map(str.lower, head):
+        headless |= all(map(_is_number, head[1:]))
+    if headless or len(head) < 2 or len(set(head)) < len(head):
         raise DataError(
             f"{path}: the first line must hold 'gene_id' and the cell types, each once, separated"
             f" by tabs or commas; found {header.strip()[:60]!r}."
@@ -162,7 +174,7 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
 
 def without_version(gene_id: pd.Series) -> pd.Series:
     """Gene ids without the version behind the dot: ENSG00000000003.15 is ENSG00000000003."""
-    return gene_id.str.replace(r"^(ENS\w*\d{11})\.\d+$", r"\1", regex=True)
+    return gene_id.str.replace(GENE, r"\1", regex=True)
 
 
 def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -> Path:
@@ -207,6 +219,15 @@ def suggestion(cell: str, known: list[str]) -> str:
     if nearest:
         return f" Did you mean {' or '.join(nearest)}?"
     return f" Known: {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}." if known else ""
+
+
+def _is_number(text: str) -> bool:
+    """Whether a field is what stands in a row of expression: a number, or none."""
+    try:
+        float(text)
+    except ValueError:
+        return text in ("", "NA")
+    return True
 
 
 def _fields(line: str, separator: str) -> list[str]:
