@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dc2lib.datasets.__main__ import _parser, main
+from dc2lib.labels import RULES, label
 from tools.chapters import find_chapters, read_profile, typed_override
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,11 +73,28 @@ def test_the_papermill_call_is_as_written(monkeypatch):
     assert set(options["parameters"]) <= set(chapter.parameters)
 
 
-def test_the_example_of_own_data_runs(tmp_path, monkeypatch):
+STORE = [shlex.split(line, comments=True)[1:] for line in COMMANDS if "dc2lib.datasets" in line]
+
+
+@pytest.mark.parametrize("words", STORE, ids=" ".join)
+def test_every_command_of_the_store_gives_known_options(words):
+    assert words[:2] == ["-m", "dc2lib.datasets"]
+    _parser().parse_args(words[2:])
+
+
+def test_the_example_of_own_data_runs(tmp_path, monkeypatch, capsys):
     from dc2lib import datasets
 
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
     monkeypatch.setattr(datasets, "read_csv_folder", lambda *a, **k: None)
     exec(blocks("python")[1], {})
     assert datasets.list_cells() == ["my_cell"]
-    assert len(datasets.open_cell("my_cell")) == 300
+    mine = datasets.open_cell("my_cell")
+    assert len(mine) == 300
+    assert mine.gene_oriented().shape == mine.counts.shape
+    for rule in RULES:
+        assert 0 < label(mine, rule).mean() < 1
+    assert main(["--list"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("my_cell")]
+    assert row.split()[1:4] == ["binned", "reads", "300"]
+    assert "-" not in row.split()
