@@ -30,7 +30,7 @@ LIBRARY = {
     "models": "DeepChrome, the linear model, generators, critics: torch modules only",
     "evaluation": "scores, intervals and tests, quality of generated samples",
     "fast": "the same steps and passes, faster on a CPU",
-    "training": "recipes, one fit, a GAN, many fits, checkpoints",
+    "training": "recipes, one fit, a GAN, many fits",
     "probing": "optimise an input, sample a generator, attribute a prediction",
     "baselines": "one readable file a published system",
     "crosscell": "training sets, experiments, transfer between cell types",
