@@ -5,7 +5,7 @@ Both run along the gene; what comes from here runs along the genome, as everythi
 ``.npz``: ``gene_id``, ``strand`` ("+" or "-"), ``split`` (0 train, 1 valid, 2 test, or the words),
 ``<cell>/<mark>`` (gene, bin), 5 kb upstream first; and, if not reads of source "binned", ``unit``
 and ``source``.  RData: ``<cell>/<mark>_50bp_bins.RData``, mean base coverage in 200 bins of 50 bp,
-5 kb *down*stream first.  Times 50 it is a whole number of bases; two bins are added, and bases over
+5 kb downstream first.  Times 50 it is a whole number of bases; two bins are added, and bases over
 37, the reads' length, rounded up, are reads.
 """
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import requests
 import urllib3
@@ -216,13 +217,19 @@ def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) ->
     return target
 
 
+def _pooch() -> ModuleType:
+    """pooch, imported where it is needed: in a notebook's kernel without widgets it warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch.hashes
+    return pooch
+
+
 def _published_digest(file: RemoteFile) -> str | None:
     """The digest that a file's repository publishes; a warning where it does not answer."""
     if file.doi is None:
         return None
-    import pooch  # here, since it warns in a notebook's kernel without widgets
-
-    repository = pooch.create(path=".", base_url=f"doi:{file.doi}/")
+    repository = _pooch().create(path=".", base_url=f"doi:{file.doi}/")
     try:
         repository.load_registry_from_doi()
         return repository.registry[file.name]
@@ -233,9 +240,7 @@ def _published_digest(file: RemoteFile) -> str | None:
 
 def _matches(path: Path, digest: str | None) -> bool:
     """Whether a file has a digest: SHA-256, or another with the name of its algorithm before it."""
-    from pooch.hashes import hash_matches
-
-    return hash_matches(path, digest)
+    return _pooch().hashes.hash_matches(path, digest)
 
 
 def _notes(folder: Path) -> dict[str, dict[str, str]]:
