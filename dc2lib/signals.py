@@ -10,12 +10,14 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dc2lib.datasets import HistoneDataset, shared_marks
+from dc2lib.cache import cache_path
+from dc2lib.datasets import HistoneDataset, list_cells, shared_marks, write_cell
 from dc2lib.errors import DataError
 
 TRANSFORMS = ("raw", "log1p")
@@ -92,8 +94,25 @@ def comparable(cells: Sequence[HistoneDataset]) -> list[HistoneDataset]:
     """
     marks = shared_marks(cells)
     same = all(cell.unit == "reads" for cell in cells)
-    chosen = [cell.with_marks(marks) for cell in cells]
+    chosen = [cell if cell.marks == marks else cell.with_marks(marks) for cell in cells]
     return chosen if same else [ranked_within_cell(cell) for cell in chosen]
+
+
+def comparable_store(cells: Sequence[HistoneDataset], home: Path | str) -> Path:
+    """Store of the cell types as one model may see them (`comparable`), for fits on several.
+
+    It is ``home``, where they are stored already, if nothing about them has to be changed; else a
+    folder under the digest of what they hold, made where it is missing.
+    """
+    changed = [one for one in comparable(cells) if not any(one is given for given in cells)]
+    if not changed:
+        return Path(home)
+    contents = {one.cell: one.fingerprint for one in cells} | {"marks": changed[0].marks}
+    place = cache_path("comparable", contents, code=__name__, suffix="")
+    for one in comparable(cells):
+        if one.cell not in list_cells(place):
+            write_cell(one, place, {"from": str(home), "unit": one.unit})
+    return place
 
 
 def ranked_within_cell(dataset: HistoneDataset) -> HistoneDataset:

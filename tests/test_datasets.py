@@ -5,6 +5,7 @@ import pytest
 from released_files import as_csv, cell_files, rows_of, write_folder, write_mirror, write_rpkm
 
 from dc2lib.datasets import (
+    MARKS,
     HistoneDataset,
     list_cells,
     load_cells,
@@ -49,6 +50,23 @@ def test_roadmap_cells_by_name(home, mirror, capsys):
     assert list(load_cells(cells="")) == ["E012", "E013"]
     with pytest.raises(DataError, match="Did you mean E012"):
         load_cells(cells="E12")
+
+
+def test_cell_types_with_other_marks_or_units_are_left_out_unless_named(home):
+    def store(name, marks, unit="reads"):
+        counts = np.ones((6, 4, len(marks)))
+        write_cell(HistoneDataset.from_arrays(
+            counts, [f"g{i}" for i in range(6)], name, ["train"] * 6, marks=marks, unit=unit))
+
+    store("three", MARKS[:3])
+    store("few", MARKS[:2], "peak signal")
+    assert list(load_cells()) == ["few", "three"]
+    assert list(load_cells(marks=MARKS[:3])) == ["three"]
+    store("five", MARKS)
+    assert list(load_cells()) == ["five"]
+    assert list(load_cells(marks=MARKS[:2])) == ["few", "five", "three"]
+    assert list(load_cells(marks=MARKS[:2], unit="reads")) == ["five", "three"]
+    assert list(load_cells(cells="few five")) == ["few", "five"]
 
 
 def test_simulated_cells_by_name(home):

@@ -1,9 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
 from input_files import windows, write_text
 
 from dc2lib.datasets import published
-from dc2lib.datasets.gene_windows import chromosome_name, deepchrome_windows, read_gtf, split_of
+from dc2lib.datasets.gene_windows import (
+    chromosome_name,
+    deepchrome_windows,
+    genome_blocks,
+    read_gtf,
+    split_of,
+)
 from dc2lib.errors import DataError
 
 
@@ -94,3 +101,16 @@ def test_edges_of_bins():
     assert rows == [0, 1]
     assert edges.shape == (2, 101)
     assert edges[:, [0, 50, 100]].tolist() == [[10_000, 15_000, 20_000], [-2000, 3000, 8000]]
+
+
+def test_stretches_of_the_genome():
+    windows = deepchrome_windows().table
+    genes = windows["gene_id"].to_numpy()
+    blocks = genome_blocks([*genes, "mine", "another", "mine"])
+    known = pd.Series(blocks[:-3], index=genes)
+    assert (known >= 0).all() and (blocks[-3:] < 0).all()
+    assert blocks[-3] == blocks[-1] != blocks[-2]
+    spread = windows.assign(block=known.to_numpy()).groupby("block")
+    assert (spread["chromosome"].nunique() == 1).all()
+    assert (spread["tss"].agg(lambda tss: tss.max() - tss.min()) < 1_000_000).all()
+    np.testing.assert_array_equal(genome_blocks(genes[100:200]), known.to_numpy()[100:200])

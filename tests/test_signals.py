@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets import HistoneDataset, open_cell, write_cell
 from dc2lib.errors import DataError
-from dc2lib.signals import comparable, ranked_within_cell, to_signal
+from dc2lib.signals import comparable, comparable_store, ranked_within_cell, to_signal
 
 SPLIT = np.repeat(["train", "valid", "test"], [20, 5, 5])
 
@@ -53,6 +53,21 @@ def test_only_reads_are_pooled_as_they_are():
     assert {one.unit for one in comparable([peaks, peaks])} == {"rank"}
     with pytest.raises(DataError, match="share no mark"):
         comparable([peaks, cell("d", ("H3K4me3",))])
+
+
+def test_cell_types_of_two_units_are_stored_anew_and_others_stay_where_they_are(tmp_path):
+    reads, peaks = cell("a", ("H3K4me3", "H3K9me3")), cell("b", ("H3K9me3",), "peak signal")
+    for one in (reads, peaks):
+        write_cell(one, tmp_path)
+    assert comparable_store([reads], tmp_path) == tmp_path
+    place = comparable_store([reads, peaks], tmp_path)
+    assert place != tmp_path
+    opened = [open_cell(name, place) for name in ("a", "b")]
+    assert [(one.unit, one.marks) for one in opened] == [("rank", ("H3K9me3",))] * 2
+    np.testing.assert_array_equal(opened[1].counts, ranked_within_cell(peaks).counts)
+    assert place == comparable_store([reads, peaks], tmp_path)
+    assert place != comparable_store([reads, cell("b", ("H3K9me3",), "peak signal", seed=3)],
+                                     tmp_path)
 
 
 @pytest.mark.parametrize("transform", ["raw", "log1p"])

@@ -134,6 +134,32 @@ def test_mean_over_cells_by_hand_and_for_one_cell():
     assert one == statistics.bootstrap_auroc(labels[0], first[0], n_resamples=300)
 
 
+def test_blocks_of_one_gene_are_genes_and_alike_neighbours_widen_the_interval():
+    labels, scores, _ = binormal(3, n=200)
+    plain = statistics.bootstrap_auroc(labels, scores)
+    assert statistics.bootstrap_auroc(labels, scores, blocks=np.arange(200)) == plain
+    labels, scores, place = (np.repeat(one, 5) for one in (labels, scores, np.arange(200)))
+    wide = statistics.bootstrap_auroc(labels, scores, blocks=place)
+    assert wide.estimate == pytest.approx(plain.estimate)
+    assert (wide.low, wide.high) == pytest.approx((plain.low, plain.high), abs=1e-6)
+    narrow = statistics.bootstrap_auroc(labels, scores)
+    assert narrow.high - narrow.low < 0.6 * (wide.high - wide.low)
+
+
+def test_cell_types_with_other_genes_share_their_blocks():
+    labels, first, second = binormal(5, n=300)
+    place, part = np.arange(300) // 10, np.arange(300) % 10 < 7
+    whole = [labels, labels[part]], [first, first[part]], [second, second[part]]
+    gap = statistics.bootstrap_mean_auroc(*whole, blocks=[place, place[part]], n_resamples=300)
+    expected = [scoring.auroc(one, a) - scoring.auroc(one, b)
+                for one, a, b in zip(*whole, strict=True)]
+    assert gap.estimate == pytest.approx(np.mean(expected))
+    with pytest.raises(ValueError, match="or blocks"):
+        statistics.bootstrap_mean_auroc(*whole)
+    with pytest.raises(ValueError, match="one a gene"):
+        statistics.bootstrap_auroc(labels, first, blocks=place[:7])
+
+
 def test_paired_fits_cancel_what_the_seeds_share():
     labels, first, second = binormal(7)
     fits = np.stack([first, second])

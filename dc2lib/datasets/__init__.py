@@ -71,23 +71,40 @@ def load_cells(
     n_cells: int = 8,
     n_genes: int = 4000,
     seed: int = 0,
+    *,
+    marks: Sequence[str] = MARKS,
+    unit: str | None = None,
 ) -> dict[str, HistoneDataset]:
     """The cell types that a chapter works on, by name.
 
-    Raises DataError if a name does not exist (the nearest is suggested), or the store is empty.
+    Raises DataError if a name does not exist (the nearest is suggested), the store is empty, or the
+    cell types that are named share no mark.
 
     Parameters
     ----------
     data : {"auto", "roadmap", "simulated"}
     cells : sequence of str, or str with names separated by spaces, optional
-        Default: all that are stored, or all that are simulated.
+        Default: all that are simulated, or those stored cell types that have all the `marks`; where
+        none has them all, every stored one.
     n_cells, n_genes, seed : int
         Size and seed of the simulation; unused for stored cell types.
+    marks : sequence of str
+        Marks that a stored cell type must have to be taken without being named.
+    unit : str, optional
+        Take only cell types measured in this unit (`UNITS`) without being named.
     """
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
     home = store_of(data, n_cells, n_genes, seed)
     if resolve_source(data) == "roadmap":
-        return {cell: open_cell(cell) for cell in wanted or list_cells()}
+        if wanted:
+            return {cell: open_cell(cell) for cell in wanted}
+        stored = {cell: open_cell(cell) for cell in list_cells()}
+        chosen = {
+            cell: one
+            for cell, one in stored.items()
+            if set(marks) <= set(one.marks) and unit in (None, one.unit)
+        }
+        return chosen or stored
     known = [f"S{number + 1:03d}" for number in range(n_cells)]
     for cell in wanted:
         check_cell(cell, known, "the simulation")

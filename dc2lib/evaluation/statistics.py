@@ -1,7 +1,13 @@
 """Intervals, paired comparisons, equivalence and multiple testing.
 
-The unit that is resampled is the gene; where several fits (seeds) of one model are given, the
-fits are resampled too, so an interval covers both the choice of test genes and of the seed.
+The unit that is resampled is the gene, or a stretch of the genome with all its genes (``blocks``):
+neighbouring genes are alike, so genes drawn one by one make intervals too narrow.  Where several
+fits (seeds) of one model are given, the fits are resampled too, so an interval covers both the
+choice of test genes and of the seed.
+
+>>> labels, scores = np.tile([0, 1], 50), np.linspace(0, 1, 100)
+>>> bootstrap_auroc(labels, scores, blocks=np.arange(100) // 10).n
+100
 """
 
 from __future__ import annotations
@@ -62,14 +68,23 @@ class Equivalence:
 
 
 def bootstrap_auroc(
-    labels: np.ndarray, scores: np.ndarray, *, n_resamples: int = 1000, seed: int = 0
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    blocks: np.ndarray | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> Interval:
     """AUROC with a percentile bootstrap interval over genes (and fits).
 
     Labels are 0 or 1, ``(gene,)``; scores ``(gene,)``, or ``(fit, gene)``: then the estimate is the
-    mean AUROC over the fits and the fits are resampled as well.
+    mean AUROC over the fits and the fits are resampled as well.  ``blocks`` ``(gene,)`` numbers the
+    stretch of the genome that each gene lies in (`dc2lib.datasets.gene_windows.genome_blocks`):
+    whole stretches are then drawn.
     """
-    return bootstrap_mean_auroc([labels], [scores], n_resamples=n_resamples, seed=seed)
+    return bootstrap_mean_auroc(
+        [labels], [scores], blocks=_one(blocks), n_resamples=n_resamples, seed=seed
+    )
 
 
 def paired_auroc_difference(
@@ -77,16 +92,17 @@ def paired_auroc_difference(
     scores: np.ndarray,
     other_scores: np.ndarray,
     *,
+    blocks: np.ndarray | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
     """AUROC of ``scores`` minus AUROC of ``other_scores`` on the same genes, paired bootstrap.
 
-    Scores are ``(gene,)`` or ``(fit, gene)`` as in `bootstrap_auroc`; the genes drawn are the same
-    for both sides, the fits are drawn separately.
+    Scores are ``(gene,)`` or ``(fit, gene)`` and blocks as in `bootstrap_auroc`; the genes drawn
+    are the same for both sides, the fits are drawn separately.
     """
     return bootstrap_mean_auroc(
-        [labels], [scores], [other_scores], n_resamples=n_resamples, seed=seed
+        [labels], [scores], [other_scores], blocks=_one(blocks), n_resamples=n_resamples, seed=seed
     )
 
 
@@ -95,28 +111,33 @@ def bootstrap_mean_auroc(
     scores: Sequence[np.ndarray],
     other_scores: Sequence[np.ndarray] | None = None,
     *,
+    blocks: Sequence[np.ndarray] | None = None,
     paired_fits: bool = False,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Mean AUROC over cell types that share their genes, or the mean paired difference.
+    """Mean AUROC over cell types, or the mean paired difference, on the same genes or stretches.
 
     Genes are resampled jointly for all cell types, fits within each; from `MIN_CELLS` cell types on
     the cell types are resampled too.  With fewer, the interval speaks of these cell types only.
 
-    Labels are one array ``(gene,)`` a cell type, all of the same genes in the same order, scores
-    one array ``(fit, gene)``.  With ``paired_fits`` the fits of both sides belong together one by
-    one (the same seed) and are drawn together.
+    Labels are one array ``(gene,)`` a cell type, scores one array ``(fit, gene)``.  Blocks, one
+    array ``(gene,)`` a cell type, say which stretch of the genome each gene lies in, the same
+    number in all cell types; a drawn stretch brings the genes that each cell type has there.
+    Without them genes are drawn one by one, and all cell types must have the same genes in the same
+    order.  With ``paired_fits`` the fits of both sides belong together one by one (the same seed)
+    and are drawn together.
     """
     rng = np.random.default_rng(seed)
     n = len(labels[0])
-    if any(len(one) != n for one in labels):
+    if blocks is None and any(len(one) != n for one in labels):
         sizes = [len(one) for one in labels]
-        raise ValueError(f"the cell types have {sizes} genes: expected equal numbers")
-    weights = _gene_weights(np.asarray(labels[0]), n_resamples, rng)
+        raise ValueError(f"the cell types have {sizes} genes: expected equal numbers, or blocks")
+    places = [np.arange(n)] * len(labels) if blocks is None else [np.asarray(b) for b in blocks]
+    drawn = _block_weights([np.asarray(one) for one in labels], places, n_resamples, rng)
     others = [None] * len(labels) if other_scores is None else other_scores
     draws, estimates = [], []
-    for label, first, second in zip(labels, scores, others, strict=True):
+    for label, first, second, weights in zip(labels, scores, others, drawn, strict=True):
         label, first = np.asarray(label), np.atleast_2d(first)
         fits = _drawn_fits(len(first), weights, rng)
         draw, estimate = _mean_over_fits(label, first, weights, fits), _mean_auroc(label, first)
@@ -138,6 +159,7 @@ def bootstrap_mean_auroc(
 def paired_auroc_changes(
     stages: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
+    blocks: np.ndarray | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> list[tuple[Interval, Interval | None]]:
@@ -146,15 +168,16 @@ def paired_auroc_changes(
     All on one resampled set of genes; unlike in `paired_auroc_difference` the labels may change
     from stage to stage.  A stage is labels ``(gene,)`` and scores ``(gene,)`` or ``(fit, gene)``,
     all of the same genes in the same order; stages with equally many fits draw the same ones, so
-    they are paired by position.
+    they are paired by position.  Blocks as in `bootstrap_auroc`.
     """
     labels = [np.asarray(one) for one, _ in stages]
     n = len(labels[0])
     if any(len(one) != n for one in labels):
         raise ValueError(f"the stages have {[len(one) for one in labels]} genes: expected equal")
-    weights = _gene_weights(labels[0], n_resamples, np.random.default_rng(seed))
-    positives = [weights[one == 1].sum(0) for one in labels]
-    weights = weights[:, np.all([(0 < one) & (one < n) for one in positives], axis=0)]
+    place = np.arange(n) if blocks is None else np.asarray(blocks)
+    weights = _block_weights(
+        labels, [place] * len(labels), n_resamples, np.random.default_rng(seed)
+    )[0]
     draws, estimates = [], []
     for label, (_, scores) in zip(labels, stages, strict=True):
         scores = np.atleast_2d(scores)
@@ -259,15 +282,34 @@ def _mean_over_fits(
     return np.take_along_axis(aurocs, fits, axis=1).mean(1)
 
 
-def _gene_weights(labels: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each gene is drawn, ``(gene, resample)``; every resample holds both classes."""
-    if set(np.unique(labels).tolist()) != {0, 1}:
-        raise ValueError(f"labels hold {np.unique(labels).tolist()}: expected both 0 and 1")
-    n = len(labels)
-    drawn = rng.integers(n, size=(n_resamples, n))
-    weights = np.stack([np.bincount(row, minlength=n) for row in drawn], axis=1)
-    positives = weights[labels == 1].sum(0)
-    return weights[:, (positives > 0) & (positives < n)].astype(np.float32)
+def _one(blocks: np.ndarray | None) -> list[np.ndarray] | None:
+    return None if blocks is None else [blocks]
+
+
+def _block_weights(
+    labels: Sequence[np.ndarray],
+    blocks: Sequence[np.ndarray],
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """How often each gene is drawn, ``(gene, resample)`` a cell type.
+
+    A block is drawn as often for all; resamples in which a cell type has one class only are left
+    out.
+    """
+    for one, place in zip(labels, blocks, strict=True):
+        if set(np.unique(one).tolist()) != {0, 1}:
+            raise ValueError(f"labels hold {np.unique(one).tolist()}: expected both 0 and 1")
+        if place.shape != one.shape:
+            raise ValueError(f"{len(place)} blocks for {len(one)} genes: expected one a gene")
+    known = np.unique(np.concatenate(list(blocks)))
+    drawn = rng.integers(len(known), size=(n_resamples, len(known)))
+    times = np.stack([np.bincount(row, minlength=len(known)) for row in drawn], axis=1)
+    weights = [times[np.searchsorted(known, place)] for place in blocks]
+    whole = np.ones(n_resamples, bool)
+    for one, times in zip(labels, weights, strict=True):
+        whole &= (times[one == 1].sum(0) > 0) & (times[one == 0].sum(0) > 0)
+    return [times[:, whole].astype(np.float32) for times in weights]
 
 
 def _weighted_auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """DeepChrome's training step on a CPU, its gradients written by hand over BLAS and compiled loops.
 
 `dc2lib.training.fit` takes this step where it is `supported` and torch's autograd elsewhere; the
-updates are the same up to rounding.  What it saves: a table turns uint16 counts into signal;
+updates are the same up to rounding.  What it saves: a table turns counts of reads into signal;
 max-pooling comes before the ReLU, which gives the same values; SGD's update is part of the matrix
 product that makes the gradient, so that no gradient of the large layer is written and read again.
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from dc2lib.fast import enabled
 from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.models.deepchrome import BYTES, DeepChrome, dropout_noise
+from dc2lib.signals import to_signal
 
 # Those of dc2lib.models, again: compiled code on disk is renewed when this file changes only.
 KERNEL_WIDTH = 10
@@ -34,7 +35,7 @@ def supported(model: nn.Module, counts: np.ndarray, device: torch.device) -> boo
         enabled()
         and type(model) is DeepChrome
         and device.type == "cpu"
-        and counts.dtype == np.uint16
+        and counts.dtype in (np.uint16, np.float32)
         and float(model.dropout.p * BYTES).is_integer()
         and all(parameter.dtype == torch.float32 for parameter in model.parameters())
         and matrix_form(model) is not model  # the network computes what the step is written for
@@ -45,7 +46,8 @@ class FusedNetwork:
     """Forward and backward pass of a `DeepChrome` on its own weights, read at every call."""
 
     def __init__(self, model: DeepChrome, transform: str) -> None:
-        self.model, self.table, self.kernels = model, signal_table(transform), kernels()
+        self.model, self.transform, self.kernels = model, transform, kernels()
+        self.table = signal_table(transform)
         self.pool = getattr(self.kernels, f"pool_{model.pooling}")
         self._held: dict[str, Tensor] = {}
 
@@ -92,7 +94,7 @@ class FusedNetwork:
         self.windows = self._buffer("windows", rows, width)
         self.active = self._buffer("active", rows, conv.out_channels)
         self.chosen = self._buffer("chosen", n, pooled.shape[1], torch.uint8)
-        self.kernels.unfold(self.table, counts, conv.stride[0], self.windows.numpy())
+        self.kernels.unfold(self._signal(counts), conv.stride[0], self.windows.numpy())
         torch.mm(self.windows, conv.weight.flatten(1).t(), out=self.active)
         p = 0.0 if noise is None else model.dropout.p
         scale = 1 / (1 - p)
@@ -100,6 +102,11 @@ class FusedNetwork:
         noise = self.chosen.numpy() if noise is None else noise
         self.pool(self.active.numpy(), conv.bias.detach().numpy(), noise, int(p * BYTES),
                   self.share, pooled.numpy(), self.chosen.numpy())
+
+    def _signal(self, counts: np.ndarray) -> np.ndarray:
+        if counts.dtype == np.uint16:
+            return self.table[counts]
+        return to_signal(counts, self.transform).transpose(1, 2).numpy()
 
     def _layer(self, name: str, layer: nn.Linear, values: Tensor) -> Tensor:
         out = self._buffer(name, len(values), layer.out_features)
@@ -138,7 +145,7 @@ class FusedStep:
     def __call__(
         self, counts: np.ndarray, labels: np.ndarray, rng: np.random.Generator
     ) -> float:
-        """Update the weights on counts uint16 ``(gene, bin, mark)`` and labels 0 or 1."""
+        """Update the weights on uint16 or float32 ``(gene, bin, mark)`` and labels 0 or 1."""
         model, noise = self.network.model, None
         if model.dropout.p > 0:
             noise = dropout_noise(rng, len(counts), model.hidden1.in_features)
@@ -194,20 +201,16 @@ def kernels() -> SimpleNamespace:
     return SimpleNamespace(**{loop.__name__: compiled(loop) for loop in loops})
 
 
-def unfold(table: np.ndarray, counts: np.ndarray, stride: int, windows: np.ndarray) -> None:
-    """Write the windows ``(gene * window, mark * 10)`` of counts ``(gene, bin, mark)``."""
-    n, bins, marks = counts.shape
+def unfold(signal: np.ndarray, stride: int, windows: np.ndarray) -> None:
+    """Write the windows ``(gene * window, mark * 10)`` of signals ``(gene, bin, mark)``."""
+    n, _, marks = signal.shape
     rows = len(windows) // n
-    signal = np.empty((marks, bins), np.float32)
     for gene in range(n):
-        for bin_ in range(bins):
-            for mark in range(marks):
-                signal[mark, bin_] = table[counts[gene, bin_, mark]]
         for row in range(rows):
             for mark in range(marks):
                 for offset in range(KERNEL_WIDTH):
                     windows[gene * rows + row, mark * KERNEL_WIDTH + offset] = signal[
-                        mark, row * stride + offset
+                        gene, row * stride + offset, mark
                     ]
 
 

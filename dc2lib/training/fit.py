@@ -17,7 +17,7 @@ A step is torch's autograd, which trains any model anywhere, or the hand-written
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ class EarlyStopping:
     def stopped(self) -> bool:
         """Whether the patience is used up."""
         return self.epochs - 1 - max(self.best_epoch, 0) >= self.patience
+
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("cosine", "constant")
@@ -124,6 +125,20 @@ class FitResult:
     def valid_auroc(self) -> float:
         """Validation AUROC (probability scoring) of the best epoch."""
         return float(self.history.set_index("epoch").loc[self.best_epoch, "valid_auroc"])
+
+
+def levelled_off(valid_auroc: Sequence[float], tolerance: float = 0.001) -> bool:
+    """Whether the last fifth of the epochs raised the best validation AUROC by at most `tolerance`.
+
+    A fit that was still getting better when its epochs were used up has not converged, and says
+    more about the number of epochs than about the model.  One epoch alone never has.
+
+    >>> levelled_off([0.7, 0.8, 0.85, 0.86, 0.8602]), levelled_off([0.7, 0.8, 0.85, 0.86, 0.87])
+    (True, False)
+    """
+    scores = np.asarray(valid_auroc, dtype=float)
+    early = len(scores) - max(len(scores) // 5, 1)
+    return early > 0 and bool(scores.max() - scores[:early].max() <= tolerance)
 
 
 def default_device(device: str | torch.device | None = None) -> torch.device:
