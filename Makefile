@@ -43,7 +43,7 @@ help:  ## say what the targets and variables do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
 		|| sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1: \2/p' Makefile
 	@echo 'variables'
-	@echo '  PROFILE=smoke|quick|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
+	@echo '  PROFILE=smoke|quick|reference|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
 	@echo '  DC2LIB_DATA=where the store lies  PYTHON=python 3.11 or newer, to create .venv'
 	@echo '  MIRROR=folder or URL  PEAKS=, TRACKS=folder of <cell>-<mark> files  BINNED=.npz, or folder of RData  RPKM=table'
 	@echo '  CHROMIUM=a Chromium for check and pdf, where none is found'

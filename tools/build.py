@@ -257,7 +257,7 @@ def _refuse_unknown_chapters(
 
 def _request(arguments: list[str]) -> tuple[Request, int]:
     parser = argparse.ArgumentParser(prog="python -m tools.build", description=__doc__)
-    parser.add_argument("--profile", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--profile", default="quick", help="smoke, quick, reference or paper")
     parser.add_argument("--data", default="auto", choices=("auto", "roadmap", "simulated"))
     parser.add_argument("--jobs", type=int, default=_cores(), help="chapters side by side")
     parser.add_argument("--chapter", help="execute this chapter alone and make a page of it")

@@ -11,7 +11,7 @@ from typing import Any
 from tools.chapters import COMMON, Chapter, chosen_parameters, find_chapters, read_profile
 from tools.compare import report
 
-PROFILES = ("smoke", "quick", "paper")
+PROFILES = ("smoke", "quick", "reference", "paper")
 MUCH_LONGER = 1.5
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 REFERENCE = Path("book") / "reference" / "provenance.json"

@@ -1,6 +1,6 @@
-"""Make the reference run: build at quick on the real cell types, keep what was recorded.
+"""Make the reference run: execute the chapters on the real cell types, keep what was recorded.
 
-Usage: python -m tools.reference [--profile quick] [--jobs N] [--readme]
+Usage: python -m tools.reference [--profile reference] [--jobs N] [--readme]
 
 Writes ``book/reference/results.json`` and ``provenance.json`` and the README's table.  Chapters
 that show the reference run themselves are left out of it.
@@ -165,7 +165,7 @@ def _commit(root: Path) -> str:
 def main() -> int:
     """Make the reference run that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
-    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--profile", default="reference")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--readme", action="store_true", help="write the README's table only")
     options = parser.parse_args()
