@@ -83,7 +83,8 @@ def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
     """Return the durations as a Markdown table."""
     if not costs:
         return "*No chapter has been executed yet.*"
-    profiles = [p for p in ("smoke", "quick", "reference", "paper") if p in {cost["profile"] for cost in costs}]
+    timed = {cost["profile"] for cost in costs}
+    profiles = [name for name in ("smoke", "quick", "reference", "paper") if name in timed]
     by_place = {(cost["chapter"], cost["profile"]): cost for cost in costs}
     table = pd.DataFrame([
         {"chapter": f"`{name}`"} | {one: _cost(by_place.get((name, one))) for one in profiles}
