@@ -6,8 +6,13 @@ MIRROR ?=
 PEAKS ?=
 TRACKS ?=
 BINNED ?=
+CSV ?=
 SOURCE ?=
 RPKM ?=
+GTF ?=
+MARKS ?=
+VALUE ?=
+SUFFIX ?=
 NAME ?=
 A ?=
 B ?=
@@ -25,6 +30,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
 PY := .venv/bin/python
+# An option with a variable's value as it was typed, in quotes that no character of it can end.
+option = $(if $(value $2),--$1='$(subst ','\'',$(value $2))')
 export JUPYTER_PREFER_ENV_PATH := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
@@ -45,7 +52,9 @@ help:  ## say what the targets and variables do
 	@echo 'variables'
 	@echo '  PROFILE=smoke|quick|reference|paper  DATA=auto|roadmap|simulated  JOBS=chapters side by side'
 	@echo '  DC2LIB_DATA=where the store lies  PYTHON=python 3.11 or newer, to create .venv'
-	@echo '  MIRROR=folder or URL  PEAKS=, TRACKS=folder of <cell>-<mark> files  BINNED=.npz, or folder of RData  RPKM=table'
+	@echo '  MIRROR=folder or URL  PEAKS=, TRACKS=folder of <cell>-<mark> files  BINNED=.npz, or folder of RData'
+	@echo '  CSV=folder in the released layout  RPKM=table of expression  GTF=genes of another genome'
+	@echo '  MARKS="H3K4me3 H3K27ac"  VALUE=signal|score|presence, of peaks  SUFFIX=added to the names stored'
 	@echo '  CHROMIUM=a Chromium for check and pdf, where none is found'
 
 book: env  ## execute the chapters that changed, build _build/html/index.html
@@ -63,11 +72,12 @@ reference: env  ## run the chapters on the real cell types and keep their result
 notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 	@$(PY) -m tools.notebooks
 
-data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE=patternchrome], or store yours: PEAKS= TRACKS= BINNED= [RPKM=]
-	@$(PY) -m dc2lib.datasets $(if $(CELLS),--cells "$(CELLS)") $(if $(MIRROR),--mirror "$(MIRROR)") \
-		$(if $(PEAKS),--peaks "$(PEAKS)") $(if $(TRACKS),--tracks "$(TRACKS)") \
-		$(if $(BINNED),--binned "$(BINNED)") $(if $(SOURCE),--source "$(SOURCE)") \
-		$(if $(RPKM),--rpkm "$(RPKM)")
+data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE=patternchrome], or store yours: PEAKS= TRACKS= BINNED= CSV= [RPKM=]
+	@$(PY) -m dc2lib.datasets $(call option,cells,CELLS) $(call option,mirror,MIRROR) \
+		$(call option,peaks,PEAKS) $(call option,tracks,TRACKS) $(call option,binned,BINNED) \
+		$(call option,csv,CSV) $(call option,source,SOURCE) $(call option,rpkm,RPKM) \
+		$(call option,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
+		$(call option,suffix,SUFFIX)
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench

@@ -26,8 +26,8 @@ def npz(tmp_path, **changes):
     return tmp_path / "counts.npz"
 
 
-def cells_of(path):
-    return {one.cell: one for one in binned.cell_inputs(path, windows())}
+def cells_of(path, marks=None):
+    return {one.cell: one for one in binned.cell_inputs(path, windows(), marks)}
 
 
 def test_bins_are_turned_to_the_genome(tmp_path):
@@ -63,6 +63,7 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
         ({"split": np.array([0, 1])}, "no whole"),
         ({"strand": np.array(["+", "-", "."])}, "bins cannot be turned"),
         ({"E003/H3K4me3": None}, "no member <cell>/<mark>"),
+        ({"E003/H3K4m3": COUNTED}, r"'H3K4m3' is no known mark\. Did you mean H3K4me3\?"),
         ({"E003/H3K4me3": COUNTED[:2]}, r"E003/H3K4me3 is \(2, 100\), expected \(3, 100\)"),
         ({"E003/H3K4me3": COUNTED / 3}, "must be whole numbers"),
         ({"E003/H3K4me3": np.array([{}])}, "no whole"),
@@ -71,6 +72,16 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
 def test_wrong_members_are_named(tmp_path, changes, message):
     with pytest.raises(DataError, match=message):
         build_cell(cells_of(npz(tmp_path, **changes))["E003"])
+
+
+def test_only_the_marks_asked_for(tmp_path):
+    path = npz(tmp_path, **{"E003/H3K9ac": COUNTED, "E004/mine": COUNTED})
+    (cell,) = binned.cell_inputs(path, windows(), ["H3K9ac"])[:1]
+    assert build_cell(cell).marks == ("H3K9ac",)
+    assert list(cells_of(path, ["mine", "H3K9ac"])) == ["E003", "E004"]
+    for asked, message in ((["H3K27ac"], "holds no 'H3K27ac'"), (None, "'mine' is no known mark")):
+        with pytest.raises(DataError, match=message):
+            cells_of(path, asked)
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -136,6 +136,22 @@ def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
     assert "none is no folder" in capsys.readouterr().err
 
 
+def test_own_cells_with_other_marks_beside_those_of_another_source(home, tmp_path, capsys):
+    folder = write_folder(tmp_path / "liver", cell_files())
+    options = ["--csv", str(folder), "--rpkm", str(write_rpkm(tmp_path / "own.gz", ("liver",)))]
+    counts, genes, split = np.zeros((1, 100, 1), int), ["ENSG00000000001"], ["train"]
+    one = HistoneDataset.from_arrays(counts, genes, "liver", split, marks=["x"], source="peaks")
+    write_cell(one)
+    assert main(options) == 1
+    assert "liver is stored already, from peaks." in capsys.readouterr().err
+    marks = ["H3K27ac", "H3K4me3", "H3K4me1", "H3K9ac", "mine"]
+    assert main([*options, "--suffix", ".csv", "--marks", *marks]) == 0
+    assert open_cell("liver.csv").marks == tuple(marks)
+    assert open_cell("liver").fingerprint == one.fingerprint
+    assert main([*options, "--refetch"]) == 0
+    assert open_cell("liver").marks == MARKS
+
+
 def test_own_cells_with_an_expression_table_that_has_gaps(home, tmp_path, capsys):
     folder = write_folder(tmp_path / "liver", cell_files())
     path = write_rpkm(tmp_path / "own.gz", ("liver",))

@@ -95,6 +95,13 @@ def test_names_say_cell_and_mark(tmp_path):
         "my-cell": {"H2A.Z"},
     }
     assert list(mark_files(folder, SUFFIXES, ["H3K27ac"])) == ["E003"]
+    folder_of(tmp_path, "E003-Input.bed")
+    assert list(mark_files(folder, SUFFIXES, ["H3K27ac"])) == ["E003"]
+    with pytest.raises(DataError, match="'Input' is no known mark"):
+        mark_files(folder, SUFFIXES)
+    folder_of(tmp_path, "E003-H3K27a.bed")
+    with pytest.raises(DataError, match=r"'H3K27a' is no known mark\. Did you mean H3K27ac\?"):
+        mark_files(folder, SUFFIXES, ["H3K27ac"])
 
 
 def test_a_table_says_cell_and_mark(tmp_path):
@@ -131,6 +138,13 @@ def test_a_table_says_cell_and_mark(tmp_path):
 def test_wrong_names_are_said(tmp_path, names, message):
     with pytest.raises(DataError, match=message):
         mark_files(folder_of(tmp_path, *names), SUFFIXES)
+
+
+@pytest.mark.parametrize("asked", [["H3K4me3", "H3K27a"], ["H3K27AC"]])
+def test_a_mark_asked_for_that_no_file_has(tmp_path, asked):
+    folder = folder_of(tmp_path, "E003-H3K4me3.bed", "E004-H3K27ac.bed")
+    with pytest.raises(DataError, match=r"which was asked for\. Did you mean H3K27ac\? It holds"):
+        mark_files(folder, SUFFIXES, asked)
 
 
 def test_nothing_where_the_files_should_be(tmp_path):

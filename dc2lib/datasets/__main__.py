@@ -6,13 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dc2lib.datasets import binned, mnist, peaks, released, roadmap, rpkm, store, tracks
-from dc2lib.datasets.cell_files import CellInput, store_cell
+from dc2lib.datasets.cell_files import CellInput, refuse_other_source, store_cell
 from dc2lib.datasets.fetch import fetch, mirror_holds
 from dc2lib.datasets.gene_windows import deepchrome_windows, read_gtf
-from dc2lib.datasets.histone import SPLITS, HistoneDataset
+from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.errors import DataError
 from dc2lib.labels import RULES, label
 
@@ -43,19 +45,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dc2lib.datasets",
         description="Download Roadmap's cell types and expression, and store them for the book.",
     )
-    add = parser.add_argument
+    add, own = parser.add_argument, partial(parser.add_argument, type=_path)
     add("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
     add("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
     add("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
-    add("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
-    add("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
-    add("--tracks", metavar="FOLDER", help="store cell types from files <cell>-<mark>.bw or .bam")
-    add("--binned", metavar="PATH", help="store cell types from an .npz file or a folder of RData")
+    own("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
+    own("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
+    own("--tracks", metavar="FOLDER", help="store cell types from files <cell>-<mark>.bw or .bam")
+    own("--binned", metavar="PATH", help="store cell types from an .npz file or a folder of RData")
     add("--source", choices=("roadmap", "patternchrome"), default="roadmap",
         help="where Roadmap's cell types come from")  # fmt: skip
-    add("--rpkm", metavar="FILE", help="your own table of expression (default: Roadmap's)")
-    add("--gtf", metavar="FILE", help="genes of --peaks and --tracks (default: DeepChrome's, hg19)")
-    add("--marks", nargs="+", metavar="MARK", help="only these marks of --peaks and --tracks")
+    own("--rpkm", metavar="FILE", help="your own table of expression (default: Roadmap's)")
+    own("--gtf", metavar="FILE", help="genes of --peaks and --tracks (default: DeepChrome's, hg19)")
+    add("--marks", nargs="+", metavar="MARK", help="only these marks; with --csv, its columns")
     add("--value", choices=tuple(peaks.COLUMN_OF), default="signal", help="what --peaks measure")
     add("--count", choices=tracks.WAYS, default="overlap", help="where a read of a BAM counts")
     add("--min-quality", type=int, default=30, help="mapping quality below which no read counts")
@@ -66,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="show what is stored and stop")
     add("--quiet", action="store_true", help="no progress bars")
     return parser
+
+
+def _path(text: str) -> str:
+    return str(Path(text).expanduser())
 
 
 @contextmanager
@@ -90,7 +96,7 @@ def _fill(
     for folder in options.csv or ():
         expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
         with _noting(problems):
-            _store_folder(folder, expression, home)
+            _store_folder(folder, expression, home, options)
     cells = _names(options.cells)
     if files:
         inputs = _inputs(options, table, home, common)
@@ -133,11 +139,11 @@ def _inputs(
         rule = tracks.ReadRule(options.count, options.min_quality, options.duplicates)
         inputs += tracks.cell_inputs(options.tracks, windows, rule, marks, not options.quiet)
     if options.binned:
-        inputs += binned.cell_inputs(options.binned, windows)
+        inputs += binned.cell_inputs(options.binned, windows, marks)
     if options.source == "patternchrome":
         mirror = options.mirror
         if mirror and Path(mirror).expanduser().is_dir():
-            inputs += binned.cell_inputs(mirror, windows)
+            inputs += binned.cell_inputs(mirror, windows, marks)
         else:
             inputs += binned.patternchrome_inputs(table.cells, windows, home, **common)
     return inputs
@@ -153,8 +159,13 @@ def _say(line: str) -> None:
     tqdm.write(line)
 
 
-def _store_folder(folder: str, table: rpkm.RpkmTable, home: Path) -> None:
-    dataset = released.read_csv_folder(folder, rpkm=table)
+def _store_folder(
+    folder: str, table: rpkm.RpkmTable, home: Path, options: argparse.Namespace
+) -> None:
+    dataset = released.read_csv_folder(folder, rpkm=table, marks=_names(options.marks) or MARKS)
+    dataset = replace(dataset, cell=dataset.cell + options.suffix)
+    if not options.refetch:
+        refuse_other_source(dataset.cell, dataset.source, home)
     origin = {"folder": str(Path(folder).resolve()), "rpkm_table": table.name}
     store.write_cell(dataset, home, origin)
     print(f"{dataset.cell}: {len(dataset):,} genes stored")

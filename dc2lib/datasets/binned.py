@@ -12,14 +12,15 @@ and ``source``.  RData: ``<cell>/<mark>_50bp_bins.RData``, mean base coverage in
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.cell_files import CellInput, file_states
+from dc2lib.datasets.cell_files import CellInput, check_mark, check_wanted, file_states
 from dc2lib.datasets.fetch import RemoteFile, fetch
 from dc2lib.datasets.gene_windows import GeneWindows
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS
@@ -30,26 +31,32 @@ PATTERNCHROME = "https://github.com/Prgrmmrjns/PatternChrome/raw/8041ac08"
 READ_LENGTH = 37
 NPZ_DEFAULTS = {"source": "binned", "unit": "reads"}
 OWN_BINS, OWN_BIN_SIZE = 200, 50
+T = TypeVar("T")
 
 
-def cell_inputs(path: str | Path, windows: GeneWindows) -> list[CellInput]:
+def cell_inputs(
+    path: str | Path, windows: GeneWindows, marks: Sequence[str] | None = None
+) -> list[CellInput]:
     """The cell types of an ``.npz`` file, or of a folder of RData files.
 
-    `windows` give strand and split of the RData's genes; an ``.npz`` has its own.
+    `windows` give strand and split of the RData's genes; an ``.npz`` has its own. `marks`: only
+    these, as in `cell_files.mark_files`.
 
     Raises
     ------
     DataError
-        If there is nothing of that kind.
+        If there is nothing of that kind, or a mark is unknown, or asked for and nowhere there.
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        return _npz_inputs(path)
-    files: dict[str, dict[str, Path]] = {}
-    for file in sorted(path.resolve().rglob(f"*{RDATA}")):
-        files.setdefault(file.parent.name, {})[file.name.removesuffix(RDATA)] = file
-    if not files:
+        return _npz_inputs(path, marks)
+    found = {
+        (file.parent.name, file.name.removesuffix(RDATA)): file
+        for file in sorted(path.resolve().rglob(f"*{RDATA}"))
+    }
+    if not found:
         raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")
+    files = _by_cell(found, path, marks)
     return [
         CellInput(cell, "patternchrome", "reads",
                   {"files": file_states(own.values()), "genes": windows.digest},
@@ -112,36 +119,47 @@ def _along_genome(along_gene: np.ndarray, windows: GeneWindows) -> np.ndarray:
     return np.where(minus[:, None], along_gene[:, ::-1], along_gene)
 
 
-def _npz_inputs(path: Path) -> list[CellInput]:
+def _by_cell(
+    found: Mapping[tuple[str, str], T], where: Path, marks: Sequence[str] | None
+) -> dict[str, dict[str, T]]:
+    """What was found for each cell type and mark, of the marks asked for."""
+    by_cell: dict[str, dict[str, T]] = {}
+    for (cell, mark), one in found.items():
+        check_mark(mark, where, marks)
+        if not marks or mark in marks:
+            by_cell.setdefault(cell, {})[mark] = one
+    check_wanted(marks, [mark for _, mark in found], where)
+    return by_cell
+
+
+def _npz_inputs(path: Path, marks: Sequence[str] | None) -> list[CellInput]:
     with _npz(path) as archive:
         gene_id, strand, split = (archive[name] for name in ("gene_id", "strand", "split"))
         split = np.array(SPLITS)[split] if split.dtype.kind in "iu" else split
         table = pd.DataFrame({"gene_id": gene_id, "strand": strand, "split": split})
         about = {n: str(archive[n]) if n in archive else d for n, d in NPZ_DEFAULTS.items()}
-        members: dict[str, list[str]] = {}
-        for name in archive.files:
-            if "/" in name:
-                members.setdefault(name.partition("/")[0], []).append(name)
-    if not members:
+        found = {tuple(name.split("/", 1)): name for name in archive.files if "/" in name}
+    if not found:
         raise DataError(f"{path} holds no member <cell>/<mark>; expected some.")
     if not table["strand"].isin(["+", "-"]).all():
         raise DataError(f"{path}: a strand is neither '+' nor '-', so its bins cannot be turned.")
     windows = GeneWindows(table, {}, path.name)
 
-    def read(names: list[str]) -> tuple[dict[str, np.ndarray], GeneWindows]:
+    def read(names: Mapping[str, str]) -> tuple[dict[str, np.ndarray], GeneWindows]:
         with _npz(path) as archive:
-            along_gene = {name.partition("/")[2]: archive[name] for name in names}
-        for name, values in zip(names, along_gene.values(), strict=True):
+            along_gene = {mark: archive[name] for mark, name in names.items()}
+        for mark, values in along_gene.items():
             if values.shape != (len(table), N_BINS):
                 expected = f"({len(table)}, {N_BINS})"
-                raise DataError(f"{path}: {name} is {values.shape}, expected {expected}.")
+                raise DataError(f"{path}: {names[mark]} is {values.shape}, expected {expected}.")
         bins = {mark: _along_genome(values, windows) for mark, values in along_gene.items()}
         return bins, windows
 
     return [
-        CellInput(cell, about["source"], about["unit"], {"files": file_states([path])},
+        CellInput(cell, about["source"], about["unit"],
+                  {"files": file_states([path])} | ({"marks": list(names)} if marks else {}),
                   lambda names=names: read(names))
-        for cell, names in members.items()
+        for cell, names in _by_cell(found, path, marks).items()
     ]  # fmt: skip
 
 

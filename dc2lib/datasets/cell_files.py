@@ -7,7 +7,7 @@ time, joined with expression, and stored; a cell type stored from the same files
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def mark_files(
     Raises
     ------
     DataError
-        If there is no file, a mark is unknown (the nearest is suggested) or comes twice.
+        If there is no file, a mark is unknown (the nearest is suggested), comes twice, or is asked
+        for and nowhere there.
     """
     where = Path(where).expanduser()
     if where.is_dir():
@@ -57,14 +58,11 @@ def mark_files(
     else:
         raise DataError(f"{where} is neither a folder nor a table of files; check the path.")
     files: dict[str, dict[str, Path]] = {}
+    seen: list[str] = []
     for cell, mark, path in named:
         check_cell_name(cell)
-        known = (*KNOWN_MARKS, *(marks or ()))
-        if mark not in known:
-            raise DataError(
-                f"{path}: {mark!r} is no known mark.{nearest_mark(mark, known)} A mark that is"
-                " really called so must be named: --marks with all marks to be taken."
-            )
+        check_mark(mark, path, marks)
+        seen.append(mark)
         if marks and mark not in marks:
             continue
         other = files.setdefault(cell, {}).setdefault(mark, path)
@@ -72,12 +70,33 @@ def mark_files(
             raise DataError(
                 f"{cell} has {mark} twice, in {other} and {path}; keep one file a mark and cell."
             )
-    if not files:
-        raise DataError(
-            f"{where} holds no file <cell>-<mark> with one of {', '.join(suffixes)}"
-            + (f" for the marks {', '.join(marks)}." if marks else ".")
-        )
+    if not seen:
+        raise DataError(f"{where} holds no file <cell>-<mark> with one of {', '.join(suffixes)}.")
+    check_wanted(marks, seen, where)
     return files
+
+
+def check_mark(mark: str, where: str | Path, marks: Sequence[str] | None = None) -> None:
+    """Raise DataError, with the nearest name, if a mark is neither known nor named in `marks`.
+
+    Where marks are named, only a name that looks like one of them is an error.
+    """
+    known = (*KNOWN_MARKS, *(marks or ()))
+    if mark not in known and (not marks or nearest_mark(mark, marks)):
+        raise DataError(
+            f"{where}: {mark!r} is no known mark.{nearest_mark(mark, known)} A mark that is"
+            " really called so must be named: --marks with all marks to be taken."
+        )
+
+
+def check_wanted(marks: Sequence[str] | None, seen: Collection[str], where: str | Path) -> None:
+    """Raise DataError, with the nearest name, if no cell type has one of the marks asked for."""
+    for mark in marks or ():
+        if mark not in seen:
+            raise DataError(
+                f"{where} holds no {mark!r}, which was asked for.{nearest_mark(mark, seen)}"
+                f" It holds {', '.join(sorted(set(seen)))}."
+            )
 
 
 @dataclass(frozen=True)
@@ -162,17 +181,23 @@ def store_cell(
         stored = read_meta(cells_folder(home) / name)
         if stored["origin"] == origin:
             return f"{name}: already stored from these files"
-        if stored["source"] != given.source:
-            raise DataError(
-                f"{name} is stored already, from {stored['source']}. Replace it with --refetch, or"
-                f" store this one beside it under another name: --suffix .{given.source}"
-            )
+        refuse_other_source(name, given.source, home)
     dataset = build_cell(given, expression, suffix)
     write_cell(dataset, home, origin)
     zero = [mark for i, mark in enumerate(dataset.marks) if not dataset.counts[:, :, i].any()]
     nothing = f"; 0 around every gene: {', '.join(zero)}" if zero else ""
     marks = ", ".join(dataset.marks)
     return f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{nothing}"
+
+
+def refuse_other_source(cell: str, source: str, home: str | Path | None = None) -> None:
+    """Raise DataError if a cell type of another source is stored under this name."""
+    stored = read_meta(cells_folder(home) / cell)["source"] if is_current(cell, home) else source
+    if stored != source:
+        raise DataError(
+            f"{cell} is stored already, from {stored}. Replace it with --refetch, or store this"
+            f" one beside it under another name: --suffix .{source}"
+        )
 
 
 def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
