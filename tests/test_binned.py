@@ -165,6 +165,8 @@ def test_patternchrome_is_fetched_cell_by_cell(tmp_path, server, way, capsys):
         assert main([*arguments, "--cells", "E012", "E013"]) == 1
         assert "H3K9me3_50bp_bins.RData does not exist (HTTP 404)" in capsys.readouterr().err
         assert list_cells(tmp_path / "home") == ["E012"]
+        assert main([*arguments, "--cells", "E013", "--marks", *MARKS[:4]]) == 0
+        assert open_cell("E013", tmp_path / "home").marks == MARKS[:4]
     else:
         assert main(arguments) == 0
         assert open_cell("E013", tmp_path / "home").marks == MARKS[:4]

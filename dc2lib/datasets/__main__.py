@@ -145,7 +145,8 @@ def _inputs(
         if mirror and Path(mirror).expanduser().is_dir():
             inputs += binned.cell_inputs(mirror, windows, marks)
         else:
-            inputs += binned.patternchrome_inputs(table.cells, windows, home, **common)
+            chosen = marks or MARKS
+            inputs += binned.patternchrome_inputs(table.cells, windows, home, chosen, **common)
     return inputs
 
 
@@ -163,7 +164,7 @@ def _store_folder(
     folder: str, table: rpkm.RpkmTable, home: Path, options: argparse.Namespace
 ) -> None:
     dataset = released.read_csv_folder(folder, rpkm=table, marks=_names(options.marks) or MARKS)
-    dataset = replace(dataset, cell=dataset.cell + options.suffix)
+    dataset = replace(dataset, cell=dataset.cell + options.suffix, source="binned")
     if not options.refetch:
         refuse_other_source(dataset.cell, dataset.source, home)
     origin = {"folder": str(Path(folder).resolve()), "rpkm_table": table.name}

@@ -66,7 +66,11 @@ def cell_inputs(
 
 
 def patternchrome_inputs(
-    cells: Iterable[str], windows: GeneWindows, home: Path, **options: object
+    cells: Iterable[str],
+    windows: GeneWindows,
+    home: Path,
+    marks: Sequence[str] = MARKS,
+    **options: object,
 ) -> list[CellInput]:
     """Cell types of PatternChrome, each fetched when it is read and kept below `home`.
 
@@ -79,12 +83,14 @@ def patternchrome_inputs(
     def read(cell: str) -> tuple[dict[str, np.ndarray], GeneWindows]:
         remote = {
             mark: RemoteFile(f"{mark}{RDATA}", f"{PATTERNCHROME}/{cell}/{mark}{RDATA}", cell)
-            for mark in MARKS
+            for mark in marks
         }
         place = home / "patternchrome" / cell
         return read_rdata({m: fetch(one, place, **options) for m, one in remote.items()}, windows)
 
     origin = {"address": options.get("mirror") or PATTERNCHROME, "genes": windows.digest}
+    if tuple(marks) != MARKS:
+        origin["marks"] = list(marks)
     return [
         CellInput(cell, "patternchrome", "reads", origin, lambda cell=cell: read(cell))
         for cell in cells

@@ -63,15 +63,15 @@ def read_peaks(
     start, end, amount = (pd.to_numeric(text[i], errors="coerce") for i in (1, 2, needed - 1))
     limit = chromosome.map(lengths or {}).astype(np.float64)
     for wrong, expected in (
-        ((start % 1 != 0) | (end % 1 != 0), "expected whole numbers for start and end"),
-        (start < 0, "starts before the chromosome; expected 0 or more"),
-        (end < start, "ends before it starts; expected start <= end"),
-        (end > limit, "ends beyond the chromosome; is the file of another genome?"),
-        (~((amount >= 0) & (amount < np.inf)), f"expected a {value} of 0 or more"),
+        ((start % 1 != 0) | (end % 1 != 0), "expected whole numbers for start and end."),
+        (start < 0, "starts before the chromosome; expected 0 or more."),
+        (end < start, "ends before it starts; expected start <= end."),
+        (end > limit, "ends beyond the chromosome: a file of another genome?"),
+        (~((amount >= 0) & (amount < np.inf)), f"expected a {value} of 0 or more."),
     ):
         if wrong.any():
             number, line = list(lines.items())[wrong.argmax()]
-            raise DataError(f"{path}, line {number}: {line.strip()!r} {expected}.")
+            raise DataError(f"{path}, line {number}: {line.strip()!r} {expected}")
     table = pd.DataFrame({"chromosome": chromosome, "start": start, "end": end, "value": amount})
     if value == "presence":
         table["value"] = 1

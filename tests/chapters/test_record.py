@@ -383,3 +383,7 @@ def test_what_is_malformed_is_refused(run):
     ):
         with pytest.raises(DataError, match=message):
             call()
+
+
+def test_a_caption_can_name_every_source_of_a_cell_type():
+    assert set(recording.VOCABULARY["data_source"]) == set(showing.SOURCE_NAMES)

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 FIGURE_MIME = "application/vnd.dc2lib.figure+json"
 TABLE_MIME = "application/vnd.dc2lib.table+json"
 SOURCE_NAMES = {
-    "roadmap": "Roadmap cell types",
+    "roadmap": "measured cell types",
+    "peaks": "measured cell types, called peaks",
+    "tracks": "measured cell types, tracks",
+    "binned": "measured cell types, counts in bins",
+    "patternchrome": "measured cell types, PatternChrome's counts",
     "simulated": "simulated cell types",
     "published": "published figures",
     "mnist": "MNIST digits",
