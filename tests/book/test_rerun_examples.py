@@ -1,4 +1,4 @@
-"""The examples of the pages on rerunning and on own data: every command can be given, the Python runs."""
+"""The examples of the pages on rerunning and on own data: commands can be given, Python runs."""
 
 from __future__ import annotations
 
