@@ -35,8 +35,8 @@ RESULTS = {
     "digits": (["dc2lib.training.digits"], ["models.digits", "training.fit"]),
     "gans": (["dc2lib.training.gan"], ["models.gan", "models.networks"]),
     "replicates": (
-        ["dc2book.ground_truth.replicates", "dc2lib.datasets.simulated.study"],
-        ["probing.optimise", "training.gan", "models.gan", "datasets.simulated.draws"],
+        ["dc2book.ground_truth.replicates"],
+        ["probing.optimise", "training.gan", "models.gan", "ground_truth.worlds"],
     ),
     "cells": (["dc2lib.datasets.simulated.study"], ["datasets.simulated.draws"]),
     "pairs": (["dc2book.related_work.pairs"], ["baselines.deepdiff", "baselines.ernst", "signals"]),

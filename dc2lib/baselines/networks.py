@@ -4,6 +4,8 @@ Sources: Singh et al. 2016 (doi:10.1093/bioinformatics/btw427), Singh et al. 201
 (doi:10.48550/arXiv.1708.00339), Kadavath et al. 2022 (doi:10.48550/arXiv.2209.11923, section 3.4).
 All describe these very inputs, so nothing is missing.  There: raw counts, SGD and up to 100 epochs;
 here every network gets the tuned recipe (log counts, Adam), and as many epochs as it is given.
+AttentiveChrome's released code asks for a learning rate of 1e-4, batches of 10 and 90 epochs, which
+takes hours on a core; `dc2lib.training.fit.levelled_off` says whether a shorter fit has converged.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ def fit_network(
 ) -> Fitted:
     """Train ``build(n_marks, n_bins)`` and keep the epoch with the best validation AUROC.
 
-    The setting has ``learning_rate`` and ``epochs``; the seed decides weights, order and dropout.
+    The setting has ``learning_rate`` and ``epochs``, and ``patience`` where it stops early; the
+    seed decides weights, order and dropout.
     The score is the log odds of class 1; ``about`` holds the weights as ``weights.NAME`` and the
     validation AUROC of every epoch.
     """
@@ -61,8 +64,9 @@ def fit_network(
     with initial_weights(seed):
         model = build(n_marks, n_bins)
     epochs = int(setting["epochs"])
+    patience = int(setting.get("patience", epochs))
     recipe = replace(
-        TUNED, learning_rate=float(setting["learning_rate"]), epochs=epochs, patience=epochs
+        TUNED, learning_rate=float(setting["learning_rate"]), epochs=epochs, patience=patience
     )
     result = fit(
         model, train.counts, train.label, valid.counts, valid.label, recipe=recipe, seed=seed

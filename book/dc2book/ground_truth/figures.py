@@ -21,37 +21,8 @@ RULE_NAMES = {
     "position": "position",
     "two_groups": "two groups",
     "null": "null",
-    "permuted": "permuted labels",
 }
-RULE_COLOURS = {
-    "one_mark": "#007A87",
-    "two_marks": "#74401A",
-    "position": "#1F1F1F",
-    "two_groups": "#C2BC46",
-    "null": "#7A7A7A",
-    "permuted": "#BDBDBD",
-}
-RULE_MARKERS = {"one_mark": "o", "two_marks": "s", "position": "^", "two_groups": "D",
-                "null": "x", "permuted": "|"}
 KILOBASES = "distance from the TSS (kb)"
-LOOK = {
-    "colour": "rule", "colours": RULE_COLOURS, "names": METHODS | RULE_NAMES,
-    "order": tuple(METHODS), "markers": RULE_MARKERS, "legend_columns": 6,
-}
-
-
-def world_maps(differences: Mapping[str, np.ndarray], marks: Sequence[str]) -> Figure:
-    """Mean signal of high minus low genes ``(mark, bin)``, a panel a rule."""
-    fig, axes = plt.subplots(len(differences), 1, figsize=(6.2, 1.25 * len(differences) + 0.6),
-                             sharex=True)
-    limit = max(np.abs(values).max() for values in differences.values())
-    for axis, (rule, values) in zip(np.atleast_1d(axes), differences.items(), strict=True):
-        image = _map(axis, values, limit)
-        axis.set_yticks(range(len(marks)), marks, fontsize=7.5)
-        axis.set_title(RULE_NAMES.get(rule, rule))
-    axis.set_xlabel(KILOBASES)
-    fig.colorbar(image, ax=axes, shrink=0.6, label="log(1 + reads), high minus low")
-    return fig
 
 
 def attribution_grid(
@@ -91,55 +62,16 @@ def drawn_map(attribution: Attribution, n_bins: int = 100) -> np.ndarray:
 
 
 def recovery_forest(table: pd.DataFrame) -> Figure:
-    """Score of every method by aspect (panel) and rule (symbol), with its interval.
+    """Score for marks of every method (row) by rule (panel), with its interval.
 
-    Hollow symbols are the same method on networks before training.
+    Hollow symbols are the same method on networks before training.  ``table`` is that of
+    `dc2book.ground_truth.tables.recovery_table`.
     """
+    marks = table[table["aspect"] == "marks"]
     return forest(
-        table.rename(columns={"value": "estimate"}), "method", panels="aspect", hollow="untrained",
-        reference=0.5, xlim=(-0.04, 1.04), xlabel="score (0.5: chance)", **LOOK,
+        marks, "method", panels="rule", hollow="untrained", reference=0.5, xlim=(-0.05, 1.05),
+        wrap=4, names=METHODS | RULE_NAMES, order=tuple(METHODS), xlabel="score (0.5: chance)",
     )
-
-
-def finding_strips(ratios: pd.DataFrame) -> Figure:
-    """Each network's statistic in units of its threshold, a panel a statistic, a row a method."""
-    table = ratios.rename(columns={"ratio": "estimate", "group": "rule"})
-    fig = forest(
-        table.assign(low=np.nan, high=np.nan), "method", panels="statistic", reference=1,
-        sharex=False, xlabel="statistic / threshold", **LOOK,
-    )
-    sizes = table.loc[(table["statistic"] == "size") & (table["estimate"] > 0), "estimate"]
-    for axis, statistic in zip(fig.axes, table["statistic"].unique(), strict=True):
-        if statistic == "size":
-            axis.set(xscale="log", xlim=(sizes.min() / 1.2, sizes.max() * 1.2))
-    return fig
-
-
-def similarity_forest(table: pd.DataFrame) -> Figure:
-    """How alike the attributions of two trained networks are, and of one before and after training.
-
-    A row a method, a symbol a rule; hollow symbols are before and after training.
-    """
-    means = table.groupby(["rule", "method"], sort=False)[["other_seed", "untrained"]].mean()
-    means = means.rename(columns={"other_seed": "estimate"}).reset_index()
-    return forest(
-        means.assign(low=np.nan, high=np.nan), "method", hollow="untrained", reference=0,
-        xlabel="Spearman correlation of absolute attributions", **LOOK,
-    )
-
-
-def agreement_map(table: pd.DataFrame) -> Figure:
-    """Correlations of the methods' attributions of one classifier, method by method."""
-    names = [METHODS[method] for method in table.index]
-    fig, axis = plt.subplots(figsize=(6.2, 5.2))
-    image = axis.imshow(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr_r")
-    for (row, column), value in np.ndenumerate(table.to_numpy()):
-        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5,
-                  color="white" if abs(value) > 0.65 else "black")
-    axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    axis.set_yticks(range(len(names)), names)
-    fig.colorbar(image, shrink=0.7, label="Spearman correlation")
-    return fig
 
 
 def _map(axis: Axes, values: np.ndarray, limit: float) -> AxesImage:

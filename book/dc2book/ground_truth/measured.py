@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from dc2book.ground_truth.replicates import (
     ATTENTIVE_BINS,
     Plan,
     attention_of,
-    generated_like,
+    generated_signals,
     trained_attentive,
     wider_bins,
 )
+from dc2book.ground_truth.worlds import World
 from dc2lib.datasets import HistoneDataset
 from dc2lib.labels import label
 from dc2lib.models import deepchrome as models
@@ -35,9 +37,9 @@ def attributions_of_cell(
     seeds: Sequence[int],
     *,
     epochs: int = 8,
-    attentive_epochs: int = 4,
+    attentive_epochs: int = 20,
     n_train: int = 0,
-    gan_steps: int = 300,
+    gan_steps: int = 2000,
     n_pool: int = 4000,
     effort: Effort | None = None,
 ) -> dict[str, dict[str, Attribution]]:
@@ -64,7 +66,10 @@ def attributions_of_cell(
     counts, labels, split = (values[chosen] for values in everything)
     signals = counts_to_signals(counts[split == "test"])
     wide = counts_to_signals(wider_bins(counts[split == "test"], ATTENTIVE_BINS))
-    generated = generated_like(counts_to_signals(counts[split == "train"]), gan_steps, n_pool)
+    world = World(counts, labels, split, tuple(dataset.marks), None)
+    plan = Plan("null", dataset.cell, str(home), attentive_epochs=attentive_epochs,
+                gan_steps=gan_steps, n_pool=n_pool)
+    generated = generated_signals(plan)
     fits = run_grid(
         classifier_fits(dataset.cell, home, ("numeric",), seeds, epochs=epochs, n_train=n_train),
         progress=False,
@@ -75,8 +80,7 @@ def attributions_of_cell(
     by_network = {}
     for name, (classifier, seed) in networks.items():
         training = "none" if name == UNTRAINED else "labels"
-        plan = Plan("null", seed, attentive_epochs=attentive_epochs, training=training)
-        attentive = trained_attentive(counts, labels, split, plan)
+        attentive, _ = trained_attentive(world, replace(plan, seed=seed, training=training))
         by_network[name] = attribute(
             classifier, signals, generated, dataset.marks, effort=effort, seed=seeds[0]
         ) | {"attention": attention_of(attentive, wide, counts.shape[1])}

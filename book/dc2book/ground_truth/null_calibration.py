@@ -57,29 +57,16 @@ def calibrate_thresholds(permuted: Sequence[Replicate], level: float) -> Thresho
 def findings(groups: Mapping[str, Sequence[Replicate]], thresholds: Thresholds) -> pd.DataFrame:
     """How often each method reports a finding, by rule and statistic.
 
-    Columns rule (name of the group), method, statistic, value (share of networks), low, high, n.
+    Columns rule (name of the group), method, statistic, estimate (share of networks), low, high,
+    n; only the methods that have a threshold.
     """
     rows = []
     for rule, ones in groups.items():
         for (method, statistic), threshold in thresholds.items():
             share = share_interval(_statistics(ones, method, statistic) > threshold)
             rows.append((rule, method, statistic, share.estimate, share.low, share.high, share.n))
-    columns = ["rule", "method", "statistic", "value", "low", "high", "n"]
+    columns = ["rule", "method", "statistic", "estimate", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def statistics_over_threshold(
-    groups: Mapping[str, Sequence[Replicate]], thresholds: Thresholds
-) -> pd.DataFrame:
-    """Each network's statistic in units of its threshold: group, method, statistic, ratio."""
-    rows = [
-        (group, method, statistic, value / threshold)
-        for group, ones in groups.items()
-        for (method, statistic), threshold in thresholds.items()
-        for value in _statistics(ones, method, statistic)
-        if threshold > 0
-    ]
-    return pd.DataFrame(rows, columns=["group", "method", "statistic", "ratio"])
 
 
 def _statistics(ones: Sequence[Replicate], method: str, statistic: str) -> np.ndarray:

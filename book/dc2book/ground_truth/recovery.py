@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 
 from dc2book.ground_truth.attributions import Attribution
-from dc2lib.datasets.simulated.design import GROUP_MARK, RULES, Rule
+from dc2book.ground_truth.worlds import Truth
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What the attribution of a perfect classifier should show.
-
-    Attributes
-    ----------
-    matters : bool array (mark,)
-        The marks that the rule reads.
-    sign : int array (mark,)
-        +1 or -1: more of the mark means higher or lower expression; 0: the rule does not say.
-    window : dict mark number -> (first, last + 1)
-        Bins in which reads of the mark mean what `sign` says.
-    positions : bool
-        Whether the rule asks where the reads are, and not only how many there are.
-    pairs : bool array (mark, mark)
-        Marks that the rule reads together; nowhere true if it reads each on its own.
-    """
-
-    matters: np.ndarray
-    sign: np.ndarray
-    window: Mapping[int, tuple[int, int]]
-    positions: bool
-    pairs: np.ndarray
-
-
-def truth_of(rule: str | Rule, marks: Sequence[str]) -> Truth:
-    """The truth of a planted rule.
-
-    A mark that tells groups apart matters, has no sign, and acts together with each mark that it
-    makes matter.
-    """
-    rule = RULES[rule] if isinstance(rule, str) else rule
-    number = {mark: i for i, mark in enumerate(marks)}
-    sign = np.zeros(len(marks), int)
-    for mark, value in rule.signs.items():
-        sign[number[mark]] = value
-    matters = sign != 0
-    pairs = np.zeros((len(marks), len(marks)), bool)
-    together = list(combinations((number[mark] for mark in rule.signs), 2))
-    if rule.groups:
-        group = number[GROUP_MARK]
-        matters[group] = True
-        together = [(group, number[mark]) for mark in rule.signs]
-    for a, b in together:
-        pairs[a, b] = pairs[b, a] = True
-    window = {number[mark]: bins for mark, bins in rule.bins.items()}
-    return Truth(matters, sign, window, rule.positions, pairs)
-
-
-def recovery(attribution: Attribution, truth: Truth) -> dict[str, float]:
+def recovery(attribution: Attribution, truth: Truth | None) -> dict[str, float]:
     """How much of the truth an attribution shows, 0 to 1, by aspect, as far as it can be asked.
 
     Returns
@@ -75,9 +24,11 @@ def recovery(attribution: Attribution, truth: Truth) -> dict[str, float]:
         than a bin of the same mark outside; only where the rule asks for positions.
         ``sign``: share of the marks with the true direction, read in the window.
         ``combination``: chance that a pair of marks that act together is stronger than one that
-        does not.  Chance alone gives 0.5 each.
+        does not.  Chance alone gives 0.5 each.  Nothing where no rule was planted.
     """
-    scores = {}
+    scores: dict[str, float] = {}
+    if truth is None:
+        return scores
     if 0 < truth.matters.sum() < len(truth.matters):
         scores["marks"] = auroc(truth.matters.astype(int), attribution.strength)
     if truth.positions and attribution.evidence is not None:
@@ -106,12 +57,6 @@ def share_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     low = 0.0 if total <= 0 else float(stats.beta.ppf(tail, total, n - total + 1))
     high = 1.0 if total >= n else float(stats.beta.ppf(1 - tail, total + 1, n - total))
     return Interval(total / n, low, high, n)
-
-
-def above_chance(values: Sequence[float], level: float = 0.025) -> bool:
-    """Whether more seeds score above 0.5 than blind guessing reaches so often (a sign test)."""
-    above = int((np.asarray(values) > 0.5).sum())
-    return bool(stats.binomtest(above, len(values), 0.5, "greater").pvalue <= level)
 
 
 def similarity(first: Attribution, second: Attribution) -> float:

@@ -22,11 +22,10 @@ from dc2book.gan_probe.study import classifier_log_odds
 from dc2book.ground_truth import attributions as forms
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS, Effort, Generated, attribute
+from dc2book.ground_truth.worlds import Truth, World, planted_world
 from dc2lib.baselines.networks import attention_maps
 from dc2lib.cache import cache_path, cached
-from dc2lib.datasets import HistoneDataset
-from dc2lib.datasets.simulated import Rule, simulate
-from dc2lib.labels import label
+from dc2lib.datasets import open_cell
 from dc2lib.models import deepchrome as models
 from dc2lib.models.attentive_chrome import AttentiveChrome
 from dc2lib.models.gan import counts_to_signals, generate, histone_gan_for
@@ -37,8 +36,8 @@ from dc2lib.training.fit import TUNED
 from dc2lib.training.gan import GanRecipe, cached_gan
 from dc2lib.training.linear import mark_means
 
-CODE = (__name__, "dc2lib.datasets.simulated.study")
-SPLITS = (0.5, 0.2, 0.3)
+CODE = __name__
+PATIENCE = 8
 CLASSIFIER = replace(TUNED, learning_rate=1e-3)
 ATTENTIVE = replace(TUNED, learning_rate=1e-2, batch_size=64)
 ATTENTIVE_BINS, ATTENTIVE_HIDDEN = 25, 16
@@ -51,13 +50,17 @@ class Plan:
     Attributes
     ----------
     rule
-        A planted rule of `dc2lib.datasets.simulated.RULES`.
+        A planted rule of `dc2book.ground_truth.worlds.RULES`, or ``"null"``.
+    cell, store
+        The cell type that genes are drawn from, and where it is stored.
     seed
         Of the world and of the networks.
     n_genes
         Of the world: half train, a fifth chooses the epoch, the rest is tested and explained.
+    signal
+        Correlation of expression with what the rule says.
     epochs, attentive_epochs
-        Of DeepChrome and of AttentiveChrome; 0 of the latter leaves attention out.
+        At most, of DeepChrome and of AttentiveChrome; 0 of the latter leaves attention out.
     training
         ``"labels"``; ``"permuted"``: labels permuted over the genes of each split; ``"none"``: the
         networks stay as they were initialised.
@@ -68,14 +71,22 @@ class Plan:
     """
 
     rule: str
+    cell: str
+    store: str
     seed: int = 0
     n_genes: int = 2000
-    epochs: int = 6
-    attentive_epochs: int = 4
+    signal: float = 0.3
+    epochs: int = 20
+    attentive_epochs: int = 20
     training: str = "labels"
-    gan_steps: int = 250
+    gan_steps: int = 2000
     n_pool: int = 4000
     effort: Effort = field(default_factory=Effort)
+
+    def world(self) -> World:
+        """The genes with their planted labels."""
+        dataset = open_cell(self.cell, self.store)
+        return planted_world(dataset, self.rule, self.seed, self.n_genes, self.signal)
 
 
 @dataclass(frozen=True)
@@ -89,12 +100,20 @@ class Replicate:
     scores
         Log odds of the test genes by model (``deepchrome_max``, ``attentive_chrome``, ``linear``),
         ``(gene,)``.
+    valid_auroc
+        Validation AUROC of every epoch of the trained networks, by model.
     """
 
     plan: Plan
     attributions: dict[str, Attribution]
     labels: np.ndarray
     scores: dict[str, np.ndarray]
+    valid_auroc: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def truth(self) -> Truth | None:
+        """What a perfect attribution shows; None in a null world."""
+        return self.plan.world().truth
 
 
 def run_plans(
@@ -102,7 +121,7 @@ def run_plans(
 ) -> list[Replicate]:
     """Compute what is missing, on as many workers as told, and return all in order."""
     missing = [plan for plan in dict.fromkeys(plans) if not replicate_path(plan, home).exists()]
-    for plan in {population_kind(plan.rule): plan for plan in missing}.values():
+    for plan in {(plan.cell, plan.store, plan.gan_steps): plan for plan in missing}.values():
         generated_signals(plan, home)
     for outcome in outcomes(replicate, [(plan, home) for plan in missing], workers=workers):
         if outcome.error is not None:
@@ -113,7 +132,7 @@ def run_plans(
 def replicate(plan: Plan, home: Path | str | None = None) -> Replicate:
     """One replicate, read from disk if it was computed before."""
     arrays = cached(
-        "replicates", asdict(plan), lambda: _computed(plan, home), code=CODE, home=home
+        "replicates", _settings(plan), lambda: _computed(plan, home), code=CODE, home=home
     )
     parts: dict[str, dict[str, Any]] = {}
     for name, values in arrays.items():
@@ -124,34 +143,42 @@ def replicate(plan: Plan, home: Path | str | None = None) -> Replicate:
         {name: _attribution(parts[name]) for name in METHODS if name in parts},
         arrays["labels"],
         parts["scores"],
+        parts.get("valid", {}),
     )
 
 
 def replicate_path(plan: Plan, home: Path | str | None = None) -> Path:
     """Where a replicate is kept; it depends on the plan and on the code that carries it out."""
-    return cache_path("replicates", asdict(plan), code=CODE, home=home)
+    return cache_path("replicates", _settings(plan), code=CODE, home=home)
+
+
+def _settings(plan: Plan) -> dict[str, Any]:
+    settings = asdict(plan)
+    del settings["store"]
+    return settings | {"data": open_cell(plan.cell, plan.store).fingerprint}
 
 
 def _computed(plan: Plan, home: Path | str | None) -> dict[str, Any]:
-    """The arrays of a replicate: ``labels``, ``scores/MODEL`` and ``METHOD/FIELD``."""
-    world = planted_world(plan.rule, plan.seed, plan.n_genes)
-    counts, truth, test = world.gene_oriented(), label(world), world.split == "test"
-    labels = permuted(truth, world.split, plan.seed) if plan.training == "permuted" else truth
-    signals = counts_to_signals(counts[test])
-    classifier = trained_classifier(counts, labels, world.split, plan)
+    """The arrays: ``labels``, ``scores/MODEL``, ``valid/MODEL`` and ``METHOD/FIELD``."""
+    world = plan.world()
+    test = world.split == "test"
+    if plan.training == "permuted":
+        world = replace(world, label=permuted(world.label, world.split, plan.seed))
+    signals = counts_to_signals(world.counts[test])
+    classifier, by_epoch = trained_classifier(world, plan)
+    arrays = {"labels": plan.world().label[test], "valid/deepchrome_max": by_epoch}
     found = attribute(
         classifier, signals, generated_signals(plan, home), world.marks,
         effort=plan.effort, seed=plan.seed,
     )  # fmt: skip
-    scores = {"deepchrome_max": classifier_log_odds(classifier, signals)}
+    arrays["scores/deepchrome_max"] = classifier_log_odds(classifier, signals)
     if plan.attentive_epochs:
-        attentive = trained_attentive(counts, labels, world.split, plan)
-        wide = counts_to_signals(wider_bins(counts[test], ATTENTIVE_BINS))
-        found["attention"] = attention_of(attentive, wide, counts.shape[1])
-        scores["attentive_chrome"] = classifier_log_odds(attentive, wide)
+        attentive, arrays["valid/attentive_chrome"] = trained_attentive(world, plan)
+        wide = counts_to_signals(wider_bins(world.counts[test], ATTENTIVE_BINS))
+        found["attention"] = attention_of(attentive, wide, world.counts.shape[1])
+        arrays["scores/attentive_chrome"] = classifier_log_odds(attentive, wide)
     if plan.training == "labels":
-        scores["linear"] = linear_scores(counts, labels, world.split)
-    arrays = {"labels": truth[test]} | {f"scores/{name}": one for name, one in scores.items()}
+        arrays["scores/linear"] = linear_scores(world.counts, world.label, world.split)
     for name, one in found.items():
         arrays |= {f"{name}/{part}": v for part, v in vars(one).items() if v is not None}
     return arrays
@@ -162,40 +189,22 @@ def _attribution(parts: dict[str, np.ndarray]) -> Attribution:
     return Attribution(**known | {"signed": bool(parts["signed"])})
 
 
-def trained_classifier(
-    counts: np.ndarray, labels: np.ndarray, split: np.ndarray, plan: Plan
-) -> nn.Module:
-    """DeepChrome with max pooling, trained as planned on counts ``(gene, bin, mark)``."""
-    model = models.build("deepchrome_max", counts.shape[2], counts.shape[1], plan.seed)
-    return _trained(model, counts, labels, split, plan, CLASSIFIER, plan.epochs)
+def trained_classifier(world: World, plan: Plan) -> tuple[nn.Module, np.ndarray]:
+    """DeepChrome with max pooling, and its validation AUROC of every epoch."""
+    _, n_bins, n_marks = world.counts.shape
+    model = models.build("deepchrome_max", n_marks, n_bins, plan.seed)
+    return _trained(model, world.counts, world, plan, CLASSIFIER, plan.epochs)
 
 
-def trained_attentive(
-    counts: np.ndarray, labels: np.ndarray, split: np.ndarray, plan: Plan
-) -> AttentiveChrome:
-    """AttentiveChrome of `ATTENTIVE_BINS` wide bins, trained as planned.
+def trained_attentive(world: World, plan: Plan) -> tuple[AttentiveChrome, np.ndarray]:
+    """AttentiveChrome of `ATTENTIVE_BINS` wide bins, and its validation AUROC of every epoch.
 
     Four bins in one make it about four times as fast as with all bins.
     """
     with initial_weights(plan.seed):
-        model = AttentiveChrome(counts.shape[2], ATTENTIVE_BINS, ATTENTIVE_HIDDEN)
-    wide = wider_bins(counts, ATTENTIVE_BINS)
-    return _trained(model, wide, labels, split, plan, ATTENTIVE, plan.attentive_epochs)
-
-
-def planted_world(
-    rule: str | Rule, seed: int, n_genes: int, signal: float = 1.0
-) -> HistoneDataset:
-    """One simulated cell type with a planted rule, without exception if the signal is 1.
-
-    Library sizes and calibration are those of the middle between E012 and E013, so that worlds of
-    different seeds are samples of one population, and expression does not drift along the genes.
-    """
-    study = simulate(
-        1, n_genes, seed, rule=rule, split_fractions=SPLITS, order_drift=False,
-        library_spread=0.0, blend=0.5, signal=signal,
-    )  # fmt: skip
-    return next(iter(study.datasets.values()))
+        model = AttentiveChrome(world.counts.shape[2], ATTENTIVE_BINS, ATTENTIVE_HIDDEN)
+    wide = wider_bins(world.counts, ATTENTIVE_BINS)
+    return _trained(model, wide, world, plan, ATTENTIVE, plan.attentive_epochs)
 
 
 def permuted(labels: np.ndarray, split: np.ndarray, seed: int) -> np.ndarray:
@@ -230,23 +239,17 @@ def attention_of(model: AttentiveChrome, signals: np.ndarray, n_bins: int) -> At
     return forms.of_attention(*attention_maps(model, signals), n_bins)
 
 
-def population_kind(rule: str) -> str:
-    """Rules with the same signals share a generator; two of them change the signals."""
-    return rule if rule in ("position", "two_groups") else "null"
-
-
 def generated_signals(plan: Plan, home: Path | str | None = None) -> Generated:
-    """Generated signals and discriminator of a rule's population, from a world of its own."""
-    kind = population_kind(plan.rule)
-    return _generated(kind, plan.n_genes, plan.gan_steps, plan.n_pool, home)
+    """Generated signals and discriminator, of a GAN of the cell type's training genes."""
+    return _generated(plan.cell, plan.store, plan.gan_steps, plan.n_pool, home)
 
 
 @cache
 def _generated(
-    kind: str, n_genes: int, gan_steps: int, n_pool: int, home: Path | str | None
+    cell: str, store: str, gan_steps: int, n_pool: int, home: Path | str | None
 ) -> Generated:
-    world = planted_world(kind, 10**6, n_genes)
-    return generated_like(counts_to_signals(world.gene_oriented()), gan_steps, n_pool, home=home)
+    train = open_cell(cell, store).take("train")
+    return generated_like(counts_to_signals(train.gene_oriented()), gan_steps, n_pool, home=home)
 
 
 def generated_like(
@@ -273,16 +276,16 @@ def generated_like(
 def _trained(
     model: nn.Module,
     counts: np.ndarray,
-    labels: np.ndarray,
-    split: np.ndarray,
+    world: World,
     plan: Plan,
     recipe: training.Recipe,
     epochs: int,
-) -> nn.Module:
+) -> tuple[nn.Module, np.ndarray]:
     if plan.training == "none":
-        return model.eval()
-    train, valid = split == "train", split == "valid"
-    return training.fit(
-        model, counts[train], labels[train], counts[valid], labels[valid],
-        recipe=replace(recipe, epochs=epochs, patience=epochs), seed=plan.seed,
-    ).model  # fmt: skip
+        return model.eval(), np.zeros(0)
+    train, valid = world.split == "train", world.split == "valid"
+    done = training.fit(
+        model, counts[train], world.label[train], counts[valid], world.label[valid],
+        recipe=replace(recipe, epochs=epochs, patience=PATIENCE), seed=plan.seed,
+    )  # fmt: skip
+    return done.model, done.history["valid_auroc"].to_numpy()

@@ -1,4 +1,4 @@
-"""Tables of a study: recovery by method, rule and aspect; similarity; AUROC of the models."""
+"""Tables of a study: recovery by method, rule and aspect; ranks; AUROC of the models."""
 
 from __future__ import annotations
 
@@ -8,72 +8,83 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dc2book.ground_truth.recovery import (
-    above_chance,
-    recovery,
-    share_interval,
-    similarity,
-    truth_of,
-)
+from dc2book.ground_truth.recovery import recovery, share_interval, similarity
 from dc2book.ground_truth.replicates import Replicate
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
+from dc2lib.training.fit import levelled_off
 
-RULES_SHOWN = ("one_mark", "two_marks", "position", "two_groups")
 
-
-def score_table(replicates: Sequence[Replicate], marks: Sequence[str]) -> pd.DataFrame:
+def score_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Every score of every replicate: rule, seed, method, aspect, value."""
     rows = [
         (one.plan.rule, one.plan.seed, method, aspect, value)
         for one in replicates
+        for truth in [one.truth]
         for method, attribution in one.attributions.items()
-        for aspect, value in recovery(attribution, truth_of(one.plan.rule, marks)).items()
+        for aspect, value in recovery(attribution, truth).items()
     ]
     return pd.DataFrame(rows, columns=["rule", "seed", "method", "aspect", "value"])
 
 
-def recovery_table(
-    trained: Sequence[Replicate], untrained: Sequence[Replicate], marks: Sequence[str]
-) -> pd.DataFrame:
+def recovery_table(scores: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Mean score over seeds with its interval, beside that of untrained networks.
 
-    Columns rule, method, aspect, value, low, high, n, above_chance, untrained, untrained_low,
-    untrained_high.
+    Both tables are those of `score_table`.  Columns rule, method, aspect, estimate, low, high, n,
+    untrained, untrained_low, untrained_high.
     """
     by = ["rule", "method", "aspect"]
-    before = {key: group["value"] for key, group in score_table(untrained, marks).groupby(by)}
+    control = {key: mean_interval(group["value"]) for key, group in before.groupby(by)}
     rows = []
-    for key, group in score_table(trained, marks).groupby(by, sort=False):
-        one, start = share_interval(group["value"]), share_interval(before[key])
+    for key, group in scores.groupby(by, sort=False):
+        start = control[key]
         rows.append(
-            dict(zip(by, key, strict=True))
-            | {"value": one.estimate, "low": one.low, "high": one.high, "n": one.n}
-            | {"above_chance": above_chance(group["value"])}
+            dict(zip(by, key, strict=True)) | vars(mean_interval(group["value"]))
             | {"untrained": start.estimate, "untrained_low": start.low}
             | {"untrained_high": start.high}
-        )
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def mean_by_rule(table: pd.DataFrame, column: str = "value") -> pd.DataFrame:
-    """Mean over the aspects that a method can be asked about, by method (row) and rule (column)."""
-    mean = table.groupby(["method", "rule"], sort=False)[column].mean().unstack()
-    return mean[[rule for rule in RULES_SHOWN if rule in mean.columns]]
+def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -> pd.DataFrame:
+    """Methods from best to worst by their mean score over all worlds, paired by world.
+
+    Returns
+    -------
+    DataFrame
+        Columns method, estimate, low, high, n (worlds); and intervals of the score before training
+        (untrained), of the gain over it (learned) and of the best method minus this one (behind).
+    """
+    wide, control = (
+        table[table["aspect"] == aspect].pivot(
+            index=["rule", "seed"], columns="method", values="value"
+        )
+        for table in (scores, before)
+    )
+    order = wide.mean().sort_values(ascending=False, kind="stable").index
+    return pd.DataFrame([
+        {"method": method} | vars(mean_interval(wide[method]))
+        | {"untrained": mean_interval(control[method]),
+           "learned": mean_interval(wide[method] - control[method]),
+           "behind": mean_interval(wide[order[0]] - wide[method])}
+        for method in order
+    ])  # fmt: skip
 
 
-def score_difference(
-    replicates: Sequence[Replicate], marks: Sequence[str], first: str, second: str
-) -> Interval:
+def score_difference(scores: pd.DataFrame, first: str, second: str) -> Interval:
     """Mean over worlds of one method's score minus another's, over the aspects that both have.
 
-    Student's interval over worlds, all rules together.
+    Student's interval over worlds, all rules together; the table is that of `score_table`.
     """
-    wide = score_table(replicates, marks).pivot(
-        index=["rule", "seed", "aspect"], columns="method", values="value"
-    )
+    wide = scores.pivot(index=["rule", "seed", "aspect"], columns="method", values="value")
     gap = (wide[first] - wide[second]).dropna().groupby(level=["rule", "seed"]).mean()
     return mean_interval(gap)
+
+
+def converged(replicates: Sequence[Replicate], model: str) -> Interval:
+    """Share of the trained networks whose validation AUROC has levelled off, with its interval."""
+    curves = [one.valid_auroc[model] for one in replicates if model in one.valid_auroc]
+    return share_interval([levelled_off(curve) for curve in curves])
 
 
 def similarity_table(
@@ -111,6 +122,14 @@ def model_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
         for model, values in one.scores.items()
     ]
     return pd.DataFrame(rows, columns=["rule", "seed", "model", "auroc"])
+
+
+def model_aurocs(models: pd.DataFrame) -> pd.DataFrame:
+    """Mean AUROC over worlds by rule and model: columns rule, model, estimate, low, high, n."""
+    return pd.DataFrame([
+        {"rule": rule, "model": model} | vars(mean_interval(group["auroc"]))
+        for (rule, model), group in models.groupby(["rule", "model"], sort=False)
+    ])
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
