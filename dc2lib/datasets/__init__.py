@@ -1,4 +1,13 @@
-"""Data of the book: Roadmap cell types, expression, digits, simulated cells, published figures."""
+"""Data of the book: measured and simulated cell types, expression, digits, published figures.
+
+Ways in: `roadmap` (the released archive), `peaks`, `tracks`, `binned`, `released` (CSV); they end
+in a `HistoneDataset` (`histone`), which `store` keeps on disk and `load_cells` opens.
+``python -m dc2lib.datasets``, which ``make data`` calls, fills the store.
+
+>>> from dc2lib.datasets.simulated import simulate
+>>> simulate(n_cells=1, n_genes=300).datasets["S001"]
+HistoneDataset(S001, simulated: 300 genes x 100 bins x 5 marks)
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,9 @@
-"""The chapter on handwritten digits: its analysis in `study`, its figures in `figures`."""
+"""The chapter on handwritten digits: what is optimised, sampled or real, judged alike.
+
+`study` has the steps of the chapter (the three losses, DeepChrome's recipe, judges, bands of
+confidence), `figures` draws images, rating paths and acceptance.
+
+>>> from dc2book.mnist import study
+>>> study.band_name(0.75, [0.75, 0.99])
+'0.75 to 0.99'
+"""
