@@ -1,22 +1,27 @@
-"""Architectures side by side: the same cells, genes, seeds and tuning budget for each.
+"""Architectures side by side: the same cells, genes and label rules for each.
 
-Sections 3.2 and 4.3 of DeepChrome 2.0 (Table 2).  Every model gets the same number of seeds and the
-same number of learning rates to choose from; the choice looks at validation genes only.
+Sections 3.2 and 4.3 of DeepChrome 2.0 (Table 2).  "Network minus linear" means one thing in the
+whole book: the mean over the seeds of the network, minus the linear model with the best validation
+AUROC of five restarts, both trained by the same recipe and scored on the same test genes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import LABEL_COLOURS, legend_below
-from dc2lib.datasets import open_cell
-from dc2lib.evaluation.scores import positive_score
+from dc2book.style import LABEL_COLOURS, MODEL_COLOURS, intervals, legend_below
+from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.gene_windows import genome_blocks
+from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import (
     MIN_CELLS,
     Interval,
@@ -27,118 +32,417 @@ from dc2lib.evaluation.statistics import (
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import MODELS
-from dc2lib.training.fit import PAPER, TUNED, Recipe
+from dc2lib.signals import oriented_counts, training_genes
+from dc2lib.training.fit import PAPER, TUNED, Recipe, levelled_off
+from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
+from dc2lib.training.linear import fit_linear
 
-LEARNING_RATES = {
-    "deepchrome_max": (1e-3, 3e-4, 3e-3),
-    "deepchrome_average": (1e-3, 3e-4, 3e-3),
-    "deepchrome_strided": (1e-3, 3e-4, 3e-3),
-    "linear": (1e-1, 1e-2, 1.0),
-}
+BASE = "deepchrome_max"
+NETWORKS = tuple(name for name in MODELS if name != "linear")
+VARIANTS = tuple(name for name in NETWORKS if name != BASE)
+RATES = (1e-3, 3e-4, 3e-3)
+LINEAR_RATE = 0.1
 GROUP = ["cell", "labels", "recipe", "orientation", "model"]
+CONVERGED = 0.8
+NOT_CONVERGED = "not converged"
+WINDOWS = (1, 5, 10, 20, 50)
+INVERSE_PENALTY = 0.1
 
 
 @dataclass(frozen=True)
 class TrainingBudget:
     """What each architecture may spend, on every cell type and label rule.
 
-    ``rates`` learning rates are tried for the tuned recipe, the first of `LEARNING_RATES`.
+    For the tuned recipe a network tries ``rates`` learning rates, the first of `RATES`, with its
+    first seed, and trains the other seeds at the best.  The linear model has one rate: its loss has
+    one lowest value, which that rate reaches.  Variants of the network are trained on
+    ``variant_cells`` cell types only.
     """
 
     paper_epochs: int = 100
     tuned_epochs: int = 8
     rates: int = 2
-    seeds: int = 2
+    seeds: int = 5
     n_train: int = 0
+    variant_cells: int = 2
+    restarts: int = 5
 
-    def paper(self) -> Recipe:
-        """The paper's recipe with this number of epochs."""
-        return replace(PAPER, epochs=self.paper_epochs)
-
-    def tuned(self, model: str) -> list[Recipe]:
-        """The candidates of the tuned recipe for one architecture."""
-        rates = LEARNING_RATES[model]
-        if not 1 <= self.rates <= len(rates):
-            raise ValueError(f"rates is {self.rates}: expected 1 to {len(rates)}")
+    def recipes(self, recipe: str, model: str = BASE) -> list[Recipe]:
+        """The candidates among which validation genes choose; one for the paper's recipe."""
+        if recipe == "paper":
+            return [replace(PAPER, epochs=self.paper_epochs)]
+        if not 1 <= self.rates <= len(RATES):
+            raise ValueError(f"rates is {self.rates}: expected 1 to {len(RATES)}")
         epochs = self.tuned_epochs
+        rates = (LINEAR_RATE,) if model == "linear" else RATES[: self.rates]
         return [
-            replace(TUNED, learning_rate=rate, epochs=epochs, patience=epochs)
-            for rate in rates[: self.rates]
+            replace(TUNED, learning_rate=rate, epochs=epochs, patience=epochs) for rate in rates
         ]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A fitted model's logits ``(gene, 2)`` on validation and test genes, as `FitRecord` has."""
+
+    valid_logits: np.ndarray
+    test_logits: np.ndarray
+
+
+def distinct_rules(dataset: HistoneDataset) -> dict[str, tuple[str, ...]]:
+    """The label rules to train under, and those that each of them stands for.
+
+    Where the median begins with 1 both rules give the same labels, and one fit serves both.
+    """
+    first, second = (label(dataset, rule) for rule in LABEL_RULES)
+    if np.array_equal(first, second):
+        return {LABEL_RULES[0]: LABEL_RULES}
+    return {rule: (rule,) for rule in LABEL_RULES}
+
+
+def variant_cells(datasets: Mapping[str, HistoneDataset], number: int) -> list[str]:
+    """The first cell types with counts of reads, as the paper's; without any, the first at all."""
+    counted = [cell for cell, one in datasets.items() if one.unit == "reads"]
+    return (counted or list(datasets))[:number]
+
+
 def planned_fits(
-    cells: Iterable[str],
+    datasets: Mapping[str, HistoneDataset],
     home: str,
     budget: TrainingBudget,
     *,
     recipe: str,
     orientation: str = "genome",
-    models: Sequence[str] = tuple(MODELS),
-    label_rules: Sequence[str] = LABEL_RULES,
+    models: Sequence[str] = NETWORKS,
     seed: int = 0,
 ) -> list[Fit]:
-    """One fit for every cell type, label rule, model, candidate recipe and seed.
-
-    Parameters
-    ----------
-    cells, home
-        Cell types and the store they lie in.
-    recipe
-        ``"paper"`` (one candidate) or ``"tuned"`` (``budget.rates`` candidates).
-    orientation
-        ``"genome"`` as released or ``"gene"``.
-    """
+    """The first seed of every network, cell type, distinct label rule and candidate recipe."""
+    varied = variant_cells(datasets, budget.variant_cells)
     return [
-        Fit(
-            model=model,
-            recipe=candidate,
-            train_cells=(cell,),
-            test_cell=cell,
-            home=home,
-            labels=rule,
-            orientation=orientation,
-            seed=seed + restart,
-            n_train=budget.n_train,
-        )
-        for cell in cells
-        for rule in label_rules
+        Fit(model, candidate, (cell,), cell, home, rule, orientation, seed, budget.n_train)
+        for cell, dataset in datasets.items()
+        for rule in distinct_rules(dataset)
         for model in models
-        for candidate in ([budget.paper()] if recipe == "paper" else budget.tuned(model))
-        for restart in range(budget.seeds)
+        if model == BASE or cell in varied
+        for candidate in budget.recipes(recipe, model)
     ]
 
 
-def chosen_by_validation(records: Sequence[FitRecord]) -> pd.DataFrame:
-    """One row a (cell, labels, recipe, orientation, model): the best candidate and its fits.
+def trained_models(
+    datasets: Mapping[str, HistoneDataset],
+    home: str,
+    budget: TrainingBudget,
+    setups: Iterable[tuple[str, str, Sequence[str]]],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Train what is not on disk yet: a row a cell type, label rule, set-up and model.
 
-    The candidate with the highest validation AUROC, averaged over the seeds, is kept.  Columns:
-    those five, ``learning_rate``, ``valid_auroc``, ``epochs`` (mean best epoch), ``seconds`` (all
-    candidates) and ``fits`` (the records of the chosen candidate, one a seed).
+    Parameters
+    ----------
+    setups
+        Recipe, orientation, and the networks to train; the linear model comes with each.
+
+    Returns
+    -------
+    DataFrame
+        Columns as `GROUP`, ``dataset``, ``fits`` (a record a seed, or of the linear model one a
+        restart), ``learning_rate`` and ``converged`` (share of the networks' fits that levelled
+        off; NaN for the linear model).
     """
-    rows = pd.DataFrame([
-        {
-            "cell": one.fit.test_cell,
-            "labels": one.fit.labels,
-            "recipe": "paper" if one.fit.recipe.optimizer == "sgd" else "tuned",
-            "orientation": one.fit.orientation,
-            "model": one.fit.model,
-            "learning_rate": one.fit.recipe.learning_rate,
-            "valid_auroc": one.valid_auroc,
-            "epochs": one.best_epoch + 1.0,
-            "seconds": one.seconds,
-            "fits": one,
-        }
-        for one in records
-    ])
-    candidates = rows.groupby([*GROUP, "learning_rate"], sort=False, as_index=False).agg(
-        {"valid_auroc": "mean", "epochs": "mean", "fits": list}
+    setups = list(setups)
+    planned = [
+        one
+        for recipe, orientation, models in setups
+        for one in planned_fits(datasets, home, budget, recipe=recipe, orientation=orientation,
+                                models=models, seed=seed)
+    ]
+    best = chosen_rates(run_grid(planned, progress=False))
+    seeds = range(seed, seed + budget.seeds)
+    fits = [[replace(one.fit, seed=number) for number in seeds] for one in best]
+    records = iter(run_grid([one for part in fits for one in part], progress=False))
+    rows = [
+        row
+        for part in fits
+        for row in _network_rows([next(records) for _ in part], datasets)
+    ]
+    for recipe, orientation in dict.fromkeys((recipe, turned) for recipe, turned, _ in setups):
+        rows += _linear_rows(datasets, budget, recipe, orientation, seed)
+    return pd.DataFrame(rows)
+
+
+def chosen_rates(records: Sequence[FitRecord]) -> list[FitRecord]:
+    """Of fits that differ in the learning rate only, the one with the best validation AUROC."""
+    best: dict[Fit, FitRecord] = {}
+    for one in sorted(records, key=lambda one: one.fit.recipe.learning_rate):
+        key = replace(one.fit, recipe=replace(one.fit.recipe, learning_rate=0.0))
+        if key not in best or one.valid_auroc > best[key].valid_auroc:
+            best[key] = one
+    return list(best.values())
+
+
+def _network_rows(
+    records: Sequence[FitRecord], datasets: Mapping[str, HistoneDataset]
+) -> list[dict[str, object]]:
+    """A row for each label rule that these fits, which differ in the seed only, stand for."""
+    one = records[0].fit
+    dataset = datasets[one.test_cell]
+    row = {
+        "cell": one.test_cell,
+        "recipe": "paper" if one.recipe.optimizer == "sgd" else "tuned",
+        "orientation": one.orientation,
+        "model": one.model,
+        "dataset": dataset,
+        "fits": list(records),
+        "learning_rate": one.recipe.learning_rate,
+        "converged": float(np.mean([levelled_off(r.history["valid_auroc"]) for r in records])),
+    }
+    return [row | {"labels": rule} for rule in distinct_rules(dataset)[one.labels]]
+
+
+def _linear_rows(
+    datasets: Mapping[str, HistoneDataset],
+    budget: TrainingBudget,
+    recipe: str,
+    orientation: str,
+    seed: int,
+) -> list[dict[str, object]]:
+    """The restarts of the linear model, which sees no direction: its inputs are means over bins."""
+    (settings,) = budget.recipes(recipe, "linear")
+    rows = []
+    for rule in LABEL_RULES:
+        fits = fit_linear(
+            list(datasets.values()), labels=rule, recipe=settings,
+            seeds=range(seed, seed + budget.restarts), n_train=budget.n_train,
+        )
+        for number, (cell, dataset) in enumerate(datasets.items()):
+            valid, test = (fits.logits(number, dataset.take(split).counts)
+                           for split in ("valid", "test"))
+            rows.append({
+                "cell": cell, "labels": rule, "recipe": recipe, "orientation": orientation,
+                "model": "linear", "dataset": dataset,
+                "fits": [Scored(*one) for one in zip(valid, test, strict=True)],
+                "learning_rate": settings.learning_rate, "converged": np.nan,
+            })
+    return rows
+
+
+def scores_of(row: pd.Series, scoring: str = "probability") -> np.ndarray:
+    """Scores of the test genes, float64 ``(fit, gene)``; of the linear model the best restart."""
+    fits = row["fits"]
+    if row["model"] == "linear":
+        truth = labels_of(row, split="valid")
+        by_restart = [auroc(truth, positive_score(one.valid_logits, scoring)) for one in fits]
+        fits = [fits[int(np.argmax(by_restart))]]
+    return np.stack([positive_score(one.test_logits, scoring) for one in fits])
+
+
+def labels_of(row: pd.Series, rule: str | None = None, split: str = "test") -> np.ndarray:
+    """Labels of the test genes, ``(gene,)``; by default under the rule trained on."""
+    dataset = row["dataset"]
+    return label(dataset, rule or row["labels"])[dataset.split == split]
+
+
+def blocks_of(dataset: HistoneDataset) -> np.ndarray:
+    """The stretch of the genome that each test gene lies in, ``(gene,)``."""
+    return genome_blocks(dataset.gene_id[dataset.split == "test"])
+
+
+def mean_auroc(
+    rows: pd.DataFrame,
+    scoring: str = "probability",
+    other: pd.DataFrame | None = None,
+    blocks: bool = True,
+    **options: float,
+) -> Interval:
+    """Mean test AUROC over the cell types of ``rows``, or the mean paired difference to ``other``.
+
+    Rows of both tables are matched by cell type.  Stretches of the genome are resampled with all
+    their genes (``blocks``), seeds, and from `MIN_CELLS` cell types on the cell types too.  ``n``
+    counts cell types, or, if there is one only, its genes.
+    """
+    first = rows.set_index("cell")
+    second = None if other is None else other.set_index("cell").loc[first.index]
+    interval = bootstrap_mean_auroc(
+        [labels_of(row) for _, row in first.iterrows()],
+        [scores_of(row, scoring) for _, row in first.iterrows()],
+        None if second is None else [scores_of(row, scoring) for _, row in second.iterrows()],
+        blocks=[blocks_of(one) for one in first["dataset"]] if blocks else None,
+        **options,
     )
-    seconds = rows.groupby(GROUP, sort=False, as_index=False)["seconds"].sum()
-    candidates = candidates.sort_values("learning_rate", kind="stable")
-    best = candidates.loc[candidates.groupby(GROUP)["valid_auroc"].idxmax()]
-    return seconds.merge(best, on=GROUP)
+    return replace(interval, n=len(first)) if len(first) > 1 else interval
+
+
+def auroc_table(
+    trained: pd.DataFrame,
+    by: Sequence[str],
+    scorings: Sequence[str] = ("probability", "positive_logit"),
+    n_resamples: int = 1000,
+) -> pd.DataFrame:
+    """Mean test AUROC of each group of rows under each score rule.
+
+    Columns as in ``by``, then scoring, estimate, low, high and n.
+    """
+    return pd.DataFrame([
+        dict(zip(by, group, strict=True))
+        | {"scoring": scoring}
+        | vars(mean_auroc(part, scoring, n_resamples=n_resamples))
+        for group, part in trained.groupby(list(by), sort=False)
+        for scoring in scorings
+    ])
+
+
+def difference_table(
+    trained: pd.DataFrame,
+    by: Sequence[str],
+    models: Sequence[str],
+    reference: str,
+    n_resamples: int = 1000,
+) -> pd.DataFrame:
+    """AUROC of models minus that of a reference model, paired over genes: each cell type and mean.
+
+    Columns cell (the last rows of a model: ``"mean"``), those in ``by``, model, estimate, low,
+    high, n, converged (share of all networks' fits that levelled off), verdict (`compared`, or
+    `NOT_CONVERGED`) and equivalence_p, of two one-sided tests.
+    """
+    rows = []
+    for group, part in trained.groupby(list(by), sort=False):
+        of = dict(list(part.groupby("model", sort=False)))
+        for model in (one for one in models if one in of):
+            own, other = of[model], of[reference].set_index("cell", drop=False)
+            other = other.loc[own["cell"]].reset_index(drop=True)
+            parts = {cell: own[own["cell"] == cell] for cell in own["cell"]} | {"mean": own}
+            for cell, some in parts.items():
+                against = other[other["cell"].isin(some["cell"])]
+                gap = mean_auroc(some, other=against, n_resamples=n_resamples)
+                if cell == "mean":
+                    gap = replace(gap, n=len(some))
+                share = pd.concat([some, against])["converged"].mean()
+                rows.append(
+                    {"cell": cell} | dict(zip(by, group, strict=True)) | {"model": model}
+                    | vars(gap) | {"converged": share, "verdict": verdict(gap, share)}
+                    | {"equivalence_p": equivalence_test(gap).pvalue}
+                )
+    return pd.DataFrame(rows)
+
+
+def converged_table(trained: pd.DataFrame) -> pd.DataFrame:
+    """Share of the networks' fits that levelled off.
+
+    Columns cell, model, recipe, orientation, labels, estimate and n (fits).
+    """
+    networks = trained[trained["model"] != "linear"]
+    table = networks[["cell", "model", "recipe", "orientation", "labels"]]
+    return table.assign(estimate=networks["converged"].astype(float), n=networks["fits"].map(len))
+
+
+def verdict(gap: Interval, converged: float = 1.0) -> str:
+    """`compared`, or `NOT_CONVERGED` where too few of the fits levelled off.
+
+    Examples
+    --------
+    >>> verdict(Interval(0.03, 0.02, 0.04, 7)), verdict(Interval(0.03, 0.02, 0.04, 7), 0.5)
+    ('better', 'not converged')
+    """
+    return NOT_CONVERGED if converged < CONVERGED else compared(gap)
+
+
+# Windows: how much of the network's lead is resolution and direction?
+
+
+def window_means(counts: np.ndarray, n_windows: int) -> np.ndarray:
+    """Mean log count of each mark in each window, ``(gene, window * mark)``."""
+    genes, bins, marks = counts.shape
+    logs = np.log1p(counts.astype(np.float32))
+    windows = logs.reshape(genes, n_windows, bins // n_windows, marks)
+    return windows.mean(axis=2).reshape(genes, n_windows * marks)
+
+
+def window_regression(
+    dataset: HistoneDataset, rule: str, n_windows: int, orientation: str, n_train: int = 0
+) -> Scored:
+    """Logistic regression on window means (inverse penalty `INVERSE_PENALTY`)."""
+    train = training_genes(dataset, n_train)
+    x = window_means(oriented_counts(train, orientation), n_windows)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=500))
+    model.fit(x, label(train, rule))
+    scores = [
+        model.decision_function(window_means(oriented_counts(part, orientation), n_windows))
+        for part in (dataset.take("valid"), dataset.take("test"))
+    ]
+    return Scored(*(np.column_stack([np.zeros(len(one)), one]) for one in scores))
+
+
+def window_ladder(
+    datasets: Mapping[str, HistoneDataset],
+    windows: Sequence[int] = WINDOWS,
+    n_train: int = 0,
+) -> pd.DataFrame:
+    """Regressions on more and more windows: rows as those of `trained_models`, and ``windows``.
+
+    One window has no direction and is fitted once.
+    """
+    rows = []
+    for cell, dataset in datasets.items():
+        for rule, stands_for in distinct_rules(dataset).items():
+            for number in windows:
+                fit = None
+                for orientation in ("genome", "gene"):
+                    if fit is None or number > 1:
+                        fit = window_regression(dataset, rule, number, orientation, n_train)
+                    rows += [{"cell": cell, "labels": one, "orientation": orientation,
+                              "model": "window_regression", "windows": number,
+                              "dataset": dataset, "fits": [fit], "converged": np.nan}
+                             for one in stands_for]
+    return pd.DataFrame(rows)
+
+
+def ladder_gaps(
+    trained: pd.DataFrame, ladder: pd.DataFrame, n_resamples: int = 1000
+) -> pd.DataFrame:
+    """AUROC of the tuned network minus that of each regression, same labels and orientation.
+
+    Columns labels, orientation, windows, estimate, low, high and n (cell types).
+    """
+    networks = trained[(trained["recipe"] == "tuned") & (trained["model"] == BASE)]
+    keys = ["labels", "orientation"]
+    of = dict(list(networks.groupby(keys)))
+    return pd.DataFrame([
+        {"labels": rule, "orientation": orientation, "windows": number}
+        | vars(mean_auroc(of[rule, orientation], other=part, n_resamples=n_resamples))
+        for (rule, orientation, number), part in ladder.groupby([*keys, "windows"], sort=False)
+    ])
+
+
+def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
+    """Mean AUROC by number of windows, a panel a label rule, a line a direction; dashed: networks.
+
+    Parameters
+    ----------
+    ladder
+        Columns labels, orientation, windows, estimate, low, high.
+    networks
+        Columns labels, orientation, estimate.
+    """
+    rules = list(dict.fromkeys(ladder["labels"]))
+    looks = {"genome": ("along the genome", MODEL_COLOURS["linear"], "s"),
+             "gene": ("along the gene", MODEL_COLOURS[BASE], "o")}
+    fig, axes = plt.subplots(1, len(rules), figsize=(3.6 * len(rules), 3.3), squeeze=False)
+    for axis, rule in zip(axes[0], rules, strict=True):
+        for shift, (orientation, (name, colour, marker)) in enumerate(looks.items()):
+            part = ladder[(ladder["labels"] == rule) & (ladder["orientation"] == orientation)]
+            places = np.arange(len(part)) + 0.12 * shift - 0.06
+            intervals(axis, part, places, vertical=True, color=colour, fmt=f"{marker}-",
+                      label=f"regression, {name}")
+            network = networks[(networks["labels"] == rule)
+                               & (networks["orientation"] == orientation)]
+            axis.axhline(network["estimate"].iloc[0], color=colour, linestyle="--",
+                         label=f"network, {name}")
+        axis.set_xticks(np.arange(len(part)), part["windows"])
+        axis.set(title=f"{rule} labels", xlabel="windows that 10 kb are cut into")
+        axis.grid(axis="y", alpha=0.3)
+    axes[0, 0].set_ylabel("mean test AUROC")
+    legend_below(fig)
+    return fig
 
 
 def plot_learning_curves(histories: pd.DataFrame) -> Figure:
@@ -165,81 +469,6 @@ def plot_learning_curves(histories: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("validation AUROC")
     legend_below(fig)
     return fig
-
-
-def scores_of(row: pd.Series, scoring: str) -> np.ndarray:
-    """Scores of the test genes, float64 ``(fit, gene)``."""
-    return np.stack([positive_score(one.test_logits, scoring) for one in row["fits"]])
-
-
-def labels_of(row: pd.Series, rule: str | None = None) -> np.ndarray:
-    """Labels of the test genes, ``(gene,)``; by default under the rule trained on."""
-    one = row["fits"][0].fit
-    return label(open_cell(one.test_cell, one.home).take("test"), rule or one.labels)
-
-
-def mean_auroc(
-    rows: pd.DataFrame,
-    scoring: str = "probability",
-    other: pd.DataFrame | None = None,
-    **options: float,
-) -> Interval:
-    """Mean test AUROC over the cell types of ``rows``, or the mean paired difference to ``other``.
-
-    Rows of both tables are matched by cell type.
-    """
-    first = rows.set_index("cell")
-    second = None if other is None else other.set_index("cell").loc[first.index]
-    return bootstrap_mean_auroc(
-        [labels_of(row) for _, row in first.iterrows()],
-        [scores_of(row, scoring) for _, row in first.iterrows()],
-        None if second is None else [scores_of(row, scoring) for _, row in second.iterrows()],
-        **options,
-    )
-
-
-def auroc_table(
-    chosen: pd.DataFrame,
-    by: Sequence[str],
-    scorings: Sequence[str] = ("probability", "positive_logit"),
-    n_resamples: int = 1000,
-) -> pd.DataFrame:
-    """Mean test AUROC of each group of rows under each score rule.
-
-    Columns as in ``by``, then scoring, estimate, low, high and n (test genes of a cell type).
-    """
-    return pd.DataFrame([
-        dict(zip(by, group, strict=True))
-        | {"scoring": scoring}
-        | vars(mean_auroc(part, scoring, n_resamples=n_resamples))
-        for group, part in chosen.groupby(list(by), sort=False)
-        for scoring in scorings
-    ])
-
-
-def difference_table(
-    chosen: pd.DataFrame,
-    by: Sequence[str],
-    models: Sequence[str],
-    reference: str,
-    n_resamples: int = 1000,
-) -> pd.DataFrame:
-    """AUROC of models minus that of a reference model, paired over genes, in each group of rows.
-
-    Columns as in ``by``, then model, estimate, low, high, n, verdict (`compared`) and
-    equivalence_p, of two one-sided tests.
-    """
-    rows = []
-    for group, part in chosen.groupby(list(by), sort=False):
-        of = dict(list(part.groupby("model", sort=False)))
-        for model in of:
-            if model not in models:
-                continue
-            gap = mean_auroc(of[model], other=of[reference], n_resamples=n_resamples)
-            rows.append(dict(zip(by, group, strict=True)) | {"model": model} | vars(gap)
-                        | {"verdict": compared(gap),
-                           "equivalence_p": equivalence_test(gap).pvalue})
-    return pd.DataFrame(rows)
 
 
 def resampled_units(n_cells: int) -> str:

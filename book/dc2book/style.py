@@ -162,6 +162,7 @@ def forest(
     colours: Mapping[Any, str] | None = None,
     markers: Mapping[Any, str] | None = None,
     hollow: str | None = None,
+    dots: pd.DataFrame | None = None,
     reference: float | None = None,
     margin: float | None = None,
     xlabel: str = "",
@@ -194,6 +195,9 @@ def forest(
         By value; by default the book's colours, and markers in order of appearance.
     hollow
         Column of a second estimate, without interval, drawn as a hollow marker.
+    dots
+        Further estimates without interval, drawn small behind the points that they belong to, such
+        as the cell types behind their mean: columns as those of ``table`` that the arguments name.
     reference
         Where to draw a vertical line.
     margin
@@ -221,6 +225,7 @@ def forest(
         row_keys = [key for key in wanted if key in set(row_keys)]
         table = table[[key in row_keys for key in _keys(table, row_columns)]]
     groups = _distinct(table, spread)
+    wanted_columns = list(dict.fromkeys([*row_columns, *panel_columns, *look]))
     half = min(0.34, 0.13 * (len(groups) - 1))
     shifts = dict(zip(groups, np.linspace(-half, half, len(groups)), strict=True))
     shades = _colours(table, colour, colours)
@@ -242,6 +247,11 @@ def forest(
                 "fmt": shapes[points[marker].iloc[0]] if marker else "o",
             }
             label = _text(_keys(points, named)[0], names) if named else None
+            if dots is not None:
+                own = dots.merge(points[wanted_columns].drop_duplicates(), on=wanted_columns)
+                behind = [row_keys.index(one) + shifts[group] for one in _keys(own, row_columns)]
+                axis.plot(own["estimate"], behind, "o", color=shown["color"], markersize=2.5,
+                          alpha=0.45, markeredgewidth=0, zorder=1)
             intervals(axis, points, places, label=label, **shown)
             if hollow is not None:
                 axis.plot(points[hollow], places, shown["fmt"], color=shown["color"], zorder=3,
