@@ -166,7 +166,7 @@ def trained_models(
         for row in _network_rows([next(records) for _ in part], datasets)
     ]
     for recipe, orientation in dict.fromkeys((recipe, turned) for recipe, turned, _ in setups):
-        rows += _linear_rows(datasets, budget, recipe, orientation, seed)
+        rows += linear_rows(datasets, budget, recipe, orientation, seed)
     return pd.DataFrame(rows)
 
 
@@ -199,14 +199,17 @@ def _network_rows(
     return [row | {"labels": rule} for rule in distinct_rules(dataset)[one.labels]]
 
 
-def _linear_rows(
+def linear_rows(
     datasets: Mapping[str, HistoneDataset],
     budget: TrainingBudget,
     recipe: str,
     orientation: str,
     seed: int,
 ) -> list[dict[str, object]]:
-    """The restarts of the linear model, which sees no direction: its inputs are means over bins."""
+    """All restarts of the linear model, rows as of `trained_models`.
+
+    It sees no direction: its inputs are means over the bins.
+    """
     (settings,) = budget.recipes(recipe, "linear")
     rows = []
     for rule in LABEL_RULES:

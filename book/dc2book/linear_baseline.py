@@ -8,7 +8,9 @@ is the row of the cell type `MEAN`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,25 +20,26 @@ from scipy import optimize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from dc2book.mnist.study import joined
+from dc2book.architectures import auroc_table, blocks_of, distinct_rules, labels_of, scores_of
 from dc2book.style import legend_below, mark_colour
 from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import (
+    MIN_CELLS,
     Interval,
-    bootstrap_auroc,
+    bootstrap_mean,
     bootstrap_mean_auroc,
     compared,
-    paired_auroc_difference,
 )
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
-from dc2lib.signals import training_genes
-from dc2lib.training.linear import LinearFits, mark_means
+from dc2lib.signals import oriented_counts, training_genes
+from dc2lib.training.linear import mark_means
 
 MEAN = "mean"
-EXPECTED_SIGN = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
+BOOSTING = {"max_iter": 100, "max_leaf_nodes": 15, "max_features": 0.3}
 
 
 def log_mean_counts(counts: np.ndarray) -> np.ndarray:
@@ -51,53 +54,40 @@ FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def restart_table(
-    datasets: Mapping[str, HistoneDataset], fits: Mapping[tuple[str, str], LinearFits]
-) -> pd.DataFrame:
+def restart_table(trained: pd.DataFrame) -> pd.DataFrame:
     """Test AUROC of every restart: columns recipe, labels, cell, scoring, restart, auroc, chosen.
 
-    ``fits`` is keyed by (recipe, label rule), its data sets in the order of ``datasets``.
+    ``trained`` are rows of `dc2book.architectures.linear_rows`; each score rule chooses the restart
+    with the best validation AUROC under that rule.
     """
     rows = []
-    for (recipe, rule), fit in fits.items():
-        for number, (cell, dataset) in enumerate(datasets.items()):
-            test = dataset.take("test")
-            truth, logits = label(test, rule), fit.logits(number, test.counts)
-            rows += [
-                {
-                    "recipe": recipe,
-                    "labels": rule,
-                    "cell": cell,
-                    "scoring": scoring,
-                    "restart": restart,
-                    "auroc": auroc(truth, positive_score(logits[restart], scoring)),
-                    "chosen": restart == fit.best_restart[number],
-                }
-                for scoring in SCORE_RULES
-                for restart in range(len(logits))
-            ]
-    return pd.DataFrame(rows)
-
-
-def best_restart_table(
-    datasets: Mapping[str, HistoneDataset],
-    fits: Mapping[tuple[str, str], LinearFits],
-    n_resamples: int = 1000,
-) -> pd.DataFrame:
-    """Test AUROC of the restart with the best validation AUROC, with intervals over genes.
-
-    Columns recipe, labels, scoring, cell, estimate, low, high, n.
-    """
-    rows = []
-    for (recipe, rule), fit in fits.items():
-        truths, logits = _truths_and_logits(datasets, rule, fit)
+    for _, row in trained.iterrows():
+        truth = {split: labels_of(row, split=split) for split in ("valid", "test")}
         for scoring in SCORE_RULES:
-            scores = {cell: positive_score(one, scoring) for cell, one in logits.items()}
+            valid, test = (
+                [auroc(truth[split], positive_score(logits, scoring)) for logits in fits]
+                for split, fits in (("valid", [one.valid_logits for one in row["fits"]]),
+                                    ("test", [one.test_logits for one in row["fits"]]))
+            )
             rows += [
-                {"recipe": recipe, "labels": rule, "scoring": scoring, "cell": cell} | vars(one)
-                for cell, one in _intervals(truths, scores, n_resamples=n_resamples).items()
+                {"recipe": row["recipe"], "labels": row["labels"], "cell": row["cell"],
+                 "scoring": scoring, "restart": restart, "auroc": value,
+                 "chosen": restart == int(np.argmax(valid))}
+                for restart, value in enumerate(test)
             ]
     return pd.DataFrame(rows)
+
+
+def best_restart_table(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
+    """Test AUROC of the restart with the best validation AUROC, by cell type and on average.
+
+    Columns cell, recipe, labels, scoring, estimate, low, high, n.
+    """
+    by = ["recipe", "labels"]
+    each = auroc_table(trained, ["cell", *by], n_resamples=n_resamples)
+    means = auroc_table(trained, by, n_resamples=n_resamples)
+    means = means.assign(cell=MEAN, n=trained["cell"].nunique())
+    return pd.concat([each, means], ignore_index=True)
 
 
 def bootstrap_weights(
@@ -108,75 +98,75 @@ def bootstrap_weights(
     seed: int = 0,
     n_train: int = 0,
 ) -> pd.DataFrame:
-    """Weights of the softmax model at its optimum, with bootstrap intervals over training genes.
+    """Weights of the softmax model at its optimum, with bootstrap intervals.
+
+    Stretches of the genome with their training genes are resampled.
 
     Returns
     -------
     DataFrame
-        Columns cell, labels, class, mark, estimate, low, high, n.  The weight on class *high* is
-        half of the logistic coefficient on the mean of log counts, on *low* its negative.
+        Columns cell (and the mean over them, with cell types as units), labels, class, mark,
+        estimate, low, high, n.  The weight on class *high* is half of the logistic coefficient on
+        the mean of log counts, on *low* its negative.
     """
     rows = []
     for cell, dataset in datasets.items():
         train = training_genes(dataset, n_train, seed)
         features = mark_means(train.counts, "log1p").astype(np.float64)
-        for rule in LABEL_RULES:
+        places, block = np.unique(genome_blocks(train.gene_id), return_inverse=True)
+        for rule, stands_for in distinct_rules(dataset).items():
             truth = label(train, rule)
             rng = np.random.default_rng(seed)
             estimate = _logistic_optimum(features, truth, np.ones(len(truth)))
+            even = np.full(len(places), 1 / len(places))
             draws = np.array([
-                _logistic_optimum(features, truth, weights, estimate)
-                for weights in rng.multinomial(
-                    len(truth), np.full(len(truth), 1 / len(truth)), size=n_resamples
-                )
+                _logistic_optimum(features, truth, times[block], estimate)
+                for times in rng.multinomial(len(places), even, size=n_resamples)
             ])
             low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-            for i, mark in enumerate(dataset.marks):
-                bounds = estimate[i] / 2, low[i] / 2, high[i] / 2
-                for name, values in (
-                    ("high", bounds),
-                    ("low", (-bounds[0], -bounds[2], -bounds[1])),
-                ):
-                    rows.append(
-                        {"cell": cell, "labels": rule, "class": name, "mark": mark}
-                        | dict(zip(("estimate", "low", "high"), values, strict=True))
-                        | {"n": len(truth)}
-                    )
-    return pd.DataFrame(rows)
+            rows += [
+                {"cell": cell, "labels": one, "mark": mark, "estimate": estimate[i] / 2,
+                 "low": low[i] / 2, "high": high[i] / 2, "n": len(truth)}
+                for one in stands_for
+                for i, mark in enumerate(dataset.marks)
+            ]
+    table = pd.DataFrame(rows)
+    means = [
+        {"cell": MEAN, "labels": rule, "mark": mark} | vars(mean_over_cells(part))
+        for (rule, mark), part in table.groupby(["labels", "mark"], sort=False)
+    ]
+    high = pd.concat([table, pd.DataFrame(means)], ignore_index=True)
+    mirrored = {"estimate": -high["estimate"], "low": -high["high"], "high": -high["low"]}
+    return pd.concat([high.assign(**{"class": "high"}),
+                      high.assign(**mirrored, **{"class": "low"})], ignore_index=True)
 
 
-def sign_agreement(weights: pd.DataFrame) -> dict[str, str]:
-    """Text by label rule: in how many cell types each mark points where the paper says.
+def sign_counts(weights: pd.DataFrame) -> pd.DataFrame:
+    """In how many cell types each mark's weight on *high* lies above or below 0, whole intervals.
 
-    A cell type counts where the whole interval lies on that side.  Marks that share side and
-    counts share a clause.
+    Columns labels, mark, above, below, n.
     """
-    result = {}
-    high = weights[(weights["class"] == "high") & weights["mark"].isin(EXPECTED_SIGN)]
-    for rule, part in high.groupby("labels", sort=False):
-        clauses: dict[str, list[str]] = {}
-        for mark, rows in part.groupby("mark", sort=False):
-            sign = EXPECTED_SIGN[mark]
-            ends = sign * rows[["low", "high"]].to_numpy()
-            on_side, against = (ends.min(1) > 0).sum(), (ends.max(1) < 0).sum()
-            clause = f"to {'high' if sign > 0 else 'low'} expression in {on_side} of {len(rows)}"
-            clause += f" and against it in {against}" if against else ""
-            clauses.setdefault(clause, []).append(mark)
-        text = ", ".join(
-            f"{joined(marks)} point{'s' * (len(marks) == 1)} {clause}"
-            for clause, marks in clauses.items()
-        )
-        count = f" of {len(rows)}"
-        text = text.replace(count, f"{count} cell type{'s' * (len(rows) != 1)}", 1)
-        result[rule] = f"{text}, counting whole intervals"
-    return result
+    high = weights[(weights["class"] == "high") & (weights["cell"] != MEAN)]
+    sides = high.assign(above=high["low"] > 0, below=high["high"] < 0, n=1)
+    sides = sides.groupby(["labels", "mark"], sort=False)[["above", "below", "n"]].sum()
+    return sides.reset_index()
+
+
+def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:
+    """Mean of a column over cell types, which are resampled; ``n`` counts them.
+
+    With fewer than `MIN_CELLS` the ends are the means of the ends within the cell types (columns
+    low and high, or ``<value>_low`` and ``<value>_high``), as if all moved together.
+    """
+    if len(table) >= MIN_CELLS:
+        return bootstrap_mean(table[value].to_numpy())
+    low, high = (table[end if value == "estimate" else f"{value}_{end}"].mean()
+                 for end in ("low", "high"))
+    return Interval(float(table[value].mean()), float(low), float(high), len(table))
 
 
 def against_logistic_regression(
-    datasets: Mapping[str, HistoneDataset],
-    fits: Mapping[tuple[str, str], LinearFits],
-    n_train: int = 0,
-    n_resamples: int = 1000,
+    trained: pd.DataFrame, n_train: int = 0, n_resamples: int = 1000
 ) -> pd.DataFrame:
     """Best restart minus scikit-learn's logistic regression on the same five means, paired.
 
@@ -184,16 +174,17 @@ def against_logistic_regression(
     high, n, verdict.
     """
     rows = []
-    for (recipe, rule), fit in fits.items():
-        truths, logits = _truths_and_logits(datasets, rule, fit)
-        ours = {cell: positive_score(one) for cell, one in logits.items()}
-        means = partial(mark_means, transform=fit.transform)
+    for (recipe, rule), part in trained.groupby(["recipe", "labels"], sort=False):
+        datasets = dict(zip(part["cell"], part["dataset"], strict=True))
+        truths = {row["cell"]: labels_of(row) for _, row in part.iterrows()}
+        ours = {row["cell"]: scores_of(row)[0] for _, row in part.iterrows()}
+        means = partial(mark_means, transform="raw" if recipe == "paper" else "log1p")
         library = {
             cell: logistic_scores(dataset, rule, means, n_train)
             for cell, dataset in datasets.items()
         }
         first, second = (_aurocs(truths, scores) for scores in (ours, library))
-        gaps = _intervals(truths, ours, library, n_resamples=n_resamples)
+        gaps = _intervals(datasets, truths, ours, library, n_resamples=n_resamples)
         rows += [
             {"recipe": recipe, "labels": rule, "cell": cell}
             | {"gradient descent": first[cell], "logistic regression": second[cell]}
@@ -221,7 +212,9 @@ def feature_table(
             }
             rows += [
                 {"features": name, "labels": rule, "cell": cell} | vars(one)
-                for cell, one in _intervals(truths, scores, n_resamples=n_resamples).items()
+                for cell, one in _intervals(
+                    datasets, truths, scores, n_resamples=n_resamples
+                ).items()
             ]
     return pd.DataFrame(rows)
 
@@ -232,16 +225,15 @@ def feature_lead(
     second: str,
     n_train: int = 0,
     n_resamples: int = 1000,
-) -> dict[str, Interval]:
-    """AUROC with one way of making the five numbers minus another, numeric labels, by cell type."""
-    leads = {}
-    for cell, dataset in datasets.items():
-        one, other = (
-            logistic_scores(dataset, "numeric", FEATURES[name], n_train) for name in (first, second)
-        )
-        truth = label(dataset.take("test"), "numeric")
-        leads[cell] = paired_auroc_difference(truth, one, other, n_resamples=n_resamples)
-    return leads
+) -> Interval:
+    """AUROC with one way of making the five numbers minus another, numeric labels, mean."""
+    truths = {cell: label(one.take("test"), "numeric") for cell, one in datasets.items()}
+    one, other = (
+        {cell: logistic_scores(dataset, "numeric", FEATURES[name], n_train)
+         for cell, dataset in datasets.items()}
+        for name in (first, second)
+    )
+    return _intervals(datasets, truths, one, other, n_resamples=n_resamples)[MEAN]
 
 
 def boosting_gain(
@@ -250,39 +242,38 @@ def boosting_gain(
     n_train: int = 0,
     n_resamples: int = 1000,
     seed: int = 0,
-    cells: int = 0,
 ) -> pd.DataFrame:
     """Gradient boosting on all bins minus logistic regression on five log mean counts, paired.
 
-    Both orientations of the bins, both label rules, the first ``cells`` cell types (0: all).
-    Columns cell, labels, orientation, boosting and linear (AUROCs), estimate, low, high, n and
-    verdict.
+    Both orientations of the bins and both label rules.  Columns labels, orientation, cell (and the
+    mean over them), estimate, low, high, n and verdict.
     """
-    rows = []
-    for cell, dataset in list(datasets.items())[: cells or None]:
-        train, test = training_genes(dataset, n_train, seed), dataset.take("test")
-        for rule in LABEL_RULES:
-            truth = label(test, rule)
+    scores = {}
+    for cell, dataset in datasets.items():
+        for rule, stands_for in distinct_rules(dataset).items():
             linear = logistic_scores(dataset, rule, log_mean_counts, n_train)
             for orientation in ("genome", "gene"):
-                x, x_test = (
-                    (part.gene_oriented() if orientation == "gene" else part.counts).reshape(
-                        len(part), -1
-                    )
-                    for part in (train, test)
-                )
-                model = HistGradientBoostingClassifier(random_state=seed).fit(x, label(train, rule))
-                scores = model.predict_proba(x_test)[:, 1]
-                gap = paired_auroc_difference(
-                    truth, scores, linear, n_resamples=n_resamples, seed=seed
-                )
-                rows.append(
-                    {"cell": cell, "labels": rule, "orientation": orientation}
-                    | {"boosting": auroc(truth, scores), "linear": auroc(truth, linear)}
-                    | vars(gap)
-                    | {"verdict": compared(gap)}
-                )
+                boosted = boosting_scores(dataset, rule, orientation, n_train, seed)
+                scores |= {(one, orientation, cell): (boosted, linear) for one in stands_for}
+    rows = []
+    for rule, orientation in product(LABEL_RULES, ("genome", "gene")):
+        truths = {cell: label(one.take("test"), rule) for cell, one in datasets.items()}
+        both = [{cell: scores[rule, orientation, cell][side] for cell in datasets}
+                for side in (0, 1)]
+        gaps = _intervals(datasets, truths, *both, n_resamples=n_resamples)
+        rows += [{"labels": rule, "orientation": orientation, "cell": cell} | vars(gap)
+                 | {"verdict": compared(gap)} for cell, gap in gaps.items()]
     return pd.DataFrame(rows)
+
+
+def boosting_scores(
+    dataset: HistoneDataset, rule: str, orientation: str, n_train: int = 0, seed: int = 0
+) -> np.ndarray:
+    """Test probabilities ``(gene,)`` of gradient boosting on the counts of all bins and marks."""
+    parts = training_genes(dataset, n_train, seed), dataset.take("test")
+    x, x_test = (oriented_counts(one, orientation).reshape(len(one), -1) for one in parts)
+    model = HistGradientBoostingClassifier(**BOOSTING, random_state=seed)
+    return model.fit(x, label(parts[0], rule)).predict_proba(x_test)[:, 1]
 
 
 def logistic_scores(
@@ -325,7 +316,7 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
             axis.scatter(x[best], part["auroc"][best], s=90, facecolor="none", edgecolor=colour,
                          marker=marker)
         axis.set(title=f"{rule} labels", xlim=(-0.6, len(cells) - 0.4))
-        axis.set_xticks(range(len(cells)), cells)
+        axis.set_xticks(range(len(cells)), cells, rotation=90 if len(cells) > 4 else 0)
         axis.grid(axis="y", alpha=0.3)
     axes[0, 0].set_ylabel("test AUROC")
     legend_below(fig, title="score rule")
@@ -346,24 +337,13 @@ def plot_auroc_along_bins(
     return fig
 
 
-def _truths_and_logits(
-    datasets: Mapping[str, HistoneDataset], rule: str, fit: LinearFits
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Labels and, of the best restart, logits of the test genes of each cell type."""
-    tests = {cell: dataset.take("test") for cell, dataset in datasets.items()}
-    logits = {
-        cell: fit.logits(number, test.counts)[fit.best_restart[number]]
-        for number, (cell, test) in enumerate(tests.items())
-    }
-    return {cell: label(test, rule) for cell, test in tests.items()}, logits
-
-
 def _aurocs(truths: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) -> dict[str, float]:
     by_cell = {cell: auroc(truth, scores[cell]) for cell, truth in truths.items()}
     return by_cell | {MEAN: float(np.mean([*by_cell.values()]))}
 
 
 def _intervals(
+    datasets: Mapping[str, HistoneDataset],
     truths: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
     others: Mapping[str, np.ndarray] | None = None,
@@ -372,21 +352,18 @@ def _intervals(
 ) -> dict[str, Interval]:
     """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`.
 
-    The mean is taken over cell types that share their test genes.
+    Stretches of the genome are resampled; ``n`` of the mean counts cell types.
     """
-    by_cell = {
-        cell: bootstrap_auroc(truth, scores[cell], n_resamples=n_resamples)
-        if others is None
-        else paired_auroc_difference(truth, scores[cell], others[cell], n_resamples=n_resamples)
-        for cell, truth in truths.items()
-    }
-    mean = bootstrap_mean_auroc(
-        list(truths.values()),
-        [scores[cell] for cell in truths],
-        None if others is None else [others[cell] for cell in truths],
-        n_resamples=n_resamples,
-    )
-    return by_cell | {MEAN: mean}
+
+    def interval(cells: list[str]) -> Interval:
+        return bootstrap_mean_auroc(
+            [truths[cell] for cell in cells], [scores[cell] for cell in cells],
+            None if others is None else [others[cell] for cell in cells],
+            blocks=[blocks_of(datasets[cell]) for cell in cells], n_resamples=n_resamples,
+        )
+
+    each = {cell: interval([cell]) for cell in truths}
+    return each | {MEAN: replace(interval(list(truths)), n=len(truths))}
 
 
 def _logistic_optimum(

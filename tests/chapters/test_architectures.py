@@ -1,9 +1,9 @@
 """Equal budgets, a choice that looks at validation genes only, and paired comparisons."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,74 +11,180 @@ from dc2book import architectures as comparison
 from dc2book.architectures import TrainingBudget, planned_fits
 from test_linear import planted
 
-from dc2lib.datasets import write_cell
-from dc2lib.evaluation.scores import auroc
+from dc2lib.datasets import HistoneDataset, write_cell
+from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import label
 from dc2lib.training.fit import PAPER, TUNED
 from dc2lib.training.grid_fits import Fit, FitRecord
 
 
-@pytest.mark.parametrize("recipe", ["paper", "tuned"])
-def test_every_architecture_has_the_same_budget(recipe):
-    budget = TrainingBudget(rates=2, seeds=3)
-    fits = planned_fits(["A", "B"], "home", budget, recipe=recipe)
-    spent = Counter((one.model, one.test_cell, one.labels) for one in fits)
-    assert set(spent.values()) == {3 if recipe == "paper" else 6}
-    assert len(spent) == 4 * 2 * 2
-    assert len(set(fits)) == len(fits)
-    for one in fits:
-        assert one.train_cells == (one.test_cell,)
+def below_two(cell):
+    """A cell type whose median begins with 1: both rules give the same labels."""
+    rng = np.random.default_rng(0)
+    text = [f"{value:.3f}" for value in rng.uniform(0.5, 2.6, 40)]
+    return HistoneDataset.from_arrays(
+        np.zeros((40, 100, 5), int), [f"G{i}" for i in range(40)], cell, ["train"] * 40,
+        rpkm_text=text, rpkm_median_text="1.550",
+    )
+
+
+def test_the_papers_recipe_has_one_candidate_at_full_length():
+    fits = planned_fits({"A": planted("A")}, "home", TrainingBudget(), recipe="paper")
+    assert {one.recipe for one in fits} == {PAPER} and PAPER.epochs == 100
+
+
+def test_every_network_has_the_same_candidates():
+    cells = {name: planted(name) for name in "AB"}
+    fits = planned_fits(cells, "home", TrainingBudget(rates=2), recipe="tuned")
+    spent = pd.Series([(one.model, one.test_cell, one.labels) for one in fits]).value_counts()
+    assert set(spent) == {2} and len(spent) == 3 * 2 * 2
+    assert all(one.train_cells == (one.test_cell,) and one.seed == 0 for one in fits)
 
 
 def test_more_rates_than_there_are_is_refused():
     with pytest.raises(ValueError, match="1 to 3"):
-        TrainingBudget(rates=9).tuned("linear")
+        TrainingBudget(rates=9).recipes("tuned")
 
 
-def record(home, rate, seed, valid, logits):
-    fit = Fit("linear", replace(TUNED, learning_rate=rate), ("A",), "A", home, seed=seed)
+def test_rules_that_agree_are_trained_once():
+    alike, apart = below_two("A"), planted("B")
+    assert comparison.distinct_rules(alike) == {"numeric": ("numeric", "lexicographic")}
+    assert list(comparison.distinct_rules(apart)) == ["numeric", "lexicographic"]
+    fits = planned_fits({"A": alike, "B": apart}, "home", TrainingBudget(), recipe="paper",
+                        models=[comparison.BASE])
+    assert [(one.test_cell, one.labels) for one in fits] == [
+        ("A", "numeric"), ("B", "numeric"), ("B", "lexicographic")]
+
+
+def test_variants_are_trained_on_cell_types_with_reads():
+    cells = {name: planted(name) for name in "ABC"}
+    cells["A"] = replace(cells["A"], unit="peak signal")
+    assert comparison.variant_cells(cells, 1) == ["B"]
+    fits = planned_fits(cells, "home", TrainingBudget(variant_cells=1), recipe="paper")
+    varied = {one.test_cell for one in fits if one.model in comparison.VARIANTS}
+    assert varied == {"B"} and {one.test_cell for one in fits} == set("ABC")
+
+
+def record(home, rate, seed, valid, logits=None):
+    fit = Fit("deepchrome_max", replace(TUNED, learning_rate=rate), ("A",), "A", home, seed=seed)
     history = pd.DataFrame({"valid_auroc": [valid / 2, valid]})
     return FitRecord(fit, logits, logits, history, 1, 2.0, Path("unused"))
 
 
-def test_the_rate_is_chosen_by_validation_genes(tmp_path):
-    dataset = planted("A")
-    write_cell(dataset, tmp_path)
-    truth = label(dataset.take("test"))
-    good = np.column_stack([-truth, truth]).astype(np.float32)
-    records = [
-        record(str(tmp_path), 0.1, 0, 0.9, -good),
-        record(str(tmp_path), 0.1, 1, 0.7, -good),
-        record(str(tmp_path), 0.01, 0, 0.75, good),
-        record(str(tmp_path), 0.01, 1, 0.75, good),
-    ]
-    rows = comparison.chosen_by_validation(records)
-    assert len(rows) == 1
-    row = rows.iloc[0]
-    assert row["learning_rate"] == 0.1 and row["valid_auroc"] == pytest.approx(0.8)
-    assert row["seconds"] == 8.0 and row["epochs"] == 2 and row["recipe"] == "tuned"
-    worst = comparison.mean_auroc(rows, n_resamples=50)
-    assert worst.estimate == 0.0 == auroc(truth, -truth)
-    best = comparison.chosen_by_validation(records[2:])
-    gap = comparison.mean_auroc(best, other=rows, n_resamples=50)
-    assert (gap.estimate, gap.low, gap.high) == (1.0, 1.0, 1.0)
+def test_the_rate_is_chosen_by_validation_genes():
+    records = [record("h", 0.1, 0, 0.9), record("h", 0.01, 0, 0.75), record("h", 0.3, 0, 0.9)]
+    (best,) = comparison.chosen_rates(records)
+    assert best.fit.recipe.learning_rate == 0.1
 
 
-def test_tables_hold_a_mean_and_a_paired_difference_a_group(tmp_path):
+def test_other_seeds_are_trained_at_the_chosen_rate_only(tmp_path, monkeypatch):
     write_cell(planted("A"), tmp_path)
-    truth = label(planted("A").take("test"))
-    good = np.column_stack([-truth, truth]).astype(np.float32)
-    bad = record(str(tmp_path), 0.1, 0, 0.9, -good)
-    other = replace(bad, fit=replace(bad.fit, model="deepchrome_max"), test_logits=good)
-    rows = comparison.chosen_by_validation([bad, other])
-    table = comparison.auroc_table(rows, ["labels", "model"], n_resamples=20).set_index("model")
-    assert table["scoring"].tolist() == ["probability", "positive_logit"] * 2
-    assert set(table.loc["linear", "estimate"]) == {0.0}
-    (gap,) = comparison.difference_table(rows, ["labels"], ["deepchrome_max"], "linear",
-                                         20).to_dict("records")
-    assert (gap["estimate"], gap["verdict"], gap["model"]) == (1.0, "better", "deepchrome_max")
+    asked = []
+
+    def train(fits, progress):
+        asked.append(fits)
+        return [replace(record("", 0, 0, one.recipe.learning_rate), fit=one) for one in fits]
+
+    monkeypatch.setattr(comparison, "run_grid", train)
+    trained = comparison.trained_models(
+        {"A": planted("A")}, str(tmp_path), TrainingBudget(1, 1, 2, 3, restarts=2),
+        [("tuned", "gene", [comparison.BASE])],
+    )
+    assert [len(one) for one in asked] == [2 * 2, 2 * 3]
+    assert {one.recipe.learning_rate for one in asked[1]} == {1e-3}
+    assert trained.groupby("model").size().to_dict() == {"deepchrome_max": 2, "linear": 2}
 
 
-def test_the_papers_recipe_has_one_candidate():
-    recipes = {one.recipe for one in planned_fits(["A"], "home", TrainingBudget(), recipe="paper")}
-    assert recipes == {PAPER}
+def rows(model, test_logits, valid_logits=None, cells="A", converged=1.0):
+    made = []
+    for cell in cells:
+        dataset = planted(cell)
+        valid = test_logits if valid_logits is None else valid_logits
+        fits = [comparison.Scored(*one) for one in zip(valid, test_logits, strict=True)]
+        made.append({"cell": cell, "labels": "numeric", "recipe": "paper", "model": model,
+                     "orientation": "genome", "dataset": dataset, "fits": fits,
+                     "converged": converged})
+    return pd.DataFrame(made)
+
+
+def logits_of(split, sign=1.0):
+    truth = label(planted("A"))[planted("A").split == split]
+    return np.column_stack([-sign * truth, sign * truth]).astype(float)
+
+
+def test_of_the_linear_model_the_best_of_five_by_validation_is_scored():
+    valid = [logits_of("valid", sign) for sign in (-1.0, 1.0)]
+    test = [logits_of("test", sign) for sign in (1.0, -1.0)]
+    assert comparison.mean_auroc(rows("linear", test, valid), n_resamples=20).estimate == 0.0
+    of_network = comparison.mean_auroc(rows("deepchrome_max", test, valid), n_resamples=20)
+    assert of_network.estimate == 0.5
+
+
+def test_differences_stand_by_cell_type_and_as_a_mean():
+    good, bad = [logits_of("test")], [logits_of("test", -1.0)]
+    trained = pd.concat([rows("deepchrome_max", good, cells="AB"),
+                         rows("linear", bad, [logits_of("valid")], cells="AB", converged=np.nan)])
+    table = comparison.difference_table(trained, ["labels"], ["deepchrome_max"], "linear", 20)
+    assert table["cell"].tolist() == ["A", "B", "mean"]
+    assert table["estimate"].tolist() == [1.0] * 3 and set(table["verdict"]) == {"better"}
+    assert table["n"].tolist() == [40, 40, 2]
+
+
+def test_fits_that_still_rise_decide_nothing():
+    gap = Interval(0.03, 0.02, 0.04, 7)
+    assert comparison.verdict(gap, 0.4) == comparison.NOT_CONVERGED != comparison.verdict(gap)
+    trained = pd.concat([rows("deepchrome_max", [logits_of("test")], converged=0.2),
+                         rows("linear", [logits_of("test", -1.0)], converged=np.nan)])
+    table = comparison.difference_table(trained, ["labels"], ["deepchrome_max"], "linear", 20)
+    assert set(table["verdict"]) == {comparison.NOT_CONVERGED}
+    assert comparison.converged_table(trained)["estimate"].tolist() == [0.2]
+
+
+def test_window_means_by_hand():
+    counts = np.array([[[0, 1], [2, 1], [4, 0], [4, 2]]])
+    two = comparison.window_means(counts, 2)
+    logs = np.log1p([[(0, 2), (1, 1)], [(4, 4), (0, 2)]]).mean(2)
+    np.testing.assert_allclose(two, logs.reshape(1, 4), rtol=1e-6)
+
+
+def sided(n=400):
+    """Genes on both strands whose expression shows downstream of the TSS only."""
+    rng = np.random.default_rng(0)
+    rpkm = np.round(rng.lognormal(1, 1.5, n), 3)
+    high = rpkm > np.median(rpkm)
+    strand = rng.choice(["+", "-"], n)
+    counts = np.repeat(rng.poisson(1.0, (n, 1, 5)), 100, axis=1)
+    side = np.where(high == (strand == "+"), 1, -1)
+    counts[side > 0, 50:] += 2
+    counts[side < 0, :50] += 2
+    return HistoneDataset.from_arrays(
+        counts, [f"G{i}" for i in range(n)], "A",
+        np.repeat(["train", "valid", "test"], [n - 200, 100, 100]), strand=strand,
+        rpkm_text=[f"{value:.3f}" for value in rpkm],
+    )
+
+
+def test_the_ladder_tells_direction_from_resolution():
+    ladder = comparison.window_ladder({"A": sided()}, (1, 10))
+    by = ["labels", "orientation", "windows"]
+    table = comparison.auroc_table(ladder, by, ["probability"], 20)
+    numeric = table[table["labels"] == "numeric"].set_index(["orientation", "windows"])["estimate"]
+    assert numeric["gene", 10] > 0.95
+    assert max(numeric["genome", 10], numeric["genome", 1]) < 0.7
+    assert numeric["genome", 1] == numeric["gene", 1]
+    networks = pd.DataFrame({"labels": ["numeric", "lexicographic"] * 2, "estimate": 0.9,
+                             "orientation": ["gene", "gene", "genome", "genome"]})
+    fig = comparison.plot_ladder(table, networks)
+    assert len(fig.axes) == 2
+    plt.close(fig)
+
+
+def test_genes_of_one_stretch_are_drawn_together(monkeypatch):
+    blocks = np.zeros(40, int)
+    monkeypatch.setattr(comparison, "blocks_of", lambda dataset: blocks)
+    noisy = [np.random.default_rng(0).normal(size=(40, 2))]
+    one_stretch = rows("deepchrome_max", noisy)
+    together = comparison.mean_auroc(one_stretch, n_resamples=50)
+    assert together.low == together.high == together.estimate
+    alone = comparison.mean_auroc(one_stretch, n_resamples=50, blocks=False)
+    assert alone.low < alone.estimate < alone.high

@@ -321,8 +321,13 @@ def competing_slopes(
     }
 
 
-def first_digit_steps(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+def first_digit_steps(
+    table: pd.DataFrame, *, reach: float = 0.5, seed: int = 0
+) -> pd.DataFrame:
     """Steps of AUROC where the median's first digit changes, and half-way between as a control.
+
+    A reach of 0.5 keeps every other whole number out of the cell types that a step looks at; with
+    1 the control at 2.5 would hold the true steps at 2 and 3.
 
     Parameters
     ----------
@@ -338,7 +343,7 @@ def first_digit_steps(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"source": source, "median": at, "first_digit_changes": changes}
-            | vars(step_at(table["median"], table[source], at, seed=seed))
+            | vars(step_at(table["median"], table[source], at, reach=reach, seed=seed))
             for source in ("published", "released")
             for at, changes in places
         ]
@@ -346,15 +351,16 @@ def first_digit_steps(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
 
 def step_at(
-    x: np.ndarray, y: np.ndarray, at: float, *, n_resamples: int = 2000, seed: int = 0
+    x: np.ndarray, y: np.ndarray, at: float, *, reach: float = 0.5, n_resamples: int = 2000,
+    seed: int = 0,
 ) -> Interval:
     """Jump of ``y`` at a point of ``x``, beyond a straight line common to both sides.
 
-    Least squares on the points within 1 of the point: y = a + b x + jump [x >= at]; the interval is
+    Least squares on the points nearer than ``reach``: y = a + b x + jump [x >= at]; the interval is
     a percentile bootstrap over the points of each side.
     """
     x, y = np.asarray(x, dtype=float) - at, np.asarray(y, dtype=float)
-    near = np.isfinite(y) & (np.abs(x) < 1)
+    near = np.isfinite(y) & (np.abs(x) < reach)
     x, y = x[near], y[near]
     sides = np.flatnonzero(x < 0), np.flatnonzero(x >= 0)
 

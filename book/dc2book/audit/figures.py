@@ -139,20 +139,20 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     return fig
 
 
-def train_and_score(table: pd.DataFrame) -> Figure:
-    """AUROC by model, the rule it learned from (colour) and the rule it is scored on (column).
+def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
+    """AUROC by model, the rule it learned from (colour) and the rule it is scored on (panel).
 
     Parameters
     ----------
-    table
-        Columns cell, model, labels, scored_on, estimate, low, high.
+    table, means
+        Columns model, labels, scored_on, estimate; a row a cell type, drawn as dots, and their
+        means with low and high.
     """
     learned = {rule: f"learned {rule} labels" for rule in RULES}
-    return forest(
-        table.assign(scored_on=table["scored_on"].map("scored on {} labels".format)), "model",
-        panels=("cell", "scored_on"), colour="labels", names=MODEL_NAMES | learned,
-        xlabel="test AUROC (probability)",
-    )
+    panels = {rule: f"scored on {rule} labels" for rule in RULES}
+    table, means = (one.assign(scored_on=one["scored_on"].map(panels)) for one in (table, means))
+    return forest(means, "model", panels="scored_on", colour="labels", dots=table,
+                  names=MODEL_NAMES | learned, xlabel="test AUROC (probability)")
 
 
 def leads(table: pd.DataFrame, margin: float) -> Figure:
@@ -161,15 +161,16 @@ def leads(table: pd.DataFrame, margin: float) -> Figure:
     Parameters
     ----------
     table
-        Columns cell, recipe, model, labels, estimate, low, high.
+        As `dc2book.audit.label_effects.leads_over_linear`; cell types are drawn as dots.
     """
     names = {rule: f"{rule} labels" for rule in RULES} | {
         (model, recipe): f"{MODEL_NAMES[model]}\n{recipe} recipe"
         for model, recipe in zip(table["model"], table["recipe"], strict=True)
     }
+    is_mean = table["cell"] == "mean"
     return forest(
-        table, ("model", "recipe"), panels="cell", colour="labels", names=names, reference=0,
-        margin=margin, xlabel="AUROC minus linear",
+        table[is_mean], ("model", "recipe"), colour="labels", dots=table[~is_mean], names=names,
+        reference=0, margin=margin, xlabel="AUROC minus linear",
     )
 
 
@@ -253,26 +254,25 @@ def gaps(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def repairs(table: pd.DataFrame, released: pd.DataFrame) -> Figure:
-    """AUROC of network and linear model after each repair, a panel a cell type.
+def repairs(table: pd.DataFrame, released: pd.Series) -> Figure:
+    """Mean AUROC of network and linear model after each repair; cell types are drawn as dots.
 
     Parameters
     ----------
     table
         As `dc2book.audit.label_effects.repair_table`.
     released
-        AUROCs that the authors released, to mark at the first step: index cell, columns as the
-        models.
+        Mean AUROC that the authors released, by model, to mark at the first step.
     """
     first, *others = table["stage"].unique()
     names = MODEL_NAMES | {first: first} | {name: f"+ {name}" for name in others}
+    is_mean = table["cell"] == "mean"
     fig = forest(
-        table, "stage", panels="cell", colour="model", names=names, connect=True,
+        table[is_mean], "stage", colour="model", dots=table[~is_mean], names=names, connect=True,
         xlabel="test AUROC",
     )
-    for axis, cell in zip(fig.axes, table["cell"].unique(), strict=True):
-        for model, place in zip(table["model"].unique(), FIRST_STEP, strict=True):
-            if cell in released.index:
-                axis.scatter(released.loc[cell, model], place, marker="x", s=45, zorder=4,
-                             color=MODEL_COLOURS[model])
+    for model, place in zip(table["model"].unique(), FIRST_STEP, strict=True):
+        if model in released.dropna().index:
+            fig.axes[0].scatter(released[model], place, marker="x", s=45, zorder=4,
+                                color=MODEL_COLOURS[model])
     return fig

@@ -12,38 +12,33 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from dc2book import architectures
 from dc2book.audit.label_noise import decompose
+from dc2book.linear_baseline import MEAN, boosting_scores, mean_over_cells
 from dc2lib.datasets import HistoneDataset
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
-from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import (
     Interval,
     bootstrap_auroc,
+    bootstrap_mean_auroc,
     paired_auroc_changes,
     paired_auroc_difference,
 )
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped, label
-from dc2lib.signals import oriented_counts, training_genes
-from dc2lib.training.fit import PAPER
-from dc2lib.training.grid import run_grid
-from dc2lib.training.linear import LinearFits, fit_linear
 
-SETUPS = (("paper", "genome"), ("tuned", "genome"), ("tuned", "gene"))
-GRID_MODELS = ("deepchrome_max", "linear")
+GRID_MODELS = (architectures.BASE, "linear")
 MODELS = (*GRID_MODELS, "gradient_boosting")
+SETUPS = tuple((recipe, orientation, (architectures.BASE,)) for recipe, orientation in
+               (("paper", "genome"), ("tuned", "genome"), ("tuned", "gene")))
 REPAIRS = {
     "released labels and score": ("paper", "genome", "lexicographic", "positive_logit"),
     "probability score": ("paper", "genome", "lexicographic", "probability"),
     "numeric labels": ("paper", "genome", "numeric", "probability"),
     "tuned recipe": ("tuned", "genome", "numeric", "probability"),
     "gene orientation": ("tuned", "gene", "numeric", "probability"),
-    "equal budgets": ("tuned", "gene", "numeric", "probability"),
 }
-BOOSTING = {"max_iter": 100, "max_leaf_nodes": 15, "max_features": 0.3}
 
 
 @dataclass(frozen=True)
@@ -54,26 +49,29 @@ class AuditModels:
     ----------
     datasets : dict
         By cell type.
-    chosen : DataFrame
-        As `dc2book.architectures.chosen_by_validation`: one row a cell, label rule, recipe,
-        orientation and model, with the chosen fits.
-    first_rate : DataFrame
-        The same, without a choice of the learning rate.
-    restarts : dict
-        `LinearFits` by (recipe, label rule): the released budget of the linear model.
+    trained : DataFrame
+        As `dc2book.architectures.trained_models`.
     boosting : dict
         Test probabilities ``(gene,)`` of gradient boosting by (cell, label rule).
     """
 
     datasets: Mapping[str, HistoneDataset]
-    chosen: pd.DataFrame
-    first_rate: pd.DataFrame
-    restarts: Mapping[tuple[str, str], LinearFits]
+    trained: pd.DataFrame
     boosting: Mapping[tuple[str, str], np.ndarray]
 
     def truth(self, cell: str, rule: str) -> np.ndarray:
         """Labels of a cell type's test genes."""
-        return label(self.datasets[cell].take("test"), rule)
+        dataset = self.datasets[cell]
+        return label(dataset, rule)[dataset.split == "test"]
+
+    def blocks(self, cell: str) -> np.ndarray:
+        """Stretch of the genome of each test gene."""
+        return architectures.blocks_of(self.datasets[cell])
+
+    def row(self, cell: str, model: str, labels: str, recipe: str, orientation: str) -> pd.Series:
+        """The row of `trained` with these tags."""
+        key = (cell, labels, recipe, orientation, model)
+        return self.trained.set_index(architectures.GROUP, drop=False).loc[key]
 
     def scores(
         self, cell: str, model: str, labels: str, recipe: str = "tuned",
@@ -86,66 +84,21 @@ class AuditModels:
         if model == "gradient_boosting":
             return self.boosting[cell, labels][None]
         orientation = "gene" if recipe == "tuned" else "genome"
-        return _scores(self.chosen, (cell, labels, recipe, orientation, model), scoring)
+        return architectures.scores_of(self.row(cell, model, labels, recipe, orientation), scoring)
 
 
 def trained_models(
     datasets: Mapping[str, HistoneDataset], home: str, budget: architectures.TrainingBudget, *,
-    restarts: int = 5, linear_epochs: int = 100, seed: int = 0,
+    seed: int = 0,
 ) -> AuditModels:
-    """Train what is not on disk yet.
-
-    The linear model is also trained as released: ``restarts`` times, and with the paper's recipe
-    for ``linear_epochs`` epochs whatever the budget of the networks, since it costs next to
-    nothing.
-    """
-    fits = [
-        one
-        for recipe, orientation in SETUPS
-        for one in architectures.planned_fits(
-            list(datasets), home, budget, recipe=recipe, orientation=orientation,
-            models=GRID_MODELS, seed=seed,
-        )
-    ]
-    records = run_grid(fits, progress=False)
-    first = [
-        one for one in records
-        if one.fit.recipe.optimizer == "sgd"
-        or one.fit.recipe.learning_rate == architectures.LEARNING_RATES[one.fit.model][0]
-    ]
-    recipes = {
-        "paper": replace(PAPER, epochs=linear_epochs), "tuned": budget.tuned("linear")[0]
-    }
-    linear = {
-        (recipe, rule): fit_linear(
-            list(datasets.values()), labels=rule, recipe=settings,
-            seeds=tuple(range(seed, seed + restarts)), n_train=budget.n_train,
-        )
-        for recipe, settings in recipes.items()
-        for rule in LABEL_RULES
-    }
-    boosting = {
-        (cell, rule): boosting_scores(dataset, rule, n_train=budget.n_train, seed=seed)
-        for cell, dataset in datasets.items()
-        for rule in LABEL_RULES
-    }
-    chosen, first_rate = (architectures.chosen_by_validation(one) for one in (records, first))
-    return AuditModels(datasets, chosen, first_rate, linear, boosting)
-
-
-def boosting_scores(
-    dataset: HistoneDataset, rule: str, *, n_train: int = 0, seed: int = 0
-) -> np.ndarray:
-    """Test probabilities ``(gene,)`` of gradient boosting on log counts of all bins and marks."""
-
-    def features(part: HistoneDataset) -> np.ndarray:
-        counts = oriented_counts(part, "gene").astype(np.float32)
-        return np.log1p(counts).reshape(len(part), -1)
-
-    train = training_genes(dataset, n_train, seed)
-    model = HistGradientBoostingClassifier(**BOOSTING, random_state=seed)
-    model.fit(features(train), label(train, rule))
-    return model.predict_proba(features(dataset.take("test")))[:, 1]
+    """Train what is not on disk yet."""
+    boosting = {}
+    for cell, dataset in datasets.items():
+        for rule, stands_for in architectures.distinct_rules(dataset).items():
+            scores = boosting_scores(dataset, rule, "gene", budget.n_train, seed)
+            boosting |= {(cell, one): scores for one in stands_for}
+    trained = architectures.trained_models(datasets, home, budget, SETUPS, seed)
+    return AuditModels(datasets, trained, boosting)
 
 
 def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
@@ -168,13 +121,40 @@ def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
         models.datasets, combinations, LABEL_RULES
     ):
         scores = models.scores(cell, model, labels, recipe, scoring)
+        blocks = models.blocks(cell)
         rows += [
             {"cell": cell, "recipe": recipe, "model": model, "labels": labels,
              "scored_on": scored_on, "scoring": scoring}
-            | vars(bootstrap_auroc(models.truth(cell, scored_on), scores, **resampling))
+            | vars(bootstrap_auroc(models.truth(cell, scored_on), scores, blocks=blocks,
+                                   **resampling))
             for scored_on in LABEL_RULES
         ]
     return pd.DataFrame(rows)
+
+
+def mean_lead(
+    models: AuditModels, tags: tuple[str, str, str, str], model: str = architectures.BASE,
+    cells: Sequence[str] = (), **resampling: int,
+) -> Interval:
+    """Mean over cell types of a model's AUROC minus the linear model's, paired over genes.
+
+    ``tags`` are recipe, orientation, label rule and score rule; ``n`` counts the cell types, or the
+    genes of one cell type that is named.
+    """
+    recipe, orientation, rule, scoring = tags
+    names = list(cells or models.datasets)
+
+    def scores(cell: str, of: str) -> np.ndarray:
+        if of == "gradient_boosting":
+            return models.boosting[cell, rule][None]
+        return architectures.scores_of(models.row(cell, of, rule, recipe, orientation), scoring)
+
+    gap = bootstrap_mean_auroc(
+        [models.truth(cell, rule) for cell in names],
+        [scores(cell, model) for cell in names], [scores(cell, "linear") for cell in names],
+        blocks=[models.blocks(cell) for cell in names], **resampling,
+    )
+    return gap if cells else replace(gap, n=len(names))
 
 
 def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
@@ -183,17 +163,15 @@ def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns cell, recipe, model, labels, estimate, low, high, n; paired over genes.
+        Columns cell (and the mean over them), recipe, model, labels, estimate, low, high, n.
     """
-    compared = (
-        ("paper", "deepchrome_max"), ("tuned", "deepchrome_max"), ("tuned", "gradient_boosting")
-    )
+    compared = (("paper", architectures.BASE), ("tuned", architectures.BASE),
+                ("tuned", "gradient_boosting"))
     rows = []
-    for cell, labels, (recipe, model) in product(models.datasets, LABEL_RULES, compared):
-        lead = paired_auroc_difference(
-            models.truth(cell, labels), models.scores(cell, model, labels, recipe),
-            models.scores(cell, "linear", labels, recipe), **resampling,
-        )
+    for cell, labels, (recipe, model) in product((*models.datasets, MEAN), LABEL_RULES, compared):
+        tags = (recipe, "gene" if recipe == "tuned" else "genome", labels, "probability")
+        cells = () if cell == MEAN else (cell,)
+        lead = mean_lead(models, tags, model, cells, **resampling)
         rows.append({"cell": cell, "recipe": recipe, "model": model, "labels": labels} | vars(lead))
     return pd.DataFrame(rows)
 
@@ -201,17 +179,16 @@ def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
 def learning_cost(models: AuditModels, **resampling: int) -> dict[str, Interval]:
     """AUROC after learning released labels minus after learning numeric ones, by rule scored on.
 
-    Means over models (tuned recipe) and cell types of paired differences and of both ends of their
-    intervals over genes and fits, which is cautious: it takes all of them to move together.
+    Means over models (tuned recipe) and cell types of paired differences, see `mean_over_cells`.
     """
     return {
-        scored_on: _mean_of([
-            paired_auroc_difference(
+        scored_on: _mean_of_models({
+            (cell, model): paired_auroc_difference(
                 models.truth(cell, scored_on), models.scores(cell, model, "lexicographic"),
-                models.scores(cell, model, "numeric"), **resampling,
+                models.scores(cell, model, "numeric"), blocks=models.blocks(cell), **resampling,
             )
             for cell, model in product(models.datasets, MODELS)
-        ])
+        })
         for scored_on in LABEL_RULES
     }
 
@@ -221,69 +198,49 @@ def scoring_cost(models: AuditModels, **resampling: int) -> Interval:
 
     The same means as in `learning_cost`.
     """
-    costs = []
+    costs = {}
     for cell, model in product(models.datasets, MODELS):
         scores = models.scores(cell, model, "lexicographic")
         stages = [(models.truth(cell, rule), scores) for rule in ("lexicographic", "numeric")]
-        costs.append(paired_auroc_changes(stages, **resampling)[1][1])
-    return _mean_of(costs)
-
-
-def repair_steps(
-    models: AuditModels, cell: str
-) -> list[tuple[str, np.ndarray, dict[str, np.ndarray]]]:
-    """The steps from the released method to equal budgets, on one cell type.
-
-    Up to the last step the budgets are the released ones: single fits of the network, the best of
-    the restarts of the linear model by validation AUROC.  In the last step both models get the same
-    seeds and the same choice of learning rates.
-
-    Returns
-    -------
-    list of (name of `REPAIRS`, test labels, scores ``(fit, gene)`` by model)
-    """
-    steps = []
-    for name, (recipe, orientation, rule, scoring) in REPAIRS.items():
-        tags = (cell, rule, recipe, orientation)
-        if name == "equal budgets":
-            scores = {
-                model: _scores(models.chosen, (*tags, model), scoring) for model in GRID_MODELS
-            }
-        else:
-            scores = {
-                "deepchrome_max": _scores(models.first_rate, (*tags, "deepchrome_max"), scoring),
-                "linear": _best_restart(models, cell, recipe, rule, scoring)[None],
-            }
-        steps.append((name, models.truth(cell, rule), scores))
-    return steps
+        blocks = models.blocks(cell)
+        costs[cell, model] = paired_auroc_changes(stages, blocks=blocks, **resampling)[1][1]
+    return _mean_of_models(costs)
 
 
 def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
-    """AUROC after each of `repair_steps`, its paired change, and the network's lead at that step.
+    """AUROC after each step of `REPAIRS`, its paired change, and the network's lead at that step.
 
     Returns
     -------
     DataFrame
-        Columns cell, model, stage (name of `REPAIRS`), estimate, low, high, n; change, change_low,
-        change_high (from the stage before); lead, lead_low, lead_high (network minus linear, in
-        the network's rows).
+        Columns cell (and the mean over them), model, stage (name of `REPAIRS`), estimate, low,
+        high, n; change, change_low, change_high (from the stage before); lead, lead_low, lead_high
+        (network minus linear, in the network's rows), converged (share of the network's fits that
+        levelled off, likewise).
     """
     rows = []
-    for cell in models.datasets:
-        steps = repair_steps(models, cell)
-        for model in GRID_MODELS:
-            changes = paired_auroc_changes(
-                [(truth, scores[model]) for _, truth, scores in steps], **resampling
-            )
-            for (name, truth, scores), (value, change) in zip(steps, changes, strict=True):
-                row = {"cell": cell, "model": model, "stage": name} | vars(value)
-                if change is not None:
-                    row |= _named("change", change)
-                if model == "deepchrome_max":
-                    row |= _named("lead", paired_auroc_difference(
-                        truth, scores[model], scores["linear"], **resampling
-                    ))
-                rows.append(row)
+    for cell, model in product(models.datasets, GRID_MODELS):
+        own = [models.row(cell, model, rule, recipe, orientation)
+               for recipe, orientation, rule, _ in REPAIRS.values()]
+        stages = [(models.truth(cell, tags[2]), architectures.scores_of(row, tags[3]))
+                  for row, tags in zip(own, REPAIRS.values(), strict=True)]
+        changes = paired_auroc_changes(stages, blocks=models.blocks(cell), **resampling)
+        for row, (name, tags), (value, change) in zip(own, REPAIRS.items(), changes, strict=True):
+            made = {"cell": cell, "model": model, "stage": name} | vars(value)
+            made |= {} if change is None else _named("change", change)
+            if model == architectures.BASE:
+                lead = mean_lead(models, tags, cells=(cell,), **resampling)
+                made |= _named("lead", lead) | {"converged": row["converged"]}
+            rows.append(made)
+    table = pd.DataFrame(rows)
+    for (model, name), part in table.groupby(["model", "stage"], sort=False):
+        made = {"cell": MEAN, "model": model, "stage": name} | vars(mean_over_cells(part))
+        if part["change"].notna().all():
+            made |= _named("change", mean_over_cells(part, "change"))
+        if model == architectures.BASE:
+            lead = mean_lead(models, REPAIRS[name], **resampling)
+            made |= _named("lead", lead) | {"converged": part["converged"].mean()}
+        rows.append(made)
     return pd.DataFrame(rows)
 
 
@@ -358,27 +315,10 @@ def flipped_gene_ranking(models: AuditModels) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scores(table: pd.DataFrame, key: tuple[str, ...], scoring: str) -> np.ndarray:
-    """Test scores ``(fit, gene)`` of the row with these values of `architectures.GROUP`."""
-    return architectures.scores_of(table.set_index(architectures.GROUP).loc[key], scoring)
-
-
-def _best_restart(
-    models: AuditModels, cell: str, recipe: str, rule: str, scoring: str
-) -> np.ndarray:
-    """Test scores ``(gene,)`` of the restart with the best validation AUROC under a score rule."""
-    fits = models.restarts[recipe, rule]
-    number = list(models.datasets).index(cell)
-    valid, test = (models.datasets[cell].take(split) for split in ("valid", "test"))
-    truth = label(valid, rule)
-    of_valid = positive_score(fits.logits(number, valid.counts), scoring)
-    best = int(np.argmax([auroc(truth, one) for one in of_valid]))
-    return positive_score(fits.logits(number, test.counts), scoring)[best]
-
-
-def _mean_of(intervals: Sequence[Interval]) -> Interval:
-    estimate, low, high = np.mean([(one.estimate, one.low, one.high) for one in intervals], axis=0)
-    return Interval(float(estimate), float(low), float(high), intervals[0].n)
+def _mean_of_models(intervals: Mapping[tuple[str, str], Interval]) -> Interval:
+    """`mean_over_cells` of intervals by (cell, model), averaged over the models first."""
+    rows = pd.DataFrame([{"cell": cell} | vars(one) for (cell, _), one in intervals.items()])
+    return mean_over_cells(rows.groupby("cell").mean())
 
 
 def _named(name: str, interval: Interval) -> dict[str, float]:
