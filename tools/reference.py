@@ -19,7 +19,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dc2book import claims
+import pandas as pd
+from dc2book import claims, front_page
 from dc2book.claims.reference import FOLDER, PROVENANCE, RESULTS, code_digest
 from dc2book.record.recording import failed_findings
 from dc2book.style import markdown_table
@@ -105,7 +106,7 @@ def make_reference(root: Path, profile: str, side_by_side: int) -> int:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
     rows = [row for job in wanted for row in build.current_results(job)]
-    wrong = failed_findings(rows)
+    wrong = failed_findings(rows) + _front_page_findings(rows)
     if wrong:
         print("\n".join([*wrong, "rewrite the sentences beside them; nothing was written"]))
         return 1
@@ -120,14 +121,21 @@ def readme_block(root: Path) -> str:
     reference = claims.load_reference(root / FOLDER)
     if reference is None:
         return "No reference run has been made yet (`make reference`)."
-    judged = claims.ledger(reference.results).assign(run="reference")
+    card = claims.scorecard(reference.results)
     about, cells = reference.provenance, reference.provenance["cells"]
     named = ", ".join(cells) if len(cells) < 9 else f"{len(cells)} cell types"
     return (
-        f"{claims.verdict_counts(judged, 'reference')}; {named}, {about['date']}, version "
+        f"{claims.verdict_counts(card)}; {named}, {about['date']}, version "
         f"{about['version']}, profile {about['profile']}.\n\n"
-        f"{markdown_table(claims.summary_table(judged))}"
+        f"{markdown_table(claims.summary_table(card))}"
     )
+
+
+def _front_page_findings(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Sentences of the front page that these results contradict, a line each."""
+    found = front_page.findings(pd.DataFrame(rows))
+    return [f"index: finding {name} does not hold" for name, holds in found.items()
+            if holds is False]
 
 
 def write_readme(root: Path) -> None:

@@ -1,13 +1,10 @@
-"""Directives that show the committed reference run.
-
-A recorded quantity of this build beside it, by some tags:
+"""The directive that shows a recorded quantity of this build beside the committed reference run.
 
     ```{reference-run} stage_auroc
     :by: model, stage
     ```
 
-What it says about every claim: ``{reference-claims}``.  Both are filled in when pages are made, so
-a new reference run reruns no chapter.
+It is filled in when pages are made, so a new reference run reruns no chapter.
 """
 
 from __future__ import annotations
@@ -19,8 +16,6 @@ from typing import Any
 import pandas as pd
 from dc2book.claims.recorded import compare_runs
 from dc2book.claims.reference import Reference, load_reference
-from dc2book.claims.tables import evidence_table
-from dc2book.claims.verdicts import ledger
 from dc2book.record.showing import SOURCE_NAMES
 from dc2book.style import markdown_table
 from docutils import nodes
@@ -34,7 +29,6 @@ NO_REFERENCE = "*No reference run has been made yet.*"
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive with Sphinx."""
     app.add_directive("reference-run", ReferenceRun)
-    app.add_directive("reference-claims", ReferenceClaims)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -63,25 +57,6 @@ class ReferenceRun(SphinxDirective):
             dict(pair.split("=") for pair in _words(self.options.get("only", ""))),
         )
         return self.parse_text_to_nodes(text)
-
-
-class ReferenceClaims(SphinxDirective):
-    """What the reference run recorded about every claim."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table with a sentence on the reference run."""
-        folder = Path(self.env.srcdir) / "reference"
-        for file in sorted(folder.glob("*.json")):
-            self.env.note_dependency(str(file))
-        return self.parse_text_to_nodes(claims_markdown(load_reference(folder)))
-
-
-def claims_markdown(reference: Reference | None) -> str:
-    """The content of ``reference-claims`` as Markdown."""
-    if reference is None:
-        return NO_REFERENCE
-    table = evidence_table(ledger(reference.results), "build")
-    return f"{markdown_table(table)}\n\n*Reference run: {reference.sentence()}.*"
 
 
 def reference_markdown(

@@ -1,75 +1,165 @@
-"""The front page: which claims it shows, and the steps from the released to the best AUROC."""
+"""The front page: the findings it states, each with the numbers behind it, and the claims it shows.
+
+Everything is read from recorded results, of the reference run where there is one; what has not been
+computed yet is missing from the picture, and its finding is None.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
-from dc2lib.models.deepchrome import MODELS
-
-STEPS = pd.DataFrame(
-    {
-        "released labels, released score": ("paper", "genome", "lexicographic", "positive_logit"),
-        "released labels, probability": ("paper", "genome", "lexicographic", "probability"),
-        "numeric labels, probability": ("paper", "genome", "numeric", "probability"),
-        "numeric labels, tuned recipe": ("tuned", "gene", "numeric", "probability"),
-    },
-    index=["recipe", "orientation", "labels", "scoring"],
-).T.rename_axis("step").reset_index()
+from dc2book.audit.evidence import toy_labels_under_rules
+from dc2book.claims.authors_runs import gain_by_flips
+from dc2book.claims.recorded import Query, recorded_value
+from dc2book.style import interval_text, intervals
+from dc2lib.datasets import SOURCES
+from dc2lib.evaluation.statistics import MARGIN
 
 HEADLINES = (
-    "optimised_unrealistic",
-    "sampled_realistic",
-    "cell_type_independent",
-    "correlation_unrelated",
+    "network_level",
     "linear_as_good",
     "counts_are_enough",
+    "all_cells_help",
+    "cell_type_independent",
+    "correlation_unrelated",
+    "optimised_unrealistic",
+    "sampled_realistic",
 )
+NOT_COMPUTED = "not computed yet"
+MOST = 0.5  # of the network's lead over 12 parameters
+MEASURED = tuple(one for one in SOURCES if one != "simulated")
 
 
-def auroc_steps(recorded: pd.DataFrame) -> pd.DataFrame:
-    """Mean AUROC of every model after each change of method, from the architectures chapter.
+@dataclass(frozen=True)
+class Row:
+    """One row of the picture: its name in prose, panel and text, and where its value stands."""
+
+    name: str
+    panel: str
+    text: str
+    query: Query
+
+
+_SCORES = {"labels": "numeric", "scoring": "probability"}
+_TUNED = {**_SCORES, "recipe": "tuned", "orientation": "gene"}
+_OWN = {"study": "five_marks"}
+GAIN = "More cell types help where labels are flipped (gain in AUROC)"
+DEPTH = "Position and strand matter, depth little (AUROC)"
+ELSEWHERE = "Expression elsewhere is hard to beat (AUROC)"
+ROWS = (
+    Row("gain_measured_flipped", GAIN, "our cell types, released labels",
+        Query("cross_cell", "inclusive_gain", {"flipped": "yes", "data_source": MEASURED})),
+    Row("gain_measured_clean", GAIN, "the same ones, numeric labels",
+        Query("cross_cell", "inclusive_gain", {"flipped": "no", "data_source": MEASURED})),
+    Row("linear", DEPTH, "mark totals, 12 parameters",
+        Query("architectures", "auroc", {**_TUNED, "model": "linear"})),
+    Row("windows", DEPTH, "1-kb windows, 51 parameters",
+        Query(("linear_baseline", "architectures"), "auroc",
+              {"model": "window_regression", "labels": "numeric", "windows": 10},
+              prefer={"orientation": "gene", "scoring": "probability"})),
+    Row("network", DEPTH, "network, 644,177 parameters",
+        Query("architectures", "auroc", {**_TUNED, "model": "deepchrome_max"})),
+    Row("marks", ELSEWHERE, "the cell type's own marks",
+        Query("cross_cell", "auroc", {"experiment": "deepchrome", "labels": "numeric",
+                                      "data_source": MEASURED}, prefer=_OWN)),
+    Row("elsewhere", ELSEWHERE, "expression in other cell types",
+        Query("cross_cell", "auroc", {"model": "expression_elsewhere", "labels": "numeric"},
+              prefer=_OWN)),
+)
+OPTIMISED = Query("mnist_visualization", "judge_difference", {"method": ("a", "b")}, "highest",
+                  per=("method", "judge"))
+SAMPLED = Query("mnist_visualization", "judge_difference",
+                {"method": "sampled", "threshold": 0.9999}, "lowest", per=("judge",))
+
+
+def picture_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of the picture that have been computed.
 
     Returns
     -------
     DataFrame
-        Columns step, model, estimate, low, high.
+        Columns name, panel, row, estimate, low, high, n (cell types), data.
     """
-    rows = recorded[recorded["key"] == "mean_auroc"].rename(columns={"value": "estimate"})
-    models = pd.DataFrame({"model": list(MODELS)})
-    wanted = STEPS.merge(models, how="cross")
-    columns = ["step", "model", "estimate", "low", "high"]
-    return wanted.merge(rows, on=[*wanted.columns.drop("step")])[columns]
+    rows = [
+        {"name": f"gain_{flipped}", "panel": GAIN,
+         "row": f"released runs, {'' if flipped == 'yes' else 'no '}labels flipped",
+         **vars(one), "data": "published"}
+        for flipped, one in gain_by_flips().items()
+    ]
+    for row in ROWS:
+        value = recorded_value(results, row.query)
+        if value is not None and "simulated" not in value.data_source:
+            rows.append({
+                "name": row.name, "panel": row.panel, "row": row.text, "estimate": value.estimate,
+                "low": value.low, "high": value.high, "n": value.cells,
+                "data": ", ".join(value.data_source),
+            })
+    return pd.DataFrame(rows)
 
 
-def choices_text(table: pd.DataFrame) -> str:
-    """How far the steps move the networks, and how far networks lie apart within a step.
+def plot_findings(rows: pd.DataFrame) -> Figure:
+    """The picture: a panel a finding, one below the other, each with rows and scale of its own.
 
     Parameters
     ----------
-    table
-        One or more tables of `auroc_steps`, told apart by the column ``run``.
+    rows
+        As from `picture_rows`.
+    """
+    panels = list(rows.groupby("panel", sort=False))
+    sizes = [len(part) for _, part in panels]
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=(5.4, 0.3 * sum(sizes) + 0.85 * len(panels)), squeeze=False,
+        gridspec_kw={"height_ratios": [size + 0.5 for size in sizes]})
+    for axis, (title, part) in zip(axes[:, 0], panels, strict=True):
+        intervals(axis, part, range(len(part)), color="#1F1F1F")
+        axis.set_yticks(range(len(part)), part["row"])
+        axis.set_ylim(len(part) - 0.5, -0.5)
+        axis.set_title(title, loc="left", x=-0.9)
+        axis.grid(axis="x", alpha=0.3)
+        axis.locator_params(axis="x", nbins=5)
+        axis.margins(x=0.15)
+    return fig
+
+
+def findings(results: pd.DataFrame) -> dict[str, bool | None]:
+    """Whether the sentences of the front page hold; None where something is not computed yet."""
+    toy = toy_labels_under_rules()
+    shown = picture_rows(results).set_index("name")
+    at = shown["estimate"].to_dict()
+    optimised, sampled = (recorded_value(results, one) for one in (OPTIMISED, SAMPLED))
+
+    def where(names: str, holds: Callable[..., bool]) -> bool | None:
+        known = [at.get(name) for name in names.split()]
+        return None if None in known else bool(holds(*known))
+
+    return {
+        "labels-are-text": bool((toy["lexicographic"] == toy["released"]).all()),
+        "gains-where-flipped": bool(shown.at["gain_yes", "low"] > shown.at["gain_no", "high"]),
+        "gains-when-relabelled": where(
+            "gain_measured_flipped gain_measured_clean", lambda flipped, clean: flipped > clean),
+        "position-not-depth": where(
+            "linear windows network",
+            lambda linear, windows, network: windows - linear > MOST * (network - linear)),
+        "elsewhere-as-good": where(
+            "marks elsewhere", lambda marks, elsewhere: elsewhere > marks - MARGIN),
+        "sampled-not-optimised": None if optimised is None or sampled is None
+        else optimised.high < 0 < sampled.high,
+    }
+
+
+def texts(results: pd.DataFrame) -> dict[str, str]:
+    """Each number of the picture as text, with its interval; a name that is not there is not yet.
 
     Examples
     --------
-    >>> rows = [("now", "a", "deepchrome_max", 0.7), ("now", "b", "deepchrome_max", 0.9),
-    ...         ("now", "b", "deepchrome_average", 0.91)]
-    >>> table = pd.DataFrame(rows, columns=["run", "step", "model", "estimate"])
-    >>> choices_text(table).split(" apart")[0].split(", ")
-    ['Along these steps the networks move by 0.21 AUROC', 'within a step they lie up to 0.01']
+    >>> texts(pd.DataFrame())["network"]
+    'not computed yet'
     """
-    clauses = []
-    for run, part in table.groupby("run", sort=False):
-        is_linear = part["model"] == "linear"
-        networks = part[~is_linear].groupby("step", sort=False)["estimate"]
-        if not len(networks):
-            continue
-        means, apart = networks.mean(), (networks.max() - networks.min()).max()
-        gaps = (part[is_linear].set_index("step")["estimate"] - means).reindex(means.index).dropna()
-        sides = [f"{abs(gap):.2f} {'above' if gap > 0 else 'below'}" for gap in gaps]
-        linear = (f", and the linear model goes from {sides[0]} their mean to {sides[-1]} it"
-                  if sides else "")
-        clauses.append(
-            f"the networks move by {means.max() - means.min():.2f} AUROC, within a step they lie "
-            f"up to {apart:.2f} apart{linear} ({run})"
-        )
-    return f"Along these steps {'; '.join(clauses)}" if clauses else "Nothing has been recorded yet"
+    known = {row.name: interval_text(row.estimate, row.low, row.high)
+             for row in picture_rows(results).itertuples(index=False)}
+    return dict.fromkeys((row.name for row in ROWS), NOT_COMPUTED) | known

@@ -1,15 +1,17 @@
-"""The ledger: queries, the verdict rule, tables, the reference run, the README's block."""
+"""The scorecard: queries, the authors' runs, the verdict rule, tables, the reference run."""
 
 import json
 import shutil
 from math import inf
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from dc2book import claims
 from dc2book.claims import verdicts as rule
-from dc2book.claims.paper import CLAIMS, CONDITIONS
+from dc2book.claims.authors_runs import authors_values, gain_by_flips
+from dc2book.claims.paper import AUTHORS, CLAIMS, CONDITIONS
 from dc2book.claims.recorded import Query, RecordedValue, recorded_value
 from dc2book.claims.reference import code_digest, load_reference
 
@@ -25,19 +27,22 @@ def row(key, value, low=None, high=None, chapter="architectures", source="roadma
             "data_source": source, **tags}
 
 
-def differences(released, numeric, source="roadmap"):
+def converged(share=1.0, chapter="architectures"):
+    return [row("converged", share, chapter=chapter, model="deepchrome_max", recipe="paper")]
+
+
+def differences(released, numeric, source="roadmap", share=1.0):
     """Recorded rows about the network and the linear model: (value, half width) a label rule."""
     stages = {"probability_score": released, "numeric_labels": numeric}
     return pd.DataFrame([
         row("stage_lead", value, value - half, value + half, stage=stage, source=source,
             chapter="audit", model="deepchrome_max", reference="linear", cell="E012")
         for stage, (value, half) in stages.items()
-    ])
+    ] + converged(share))
 
 
 def judged(results, claim="linear_as_good"):
-    table = claims.ledger(results)
-    return table[table["claim"] == claim].iloc[0]
+    return claims.scorecard(results).set_index("claim").loc[claim]
 
 
 # queries ---------------------------------------------------------------------------------------
@@ -55,7 +60,7 @@ ROWS = pd.DataFrame([
 def test_a_mean_averages_values_and_both_ends():
     found = recorded_value(ROWS, Query("architectures", "weight", {"mark": "a"}))
     assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.225, 0.375))
-    assert (found.rows, found.cells, found.data_source) == (2, 2, ("roadmap",))
+    assert (found.cells, found.data_source) == (2, ("roadmap",))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,8 @@ def test_a_mean_averages_values_and_both_ends():
     [("hull", (-0.5, -0.9, 0.45)), ("lowest", (-0.5, -0.9, -0.1)), ("highest", (0.4, 0.35, 0.45))],
 )
 def test_other_combinations(combine, triple):
-    found = recorded_value(ROWS, Query("architectures", "weight", {"mark": ("a", "b")}, combine))
+    query = Query("architectures", "weight", {"mark": ("a", "b")}, combine, ("mark", "cell"))
+    found = recorded_value(ROWS, query)
     assert (found.estimate, found.low, found.high) == pytest.approx(triple)
 
 
@@ -92,45 +98,218 @@ def test_what_was_not_recorded_is_none():
     assert not untagged.has_interval
 
 
+def gains(values, **tags):
+    return pd.DataFrame([
+        row("gain", value, value - 0.001, value + 0.001, cell=f"E{number:03d}", **tags)
+        for number, value in enumerate(values)
+    ])
+
+
+def test_from_five_cell_types_on_the_cell_type_is_the_unit():
+    values = [0.01, 0.02, 0.03, 0.04, 0.05]
+    found = recorded_value(gains(values), Query("architectures", "gain"))
+    half = 2.7764451 * np.std(values, ddof=1) / np.sqrt(5)
+    assert (found.low, found.estimate, found.high) == pytest.approx(
+        (0.03 - half, 0.03, 0.03 + half))
+    assert found.cells == 5
+    few = recorded_value(gains(values[:4]), Query("architectures", "gain"))
+    assert (few.low, few.high) == pytest.approx((0.024, 0.026))
+
+
+def test_a_recorded_mean_over_cell_types_goes_first():
+    rows = pd.concat([gains([0.1, 0.3]), pd.DataFrame([row("gain", 0.2, 0.0, 0.4, cell="mean")])])
+    found = recorded_value(rows, Query("architectures", "gain"))
+    assert (found.estimate, found.low, found.high, found.cells) == (0.2, 0.0, 0.4, 2)
+
+
+def test_measured_rows_go_before_simulated_ones():
+    rows = pd.concat([gains([0.1]), gains([0.9, 0.8]).assign(data_source="simulated")])
+    assert recorded_value(rows, Query("architectures", "gain")).estimate == 0.1
+    made_up = recorded_value(rows.iloc[1:], Query("architectures", "gain"))
+    assert made_up.data_source == ("simulated",)
+
+
+def test_the_share_of_cell_types_with_a_positive_value_has_wilsons_interval():
+    rows = gains([0.1] * 6 + [-0.2], mark="H3K4me3")
+    found = recorded_value(rows, Query("architectures", "gain", {}, "positive_share", ("mark",)))
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (6 / 7, 0.4868728, 0.9743212), abs=1e-6)
+    assert found.cells == 7
+
+
+def test_a_tag_decides_only_where_rows_have_it():
+    query = Query("architectures", "gain", prefer={"study": "five_marks"})
+    rows = pd.concat([gains([0.1], study="five_marks"), gains([0.5], study="fifteen")])
+    assert recorded_value(rows, query).estimate == 0.1
+    assert recorded_value(gains([0.5]), query).estimate == 0.5
+
+
+def test_size_without_sign():
+    assert abs(RecordedValue(-0.1, -0.2, -0.05, 1, ())).low == 0.05
+    assert abs(RecordedValue(-0.1, -0.2, 0.05, 1, ())).low == 0
+    assert abs(RecordedValue(-0.1, -0.2, 0.05, 1, ())).high == 0.2
+
+
+# the authors' runs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("claim", "estimate", "low", "high", "cells"), [
+    ("network_level", 0.771, 0.771, 0.771, 55),
+    ("linear_level", 0.776, 0.776, 0.776, 56),
+    ("all_cells_help", 0.039, 0.028, 0.051, 55),
+    ("cell_type_independent", 0.038, 0.028, 0.051, 55),
+    ("correlation_unrelated", 0.014, -0.138, 0.153, 55),
+    ("promoter_weights", 54 / 56, 0.879, 0.990, 56),
+    ("enhancer_weights", 40 / 56, 0.585, 0.816, 56),
+    ("repressor_weights", 1 / 56, 0.003, 0.094, 56),
+])
+def test_the_released_runs_are_evidence(claim, estimate, low, high, cells):
+    found = authors_values()[claim]
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (estimate, low, high), abs=0.0016)
+    assert (found.cells, found.data_source) == (cells, ("published",))
+
+
+def test_bars_follow_the_number_of_training_genes_in_the_released_runs():
+    assert authors_values()["more_data_helps"].estimate == pytest.approx(0.98, abs=0.005)
+
+
+def test_more_cell_types_help_where_labels_are_flipped():
+    gain = gain_by_flips()
+    assert (gain["yes"].n, gain["no"].n) == (48, 7)
+    assert gain["yes"].estimate == pytest.approx(0.044, abs=0.0006)
+    assert gain["no"].estimate == pytest.approx(0.003, abs=0.0006)
+    assert gain["yes"].low > gain["no"].high
+
+
+def test_the_released_variants_are_open_at_the_margin():
+    values = claims.claim_values(pd.DataFrame()).set_index(["claim", "condition"])
+    assert values.loc[("variants_alike", AUTHORS), "outcome"] == "open"
+
+
 # verdicts --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("released", "numeric", "expected"),
     [
-        ((0.001, 0.004), (0.002, 0.004), rule.REPLICATED),
-        ((0.03, 0.005), (0.04, 0.005), rule.NOT_REPLICATED),
-        ((0.001, 0.004), (0.04, 0.005), rule.DEPENDS),
-        ((0.04, 0.005), (0.001, 0.004), rule.DEPENDS),
-        ((0.01, 0.01), (0.04, 0.005), rule.NOT_REPLICATED),
-        ((0.01, 0.01), (0.001, 0.004), rule.UNJUDGED),
-        ((0.01, 0.01), (0.01, 0.01), rule.UNJUDGED),
+        ((0.001, 0.004), (0.002, 0.004), "supported"),
+        ((0.03, 0.005), (0.04, 0.005), "contradicted"),
+        ((0.001, 0.004), (0.04, 0.005), "depends on the labels"),
+        ((0.04, 0.005), (0.001, 0.004), "depends on the labels"),
+        ((0.01, 0.01), (0.04, 0.005), "contradicted"),
+        ((0.01, 0.01), (0.001, 0.004), "supported"),
+        ((0.01, 0.01), (0.01, 0.01), "undecided"),
     ],
 )
 def test_the_verdict_follows_from_the_intervals(released, numeric, expected):
-    found = judged(differences(released, numeric))
-    assert found["verdict"] == expected
-    assert found["data"] == "roadmap"
-    assert "[" in found["numeric"]
+    assert judged(differences(released, numeric))["verdict"] == expected
 
 
-def test_nothing_recorded_cannot_be_judged():
-    table = claims.ledger(pd.DataFrame())
-    assert set(table["verdict"]) == {rule.UNJUDGED}
-    assert set(table["reason"]) == {"nothing recorded"}
+@pytest.mark.parametrize("open_one", ["released", "numeric", AUTHORS])
+def test_an_open_condition_treats_both_directions_alike(open_one):
+    others = [name for name in ("released", "numeric", AUTHORS) if name != open_one]
+    for outcome, named in (("holds", "supported"), ("fails", "contradicted")):
+        assert rule.verdict({open_one: "open", **dict.fromkeys(others, outcome)}) == named
+
+
+@pytest.mark.parametrize(("outcomes", "expected"), [
+    ({"released": "holds", "numeric": "fails"}, "labels"),
+    ({"numeric": "holds", "numeric_tuned": "fails"}, "budget"),
+    ({AUTHORS: "holds", "released": "fails"}, "cell types"),
+    ({AUTHORS: "holds", "released_tuned": "fails", "numeric_tuned": "fails"},
+     "budget or cell types"),
+    ({"released": "holds", "numeric": "fails", "released_tuned": "fails", "numeric_tuned": "holds"},
+     "labels or budget"),
+])
+def test_what_a_verdict_depends_on_is_what_tells_the_conditions_apart(outcomes, expected):
+    assert rule.verdict(outcomes) == f"depends on the {expected}"
+
+
+def test_the_released_score_alone_decides_nothing():
+    assert rule.verdict({"released_score": "fails"}) == "undecided"
+    assert rule.verdict({"released_score": "fails", "numeric": "holds"}) == "supported"
+
+
+def test_fits_that_did_not_converge_cannot_decide():
+    late = judged(differences((0.04, 0.001), (0.04, 0.001), share=0.5))
+    assert late["verdict"] == "undecided"
+    assert "not converged: released labels (1), numeric labels (1)" in late["conditions"]
+    assert "longer training" in late["missing"]
+    unknown = differences((0.04, 0.001), (0.04, 0.001))
+    unknown = judged(unknown[unknown["key"] != "converged"])
+    assert "convergence not recorded: released labels" in unknown["conditions"]
+    never = dict.fromkeys(("released", "numeric"), "not converged")
+    assert rule.verdict(never) == "undecided (not converged)"
+
+
+def test_only_the_label_rule_whose_fits_are_late_is_left_out():
+    rows = differences((0.04, 0.001), (0.001, 0.001))
+    shares = [row("converged", share, model="deepchrome_max", recipe="paper", labels=labels)
+              for labels, share in (("lexicographic", 0.2), ("numeric", 1.0))]
+    rows = pd.concat([rows[rows["key"] != "converged"], pd.DataFrame(shares)])
+    assert judged(rows)["verdict"] == "supported"
+
+
+def test_without_a_run_the_authors_runs_judge():
+    table = claims.scorecard(pd.DataFrame()).set_index("claim")
     assert len(table) == len(CLAIMS)
+    assert table.loc["all_cells_help", "verdict"] == "supported"
+    assert table.loc["all_cells_help", "cells"] == 55
+    assert table.loc["counts_are_enough", "verdict"] == "undecided"
+    assert table.loc["counts_are_enough", "conditions"].startswith("nothing recorded")
+
+
+def test_simulated_cell_types_decide_nothing():
+    found = judged(differences((0.04, 0.005), (0.04, 0.005), source="simulated"))
+    assert found["verdict"] == "undecided"
+    assert "simulated: released labels (1)" in found["conditions"]
+    assert "measured cell types" in found["missing"]
 
 
 def test_a_mean_over_few_cells_is_not_compared_with_the_papers_mean():
-    tags = {"model": "linear", "recipe": "paper", "orientation": "genome",
+    tags = {"model": "linear", "recipe": "paper", "restarts": "best_of_all",
             "scoring": "probability"}
-    rows = [row("mean_auroc", 0.77, 0.76, 0.78, labels=labels, **tags)
-            for labels in ("lexicographic", "numeric")]
-    few = pd.DataFrame(rows).assign(n=2)
-    assert "needs 20 cell types, has 2" in judged(few, "linear_level")["reason"]
-    assert judged(few.assign(n=56), "linear_level")["verdict"] == rule.REPLICATED
-    made_up = few.assign(n=56, data_source="simulated")
-    assert "the simulator sets it" in judged(made_up, "linear_level")["reason"]
+    def rows(cells):
+        return pd.DataFrame([
+            row("auroc", 0.9, 0.89, 0.91, chapter="linear_baseline", labels=labels,
+                cell=f"E{number:03d}", **tags)
+            for labels in ("lexicographic", "numeric") for number in range(cells)
+        ])
+    few = judged(rows(2), "linear_level")
+    assert few["verdict"] == "supported"  # by the authors' runs
+    assert "too few cell types: released labels (2), numeric labels (2)" in few["conditions"]
+    many = judged(rows(20), "linear_level")
+    assert many["verdict"] == "depends on the cell types"
+
+
+def test_the_linear_level_reads_the_best_of_five_and_not_single_restarts():
+    queries = {one.id: one.queries for one in CLAIMS}["linear_level"]
+    assert {one.tags["restarts"] for one in queries.values()} == {"best_of_all"}
+
+
+@pytest.mark.parametrize(("random", "expected"), [(0.2, "supported"), (0.4, "supported"),
+                                                  (0.31, "contradicted")])
+def test_random_inputs_may_differ_in_either_direction(random, expected):
+    rows = pd.DataFrame([
+        row("mean_positive_probability", value, value - 0.001, value + 0.001, chapter="gan_probe",
+            input=kind, labels=labels)
+        for labels in ("lexicographic", "numeric")
+        for kind, value in (("real", 0.3), ("random", random))
+    ])
+    found = judged(rows, "random_unlike_real")
+    assert (found["verdict"], found["cells"]) == (expected, 1)
+
+
+def test_each_promoter_mark_is_judged_by_itself():
+    rows = pd.DataFrame([
+        row("weight", value, chapter="linear_baseline", mark=mark, model="linear", labels=labels,
+            cell=f"E{number:03d}", **{"class": "high"})
+        for labels in ("lexicographic", "numeric") for number in range(7)
+        for mark, value in (("H3K4me3", 1.0), ("H3K4me1", -1.0))
+    ])
+    assert judged(rows, "promoter_weights")["verdict"] == "supported"
+    assert judged(rows, "enhancer_weights")["verdict"] == "depends on the budget or cell types"
 
 
 def test_claims_without_labels():
@@ -138,8 +317,9 @@ def test_claims_without_labels():
         row("heat_map_similarity", 0.8, chapter="data", split=split, transform="raw")
         for split in ("valid", "test")
     ]).assign(n=56)
-    assert judged(rows, "splits_alike")["verdict"] == rule.REPLICATED
-    assert judged(rows.assign(value=0.2), "splits_alike")["verdict"] == rule.NOT_REPLICATED
+    assert judged(rows, "splits_alike")["verdict"] == "supported"
+    assert judged(rows.assign(value=0.2), "splits_alike")["verdict"] == "contradicted"
+    assert judged(rows, "splits_alike")["cells"] == 56
 
 
 @pytest.mark.parametrize(
@@ -148,42 +328,33 @@ def test_claims_without_labels():
      ((1, 0.5, 1.5), (1, 3), "open"), ((0, 0, 0), (0, 1), "holds")],
 )
 def test_outcomes(interval, region, expected):
-    assert rule.outcome(RecordedValue(*interval, 1, 1, (), True), region) == expected
-    assert rule.outcome(None, region) == "missing"
+    assert rule.evidence(RecordedValue(*interval, 1, ()), region) == expected
+    assert rule.evidence(None, region) == "nothing recorded"
 
 
 def test_the_claims_are_complete_and_can_be_queried():
-    assert len({one.id for one in CLAIMS}) == len(CLAIMS) >= 15
+    assert len({one.id for one in CLAIMS}) == len(CLAIMS) >= 20
+    assert len({one.words for one in CLAIMS}) == len(CLAIMS)
     for one in CLAIMS:
-        assert one.holds[0] < one.holds[1]
+        assert one.region[0] < one.region[1]
         assert set(one.queries) <= set(CONDITIONS)
-        assert "any" in one.queries or {"released", "numeric"} <= set(one.queries)
         assert one.where.startswith(("abstract", "contribution", "section"))
+        assert len(one.short) <= 42  # on one line of the picture
 
 
-def test_build_and_reference_stay_apart():
-    build = differences((0.001, 0.004), (0.001, 0.004), source="simulated")
-    real = differences((0.001, 0.004), (0.04, 0.005))
-    table = claims.ledger(build, real)
-    one = table[table["claim"] == "linear_as_good"].set_index("run")
-    assert one.loc["build", "verdict"] == rule.REPLICATED
-    assert one.loc["reference", "verdict"] == rule.DEPENDS
-    assert one.loc["build", "data"] == "simulated"
-    assert one.loc["reference", "data"] == "roadmap"
-    summary = claims.summary_table(table)
-    assert list(summary.columns) == ["claim", "this build", "reference run"]
-    assert claims.verdict_counts(table, "reference").startswith("1 depends on the labels")
-    assert len(claims.evidence_table(table, "reference")) == len(CLAIMS)
-
-
-def test_verdicts_with_little_to_spare_are_named():
-    narrow = claims.ledger(differences((0.001, 0.004), (-0.03, 0.005)))
-    assert judged(differences((0.001, 0.004), (-0.03, 0.005)))["spare"] == pytest.approx(0.005)
-    text = claims.narrow_verdicts(narrow, "build")
-    assert "A linear model of 12" in text and "released labels 0.001 [−0.003, 0.005]" in text
-    far = claims.ledger(differences((-0.05, 0.004), (-0.03, 0.005)))
-    assert claims.narrow_verdicts(far, "build").startswith("none is replicated")
-    assert claims.narrow_verdicts(narrow, "reference").startswith("none")
+def test_tables_and_picture_show_every_claim():
+    results = differences((0.001, 0.004), (0.04, 0.005))
+    card, values = claims.scorecard(results), claims.claim_values(results)
+    for table in (claims.summary_table(card), claims.scorecard_table(card, card),
+                  claims.values_table(values, card)):
+        assert len(table) == len(CLAIMS)
+    assert "0.001 [−0.003, 0.005]" in claims.values_table(values, card).to_string()
+    assert "1 depends on the conditions" in claims.verdict_counts(card)
+    fig = claims.plot_scorecard(card, values)
+    texts = [one.get_text() for one in fig.axes[0].texts]
+    assert [one.short for one in CLAIMS] == texts[::2]
+    assert "supported · 55" in texts
+    assert fig.get_figwidth() < 6
 
 
 # the reference run -----------------------------------------------------------------------------
@@ -248,6 +419,14 @@ def test_the_digest_follows_the_decisive_modules(library, file, decides):
     assert code_digest(library) == before
 
 
+def test_a_reference_run_that_contradicts_the_front_page_says_so():
+    rows = [row("judge_difference", 0.1, 0.05, 0.2, chapter="mnist_visualization", judge="a",
+                source="mnist", **tags)
+            for tags in ({"method": "a"}, {"method": "sampled", "threshold": 0.9999})]
+    assert tool._front_page_findings(rows) == [
+        "index: finding sampled-not-optimised does not hold"]
+
+
 # the README ------------------------------------------------------------------------------------
 
 
@@ -262,11 +441,12 @@ def test_the_readme_shows_the_committed_reference_run():
 def test_the_block_is_made_of_the_reference_run(tmp_path):
     (tmp_path / "book").mkdir()
     assert "No reference run" in tool.readme_block(tmp_path)
-    rows = differences((0.001, 0.004), (0.04, 0.005)).to_dict("records")
+    rows = [{key: word for key, word in one.items() if word == word}
+            for one in differences((0.001, 0.004), (0.04, 0.005)).to_dict("records")]
     tool.write_reference(rows, ABOUT | {"code": "any"}, tmp_path / "book" / "reference")
     text = tool.readme_block(tmp_path)
-    assert "| claim | reference run |" in text
-    assert "| **depends on the labels** (holds under released" in text
+    assert "| claim | paper | verdict | cell types |" in text
+    assert "| 0.77 against 0.77 | depends on the labels | 1 |" in text
     assert "E012, 2026-01-01" in text
     whole = f"before\n{tool.BEGIN}\nwhat stood here\n{tool.END}\nafter\n"
     (tmp_path / "README.md").write_text(whole)

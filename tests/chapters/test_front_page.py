@@ -1,43 +1,72 @@
-"""The front page shows steps in order and claims that the ledger has."""
+"""The front page states findings that recorded results can turn, and shows claims of the list."""
 
 import pandas as pd
+import pytest
 from dc2book import front_page
 from dc2book.claims import CLAIMS
 
-COLUMNS = ["key", "value", "low", "high", "n", "chapter", "model", "recipe", "orientation",
-           "labels", "scoring", "reference"]
+SCORES = {"labels": "numeric", "scoring": "probability", "recipe": "tuned", "orientation": "gene"}
 
 
-def recorded(rows):
-    return pd.DataFrame(rows, columns=COLUMNS)
+def auroc(chapter, value, source="roadmap", **tags):
+    return {"key": "auroc", "chapter": chapter, "value": value, "low": value - 0.01,
+            "high": value + 0.01, "n": 5000, "cell": "E012", "data_source": source, **tags}
 
 
-def test_steps_come_in_order_with_their_intervals():
-    rows = [
-        ["mean_auroc", 0.9, 0.8, 0.95, 2, "architectures", model, recipe, orientation, labels,
-         scoring, None]
-        for _, recipe, orientation, labels, scoring in front_page.STEPS.itertuples(index=False)
-        for model in ("linear", "deepchrome_max")
-    ]
-    table = front_page.auroc_steps(recorded(rows[::-1]))
-    assert list(dict.fromkeys(table["step"])) == front_page.STEPS["step"].tolist()
-    assert list(table["model"][:2]) == ["deepchrome_max", "linear"]
-    assert (table[["estimate", "low", "high"]].iloc[0] == [0.9, 0.8, 0.95]).all()
+def ladder(windows):
+    return pd.DataFrame([
+        auroc("architectures", 0.92, model="linear", **SCORES),
+        auroc("architectures", 0.95, model="deepchrome_max", **SCORES),
+        auroc("linear_baseline", windows, model="window_regression", windows=10, **SCORES),
+    ])
 
 
-def test_nothing_recorded_gives_no_steps():
-    assert front_page.auroc_steps(recorded([])).empty
+@pytest.mark.parametrize(("windows", "holds"), [(0.945, True), (0.93, False)])
+def test_most_of_the_lead_is_position_and_strand(windows, holds):
+    assert front_page.findings(ladder(windows))["position-not-depth"] is holds
+    shown = front_page.texts(ladder(windows))
+    assert shown["windows"] == f"{windows:.3f} [{windows - 0.01:.3f}, {windows + 0.01:.3f}]"
 
 
-def test_the_linear_model_stands_beside_the_networks():
-    rows = [("now", "first", "deepchrome_max", 0.7), ("now", "first", "linear", 0.5),
-            ("now", "last", "deepchrome_max", 0.9), ("now", "last", "linear", 0.95)]
-    table = pd.DataFrame(rows, columns=["run", "step", "model", "estimate"])
-    assert front_page.choices_text(table) == (
-        "Along these steps the networks move by 0.20 AUROC, within a step they lie up to 0.00 "
-        "apart, and the linear model goes from 0.20 below their mean to 0.05 above it (now)"
-    )
+def test_what_was_not_computed_is_said():
+    nothing = pd.DataFrame()
+    found = front_page.findings(nothing)
+    assert found["position-not-depth"] is None
+    assert found["labels-are-text"] is found["gains-where-flipped"] is True
+    assert front_page.texts(nothing)["network"] == "not computed yet"
+    assert set(front_page.picture_rows(nothing)["name"]) == {"gain_yes", "gain_no"}
 
 
-def test_headlines_are_claims_of_the_ledger():
+def test_simulated_cell_types_are_no_finding():
+    simulated = ladder(0.945).assign(data_source="simulated")
+    assert front_page.findings(simulated)["position-not-depth"] is None
+
+
+def test_the_relabelled_cell_types_are_shown_beside_the_released_runs():
+    rows = pd.DataFrame([
+        {**auroc("cross_cell", value), "key": "inclusive_gain", "flipped": flipped}
+        for flipped, value in (("yes", 0.03), ("no", 0.002))
+    ])
+    assert front_page.findings(rows)["gains-when-relabelled"] is True
+    published = rows.assign(data_source="published")
+    assert front_page.findings(published)["gains-when-relabelled"] is None
+
+
+@pytest.mark.parametrize(("elsewhere", "holds"), [(0.95, True), (0.9, False)])
+def test_expression_elsewhere_against_the_own_marks(elsewhere, holds):
+    rows = pd.DataFrame([
+        auroc("cross_cell", 0.93, experiment="deepchrome", labels="numeric", study="five_marks"),
+        auroc("cross_cell", 0.5, experiment="deepchrome", labels="numeric", study="fifteen"),
+        auroc("cross_cell", elsewhere, model="expression_elsewhere", labels="numeric"),
+    ])
+    assert front_page.findings(rows)["elsewhere-as-good"] is holds
+
+
+def test_the_picture_has_a_panel_a_finding():
+    rows = front_page.picture_rows(ladder(0.945))
+    fig = front_page.plot_findings(rows)
+    assert [len(axis.get_yticklabels()) for axis in fig.axes] == [2, 3]
+
+
+def test_headlines_are_claims_of_the_list():
     assert set(front_page.HEADLINES) <= {claim.id for claim in CLAIMS}

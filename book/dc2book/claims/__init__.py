@@ -1,25 +1,27 @@
-"""The ledger: every claim of the paper, what was recorded about it, and a verdict by a fixed rule.
+"""The scorecard: every claim of the paper, the evidence on it, and a verdict by a fixed rule.
 
-The claims are data (`dc2book.claims.paper`), the values come from recorded results, and nothing is
-typed: a verdict changes when a result changes::
+The claims are data (`dc2book.claims.paper`), the values come from recorded results and from the
+authors' released runs, and nothing is typed: a verdict changes when a result changes::
 
-    ledger(dc2book.record.results())[["claim", "verdict", "reason"]]
+    scorecard(dc2book.record.results())[["claim", "verdict", "conditions"]]
 """
 
+from dc2book.claims.figures import plot_scorecard
 from dc2book.claims.paper import CLAIMS, CONDITIONS
 from dc2book.claims.reference import Reference, load_reference
-from dc2book.claims.tables import evidence_table, narrow_verdicts, summary_table, verdict_counts
-from dc2book.claims.verdicts import VERDICTS, ledger
+from dc2book.claims.tables import scorecard_table, summary_table, values_table, verdict_counts
+from dc2book.claims.verdicts import claim_values, scorecard
 
 __all__ = [
     "CLAIMS",
     "CONDITIONS",
-    "VERDICTS",
     "Reference",
-    "evidence_table",
-    "ledger",
+    "claim_values",
     "load_reference",
-    "narrow_verdicts",
+    "plot_scorecard",
+    "scorecard",
+    "scorecard_table",
     "summary_table",
+    "values_table",
     "verdict_counts",
 ]

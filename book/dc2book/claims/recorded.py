@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
-COMBINATIONS = ("mean", "hull", "lowest", "highest")
+from dc2lib.evaluation.statistics import LEVEL, MIN_CELLS, proportion
+
+COMBINATIONS = ("mean", "hull", "lowest", "highest", "positive_share")
 RUN_TITLES = {"build": "this build", "reference": "reference run"}
+MEAN = "mean"  # what rows of a mean over cell types are tagged with as their cell
 NONE = "–"
 
 
@@ -20,30 +24,43 @@ class Query:
     Attributes
     ----------
     chapter, key
-        Chapter that records the rows, and their key.
+        Chapter (or chapters) that record the rows, and their key.
     tags
         What the rows must be tagged with; a tuple allows several words, None asks for no such tag.
     combine
-        ``"mean"`` of values and of both ends; ``"hull"``: the value farthest from zero, with the
-        lowest and the highest end of all; ``"lowest"``: the row with the lowest lower end;
-        ``"highest"``: the row with the highest upper end.
+        How groups of rows that differ in ``per`` become one: ``"mean"`` of values and of both ends;
+        ``"hull"``: the value farthest from zero, with the lowest and the highest end of all;
+        ``"lowest"``: the group with the lowest lower end; ``"highest"``: that with the highest
+        upper end.  ``"positive_share"``: the share of cell types with a positive value, with
+        Wilson's interval.
     per
-        Tags that stay apart: rows that share them (of several cell types, say) are averaged first.
+        Tags that tell the groups apart.  Within a group the unit is the cell type (`over_cells`).
     minus
         Rows to subtract; the ends are then those farthest apart.
+    size
+        Whether the value's size is meant, without its sign.
+    prefer
+        Tags that decide between rows, where rows have them at all.
+    cells
+        Where the number of cell types stands: in the tag ``"cell"``, in ``"n"``, or in the tags of
+        another query's rows.
     """
 
-    chapter: str
+    chapter: str | tuple[str, ...]
     key: str
     tags: Mapping[str, Any] = field(default_factory=dict)
     combine: str = "mean"
     per: tuple[str, ...] = ()
     minus: Query | None = None
+    size: bool = False
+    prefer: Mapping[str, Any] = field(default_factory=dict)
+    cells: str | Query = "cell"
 
     def with_tags(self, **tags: Any) -> Query:
         """The same query with further tags, on both sides of a difference."""
         other = None if self.minus is None else self.minus.with_tags(**tags)
-        return replace(self, tags={**self.tags, **tags}, minus=other)
+        cells = self.cells.with_tags(**tags) if isinstance(self.cells, Query) else self.cells
+        return replace(self, tags={**self.tags, **tags}, minus=other, cells=cells)
 
 
 @dataclass(frozen=True)
@@ -51,15 +68,15 @@ class RecordedValue:
     """One value with its interval, and what it rests on.
 
     ``low`` and ``high`` equal the estimate where no interval was recorded (``has_interval`` false).
+    ``cells`` counts cell types.
     """
 
     estimate: float
     low: float
     high: float
-    rows: int
     cells: int
     data_source: tuple[str, ...]
-    has_interval: bool
+    has_interval: bool = True
 
     def __str__(self) -> str:
         value, low, high = (_short(one) for one in (self.estimate, self.low, self.high))
@@ -70,45 +87,87 @@ class RecordedValue:
             estimate=self.estimate - other.estimate,
             low=self.low - other.high,
             high=self.high - other.low,
-            rows=self.rows + other.rows,
             cells=min(self.cells, other.cells),
             data_source=tuple(sorted({*self.data_source, *other.data_source})),
             has_interval=self.has_interval or other.has_interval,
         )
 
+    def __abs__(self) -> RecordedValue:
+        ends = sorted((abs(self.low), abs(self.high)))
+        low = 0.0 if self.low < 0 < self.high else ends[0]
+        return replace(self, estimate=abs(self.estimate), low=low, high=ends[1])
+
 
 def recorded_value(results: pd.DataFrame, query: Query) -> RecordedValue | None:
     """The value of a query among recorded results; None if nothing was recorded.
+
+    Measured rows are taken where there are any, simulated ones only where there are no others.
 
     Parameters
     ----------
     results
         As `dc2book.record.results`.
     """
-    rows = matching_rows(results, query)
+    rows = measured_first(matching_rows(results, query))
     if rows.empty:
         return None
-    value = _combined(rows, query.combine, query.per)
-    if query.minus is None:
-        return value
-    other = recorded_value(results, query.minus)
-    return None if other is None else value - other
+    value = _combined(rows, query)
+    if isinstance(query.cells, Query):
+        named = measured_first(matching_rows(results, query.cells))
+        value = replace(value, cells=_count(named))
+    if query.minus is not None:
+        other = recorded_value(results, query.minus)
+        if other is None:
+            return None
+        value = value - other
+    return abs(value) if query.size else value
 
 
 def matching_rows(results: pd.DataFrame, query: Query) -> pd.DataFrame:
     """The numeric rows that a query names."""
     if results.empty:
         return results
-    rows = results[(results["key"] == query.key) & (results["chapter"] == query.chapter)]
+    chapters = (query.chapter,) if isinstance(query.chapter, str) else query.chapter
+    rows = results[(results["key"] == query.key) & results["chapter"].isin(chapters)]
     for tag, wanted in query.tags.items():
         column = rows.get(tag, pd.Series(None, index=rows.index, dtype=object))
         words = wanted if isinstance(wanted, tuple) else (wanted,)
         rows = rows[column.isna() if wanted is None else column.isin(words)]
+    for tag, wanted in query.prefer.items():
+        if tag in rows and (rows[tag] == wanted).any():
+            rows = rows[rows[tag] == wanted]
     numeric = [
         isinstance(value, int | float) and not isinstance(value, bool) and not pd.isna(value)
         for value in rows["value"]
     ]
     return rows[numeric]
+
+
+def measured_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that do not come from simulated cell types, where there are any."""
+    if rows.empty:
+        return rows
+    measured = rows["data_source"] != "simulated"
+    return rows[measured] if measured.any() else rows
+
+
+def over_cells(rows: pd.DataFrame) -> tuple[float, float, float]:
+    """Value and interval of rows that differ in their cell type.
+
+    The recorded mean where there is one (``cell = "mean"``).  From `MIN_CELLS` cell types on the
+    cell type is the unit: Student's interval of the mean over them.  With fewer the ends of their
+    own intervals are averaged, which is cautious, since genes are shared.
+    """
+    cell = rows.get("cell", pd.Series(None, index=rows.index, dtype=object))
+    if (cell == MEAN).any():
+        rows = rows[cell == MEAN]
+    elif cell.nunique() >= MIN_CELLS:
+        values = rows["value"].astype(float).groupby(cell).mean()
+        half = stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
+        return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+    table = rows[["value", "low", "high"]].astype(float)
+    table = table.apply(lambda column: column.fillna(table["value"]))
+    return tuple(map(float, table.mean()))
 
 
 def compare_runs(
@@ -160,34 +219,54 @@ def compare_runs(
     return pd.DataFrame(table, columns=[*by, *RUN_TITLES.values()])
 
 
-def _combined(rows: pd.DataFrame, combine: str, per: tuple[str, ...]) -> RecordedValue:
-    if combine not in COMBINATIONS:
-        raise ValueError(f"unknown combination {combine!r}: expected one of {COMBINATIONS}")
-    table = rows[["value", "low", "high"]].astype(float)
-    table = table.apply(lambda column: column.fillna(table["value"]))
-    if per:
-        table = table.groupby([rows[tag] for tag in per]).mean().reset_index(drop=True)
-    value, low, high = table["value"], table["low"], table["high"]
-    if combine == "mean":
-        ends = tuple(table.mean())
-    elif combine == "hull":
-        ends = value[value.abs().idxmax()], low.min(), high.max()
+def _combined(rows: pd.DataFrame, query: Query) -> RecordedValue:
+    if query.combine not in COMBINATIONS:
+        raise ValueError(f"unknown combination {query.combine!r}: expected one of {COMBINATIONS}")
+    groups = [part for _, part in rows.groupby(list(query.per))] if query.per else [rows]
+    if query.combine == "positive_share":
+        shares = [_positive_share(part) for part in groups]
+        table = pd.DataFrame(shares, columns=["value", "low", "high"])
     else:
-        ends = tuple(table.loc[low.idxmin() if combine == "lowest" else high.idxmax()])
+        table = pd.DataFrame(map(over_cells, groups), columns=["value", "low", "high"])
+    value, low, high = table["value"], table["low"], table["high"]
+    match query.combine:
+        case "hull":
+            ends = value[value.abs().idxmax()], low.min(), high.max()
+        case "lowest" | "highest":
+            ends = table.loc[low.idxmin() if query.combine == "lowest" else high.idxmax()]
+        case _:
+            ends = table.mean()
     return RecordedValue(
         *map(float, ends),
-        rows=len(rows),
-        cells=_cells(rows),
+        cells=_n(rows) if query.cells == "n" else _count(rows),
         data_source=tuple(sorted(set(rows["data_source"].dropna()))),
-        has_interval=bool(rows["low"].notna().all()),
+        has_interval=bool((high > low).all()),
     )
 
 
-def _cells(rows: pd.DataFrame) -> int:
-    """Number of cell types behind rows: those named, or the largest n of means over cell types."""
-    named = set(rows.get("cell", pd.Series(dtype=object)).dropna()) - {"mean"}
+def _positive_share(rows: pd.DataFrame) -> tuple[float, float, float]:
+    """Share of cell types with a positive value, with Wilson's interval."""
+    values = rows[rows["cell"] != MEAN].groupby("cell")["value"].agg(lambda one: one.mean())
+    share = proportion(int((values > 0).sum()), len(values))
+    return share.estimate, share.low, share.high
+
+
+def _count(rows: pd.DataFrame) -> int:
+    """Number of cell types that rows name; that of a recorded mean where they name none.
+
+    Rows that name no cell type at all are of one, or of none where they are about digits.
+    """
+    if rows.empty:
+        return 0
+    cell = rows.get("cell", pd.Series(None, index=rows.index, dtype=object)).dropna()
+    if len(cell):
+        return len(set(cell) - {MEAN}) or _n(rows)
+    return 0 if set(rows["data_source"]) == {"mnist"} else 1
+
+
+def _n(rows: pd.DataFrame) -> int:
     number = rows["n"].max()
-    return len(named) or (0 if pd.isna(number) else int(number))
+    return 0 if pd.isna(number) else int(number)
 
 
 def _tag_text(tag: Any) -> str:

@@ -1,85 +1,74 @@
-"""The ledger as tables and counts: for the claims chapter, the front page and the README."""
+"""The scorecard as tables and counts: for the claims chapter, the front page and the README."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from dc2book.claims.recorded import NONE, RUN_TITLES
-from dc2book.claims.verdicts import REPLICATED, VERDICTS
+from dc2book.claims.paper import CONDITIONS
+from dc2book.claims.recorded import NONE
+from dc2book.claims.verdicts import CONTRADICTED, DEPENDS, SUPPORTED, UNDECIDED
 
-CONDITION_TITLES = {
-    "released_score": "released labels and score",
-    "released": "released labels",
-    "numeric": "numeric labels",
-}
+KINDS = (SUPPORTED, CONTRADICTED, DEPENDS.strip(), UNDECIDED)
 
 
-def summary_table(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: its text, place and number in the paper, and a verdict column a run.
+def summary_table(card: pd.DataFrame) -> pd.DataFrame:
+    """One row a claim: its words, the paper's number, verdict and number of cell types."""
+    return pd.DataFrame({
+        "claim": card["words"],
+        "paper": card["paper"].replace("", NONE),
+        "verdict": card["verdict"],
+        "cell types": [str(n) if n else NONE for n in card["cells"]],
+    })
+
+
+def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a claim: where the paper makes it, verdict, conditions, and what is missing.
 
     Parameters
     ----------
-    verdicts
-        As `dc2book.claims.ledger`.
+    card
+        As `dc2book.claims.scorecard`.
+    build
+        The same of another run, whose verdicts get a column of their own.
     """
-    columns = {}
-    for run, rows in verdicts.groupby("run", sort=False):
-        columns.setdefault("claim", [_claim_text(row) for _, row in rows.iterrows()])
-        columns[RUN_TITLES[run]] = [_verdict_text(row) for _, row in rows.iterrows()]
-    return pd.DataFrame(columns)
+    shown = summary_table(card).drop(columns="paper")
+    shown["claim"] = [_claim_text(row) for row in card.itertuples()]
+    shown.insert(3, "which conditions", card["conditions"])
+    shown["what would tell more"] = card["missing"].replace("", NONE)
+    if build is not None:
+        shown.insert(2, "this build", build["verdict"])
+    return shown
 
 
-def evidence_table(verdicts: pd.DataFrame, run: str) -> pd.DataFrame:
-    """One row a claim of a run ("build" or "reference"): what was compared, and each value."""
-    rows = verdicts[verdicts["run"] == run]
-    shown = rows[list(CONDITION_TITLES)].replace("", NONE).rename(columns=CONDITION_TITLES)
-    no_labels = rows["any"] != ""
-    shown.loc[no_labels, CONDITION_TITLES["numeric"]] = rows["any"][no_labels] + " (no labels)"
-    shown.insert(0, "quantity", rows["quantity"] + " (`" + rows["claim"] + "`)")
-    chapters = rows["chapter"].str.replace("_", " ") + " (" + rows["data"] + ")"
-    shown["from"] = chapters.where(rows["data"] != "", NONE)
-    return shown.reset_index(drop=True)
+def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
+    """One row a claim: what was compared, and its value under each condition."""
+    text = values.assign(text=values["text"] + _flag(values))
+    wide = text.pivot(index="claim", columns="condition", values="text")
+    shown = wide.reindex(index=card["claim"], columns=list(CONDITIONS)).fillna("")
+    shown = shown.rename(columns={name: one.title for name, one in CONDITIONS.items()})
+    shown = shown.loc[:, (shown != "").any()].replace("", NONE).reset_index(drop=True)
+    shown.insert(0, "quantity", card["quantity"] + " (`" + card["claim"] + "`)")
+    return shown
 
 
-def verdict_counts(verdicts: pd.DataFrame, run: str) -> str:
-    """How many claims got each verdict.
+def verdict_counts(card: pd.DataFrame) -> str:
+    """How many claims got each kind of verdict.
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"run": ["build"] * 2, "verdict": ["replicated"] * 2})
-    >>> verdict_counts(rows, "build")
-    '2 replicated'
+    >>> verdict_counts(pd.DataFrame({"verdict": ["supported", "depends on the labels"] * 2}))
+    '2 supported, 2 depends on the conditions'
     """
-    counts = verdicts.loc[verdicts["run"] == run, "verdict"].value_counts()
-    return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-
-
-def narrow_verdicts(verdicts: pd.DataFrame, run: str, within: float = 0.01) -> str:
-    """Which claims of a run are replicated with less than ``within`` to spare, as text."""
-    margin = f"with less than {within:g} to spare, in the unit of each claim"
-    rows = verdicts[(verdicts["run"] == run) & (verdicts["verdict"] == REPLICATED)]
-    rows = rows[rows["spare"] < within].sort_values("spare")
-    if rows.empty:
-        return f"none is replicated {margin}"
-    clauses = [
-        f"“{row['words'].rstrip('.')}” ({row['quantity']}: {_values(row)}"
-        f"{'; simulated' if row['simulated'] else ''})"
-        for _, row in rows.iterrows()
-    ]
-    return f"replicated {margin}, {'is' if len(clauses) == 1 else 'are'} {'; '.join(clauses)}"
+    counts = {kind: int(card["verdict"].str.startswith(kind).sum()) for kind in KINDS}
+    names = {DEPENDS.strip(): f"{DEPENDS}conditions"}
+    return ", ".join(f"{n} {names.get(kind, kind)}" for kind, n in counts.items() if n)
 
 
 def _claim_text(row: pd.Series) -> str:
-    number = f"; {row['paper']}" if row["paper"] else ""
-    return f"{row['words']} *({row['where']}{number})*"
+    number = f"; {row.paper}" if row.paper else ""
+    return f"{row.words} *({row.where}{number})*"
 
 
-def _verdict_text(row: pd.Series) -> str:
-    named = "simulator" in row["reason"]
-    where = "; simulated" if row["simulated"] and not named else ""
-    return f"**{row['verdict']}** ({row['reason']}{where})"
-
-
-def _values(row: pd.Series) -> str:
-    titles = {"any": ""} | {name: f"{CONDITION_TITLES[name]} " for name in ("released", "numeric")}
-    return "; ".join(title + row[name] for name, title in titles.items() if row[name])
+def _flag(values: pd.DataFrame) -> pd.Series:
+    flags = {"simulated": " (simulated)", "not converged": " (not converged)"}
+    return values["outcome"].map(flags).fillna("")

@@ -1,130 +1,215 @@
 """Verdicts on the claims, computed from recorded results by one rule.
 
 Under each condition the claim's quantity is an interval.  The claim *holds* there if the interval
-lies within the claim's region, *fails* if it lies wholly outside, and is *open* otherwise.  Claims
-that involve labels are judged with probabilities as scores:
+lies within the claim's region, *fails* if it lies wholly outside, and is *open* otherwise.  A
+condition gives no evidence where nothing was recorded, on simulated cell types, on too few cell
+types for a mean over cell types, and where fits did not converge.  Of the conditions that decide:
 
-- replicated: holds under released and under numeric labels;
-- depends on the labels: holds under one and fails under the other;
-- not replicated: holds under neither, and fails under at least one;
-- cannot be judged on this data: everything else (nothing recorded, open intervals, too few cell
-  types, or simulated levels where measured ones are asked for).
+- supported: the claim holds under at least one, and fails under none;
+- contradicted: it fails under at least one, and holds under none;
+- depends on ...: it holds under some and fails under others, which differ in the labels, the budget
+  of training or the cell types;
+- undecided: it neither holds nor fails under any.
 
-Claims without labels are replicated where they hold and not replicated where they fail.
+A condition that is open turns no verdict, in either direction.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
-from dc2book.claims.paper import CLAIMS, CONDITIONS, Claim
-from dc2book.claims.recorded import RecordedValue, recorded_value
+from dc2book.claims.authors_runs import authors_values
+from dc2book.claims.paper import AUTHORS, CLAIMS, CONDITIONS, Claim
+from dc2book.claims.recorded import Query, RecordedValue, matching_rows, recorded_value
 
-REPLICATED = "replicated"
-NOT_REPLICATED = "not replicated"
-DEPENDS = "depends on the labels"
-UNJUDGED = "cannot be judged on this data"
-VERDICTS = (REPLICATED, NOT_REPLICATED, DEPENDS, UNJUDGED)
-DECISIVE = ("released", "numeric")
-OUTCOMES = {"holds": "holds", "fails": "fails", "open": "open", "missing": "nothing recorded"}
+SUPPORTED = "supported"
+CONTRADICTED = "contradicted"
+DEPENDS = "depends on the "
+UNDECIDED = "undecided"
+HOLDS, FAILS, OPEN = OUTCOMES = "holds", "fails", "open"
+ASPECTS = {"labels": "labels", "budget": "budget", "cell_types": "cell types"}
+CONVERGED = 0.8  # share of the fits behind a value that must have levelled off
+NOT_CONVERGED = "not converged"
+NOT_CHECKED = "convergence not recorded"
+REMEDIES = {
+    NOT_CONVERGED: "longer training",
+    NOT_CHECKED: "a run that records convergence",
+    "too few cell types": "the 56 cell types of the released archive",
+    "simulated": "measured cell types",
+    "nothing recorded": "a run of its chapter",
+    OPEN: "more cell types or seeds",
+}
 
 
-def ledger(results: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Every claim, judged on this build's results and, apart from them, on the reference run's.
+def scorecard(results: pd.DataFrame) -> pd.DataFrame:
+    """Every claim with its verdict, judged on recorded results.
 
     Parameters
     ----------
-    results, reference
-        Recorded results, as `dc2book.record.results`.
+    results
+        As `dc2book.record.results`.
 
     Returns
     -------
     DataFrame
-        One row a claim and run: claim, run ("build" or "reference"), words, where, paper, quantity,
-        chapter, one text column a condition ("released_score", "released", "numeric", "any"; empty
-        where nothing was recorded), data, verdict, reason, simulated, spare (how far the tightest
-        interval that decides stays within the region; negative where it leaves it, NaN where
-        nothing was recorded).
+        One row a claim: claim, short, words, where, paper, quantity, chapter, verdict, conditions
+        (which decide, as text), cells (the most cell types behind a condition that decides, or that
+        is open where none does), missing (what would judge the claim where the rest does not).
     """
-    runs = {"build": results} | ({} if reference is None else {"reference": reference})
-    return pd.DataFrame([
-        _row(claim, run, recorded) for run, recorded in runs.items() for claim in CLAIMS
-    ])
+    values = claim_values(results)
+    return pd.DataFrame([_row(claim, values[values["claim"] == claim.id]) for claim in CLAIMS])
 
 
-def outcome(value: RecordedValue | None, holds: tuple[float, float]) -> str:
-    """``"holds"``, ``"fails"``, ``"open"``, or ``"missing"`` where nothing was recorded.
+def claim_values(results: pd.DataFrame) -> pd.DataFrame:
+    """What each claim's quantity is under each condition.
+
+    Returns
+    -------
+    DataFrame
+        Columns claim, condition, outcome ("holds", "fails", "open", or why the condition gives no
+        evidence), estimate, low, high (NaN where nothing was recorded), n (cell types), data,
+        text, region_low, region_high.
+    """
+    rows = []
+    for claim in CLAIMS:
+        found = {name: recorded_value(results, query) for name, query in claim.queries.items()}
+        of_authors = authors_values().get(claim.id)
+        known = {AUTHORS: of_authors} if of_authors is not None else {}
+        for condition, value in (known | found).items():
+            share = _converged(results, claim, condition)
+            rows.append({
+                "claim": claim.id, "condition": condition,
+                "outcome": evidence(value, claim.region, claim.min_cells, share),
+                **_numbers(value), "region_low": claim.region[0], "region_high": claim.region[1],
+            })
+    return pd.DataFrame(rows)
+
+
+def evidence(
+    value: RecordedValue | None,
+    region: tuple[float, float],
+    min_cells: int = 0,
+    converged: float | None = None,
+) -> str:
+    """``"holds"``, ``"fails"``, ``"open"``, or why the value is no evidence.
 
     Examples
     --------
-    >>> one = RecordedValue(0.02, 0.015, 0.025, 1, 1, ("roadmap",), True)
-    >>> outcome(one, (0, 1)), outcome(one, (-0.01, 0.01)), outcome(one, (0.02, 1))
+    >>> one = RecordedValue(0.02, 0.015, 0.025, 7, ("roadmap",))
+    >>> evidence(one, (0, 1)), evidence(one, (-0.01, 0.01)), evidence(one, (0.02, 1))
     ('holds', 'fails', 'open')
+    >>> evidence(one, (0, 1), min_cells=20), evidence(one, (0, 1), converged=0.5)
+    ('too few cell types', 'not converged')
     """
     if value is None:
-        return "missing"
-    low, high = holds
+        return "nothing recorded"
+    if "simulated" in value.data_source:
+        return "simulated"
+    if value.cells < min_cells:
+        return "too few cell types"
+    if converged is not None and not converged >= CONVERGED:
+        return NOT_CHECKED if math.isnan(converged) else NOT_CONVERGED
+    low, high = region
     if low <= value.low and value.high <= high:
-        return "holds"
-    return "fails" if value.high < low or value.low > high else "open"
+        return HOLDS
+    return FAILS if value.high < low or value.low > high else OPEN
 
 
-def verdict(outcomes: Mapping[str, str]) -> tuple[str, str]:
-    """Verdict and its reason from the outcome under each condition.
+def verdict(outcomes: Mapping[str, str]) -> str:
+    """The verdict from what comes out under each condition of `CONDITIONS`.
 
     Examples
     --------
+    >>> verdict({"released": "holds", "numeric": "open"})
+    'supported'
+    >>> verdict({"released": "fails", "numeric": "open"})
+    'contradicted'
     >>> verdict({"released": "holds", "numeric": "fails"})
-    ('depends on the labels', 'holds under released labels, fails under numeric labels')
+    'depends on the labels'
+    >>> verdict({"released": "not converged", "numeric": "not converged"})
+    'undecided (not converged)'
     """
-    if "any" in outcomes:
-        only = outcomes["any"]
-        named = {"holds": REPLICATED, "fails": NOT_REPLICATED}.get(only, UNJUDGED)
-        return named, OUTCOMES[only]
-    pair = [outcomes.get(name, "missing") for name in DECISIVE]
-    reason = ", ".join(
-        f"{OUTCOMES[one]} under {name} labels" for name, one in zip(DECISIVE, pair, strict=True)
-    )
-    match sorted(set(pair)):
+    deciding = {name: one for name, one in outcomes.items() if CONDITIONS[name].decides}
+    decided = {name: one for name, one in deciding.items() if one in (HOLDS, FAILS)}
+    match sorted(set(decided.values())):
         case ["holds"]:
-            return REPLICATED, "holds under both label rules"
+            return SUPPORTED
         case ["fails"]:
-            return NOT_REPLICATED, "fails under both label rules"
-        case ["fails", "holds"]:
-            return DEPENDS, reason
-        case ["fails", "open"]:
-            return NOT_REPLICATED, reason
-        case ["missing"]:
-            return UNJUDGED, OUTCOMES["missing"]
-    return UNJUDGED, reason
+            return CONTRADICTED
+        case []:
+            never = deciding and set(deciding.values()) == {NOT_CONVERGED}
+            return f"{UNDECIDED} ({NOT_CONVERGED})" if never else UNDECIDED
+    return DEPENDS + " or ".join(_aspects(decided))
 
 
-def _row(claim: Claim, run: str, results: pd.DataFrame) -> dict[str, object]:
-    values = {name: recorded_value(results, query) for name, query in claim.queries.items()}
-    known = [one for name, one in values.items() if one is not None and name != "released_score"]
-    named, reason = verdict({name: outcome(one, claim.holds) for name, one in values.items()})
-    sources = sorted({source for one in known for source in one.data_source})
-    cells = min((one.cells for one in known), default=claim.min_cells)
-    if known and claim.measured and "simulated" in sources:
-        named, reason = UNJUDGED, "the simulator sets it"
-    elif cells < claim.min_cells:
-        named, reason = UNJUDGED, f"needs {claim.min_cells} cell types, has {cells}"
-    low, high = claim.holds
+def _aspects(decided: Mapping[str, str]) -> list[str]:
+    """In what conditions under which a claim holds differ from those under which it fails.
+
+    The aspects that alone tell them apart; where none does, all that vary.
+    """
+    seen: dict[str, dict[str, set[str]]] = {aspect: {} for aspect in ASPECTS}
+    for name, one in decided.items():
+        for aspect, words in seen.items():
+            words.setdefault(getattr(CONDITIONS[name], aspect), set()).add(one)
+    varying = {aspect: words for aspect, words in seen.items() if len(words) > 1}
+    alone = [aspect for aspect, words in varying.items()
+             if all(len(one) == 1 for one in words.values())]
+    return [ASPECTS[aspect] for aspect in alone or varying]
+
+
+def _row(claim: Claim, values: pd.DataFrame) -> dict[str, object]:
+    outcomes = dict(zip(values["condition"], values["outcome"], strict=True))
+    deciding = values[[CONDITIONS[name].decides for name in values["condition"]]]
+    behind = deciding[deciding["outcome"].isin((HOLDS, FAILS))]
+    if behind.empty:
+        behind = deciding[deciding["outcome"] == OPEN]
+    lacking = deciding[~deciding["outcome"].isin((HOLDS, FAILS))]["outcome"]
     return {
+        **{name: getattr(claim, name)
+           for name in ("short", "words", "where", "paper", "quantity", "chapter")},
         "claim": claim.id,
-        "run": run,
-        "words": claim.words,
-        "where": claim.where,
-        "paper": claim.paper,
-        "quantity": claim.quantity,
-        "chapter": claim.chapter,
-        **{name: str(values.get(name) or "") for name in CONDITIONS},
-        "data": ", ".join(sources),
-        "verdict": named,
-        "reason": reason,
-        "simulated": "simulated" in sources,
-        "spare": min((min(one.low - low, high - one.high) for one in known),
-                     default=float("nan")),
+        "verdict": verdict(outcomes),
+        "conditions": _conditions(deciding),
+        "cells": int(behind["n"].max()) if len(behind) else 0,
+        "missing": ", ".join(REMEDIES[one] for one in dict.fromkeys(lacking)),
     }
+
+
+def _conditions(values: pd.DataFrame) -> str:
+    """Which conditions say what: "holds: numeric labels (7); open: released labels (7)"."""
+    parts = []
+    for outcome, rows in values.groupby("outcome", sort=False):
+        names = [
+            CONDITIONS[row.condition].title + (f" ({row.n})" if row.n else "")
+            for row in rows.itertuples()
+        ]
+        parts.append(f"{outcome}: {', '.join(names)}")
+    return "; ".join(parts)
+
+
+def _converged(results: pd.DataFrame, claim: Claim, condition: str) -> float | None:
+    """Share of the fits behind our own value that levelled off, NaN where it was not recorded.
+
+    None where no fit of the paper's recipe is behind it.  Tags that rows do not have are not asked.
+    """
+    about = CONDITIONS[condition]
+    if claim.converged is None or condition == AUTHORS or about.budget != "paper's recipe":
+        return None
+    labels = "lexicographic" if about.labels == "released" else "numeric"
+    query = claim.converged.with_tags(labels=labels)
+    known = {tag: word for tag, word in query.tags.items()
+             if tag in results and results.loc[results["key"] == query.key, tag].notna().any()}
+    rows = matching_rows(results, Query(query.chapter, query.key, known))
+    fits = rows["n"].fillna(1).astype(float) if len(rows) else pd.Series([], dtype=float)
+    return float((rows["value"].astype(float) * fits).sum() / fits.sum()) if len(fits) else math.nan
+
+
+def _numbers(value: RecordedValue | None) -> dict[str, object]:
+    if value is None:
+        return {"estimate": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0,
+                "data": "", "text": ""}
+    return {"estimate": value.estimate, "low": value.low, "high": value.high, "n": value.cells,
+            "data": ", ".join(value.data_source), "text": str(value)}
