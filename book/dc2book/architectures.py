@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import LABEL_COLOURS, MODEL_COLOURS, intervals, legend_below
+from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, intervals, legend_below
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -427,8 +427,8 @@ def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
         Columns labels, orientation, estimate.
     """
     rules = list(dict.fromkeys(ladder["labels"]))
-    looks = {"genome": ("along the genome", MODEL_COLOURS["linear"], "s"),
-             "gene": ("along the gene", MODEL_COLOURS[BASE], "o")}
+    looks = {"genome": ("along the genome", OTHER_COLOURS[2], "s"),
+             "gene": ("along the gene", OTHER_COLOURS[1], "o")}
     fig, axes = plt.subplots(1, len(rules), figsize=(3.6 * len(rules), 3.3), squeeze=False)
     for axis, rule in zip(axes[0], rules, strict=True):
         for shift, (orientation, (name, colour, marker)) in enumerate(looks.items()):
