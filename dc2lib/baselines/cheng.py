@@ -21,10 +21,15 @@ CANDIDATES: tuple[Setting, ...] = ({"C": 1.0}, {"C": 0.1}, {"C": 10.0})
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
-    """The best bin's SVM; ``about["auroc_by_bin"]`` has every bin's validation AUROC."""
+    """The best bin's SVM; ``about["auroc_by_bin"]`` has every bin's validation AUROC.
+
+    With ``class_weight`` in the setting both classes weigh alike, however many genes they have.
+    """
     by_bin = auroc_by_bin(train, valid, seed)
     best = int(by_bin.argmax())
-    machine = SVC(C=float(setting["C"]), cache_size=500)
+    machine = SVC(
+        C=float(setting["C"]), class_weight=setting.get("class_weight"), cache_size=500
+    )
     model = make_pipeline(StandardScaler(), machine)
     model.fit(log_counts(train.counts[:, best]), train.label)
     return Fitted(

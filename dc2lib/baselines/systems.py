@@ -19,7 +19,7 @@ class System:
 
     title: str
     year: int
-    candidates: tuple[Setting, ...]  #: the description's own setting first
+    candidates: tuple[Setting, ...]  #: the first is used where there is no choice
     fit: Callable[[Genes, Genes, Setting, int], Fitted]
     network: str | None = None
     random: bool = True  #: whether a seed changes the fit
@@ -51,6 +51,11 @@ SYSTEMS: dict[str, System] = {
     ),
 }
 EXTRA: dict[str, System] = {
+    "cheng_balanced": System(
+        "SVM, classes balanced", 2011,
+        tuple({**one, "class_weight": "balanced"} for one in cheng.CANDIDATES), cheng.fit,
+        random=False,
+    ),
     "joint_lstm": System(
         "one LSTM for all marks", 2017, networks.ATTENTIVE_CANDIDATES, networks.fit_joint_lstm,
         epochs="lstm",

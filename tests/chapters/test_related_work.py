@@ -8,20 +8,21 @@ import pandas as pd
 import pytest
 from dc2book.related_work import breadth, pairs, scores, study, tables, trials
 from dc2book.related_work import correlations as agreement
-from dc2book.related_work import sentences as words
 from planted_cells import planted
 from sklearn import metrics
+from sklearn.svm import SVC
 
+from dc2lib.baselines import cheng
 from dc2lib.baselines.contract import genes_of
-from dc2lib.baselines.systems import SYSTEMS
+from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.datasets import write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation import scores as scoring
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
-
-AHEAD, BEHIND = Interval(0.1, 0.05, 0.15, 9), Interval(-0.1, -0.15, -0.05, 9)
-LEVEL = Interval(0.0, -0.05, 0.05, 9)
+from dc2lib.labels import RULES as LABEL_RULES
+from dc2lib.training.fit import PAPER
+from dc2lib.training.grid_fits import Fit
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -87,15 +88,28 @@ def test_orders_are_judged_by_the_paired_interval(judged):
     assert scores.rank_agreement(judged, judged).estimate == pytest.approx(1)
 
 
-def test_ranks_by_hand():
-    table = pd.DataFrame({"a": [0.9, 0.8, 0.9], "b": [0.8, 0.9, 0.8], "c": [0.7, 0.7, 0.7]})
-    ranking = scores.rank(table)
-    assert ranking.mean_rank.to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "c": 3.0})
-    # Demsar 2006, table 5: q for three classifiers is 2.343
-    assert ranking.critical == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 3)), abs=1e-3)
-    assert ranking.not_told_apart() == [("a", "c")]
-    many = scores.rank(pd.concat([table] * 30))
-    assert many.not_told_apart() == [("a", "b")] and many.pvalue < 1e-10
+def test_neighbours_that_are_alike_make_intervals_wider():
+    """Genes come in stretches of ten that share label and score: a tenth as many tell something."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 60)
+    score = 1 / (1 + np.exp(-(truth - 0.5 + rng.normal(size=60))))
+    truth, score, blocks = (np.repeat(one, 10) for one in (truth, score, np.arange(60)))
+    by_gene, by_block = (
+        scores.metric_bootstrap([truth], {"a": [score]}, blocks=one, n_resamples=300)
+        .interval("a", "auroc")
+        for one in (None, [blocks])
+    )
+    assert by_block.estimate == by_gene.estimate
+    assert (by_block.high - by_block.low) > 2 * (by_gene.high - by_gene.low)
+
+
+def test_cell_types_with_different_genes_share_their_stretches():
+    rng = np.random.default_rng(1)
+    truths, blocks = [rng.integers(0, 2, n) for n in (200, 180)], [np.arange(200), np.arange(180)]
+    values = [np.clip(0.5 + 0.2 * one + rng.normal(0, 0.2, len(one)), 0.01, 0.99) for one in truths]
+    judged = scores.metric_bootstrap(truths, {"a": values}, blocks=blocks, n_resamples=50)
+    mean = np.mean([auroc(one, value) for one, value in zip(truths, values, strict=True)])
+    assert judged.interval("a", "auroc").estimate == pytest.approx(mean)
 
 
 EXPRESSION = pd.DataFrame(
@@ -201,11 +215,57 @@ def test_the_grid_and_the_system_fit_the_same_network(small_study):
     assert fitted.parameters == record.parameters
 
 
+def test_lstms_are_fitted_where_asked_and_one_fit_stands_for_equal_labels(monkeypatch):
+    monkeypatch.setattr(study, "open_cell", lambda cell, _: cell)
+    monkeypatch.setattr(study, "labels_differ", lambda cell: cell == "A")
+    asked = []
+
+    def fitted(trials_, **_):
+        asked.extend(trials_)
+        return [trials.TrialRecord(one, *[np.zeros(3)] * 2, 0.5, 1.0, 1, {}) for one in trials_]
+
+    monkeypatch.setattr(study, "run_trials", fitted)
+    size = study.StudySize(candidates=1, seeds=1, lstm_epochs=30, lstm_cells=1)
+    records = study.run_study(["A", "B"], "", size, systems=("karlic", "attentive_chrome"))
+    lstms = [one.trial for one in records if one.trial.system == "attentive_chrome"]
+    assert {one.cell for one in lstms} == {"A"} and len(lstms) == 2
+    assert dict(lstms[0].setting) == {"learning_rate": 2e-3, "epochs": 30, "patience": 10}
+    assert {one.labels for one in asked if one.cell == "B"} == {"numeric"}
+    assert {one.trial.labels for one in records if one.trial.cell == "B"} == set(LABEL_RULES)
+
+
+def test_the_own_recipe_is_that_of_the_chapter_on_architectures(small_study, monkeypatch):
+    kept = []
+    monkeypatch.setattr(study, "run_grid", lambda fits, **_: kept.extend(fits) or [])
+    monkeypatch.setattr(study, "_of_fits", lambda trials_, records: list(trials_))
+    home = small_study.records[0].trial.home
+    study.run_own_recipe(["A"], home, 2, 100)
+    assert kept[0] == Fit("deepchrome_max", PAPER, ("A",), "A", home, "numeric", "genome", 0)
+    assert len(kept) == 4
+
+
+def test_a_fit_that_still_improves_has_not_converged(small_study):
+    one = small_study.records[0]
+    curves = [np.array([0.5, 0.6, 0.7, 0.7, 0.7]), np.array([0.5, 0.55, 0.6, 0.65, 0.7])]
+    share = study.converged([replace(one, about={"valid_auroc": curve}) for curve in curves])
+    assert (share.estimate, share.n) == (0.5, 2)
+    network = trials.select(small_study.records, "deepchrome", "numeric", "A")[0]
+    assert len(network.about["valid_auroc"]) == 2  # every epoch is known
+
+
+def test_classes_that_weigh_alike_are_asked_of_the_machine(monkeypatch):
+    asked = []
+    monkeypatch.setattr(cheng, "SVC", lambda **given: asked.append(given) or SVC(**given))
+    genes = genes_of(planted("A", n=120), "numeric", "train")
+    for name in ("cheng", "cheng_balanced"):
+        ALL[name].fit(genes, genes, dict(ALL[name].candidates[0]), 0)
+    assert [one["class_weight"] for one in asked] == [None, "balanced"]
+
+
 def test_tables_of_a_study(small_study):
     one = scores.scores_of_records(small_study.records, "numeric", n_resamples=50)
-    table = tables.summary_table(one, small_study.records, "numeric")
-    assert len(table) == 4 and table["AUROC"].is_monotonic_decreasing
-    assert scores.aurocs_by_block(small_study.records, "numeric").shape == (4, 4)
+    table = tables.summary_table(one, one, small_study.records)
+    assert len(table) == 4 and table["numeric labels"].is_monotonic_decreasing
     assert study.best_by_validation(small_study.records) in small_study.systems
     assert tables.systems_table().shape == (len(SYSTEMS), 3)
 
@@ -381,51 +441,3 @@ def test_the_tables_have_an_interval_in_every_cell():
     assert list(correlations) == ["mark", "mean profile", "four other marks", "and E013"]
     assert correlations.iloc[:, 1:].map(lambda text: "±" in text).to_numpy().all()
     assert tables.signed_half_width(Interval(-0.0001, -0.02, 0.01, 9)) == "0.000±0.015"
-
-
-def test_sentences_follow_the_verdicts():
-    verdicts = pd.DataFrame({"system": ["cheng", "ho"], "verdict": ["worse", "equivalent"]})
-    assert "“rules” is equivalent" in words.leaders_in_words("karlic", verdicts)
-    assert "none of the others" in words.leaders_in_words("karlic", verdicts.iloc[:1])
-    blind = words.change_in_words(LEVEL, {"deepdiff": AHEAD, "boosting": LEVEL, "linear": BEHIND})
-    assert "correlations of boosting and the linear regression are no sign" in blind
-    assert "no sign" not in words.change_in_words(LEVEL, {"deepdiff": AHEAD})
-    near = Interval(-0.002, -0.006, 0.002, 9)
-    assert "or better" in words.attentive_in_words(near, AHEAD, (4, 4))
-    assert "behind" in words.attentive_in_words(BEHIND, AHEAD, (4, 8))
-    assert "reading every mark alone" in words.attentive_in_words(BEHIND, AHEAD, (4, 8))
-    assert "does not explain" in words.attentive_in_words(BEHIND, LEVEL, (4, 8))
-    assert words.others_in_words({"A": BEHIND, "B": AHEAD}, "it all", "it").startswith(
-        "the marks lose to it all (-0.100"
-    )
-    assert words.breadth_in_words({"A": BEHIND}).startswith("The AUROC is lower")
-
-
-def test_training_on_ones_own_kind_counts_what_beats_genes_drawn_from_all():
-    table = pd.DataFrame({
-        "trained_on": ["broad", "narrow", "drawn"], "tested_on": "broad",
-        "auroc": [Interval(0.83, 0.8, 0.86, 9)] * 3, "own_kind_minus_this": [None, AHEAD, LEVEL],
-    })
-    assert words.training_in_words(table).endswith("for 0 of 1 kind")
-    assert words.training_in_words(table.iloc[:1]).startswith("too few")
-
-
-def test_attention_at_the_edge():
-    kb = (np.arange(100) - 49.5) * 0.1
-    even = np.full((3, 2, 100), 0.01)
-    assert words.edges_in_words(even, kb, ["A", "B"]).startswith("No mark gives")
-    late = even.copy()
-    late[:, 1] = np.where(np.arange(100) >= 90, 0.1, 0)
-    assert words.edges_in_words(late, kb, ["A", "B"]).startswith("B gives 100%")
-
-
-def test_the_imputed_mean_says_more_or_less_or_turns_round():
-    def row(mark, further, measured=(0.7, 0.8), imputed=(0.7, 0.8)):
-        ends = {"measured": measured, "imputed": imputed, "further": further}
-        return {"mark": mark} | {k: Interval(np.mean(two), *two, 9) for k, two in ends.items()}
-
-    rows = [row("A", (0.01, 0.02)), row("B", (-0.02, -0.01)), row("C", (-0.01, 0.01)),
-            row("D", (-0.03, -0.01), (0.3, 0.4), (0.51, 0.6))]
-    text = words.imputed_in_words(pd.DataFrame(rows))
-    for part in ("one for A,", "less than the measured one for B and D", "For D the two means"):
-        assert part in text

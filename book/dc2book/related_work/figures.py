@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dc2book.related_work.scores import Ranking
 from dc2book.style import CLASS_COLOURS, mark_colour
-
-
-def critical_difference(rankings: Mapping[str, Ranking], titles: Mapping[str, str]) -> Figure:
-    """Mean ranks of the systems with bars over those that Nemenyi's test does not tell apart.
-
-    A panel a ranking, by title; ``titles`` are the systems' names for readers.
-    """
-    systems = max(len(one.mean_rank) for one in rankings.values())
-    fig, axes = plt.subplots(
-        len(rankings), 1, figsize=(7.6, 3.1 * len(rankings)), squeeze=False, sharex=True
-    )
-    for axis, (name, ranking) in zip(axes[:, 0], rankings.items(), strict=True):
-        _critical_difference(axis, ranking, titles, systems)
-        blocks = f"{ranking.blocks} block{'s' * (ranking.blocks > 1)}"
-        axis.set_title(f"{name}, {blocks}: critical difference {ranking.critical:.1f} ranks")
-    axes[-1, 0].set_xlabel("mean rank by test AUROC (1 is best)")
-    return fig
 
 
 def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
@@ -72,27 +51,3 @@ def auroc_by_bin(table: pd.DataFrame) -> Figure:
     axis.grid(alpha=0.3)
     axis.legend()
     return fig
-
-
-def _critical_difference(
-    axis: Axes, ranking: Ranking, titles: Mapping[str, str], systems: int
-) -> None:
-    names = list(ranking.mean_rank.index)
-    half = (len(names) + 1) // 2
-    for position, (name, value) in enumerate(ranking.mean_rank.items()):
-        left = position < half
-        depth = 1.2 + (position if left else len(names) - 1 - position)
-        edge = 0.4 if left else systems + 0.6
-        axis.plot([value, value, edge], [0, depth, depth], color="0.35", linewidth=0.9)
-        axis.plot([value], [0], marker="o", color="black", markersize=4)
-        axis.text(edge, depth, f"{titles[name]} ({value:.1f})", va="center", fontsize=8.5,
-                  ha="right" if left else "left")
-    for level, (first, last) in enumerate(ranking.not_told_apart()):
-        span = ranking.mean_rank[first] - 0.08, ranking.mean_rank[last] + 0.08
-        axis.plot(span, [0.25 + 0.22 * level] * 2, color="#C0392B", linewidth=3)
-    axis.plot([1, 1 + ranking.critical], [-0.8, -0.8], color="black", linewidth=1.5)
-    axis.text(1 + ranking.critical / 2, -0.95, "critical difference", ha="center", va="bottom",
-              fontsize=8.5)
-    axis.set(xlim=(-3.6, systems + 4.6), ylim=(half + 1.4, -1.7), yticks=[])
-    axis.set_xticks(range(1, systems + 1))
-    axis.spines["left"].set_visible(False)

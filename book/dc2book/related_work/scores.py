@@ -1,8 +1,7 @@
-"""Four scores with intervals for every system at once, on the same resampled genes, and ranks.
+"""Four scores with intervals for every system at once, on the same resampled genes.
 
 Because all systems are judged on the same draws, the difference of any two of them is paired.
-Tests of ranks: Demsar 2006, Statistical comparisons of classifiers over multiple data sets, Journal
-of Machine Learning Research 7:1-30.
+What is drawn are stretches of the genome with all their genes.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ import pandas as pd
 from scipy import stats
 
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
+from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, compared, holm
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_auroc, compared, holm
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -80,12 +80,20 @@ def scores_of_records(
     here = [one for one in records if one.trial.labels == labels]
     cells = list(dict.fromkeys(one.trial.cell for one in here))
     systems = list(dict.fromkeys(one.trial.system for one in here))
-    truths = [next(one for one in here if one.trial.cell == cell).truth() for cell in cells]
+    firsts = [next(one for one in here if one.trial.cell == cell) for cell in cells]
+    truths, blocks = [one.truth() for one in firsts], [blocks_of(one) for one in firsts]
     probabilities = {
         system: [probabilities_of(select(here, system, labels, cell)) for cell in cells]
         for system in systems
     }
-    return metric_bootstrap(truths, probabilities, n_resamples=n_resamples, seed=seed)
+    return metric_bootstrap(
+        truths, probabilities, blocks=blocks, n_resamples=n_resamples, seed=seed
+    )
+
+
+def blocks_of(record: TrialRecord) -> np.ndarray:
+    """The stretch of the genome that each test gene of a fit lies in, ``(gene,)``."""
+    return genome_blocks(record.trial.dataset().take("test").gene_id)
 
 
 def aurocs_by_cell(
@@ -97,8 +105,11 @@ def aurocs_by_cell(
         for system in systems:
             for cell in dict.fromkeys(one.trial.cell for one in records):
                 fits = select(records, system, labels, cell)
+                if not fits:
+                    continue
                 one = bootstrap_auroc(
-                    fits[0].truth(), probabilities_of(fits), n_resamples=n_resamples
+                    fits[0].truth(), probabilities_of(fits), blocks=blocks_of(fits[0]),
+                    n_resamples=n_resamples,
                 )
                 rows.append({"labels": labels, "system": system, "cell": cell} | vars(one))
     return pd.DataFrame(rows)
@@ -108,6 +119,7 @@ def metric_bootstrap(
     labels: Sequence[np.ndarray],
     probabilities: Mapping[str, Sequence[np.ndarray]],
     *,
+    blocks: Sequence[np.ndarray] | None = None,
     n_resamples: int = 500,
     seed: int = 0,
 ) -> SystemScores:
@@ -116,28 +128,43 @@ def metric_bootstrap(
     Parameters
     ----------
     labels
-        One array ``(gene,)`` a cell type.  Cell types with equally many genes are taken to hold the
-        same ones and share their draws.
+        One array ``(gene,)`` a cell type.
     probabilities
         By system, one array ``(fit, gene)`` a cell type.  Genes are resampled, and the fits of a
-        system with more than one; the cell types are not.
+        system with more than one; from `MIN_CELLS` cell types on the cell types are, too.
+    blocks
+        The stretch of the genome of each gene, one array ``(gene,)`` a cell type, the same number
+        in all; drawn stretches are then those of all cell types.  Without them every gene is one,
+        and all cell types have the same genes in the same order.
     """
     rng = np.random.default_rng(seed)
-    weights = {len(one): _drawn(len(one), n_resamples, rng) for one in labels}
+    places = [np.arange(len(one)) for one in labels] if blocks is None else blocks
+    drawn = _drawn(places, n_resamples, rng)
+    n_cells, column = len(labels), np.arange(n_resamples)
+    chosen = np.repeat(np.arange(n_cells)[:, None], n_resamples, axis=1)
+    if n_cells >= MIN_CELLS:
+        chosen = rng.integers(n_cells, size=chosen.shape)
     estimate, draws = {}, {}
     for system, by_cell in probabilities.items():
         cells = [
-            _cell_scores(np.asarray(truth), np.atleast_2d(values), weights[len(truth)], seed)
-            for truth, values in zip(labels, by_cell, strict=True)
+            _cell_scores(np.asarray(truth), np.atleast_2d(values), weights, seed)
+            for truth, values, weights in zip(labels, by_cell, drawn, strict=True)
         ]
         estimate[system] = {m: float(np.mean([one[m] for one, _ in cells])) for m in METRICS}
-        draws[system] = {m: np.mean([one[m] for _, one in cells], axis=0) for m in METRICS}
+        draws[system] = {
+            m: np.stack([one[m] for _, one in cells])[chosen, column].mean(0) for m in METRICS
+        }
     return SystemScores(estimate, draws, len(labels[0]))
 
 
-def _drawn(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each gene is drawn, float32 ``(gene, resample)``."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
+def _drawn(
+    blocks: Sequence[np.ndarray], n_resamples: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """How often each gene is drawn, float32 ``(gene, resample)`` a cell type."""
+    known = np.unique(np.concatenate(list(blocks)))
+    n = len(known)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
+    return [times[np.searchsorted(known, one)] for one in blocks]
 
 
 def _cell_scores(
@@ -245,64 +272,3 @@ def rank_agreement(first: SystemScores, second: SystemScores) -> Interval:
     low, high = np.quantile(taus, [0.025, 0.975])
     estimate = float(stats.kendalltau(*estimates).statistic)
     return Interval(estimate, float(low), float(high), len(names))
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Mean ranks with Friedman's test and Nemenyi's critical difference.
-
-    Attributes
-    ----------
-    mean_rank : Series
-        By system, 1 is best, best first.
-    pvalue : float
-        Of Friedman's test that all systems rank alike; 1 where it cannot be computed.
-    critical : float
-        Mean ranks that differ by less are not told apart at 5 %.
-    blocks : int
-    """
-
-    mean_rank: pd.Series
-    pvalue: float
-    critical: float
-    blocks: int
-
-    def not_told_apart(self) -> list[tuple[str, str]]:
-        """Longest runs of neighbours, as (first, last), that lie within the critical difference."""
-        names, values = list(self.mean_rank.index), self.mean_rank.to_numpy()
-        runs = []
-        for start in range(len(names)):
-            last = int(np.flatnonzero(values - values[start] < self.critical)[-1])
-            if last > start and (not runs or last > runs[-1][1]):
-                runs.append((start, last))
-        return [(names[a], names[b]) for a, b in runs]
-
-
-def rank(table: pd.DataFrame) -> Ranking:
-    """Rank systems by a score, higher being better.
-
-    Parameters
-    ----------
-    table
-        A row a block, a column a system.
-    """
-    blocks, systems = table.shape
-    pvalue = 1.0
-    if blocks > 1 and systems > 2:
-        pvalue = float(stats.friedmanchisquare(*table.to_numpy().T).pvalue)
-    width = stats.studentized_range.ppf(0.95, systems, np.inf) / np.sqrt(2)
-    critical = float(width * np.sqrt(systems * (systems + 1) / (6 * blocks)))
-    mean_rank = table.rank(axis=1, ascending=False).mean().sort_values()
-    return Ranking(mean_rank, pvalue, critical, blocks)
-
-
-def aurocs_by_block(records: Sequence[TrialRecord], labels: str) -> pd.DataFrame:
-    """Test AUROC, a row a block (cell type and seed), a column a system."""
-    rows = [
-        (one.trial.cell, one.trial.seed, one.trial.system,
-         scoring.auroc(one.truth(), one.test_score))
-        for one in records
-        if one.trial.labels == labels
-    ]
-    table = pd.DataFrame(rows, columns=["cell", "seed", "system", "auroc"])
-    return table.pivot(index=["cell", "seed"], columns="system", values="auroc")

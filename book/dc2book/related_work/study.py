@@ -18,15 +18,27 @@ from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, t
 from dc2lib.baselines.contract import SPLITS
 from dc2lib.baselines.networks import log_odds
 from dc2lib.baselines.systems import ALL, SYSTEMS
+from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean
+from dc2lib.evaluation.statistics import (
+    Interval,
+    bootstrap_auroc,
+    bootstrap_mean,
+    proportion,
+)
 from dc2lib.labels import RULES as LABEL_RULES
+from dc2lib.labels import label
 from dc2lib.training.executors import outcomes
-from dc2lib.training.fit import TUNED
+from dc2lib.training.fit import PAPER, TUNED, levelled_off
 from dc2lib.training.grid import GridError, run_grid
-from dc2lib.training.grid_fits import Fit
+from dc2lib.training.grid_fits import Fit, FitRecord
 
 Setting = tuple[tuple[str, Any], ...]
+OWN_RECIPE = "deepchrome_own"
+PATIENCE = 10
+LSTMS = [name for name, system in ALL.items() if system.epochs == "lstm"]
+TITLES = {name: system.title for name, system in ALL.items()}
+TITLES[OWN_RECIPE] = "DeepChrome, own recipe"
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,9 @@ class StudySize:
     seeds, released_seeds
         Fits a cell type with numeric labels and with released (lexicographic) labels.
     epochs, lstm_epochs
-        Of the convolutional network and the linear model, and of the LSTMs.
+        Of the convolutional network and the linear model, and of the LSTMs, which stop early.
+    lstm_cells
+        The LSTMs are fitted on the first so many cell types, with one seed each; 0 means all.
     """
 
     candidates: int = 2
@@ -52,6 +66,7 @@ class StudySize:
     released_seeds: int = 1
     epochs: int = 8
     lstm_epochs: int = 5
+    lstm_cells: int = 1
 
     def seeds_of(self, labels: str) -> int:
         """Number of fits under a label rule."""
@@ -69,8 +84,10 @@ def run_study(
 ) -> list[TrialRecord]:
     """Choose each system's setting, then fit it on every cell type, label rule and seed.
 
-    A system that no seed changes is fitted once, and its record stands for every seed.
+    A system that no seed changes is fitted once, and its record stands for every seed.  Where both
+    label rules give the same labels, one fit stands for both.
     """
+    same = {cell for cell in cells if not labels_differ(open_cell(cell, home))}
     tried = {
         name: [
             Trial(name, one, cells[0], home, "numeric", seed, size.n_tune)
@@ -85,22 +102,35 @@ def run_study(
         Trial(name, chosen[name], cell, home, rule, seed + number, size.n_train)
         for name in systems
         for rule in LABEL_RULES
-        for cell in cells
-        for number in range(size.seeds_of(rule))
+        for cell in (cells[: size.lstm_cells or None] if name in LSTMS else cells)
+        for number in range(1 if name in LSTMS else size.seeds_of(rule))
     ]
-    fitted = [replace(one, seed=one.seed if ALL[one.system].random else seed) for one in trials]
+    fitted = [
+        replace(
+            one,
+            seed=one.seed if ALL[one.system].random else seed,
+            labels="numeric" if one.cell in same else one.labels,
+        )
+        for one in trials
+    ]
     records = run_trials(fitted, **options)
     return [replace(record, trial=one) for one, record in zip(trials, records, strict=True)]
 
 
 def candidates_of(name: str, size: StudySize) -> list[Setting]:
-    """The settings that a system may try, as pairs, with its epochs where it has some."""
+    """The settings that a system may try, as pairs, with its epochs where it has some.
+
+    LSTMs have one setting, since they take so long: their budget goes into epochs.
+    """
     system = ALL[name]
     if not 1 <= size.candidates <= len(system.candidates):
         raise ValueError(f"candidates is {size.candidates}: expected 1 to 3")
-    epochs = {"convolution": size.epochs, "lstm": size.lstm_epochs}.get(system.epochs or "")
-    extra = {} if epochs is None else {"epochs": epochs}
-    return [tuple((dict(one) | extra).items()) for one in system.candidates[: size.candidates]]
+    n_candidates = 1 if name in LSTMS else size.candidates
+    extra = {
+        "convolution": {"epochs": size.epochs},
+        "lstm": {"epochs": size.lstm_epochs, "patience": PATIENCE},
+    }.get(system.epochs or "", {})
+    return [tuple((dict(one) | extra).items()) for one in system.candidates[:n_candidates]]
 
 
 def best_settings(records: Sequence[TrialRecord]) -> dict[str, Setting]:
@@ -111,6 +141,41 @@ def best_settings(records: Sequence[TrialRecord]) -> dict[str, Setting]:
         if name not in best or one.valid_auroc > best[name].valid_auroc:
             best[name] = one
     return {name: one.trial.setting for name, one in best.items()}
+
+
+def labels_differ(dataset: HistoneDataset) -> bool:
+    """Whether the two label rules differ for any gene of a cell type."""
+    numeric, released = (label(dataset, rule) for rule in ("numeric", "lexicographic"))
+    return bool((numeric != released).any())
+
+
+def run_own_recipe(
+    cells: Sequence[str], home: str, seeds: int, epochs: int, *, seed: int = 0, **options: Any
+) -> list[TrialRecord]:
+    """DeepChrome as its authors trained it: raw counts, SGD, bins along the genome.
+
+    The fits are those of the chapter on architectures, so they are read where it has run.
+    """
+    recipe = replace(PAPER, epochs=epochs)
+    trials = [
+        Trial(OWN_RECIPE, (("epochs", epochs),), cell, home, rule, seed + number)
+        for cell in cells
+        for rule in LABEL_RULES
+        for number in range(seeds)
+    ]
+    same = {cell for cell in cells if not labels_differ(open_cell(cell, home))}
+    fits = [
+        Fit(ALL["deepchrome"].network, recipe, (one.cell,), one.cell, home,
+            "numeric" if one.cell in same else one.labels, "genome", one.seed)
+        for one in trials
+    ]  # fmt: skip
+    return _of_fits(trials, run_grid(fits, **options))
+
+
+def converged(records: Sequence[TrialRecord]) -> Interval:
+    """Share of the fits whose validation AUROC has levelled off, with its interval."""
+    curves = [one.about["valid_auroc"] for one in records]
+    return proportion(sum(levelled_off(curve) for curve in curves), len(curves))
 
 
 def best_by_validation(records: Sequence[TrialRecord], labels: str = "numeric") -> str:
@@ -214,6 +279,10 @@ def _from_grid(
         return []
     fits = [_as_fit(one) for one in trials]
     records = run_grid(fits, executor=executor, workers=workers, progress=progress)
+    return _of_fits(trials, records)
+
+
+def _of_fits(trials: Sequence[Trial], records: Sequence[FitRecord]) -> list[TrialRecord]:
     return [
         TrialRecord(
             trial=trial,
@@ -222,7 +291,7 @@ def _from_grid(
             valid_auroc=one.valid_auroc,
             seconds=one.seconds,
             parameters=sum(values.size for values in one.weights().values()),
-            about={},
+            about={"valid_auroc": one.history["valid_auroc"].to_numpy()},
         )
         for trial, one in zip(trials, records, strict=True)
     ]

@@ -10,8 +10,9 @@ import pandas as pd
 from dc2book.related_work.correlations import Correlations
 from dc2book.related_work.pairs import WAYS
 from dc2book.related_work.scores import SystemScores
+from dc2book.related_work.study import TITLES
 from dc2book.related_work.trials import TrialRecord, select
-from dc2lib.baselines.systems import ALL, SYSTEMS
+from dc2lib.baselines.systems import SYSTEMS
 from dc2lib.evaluation.statistics import Interval
 
 MISSING = {
@@ -31,16 +32,11 @@ PUBLISHED_ORDERS = [
     ("costa", "karlic", "Costa 2011"),
     ("deepchrome", "cheng", "Singh 2016"),
     ("deepchrome", "dong_best_bin", "Singh 2016"),
-    ("attentive_chrome", "deepchrome", "Singh 2017"),
+    ("attentive_chrome", "deepchrome_own", "Singh 2017, recipes as published"),
+    ("attentive_chrome", "deepchrome", "Singh 2017, one recipe"),
     ("shallow_chrome", "deepchrome", "Frasca 2022"),
     ("shallow_chrome", "attentive_chrome", "Frasca 2022"),
 ]
-HEADERS = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
 
 
 def systems_table() -> pd.DataFrame:
@@ -53,19 +49,21 @@ def systems_table() -> pd.DataFrame:
 
 
 def summary_table(
-    scores: SystemScores, records: Sequence[TrialRecord], labels: str
+    numeric: SystemScores, released: SystemScores, records: Sequence[TrialRecord]
 ) -> pd.DataFrame:
-    """One row a system, best first: four scores with intervals, parameters, training seconds."""
+    """One row a system, best first: AUROC by label rule, the gap to DeepChrome, and the cost."""
     rows = []
-    for system in scores.best_first():
-        fits = select(records, system, labels)
-        parameters = round(np.mean([one.parameters for one in fits]))
-        rows.append(
-            {"system": ALL[system].title}
-            | {name: half_width(scores.interval(system, one)) for one, name in HEADERS.items()}
-            | {"parameters": f"{parameters:,}"}
-            | {"seconds (range)": _seconds(np.array([one.seconds for one in fits]))}
-        )
+    for system in numeric.best_first():
+        fits = select(records, system, "numeric")
+        gap = numeric.difference(system, "deepchrome")
+        rows.append({
+            "system": TITLES[system],
+            "numeric labels": half_width(numeric.interval(system, "auroc")),
+            "minus DeepChrome": "" if system == "deepchrome" else signed_half_width(gap),
+            "released labels": half_width(released.interval(system, "auroc")),
+            "parameters": f"{round(np.mean([one.parameters for one in fits])):,}",
+            "seconds (range)": _seconds(np.array([one.seconds for one in fits])),
+        })
     return pd.DataFrame(rows)
 
 
@@ -80,7 +78,7 @@ def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     first = next(iter(orders.values()))
     table = pd.DataFrame({
         "better > worse": [
-            f"{ALL[one.better].title} > {ALL[one.worse].title}" for one in first.itertuples()
+            f"{TITLES[one.better]} > {TITLES[one.worse]}" for one in first.itertuples()
         ],
         "reported by": first["source"],
     })
