@@ -284,6 +284,9 @@ def test_provenance_names_what_produced_the_chapter(run, shown):
     assert facts["hash"] == CONTEXT["hash"]
     assert facts["cells"] == ["E012", "E013"]
     line = bundle["text/plain"]
+    record("auroc", 0.5, data_source="published", glue="b")
+    provenance()
+    assert "data source: simulated, published" in shown[-1][0]["text/plain"]
     for part in ("profile: smoke", "data source: simulated", "seed = 4", "numpy", "duration:"):
         assert part in line
 

@@ -221,7 +221,7 @@ def provenance(cells: Iterable[str] | None = None) -> None:
     started = about.get("started")
     facts = {
         "profile": about.get("profile"),
-        "data source": about.get("data_source"),
+        "data source": ", ".join(_recorded_sources(about.get("data_source"))),
         "cell types": " ".join(named[:MOST_CELLS]) + more,
         "seeds": ", ".join(f"{k} = {v}" for k, v in (about.get("seeds") or {}).items()),
         "versions": ", ".join(f"{k} {v}" for k, v in context.versions().items()),
@@ -282,11 +282,20 @@ def _checked_tag(tag: str, value: Any) -> float | int | str | bool:
 
 
 def _recorded_cells() -> list[str]:
+    return sorted({str(row["cell"]) for row in _recorded_rows() if "cell" in row})
+
+
+def _recorded_sources(own: str | None) -> list[str]:
+    """Sources of all rows of the chapter, its own first."""
+    found = {row["data_source"] for row in _recorded_rows() if row.get("data_source")}
+    return [one for one in (own, *sorted(found - {own})) if one]
+
+
+def _recorded_rows() -> list[dict[str, Any]]:
     path = context.results_path()
     if path is None or not path.exists():
         return []
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return sorted({str(row["cell"]) for row in rows if "cell" in row})
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _check_word(what: str, word: Any) -> None:

@@ -1,0 +1,90 @@
+"""Where the cell types come from: source, unit, marks, genes; which genes lack, and what that does.
+
+Counts of most cell types are rebuilt from the read coverage of a public repository (PatternChrome)
+and hold fewer genes than the windows of DeepChrome; cell types from peak calls hold all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+
+from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets.gene_windows import genome_blocks
+from dc2lib.datasets.rpkm import RpkmTable
+from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean, proportion
+from dc2lib.labels import flipped, label
+
+GENES_RELEASED = 19_795
+WEAK_PENALTY = 1e6  # inverse strength, in scikit-learn's unit
+
+
+def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
+    """One row a cell type: cell type, source, unit, marks, genes, test genes, flipped labels."""
+    return pd.DataFrame([
+        {
+            "cell type": one.cell, "source": one.source, "unit": one.unit,
+            "marks": " ".join(mark.removeprefix("H3") for mark in one.marks), "genes": len(one),
+            "test genes": int((one.split == "test").sum()),
+            "labels flipped": float("nan") if one.rpkm is None else float(flipped(one).mean()),
+        }
+        for one in datasets
+    ])
+
+
+def missing_genes(dataset: HistoneDataset, table: RpkmTable) -> dict[str, Interval]:
+    """Share of highly expressed test genes, by whether the cell type's counts hold the gene.
+
+    Keys "missing" and "present"; numeric labels, Wilson's intervals.  Genes are DeepChrome's test
+    genes, expression is that of Roadmap's table.
+    """
+    order = published.gene_order()
+    test = order.loc[order["split"] == "test", "gene_id"].drop_duplicates()
+    rpkm = table.frame()[dataset.cell].reindex(test).dropna()
+    high = (rpkm > float(table.median_text(dataset.cell))).to_numpy()
+    here = rpkm.index.isin(dataset.gene_id)
+    return {
+        name: proportion(int(high[chosen].sum()), int(chosen.sum()))
+        for name, chosen in (("missing", ~here), ("present", here))
+    }
+
+
+def auroc_by_genes(
+    datasets: Mapping[str, HistoneDataset], genes: np.ndarray, n_resamples: int = 1000
+) -> pd.DataFrame:
+    """Test AUROC of the mark totals on all test genes and on some of them.
+
+    One logistic regression a cell type, on the totals of its marks, ranked within the cell type;
+    numeric labels; intervals over 1-Mb stretches of the genome.
+
+    Parameters
+    ----------
+    genes : str array (gene,)
+        Ids of the genes to keep.
+
+    Returns
+    -------
+    DataFrame
+        Columns cell, genes ("all" or "kept"), estimate, low, high, n (genes).
+    """
+    rows = []
+    for cell, dataset in datasets.items():
+        totals = rankdata(dataset.counts.sum(axis=1, dtype=np.float64), axis=0) / len(dataset)
+        high, train = label(dataset, "numeric"), dataset.split == "train"
+        model = LogisticRegression(C=WEAK_PENALTY, max_iter=2000).fit(totals[train], high[train])
+        score, test = model.decision_function(totals), dataset.split == "test"
+        for name, chosen in (("all", test), ("kept", test & np.isin(dataset.gene_id, genes))):
+            one = bootstrap_auroc(high[chosen], score[chosen], n_resamples=n_resamples,
+                                  blocks=genome_blocks(dataset.gene_id[chosen]))
+            rows.append({"cell": cell, "genes": name, **vars(one)})
+    return pd.DataFrame(rows)
+
+
+def gain_of_kept(aurocs: pd.DataFrame) -> Interval:
+    """Mean over cell types of the AUROC on the kept genes minus that on all, cell types drawn."""
+    wide = aurocs.pivot(index="cell", columns="genes", values="estimate")
+    return bootstrap_mean((wide["kept"] - wide["all"]).to_numpy())
