@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 from test_linear import planted
 
 from dc2lib import crosscell
 from dc2lib.crosscell import experiments
+from dc2lib.crosscell.mark_totals import ranked_totals, totals_of
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, published, write_cell
 from dc2lib.errors import DataError
@@ -157,7 +159,7 @@ def test_against_baseline_pairs_the_same_cells(records):
     assert (table["holm"] >= table["pvalue"]).all()
 
 
-def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
+def test_means_take_every_gene_of_each_cell(home, tmp_path):
     cells = [planted("A"), planted("B", seed=1)]
     for cell in (cells[0], cells[1].select(np.arange(5, 179))):
         write_cell(cell, tmp_path / "store")
@@ -167,10 +169,51 @@ def test_means_use_the_genes_that_all_cells_have(home, tmp_path):
     done = run_grid(list(fits.values()), tmp_path / "fits", progress=False)
     means = experiments.experiment_means(dict(zip(fits, done, strict=True)), n_resamples=20)
     assert len(done[0].test_logits) == 40 and len(done[1].test_logits) == 39
-    test = open_cell("A", base.home).take("test")
-    first = replace(done[0], test_logits=done[0].test_logits[:39]).test_auroc(label(test)[:39])
-    second = done[1].test_auroc(label(open_cell("B", base.home).take("test")))
-    assert means["estimate"][0] == pytest.approx((first + second) / 2)
+    each = [one.test_auroc(label(open_cell(one.fit.test_cell, base.home).take("test")))
+            for one in done]
+    assert means["estimate"][0] == pytest.approx(np.mean(each))
+
+
+def test_sets_run_their_own_epochs_and_unflipped_cells_are_trained_once():
+    base = Fit("linear", RECIPE, ("",), "", "nowhere", "lexicographic")
+    fits = experiments.planned_experiments(
+        base, CORRELATION, experiments=["deepchrome", "inclusive_all"], set_epochs=1,
+        unflipped=["A"])
+    assert fits["deepchrome", "A"].labels == "numeric"
+    assert fits["deepchrome", "B"].labels == "lexicographic"
+    assert fits["inclusive_all", "A"].labels == "lexicographic"
+    assert fits["deepchrome", "A"].recipe.epochs == 2
+    assert fits["inclusive_all", "A"].recipe.epochs == 1
+
+
+# --- the regression on mark totals ---
+
+
+def test_ranked_totals_ignore_the_scale_of_a_mark():
+    cell = planted("A")
+    first = ranked_totals(cell)
+    scaled = replace(cell, counts=cell.counts * np.uint16(3))
+    np.testing.assert_array_equal(first, ranked_totals(scaled))
+    totals = cell.counts.sum(1)[:, 0]
+    train = totals[cell.split == "train"]
+    assert first[7, 0] == (train < totals[7]).mean()
+
+
+def test_transfer_of_mark_totals_by_hand():
+    cells = {name: planted(name, seed=number) for number, name in enumerate("AB")}
+    models = totals_of(cells)
+    matrix = models.transfer("numeric")
+    train = cells["A"].split == "train"
+    by_hand = LogisticRegression(C=100.0, max_iter=1000).fit(
+        ranked_totals(cells["A"])[train], label(cells["A"])[train])
+    test = cells["B"].split == "test"
+    score = by_hand.decision_function(ranked_totals(cells["B"])[test])
+    truth = label(cells["B"])[test]
+    expected = (score[truth == 1][:, None] > score[truth == 0]).mean()
+    assert matrix.loc["A", "B"] == pytest.approx(expected)
+    table = pd.DataFrame(1.0, index=list("AB"), columns=list("AB"))
+    scores = models.experiments(table, "numeric", ["deepchrome", "exclusive_all"])
+    np.testing.assert_array_equal(scores["exclusive_all", "B"][0], score)
 
 
 # --- cost ---

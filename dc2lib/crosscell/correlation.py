@@ -80,10 +80,10 @@ def study_correlation(
 ) -> pd.DataFrame:
     """Correlation of expression between the cell types of a study, over training genes.
 
-    Between Roadmap's cell types it is that of the whole table's first 6,601 rows, as the paper
-    computed it; otherwise that of the training genes which all datasets share.  A table (cell,
-    cell), NaN for a cell type without a column.  Raises DataError if the alignment is unknown, or
-    logarithms are asked for with columns one off.
+    Between measured cell types that bear Roadmap's names (E122, or E122.counts) it is that of the
+    whole table's first 6,601 rows, as the paper computed it; otherwise that of the training genes
+    which all datasets share.  A table (cell, cell), NaN for a cell type without a column.  Raises
+    DataError if the alignment is unknown, or logarithms are asked for with columns one off.
 
     Parameters
     ----------
@@ -95,10 +95,11 @@ def study_correlation(
     if alignment not in ALIGNMENTS or (log and alignment != "aligned"):
         raise DataError(f"No correlation for alignment {alignment!r} with log={log}.")
     cells = list(datasets)
-    if all(data.source == "roadmap" for data in datasets.values()):
+    if all(data.source != "simulated" for data in datasets.values()):
         known = published.rpkm_correlation("log" if log else alignment)
-        if set(cells) <= set(known.index):
-            return known.loc[cells, cells]
+        names = [cell.partition(".")[0] for cell in cells]
+        if set(names) <= set(known.index):
+            return known.loc[names, names].set_axis(cells, axis=0).set_axis(cells, axis=1)
     rpkm = expression_of(datasets).loc[genes_by_split(datasets)["train"]]
     rpkm = one_column_off(rpkm) if alignment == "released" else rpkm
     return expression_correlation(np.log1p(rpkm) if log else rpkm)

@@ -6,9 +6,8 @@ Sections 3.3, 4.2 and 4.4 of the paper.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,13 @@ from scipy import stats
 
 from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, open_cell
+from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import positive_score
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, holm
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
-from dc2lib.training.fit import fit, predict_logits
-from dc2lib.training.grid import trainings
+from dc2lib.training.fit import fit, levelled_off, predict_logits
+from dc2lib.training.grid import run_grid, trainings
 from dc2lib.training.grid_fits import Fit, FitRecord, training_set
 
 BASELINE = "deepchrome"
@@ -35,13 +35,20 @@ def planned_experiments(
     test_cells: Sequence[str] | None = None,
     n_random: int = 10,
     set_seed: int = 0,
+    set_epochs: int = 0,
+    unflipped: Collection[str] = (),
 ) -> dict[tuple[str, str], Fit]:
     """One fit an experiment and test cell type, by (experiment, cell).
 
     ``base`` is what the fits have in common, its cell types are replaced; ``experiments`` are names
     of `EXPERIMENTS`; ``n_random`` and ``set_seed`` are size and seed of the random sets.  See
     `training_sets`; without ``test_cells`` every cell type with a training set is one.
+
+    Training sets of several cell types run ``set_epochs`` epochs (0: as many as one cell type):
+    each epoch shows them more genes.  Fits on ``unflipped`` cell types only, whose labels are the
+    same under both rules, are numeric ones, so that nothing is trained twice.
     """
+    short = replace(base.recipe, epochs=set_epochs, patience=set_epochs) if set_epochs else None
     fits = {}
     for name in experiments:
         kind, inclusive = EXPERIMENTS[name]
@@ -50,8 +57,37 @@ def planned_experiments(
         )
         for cell in sets if test_cells is None else test_cells:
             if cell in sets:
-                fits[name, cell] = replace(base, train_cells=sets[cell], test_cell=cell)
+                one = replace(base, train_cells=sets[cell], test_cell=cell)
+                if short and len(sets[cell]) > 1:
+                    one = replace(one, recipe=short)
+                if {*sets[cell], cell} <= set(unflipped):
+                    one = replace(one, labels="numeric")
+                fits[name, cell] = one
     return fits
+
+
+def run_plans(
+    plans: Mapping[Hashable, Mapping[tuple[str, str], Fit]], **options: object
+) -> dict[Hashable, dict[tuple[str, str], FitRecord]]:
+    """Train several plans (of `planned_experiments`) as one grid; their records under their names.
+
+    ``options`` are those of `dc2lib.training.grid.run_grid`.
+    """
+    done = iter(run_grid([fit for plan in plans.values() for fit in plan.values()], **options))
+    return {name: {key: next(done) for key in plan} for name, plan in plans.items()}
+
+
+def converged(records: Mapping[tuple[str, str], FitRecord]) -> pd.DataFrame:
+    """Share of the fits of each experiment whose validation curve has levelled off.
+
+    Columns experiment, estimate, n (fits).
+    """
+    table = pd.DataFrame([
+        {"experiment": name, "off": levelled_off(one.history["valid_auroc"])}
+        for (name, _), one in records.items()
+    ])
+    grouped = table.groupby("experiment", sort=False)["off"]
+    return grouped.agg(estimate="mean", n="size").reset_index()
 
 
 def experiment_table(
@@ -81,6 +117,21 @@ def experiment_table(
     return table.assign(change=table["auroc"] - table["cell"].map(own))
 
 
+def auroc_table(
+    by_rule: Mapping[str, Mapping[tuple[str, str], FitRecord]], **options: float
+) -> pd.DataFrame:
+    """Test AUROC of each fit with its interval over stretches of the genome.
+
+    Columns experiment, cell, labels, estimate, low, high, n (genes).
+    """
+    rows = []
+    for rule, records in by_rule.items():
+        for (experiment, cell), record in records.items():
+            tags = {"experiment": experiment, "cell": cell, "labels": rule}
+            rows.append(tags | vars(_mean([record], **options)))
+    return pd.DataFrame(rows)
+
+
 def experiment_means(
     records: Mapping[tuple[str, str], FitRecord], **options: float
 ) -> pd.DataFrame:
@@ -101,7 +152,8 @@ def against_baseline(
 ) -> pd.DataFrame:
     """Each experiment minus `BASELINE`, the own model, on the same test cell types and genes.
 
-    Genes are resampled jointly for all test cell types and, from five on, the test cell types too.
+    Stretches of the genome are resampled jointly for all test cell types and, from five on, the
+    test cell types too.
     The p-value is Student's over the differences of the test cell types, Holm-adjusted over the
     experiments; test cell types share training cell types, so it errs on the small side.
 
@@ -127,23 +179,13 @@ def against_baseline(
 def _mean(
     records: Sequence[FitRecord], others: Sequence[FitRecord] | None = None, **options: float
 ) -> Interval:
-    """Mean test AUROC, or mean difference to others, on the genes that all test cells share."""
+    """Mean test AUROC, or mean difference to others, over stretches of the genome and cells."""
     tests = [_test_genes(one) for one in records]
-    shared = reduce(np.intersect1d, [test.gene_id for test in tests])
-    genes = [np.isin(test.gene_id, shared) for test in tests]
-
-    def scores(fits: Sequence[FitRecord]) -> list[np.ndarray]:
-        return [
-            positive_score(one.test_logits[rows]) for one, rows in zip(fits, genes, strict=True)
-        ]
-
-    labels = [
-        label(test, one.fit.labels)[rows]
-        for test, one, rows in zip(tests, records, genes, strict=True)
-    ]
+    labels = [label(test, one.fit.labels) for test, one in zip(tests, records, strict=True)]
+    scores = [[positive_score(one.test_logits) for one in fits or ()] for fits in (records, others)]
     return bootstrap_mean_auroc(
-        labels, scores(records), None if others is None else scores(others), paired_fits=True,
-        **options,
+        labels, scores[0], scores[1] or None, paired_fits=True,
+        blocks=[genome_blocks(test.gene_id) for test in tests], **options,
     )
 
 

@@ -28,6 +28,7 @@ def transfer(
     records: Mapping[str, FitRecord],
     home: Path | str | None = None,
     *,
+    scored_on: str | None = None,
     cells: Sequence[str] | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -41,9 +42,11 @@ def transfer(
     Parameters
     ----------
     records
-        The own model of each cell type, all of one architecture, label rule and orientation.
+        The own model of each cell type, all of one architecture and orientation.
     home
         The logits are kept in its folder ``transfer``; default the data folder.
+    scored_on
+        Label rule of the test genes; default that of the first model.
     cells
         Test cell types; default those of the records.
     executor, workers
@@ -59,7 +62,7 @@ def transfer(
     columns = {}
     for job in jobs:
         test = open_cell(job[1], models[0].fit.home).take("test")
-        truth = label(test, models[0].fit.labels)
+        truth = label(test, scored_on or models[0].fit.labels)
         scores = [positive_score(logits) for logits in cell_logits(*job)]
         columns[job[1]] = [auroc(truth, score) for score in scores]
     table = pd.DataFrame(columns, index=list(records))

@@ -29,6 +29,8 @@ DRIVER_NAMES = {
     "aligned_correlation": "correlation, columns right",
     "log_correlation": "correlation of log RPKM",
     "label_flips": "clean training labels",
+    "median": "low median of the training cell type",
+    "positives": "positive share of training labels",
 }
 RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
 RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
@@ -116,6 +118,21 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
     return fig
 
 
+def gain_forest(table: pd.DataFrame) -> Figure:
+    """Gain of pooled training over the own model, a row a comparison, colours by training set.
+
+    Parameters
+    ----------
+    table
+        Columns row, experiment, estimate, low, high.
+    """
+    colours = dict(zip(("inclusive_all", "exclusive_all"), OTHER_COLOURS[1:3], strict=True))
+    return forest(
+        table, "row", colour="experiment", names=EXPERIMENT_NAMES, colours=colours, reference=0,
+        xlabel="AUROC minus own model",
+    )
+
+
 def change_forest(table: pd.DataFrame) -> Figure:
     """Change of AUROC against the own model, experiments as rows, set-ups side by side.
 
@@ -133,7 +150,9 @@ def change_forest(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
+def pair_panels(
+    panels: Mapping[str, tuple[pd.DataFrame, str, str]], ylabel: str = "AUROC minus own model's"
+) -> Figure:
     """Change of AUROC against a driver for every pair of cell types, with trend (Figure 7).
 
     Parameters
@@ -155,7 +174,7 @@ def pair_panels(panels: Mapping[str, tuple[pd.DataFrame, str, str]]) -> Figure:
             ends = np.array([known["driver"].min(), known["driver"].max()])
             axis.plot(ends, level + slope * ends, color=OTHER_COLOURS[0])
         axis.axhline(0, color="0.3", linewidth=0.7, linestyle=":")
-        axis.set(title=title, xlabel=name, ylabel="AUROC minus own model's")
+        axis.set(title=title, xlabel=name, ylabel=ylabel)
         low, high = axis.get_ylim()
         axis.set_ylim(low - 0.12 * (high - low), high)
         axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize=9,
@@ -180,70 +199,34 @@ def driver_forest(table: pd.DataFrame) -> Figure:
     )
 
 
-def world_dots(table: pd.DataFrame) -> Figure:
-    """Rank correlations in repeated simulated worlds: a dot a world, filled where p < 0.05.
-
-    Parameters
-    ----------
-    table
-        Columns world (the panel), labels, driver, estimate, pvalue.
-    """
-    worlds = list(dict.fromkeys(table["world"]))
-    drivers = [name for name in DRIVER_NAMES if name in set(table["driver"])]
-    columns = min(2, len(worlds))
-    rows = -(-len(worlds) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(1.6 + 3.2 * columns, 0.6 + 2.5 * rows),
-                             sharey=True, sharex=True, squeeze=False)
-    for axis, world in zip(axes.flat, worlds, strict=False):
-        axis.axvline(0, color="0.4", linewidth=0.8)
-        part = table[table["world"] == world]
-        for rule, dots in part.groupby("labels", sort=False):
-            side = 0.16 * (1 if rule == "lexicographic" else -1)
-            colour, marker = LABEL_COLOURS[rule], RULE_MARKERS[rule]
-            y = np.array([drivers.index(name) + side for name in dots["driver"]])
-            sure = dots["pvalue"].to_numpy() < 0.05
-            axis.scatter(dots["estimate"], y, s=30, marker=marker, linewidth=1.2,
-                         edgecolor=colour, facecolor=np.where(sure, colour, "white"),
-                         label=RULE_NAMES[rule])
-        axis.set_title(world)
-        axis.set_yticks(range(len(drivers)), [DRIVER_NAMES[name] for name in drivers])
-        axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
-    for axis in axes[-1]:
-        axis.set_xlabel("mean rank correlation")
-    legend_below(fig)
-    return fig
-
-
 def probability_shift(table: pd.DataFrame) -> Figure:
-    """Change of predicted probability by the gene's RPKM rank, a panel a cell type (Figure 9).
+    """Change of predicted probability by the gene's RPKM rank, a panel a label rule (Figure 9).
 
     Parameters
     ----------
     table
-        Columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean, low, high
-        (of the mean), lower, upper (quartiles of the genes).
+        Columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean, lower, upper
+        (quartiles of the genes).  Thin lines are cell types, the thick one is their mean.
     """
-    cells = list(dict.fromkeys(table["cell"]))
     rules = list(dict.fromkeys(table["labels"]))
-    fig, axes = plt.subplots(len(rules), len(cells), figsize=(1 + 3.5 * len(cells),
-                             0.7 + 2.4 * len(rules)), sharex=True, sharey=True, squeeze=False)
-    for row, rule in zip(axes, rules, strict=True):
-        for axis, cell in zip(row, cells, strict=True):
-            part = table[(table["cell"] == cell) & (table["labels"] == rule)]
-            axis.axhline(0, color="0.4", linewidth=0.8)
-            axis.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
-            axis.fill_between(part["position"], part["lower"], part["upper"], step=None,
-                              color=LABEL_COLOURS[rule], alpha=0.2, linewidth=0,
-                              label="middle half of the genes")
-            error = np.abs(part[["low", "high"]].sub(part["mean"], axis=0)).to_numpy().T
-            axis.errorbar(part["position"], part["mean"], yerr=error, fmt="o-", markersize=3.5,
-                          color=LABEL_COLOURS[rule], linewidth=1.2, label="mean")
-            axis.set_title(f"{cell}, {rule} labels")
-        row[0].set_ylabel("Inclusive All\nminus DeepChrome")
-    for axis in axes[-1]:
+    fig, axes = plt.subplots(1, len(rules), figsize=(1 + 3.5 * len(rules), 3.2), sharey=True,
+                             squeeze=False)
+    for axis, rule in zip(axes[0], rules, strict=True):
+        part = table[table["labels"] == rule]
+        axis.axhline(0, color="0.4", linewidth=0.8)
+        axis.axvline(0.5, color="0.4", linewidth=0.8, linestyle=":")
+        for number, (_, one) in enumerate(part.groupby("cell", sort=False)):
+            axis.plot(one["position"], one["mean"], color=LABEL_COLOURS[rule], linewidth=0.8,
+                      alpha=0.5, label=None if number else "one cell type")
+        mean = part.groupby("position")[["mean", "lower", "upper"]].mean()
+        axis.fill_between(mean.index, mean["lower"], mean["upper"], color=LABEL_COLOURS[rule],
+                          alpha=0.15, linewidth=0, label="middle half of the genes")
+        axis.plot(mean.index, mean["mean"], color=LABEL_COLOURS[rule], linewidth=2.2,
+                  label="mean of the cell types")
+        axis.set_title(RULE_NAMES[rule])
         axis.set_xlabel("RPKM rank of the gene (0 lowest, 1 highest)")
-    legend_below(fig)
+    axes[0, 0].set_ylabel("Inclusive All\nminus own model")
+    legend_below(fig, 3)
     return fig
 
 

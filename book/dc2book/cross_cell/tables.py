@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dc2book.cross_cell.gains import over_cells
 from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
 from dc2lib.datasets import open_cell, published
+from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.errors import DataError
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import positive_score
@@ -91,6 +95,18 @@ def bar_correlation(
     return Interval(float(estimate), float(low), float(high), len(by_cell[0]))
 
 
+def bar_correlations(table: pd.DataFrame, **options: int) -> pd.DataFrame:
+    """`bar_correlation` with training genes and with correlation: driver, estimate, low, high, n.
+
+    ``n`` is the number of test cell types, which are resampled.
+    """
+    return pd.DataFrame([
+        {"driver": column} | vars(bar_correlation(table, column, **options))
+        | {"n": table["cell"].nunique()}
+        for column in ("genes", "correlation")
+    ])
+
+
 def size_and_correlation(
     table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
@@ -130,44 +146,91 @@ def size_and_correlation(
     )
 
 
-def prediction_shift(one: FitRecord, other: FitRecord, n_bins: int = 20) -> pd.DataFrame:
+def prediction_shift(
+    one: Sequence[FitRecord],
+    other: Sequence[FitRecord],
+    n_bins: int = 20,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Probability of high expression by one model minus that by another, by RPKM rank (Figure 9).
 
     Parameters
     ----------
     one, other
-        Fits with the same test cell type.
+        Fits of both models, paired by seed, with the same test cell type.
     n_bins
         Bins of equal numbers of test genes, in the order of their RPKM.
 
     Returns
     -------
     DataFrame
-        Columns cell, labels, position (middle of the bin, 0 to 1), mean, low, high (95 % interval
-        of the mean over genes), lower, upper (quartiles of the genes), n (genes).
+        Columns position (middle of the bin, 0 to 1), mean over seeds and genes, low, high (95 %
+        interval over seeds and stretches of the genome), lower, upper (quartiles of the genes), n
+        (genes).
 
     Raises
     ------
     DataError
         If the fits have different test cell types.
     """
-    cell = one.fit.test_cell
-    if cell != other.fit.test_cell:
-        raise DataError(
-            f"one fit is tested on {cell} and the other on {other.fit.test_cell}: expected the"
-            " same cell type"
-        )
-    shift = positive_score(one.test_logits) - positive_score(other.test_logits)
-    rpkm = open_cell(cell, one.fit.home).take("test").rpkm
+    cells = {record.fit.test_cell for record in (*one, *other)}
+    if len(cells) > 1:
+        raise DataError(f"fits tested on {', '.join(sorted(cells))}: expected the same cell type")
+    shift = np.stack([
+        positive_score(first.test_logits) - positive_score(second.test_logits)
+        for first, second in zip(one, other, strict=True)
+    ])
+    test = open_cell(one[0].fit.test_cell, one[0].fit.home).take("test")
+    blocks = genome_blocks(test.gene_id)
     rows = []
-    for number, genes in enumerate(np.array_split(np.argsort(rpkm, kind="stable"), n_bins)):
-        values = shift[genes]
-        mean = values.mean()
-        half = 1.96 * stats.sem(values) if len(values) > 1 else 0.0
-        lower, upper = np.quantile(values, [0.25, 0.75])
+    for number, genes in enumerate(np.array_split(np.argsort(test.rpkm, kind="stable"), n_bins)):
+        values = shift[:, genes]
+        low, high = _ends(values, blocks[genes], n_resamples, np.random.default_rng(seed))
+        lower, upper = np.quantile(values.mean(0), [0.25, 0.75])
         rows.append(
-            {"cell": cell, "labels": one.fit.labels, "position": (number + 0.5) / n_bins,
-             "mean": mean, "low": mean - half, "high": mean + half, "lower": lower,
-             "upper": upper, "n": len(values)}
+            {"position": (number + 0.5) / n_bins, "mean": values.mean(), "low": low, "high": high,
+             "lower": lower, "upper": upper, "n": len(genes)}
         )
     return pd.DataFrame(rows)
+
+
+def fifths(shift: pd.DataFrame) -> pd.DataFrame:
+    """The lowest, middle and highest of five bins, and their means over the cell types.
+
+    Parameters
+    ----------
+    shift
+        `prediction_shift` with ``n_bins=5`` of several cell types, with column cell.
+
+    Returns
+    -------
+    DataFrame
+        Columns fifth, cell (or ``"mean"``), estimate, low, high, n.
+    """
+    rows = []
+    for name, position in {"low": 0.1, "middle": 0.5, "high": 0.9}.items():
+        part = shift[np.isclose(shift["position"], position)]
+        rows += [
+            {"fifth": name, "cell": row["cell"], "estimate": row["mean"], "low": row["low"],
+             "high": row["high"], "n": row["n"]}
+            for row in part.to_dict("records")
+        ]
+        rows.append({"fifth": name, "cell": "mean"} | over_cells(part["mean"].to_numpy()))
+    return pd.DataFrame(rows)
+
+
+def _ends(
+    values: np.ndarray, blocks: np.ndarray, n_resamples: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Ends of the interval of a mean ``(seed, gene)``: blocks and seeds are drawn again."""
+    _, place = np.unique(blocks, return_inverse=True)
+    sums = np.stack([np.bincount(place, weights=row) for row in values])
+    sizes = np.bincount(place)
+    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=n_resamples)
+    by_seed = (drawn @ sums.T) / (drawn @ sizes)[:, None]
+    seeds = rng.integers(len(values), size=by_seed.shape)
+    means = np.take_along_axis(by_seed, seeds, axis=1).mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -6,25 +6,29 @@ each.  What the rank correlations of transfer say about it is held against what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from dc2lib.crosscell.correlation import expression_correlation, one_column_off, study_correlation
-from dc2lib.crosscell.transfer import transfer
-from dc2lib.datasets import HistoneDataset, list_cells, open_cell, published
-from dc2lib.datasets.simulated import iter_cells, stored_simulation
+from dc2lib.crosscell.mark_totals import MarkTotals
+from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets.simulated import iter_cells
 from dc2lib.evaluation import pair_statistics as pairs
-from dc2lib.evaluation.scores import auroc
 from dc2lib.labels import RULES, flipped, label
-from dc2lib.training.grid import run_grid
-from dc2lib.training.grid_fits import Fit
-from dc2lib.training.linear import mark_means
+from dc2lib.training.executors import outcomes
 
-DRIVERS = ("released_correlation", "aligned_correlation", "log_correlation", "label_flips")
+DRIVERS = (
+    "released_correlation",
+    "aligned_correlation",
+    "log_correlation",
+    "label_flips",
+    "median",
+    "positives",
+)
+FEW_FLIPS = 0.01  # a cell type with a smaller share of flipped labels counts as unflipped
 
 
 @dataclass(frozen=True)
@@ -43,89 +47,76 @@ class World:
     drivers: Mapping[str, pd.DataFrame]
 
 
-def linear_world(
-    n_cells: int = 24,
+def simulated_world(
+    n_cells: int = 55,
     n_genes: int = 1500,
     seed: int = 0,
     shared_rule: bool = True,
-    rule_divergence: float = 0.5,
+    rule_divergence: float = 0.2,
 ) -> World:
-    """Simulate cell types and try the 12-parameter model of each on all, under both label rules.
+    """Simulate cell types and try the regression of each on all, under both label rules.
 
     Parameters
     ----------
     n_cells, n_genes, seed, shared_rule, rule_divergence
         As for `dc2lib.datasets.simulated.simulate`. One cell type is in memory at a time.
     """
-    world = {"shared_rule": shared_rule, "rule_divergence": rule_divergence}
-    features, labels, rpkm, flips = {}, {rule: {} for rule in RULES}, {}, {}
-    for dataset, _ in iter_cells(n_cells, n_genes, seed, **world):
-        features[dataset.cell] = mark_means(dataset.counts, "log1p")
-        rpkm[dataset.cell] = dataset.rpkm
-        flips[dataset.cell] = flipped(dataset).mean()
-        split = dataset.split
-        for rule in RULES:
-            labels[rule][dataset.cell] = label(dataset, rule)
-    table = pd.DataFrame(rpkm)[split == "train"]
-    tables = {
-        rule: linear_transfer(features, labels[rule], split == "train", split == "test")
-        for rule in RULES
-    }
-    drivers = _drivers(
-        expression_correlation(one_column_off(table)),
-        expression_correlation(table),
-        expression_correlation(np.log1p(table)),
-        pd.Series(flips),
+    rpkm, flips = {}, {}
+
+    def each() -> Iterator[HistoneDataset]:
+        for dataset, _ in iter_cells(
+            n_cells, n_genes, seed, shared_rule=shared_rule, rule_divergence=rule_divergence
+        ):
+            rpkm[dataset.cell] = dataset.rpkm
+            flips[dataset.cell] = flipped(dataset).mean()
+            yield dataset
+
+    models = MarkTotals(each())
+    train = models.split[models.cells[0]] == "train"
+    table = pd.DataFrame(rpkm)[train]
+    correlations = (
+        expression_correlation(one)
+        for one in (one_column_off(table), table, np.log1p(table))
     )
-    return World(tables, drivers)
-
-
-def network_world(
-    base: Fit,
-    n_cells: int = 8,
-    n_genes: int = 1800,
-    seed: int = 0,
-    shared_rule: bool = True,
-    rule_divergence: float = 0.5,
-) -> World:
-    """Simulate and store cell types and try each one's own network on all, under both label rules.
-
-    Parameters
-    ----------
-    base
-        What the fits have in common; cell types, store and label rule are replaced.
-    n_cells, n_genes, seed, shared_rule, rule_divergence
-        As for `dc2lib.datasets.simulated.simulate`.
-    """
-    different = {} if shared_rule else {"shared_rule": False, "rule_divergence": rule_divergence}
-    home = stored_simulation(n_cells, n_genes, seed, **different)
-    datasets = {cell: open_cell(cell, home) for cell in list_cells(home)}
-    own = replace(base, home=str(home))
-    tables = {}
-    for rule in RULES:
-        fits = {
-            cell: replace(own, train_cells=(cell,), test_cell=cell, labels=rule)
-            for cell in datasets
-        }
-        records = run_grid(list(fits.values()), progress=False)
-        tables[rule] = transfer(dict(zip(fits, records, strict=True)))
-    return World(tables, study_drivers(datasets))
+    drivers = _drivers(*correlations, label_flips=-pd.Series(flips))
+    return World({rule: models.transfer(rule) for rule in RULES}, drivers)
 
 
 def study_drivers(datasets: Mapping[str, HistoneDataset]) -> dict[str, pd.DataFrame]:
     """What might drive transfer between the cell types of a study, by name of `DRIVERS`."""
+    medians = {cell: float(data.rpkm_median_text) for cell, data in datasets.items()}
+    positives = {
+        cell: label(data.take("train"), "lexicographic").mean() for cell, data in datasets.items()
+    }
     return _drivers(
         study_correlation(datasets, "released"),
         study_correlation(datasets),
         study_correlation(datasets, log=True),
-        pd.Series({cell: flipped(data).mean() for cell, data in datasets.items()}),
+        label_flips=-flipped_share(datasets),
+        median=-pd.Series(medians),
+        positives=pd.Series(positives),
     )
+
+
+def flipped_share(datasets: Mapping[str, HistoneDataset]) -> pd.Series:
+    """Share of genes whose class differs between the two label rules, by cell type."""
+    return pd.Series({cell: flipped(data).mean() for cell, data in datasets.items()})
+
+
+def with_flips(share: pd.Series) -> list[str]:
+    """Cell types of which more than `FEW_FLIPS` of the labels are flipped."""
+    return share.index[share > FEW_FLIPS].tolist()
 
 
 def published_drivers() -> dict[str, pd.DataFrame]:
     """What might drive transfer between Roadmap's cell types, by name of `DRIVERS`."""
-    correlations = (published.rpkm_correlation(name) for name in ("released", "aligned", "log"))
-    return _drivers(*correlations, published.label_audit()["labels_flipped"])
+    audit = published.label_audit()
+    return _drivers(
+        *(published.rpkm_correlation(name) for name in ("released", "aligned", "log")),
+        label_flips=-audit["labels_flipped"],
+        median=-audit["rpkm_median"].astype(float),
+        positives=audit["lexicographic_positive_train"],
+    )
 
 
 def published_transfer() -> pd.DataFrame:
@@ -137,40 +128,36 @@ def published_transfer() -> pd.DataFrame:
 
 
 def _drivers(
-    released: pd.DataFrame, aligned: pd.DataFrame, log: pd.DataFrame, flips: pd.Series
+    released: pd.DataFrame, aligned: pd.DataFrame, log: pd.DataFrame, **by_cell: pd.Series
 ) -> dict[str, pd.DataFrame]:
     """Tables (training cell, test cell), of which more should help: few flips count as much."""
-    return dict(
-        zip(DRIVERS, (released, aligned, log, pairs.by_training_cell(-flips)), strict=True)
-    )
+    pairwise = dict(zip(DRIVERS, (released, aligned, log), strict=False))
+    return pairwise | {
+        name: pairs.by_training_cell(values.astype(float)) for name, values in by_cell.items()
+    }
 
 
-def linear_transfer(
-    features: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    train: np.ndarray,
-    test: np.ndarray,
+def repeated_worlds(
+    n_worlds: int, n_cells: int, n_genes: int, rule_divergence: float, seed: int = 0,
+    **options: int,
 ) -> pd.DataFrame:
-    """AUROC of each cell type's logistic regression on the test genes of each cell type.
+    """`drivers_by_rule` in several worlds of either kind, with columns world, number, detected.
 
-    Parameters
-    ----------
-    features
-        Mean log counts ``(gene, mark)`` by cell type; the 12-parameter model's input.
-    labels
-        0 or 1 ``(gene,)`` by cell type.
-    train, test
-        Masks ``(gene,)``.
+    The world is ``"shared"`` (one rule) or ``"specific"`` (each cell type its own); a driver is
+    detected where its correlation is positive and Mantel's p below 0.05.
     """
-    cells = list(features)
-    table = pd.DataFrame(index=cells, columns=cells, dtype=float)
-    for trained in cells:
-        model = LogisticRegression(C=100.0, max_iter=1000)
-        model.fit(features[trained][train], labels[trained][train])
-        for cell in cells:
-            score = model.decision_function(features[cell][test])
-            table.loc[trained, cell] = auroc(labels[cell][test], score)
-    return table.rename_axis(index="train_cell", columns="test_cell")
+    jobs = [
+        (n_cells, n_genes, seed + number, shared, rule_divergence)
+        for shared in (True, False) for number in range(n_worlds)
+    ]
+    parts = []
+    for number, world, error in outcomes(simulated_world, jobs):
+        if error is not None:
+            raise error
+        kind = "shared" if jobs[number][3] else "specific"
+        parts.append(drivers_by_rule(world, **options).assign(world=kind, number=number))
+    table = pd.concat(parts, ignore_index=True).dropna(subset=["estimate"])
+    return table.assign(detected=(table["estimate"] > 0) & (table["pvalue"] < 0.05))
 
 
 def drivers_by_rule(world: World, **options: int) -> pd.DataFrame:
@@ -188,6 +175,25 @@ def drivers_by_rule(world: World, **options: int) -> pd.DataFrame:
         table = driver_table(world.drivers, values, **options)
         parts.append(table.assign(labels=rule, loss=change.mean()))
     return pd.concat(parts, ignore_index=True)
+
+
+def change_and_driver(
+    driver: pd.DataFrame, transfer: pd.DataFrame, **options: int
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Figure 7: Pearson's r of the change of AUROC with a driver over all pairs, and the pairs.
+
+    Returns
+    -------
+    r
+        estimate, low, high (two-way bootstrap), n (cell types), pvalue (Mantel).
+    pairs
+        As from `dc2lib.evaluation.pair_statistics.pair_table`.
+    """
+    change = pairs.change_from_own(transfer)
+    table = driver_table({"r": driver}, change, "pearson", **options).iloc[0]
+    known = [cell for cell in transfer.index if driver.loc[cell].notna().any()]
+    names = ["estimate", "low", "high", "n", "pvalue"]
+    return table[names].to_dict(), pairs.pair_table(driver, transfer.loc[known, known])
 
 
 def driver_table(

@@ -16,62 +16,27 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from dc2book.cross_cell.elsewhere import (
+    QUARTER,
+    THREE_QUARTERS,
+    breadth,
+    enough,
+    expression_by_cell,
+    other_cells,
+    other_cells_score,
+)
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.baselines.contract import genes_of
 from dc2lib.baselines.systems import ALL
-from dc2lib.crosscell import expression_of
-from dc2lib.datasets import HistoneDataset
-from dc2lib.datasets.roadmap import open_rpkm
-from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
 from dc2lib.labels import label
 
+__all__ = ["breadth", "expression_by_cell", "other_cells", "other_cells_score"]
+
 GROUPS = ("none", "few", "some", "many", "all")
 BROAD, NARROW = ("many", "all"), ("none", "few")
-QUARTER, THREE_QUARTERS = 0.25, 0.75
-FEWEST = 15  # genes of either class that an AUROC needs
 SPLITS = ("train", "valid", "test")
 OTHERS, NEAREST, BOTH = "other cell types", "nearest other cell type", "marks and other cell types"
-
-
-def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
-    """RPKM of every gene in every cell type that is known, DataFrame (gene, cell).
-
-    Measured cell types: Roadmap's whole table, each column under its own name (the released
-    analysis reads it one column off, which would leave a cell's own expression among the others).
-    Simulated ones, and where the table holds none of them or was not downloaded: the expression of
-    the cell types given.
-    """
-    simulated = any(dataset.source == "simulated" for dataset in datasets.values())
-    table = None if simulated else open_rpkm()
-    if table is None or set(table.cells).isdisjoint(datasets):
-        return expression_of(datasets)
-    return table.frame()
-
-
-def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
-    """The other cell types' expression.
-
-    Raises
-    ------
-    DataError
-        If the cell type is not in the table, or is the only one.
-    """
-    if cell not in expression.columns:
-        raise DataError(f"{cell} is not among the cell types {', '.join(expression.columns[:8])}")
-    rest = expression.drop(columns=cell)
-    if rest.shape[1] == 0:
-        raise DataError(f"{cell} is the only cell type with expression: load more of them")
-    return rest
-
-
-def breadth(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
-    """Number of other cell types in which each gene lies above the cell type's median, ``(gene,)``.
-
-    The cell type itself is left out, since its label is what is to be predicted.
-    """
-    rest = other_cells(expression, cell)
-    return (rest > rest.median()).sum(axis=1).loc[genes].to_numpy()
 
 
 def breadth_group(count: np.ndarray, n_others: int) -> np.ndarray:
@@ -107,16 +72,6 @@ def group_names(table: pd.DataFrame, n_others: int) -> dict[str, str]:
         positive = low if low == high else f"{low} to {high}"
         names[group] = f"{ranges[group]} of {n_others} other cell types\n{positive} positive"
     return names
-
-
-def other_cells_score(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
-    """Mean rank of each gene's expression in the other cell types, 0 to 1, float64 ``(gene,)``.
-
-    Ranks are taken within each cell type over all genes of the table, so all count alike.  Neither
-    the histone marks nor the expression of the cell type itself is read.
-    """
-    ranks = other_cells(expression, cell).rank(pct=True)
-    return ranks.mean(axis=1).loc[genes].to_numpy()
 
 
 def nearest_cell(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> str:
@@ -157,7 +112,7 @@ def by_breadth(
             tags = {"cell": cell, "system": system}
             rows += [tags | row for row in aurocs_of_groups(truth, scores, group, **options)]
             halves = [np.isin(group, names) for names in (BROAD, NARROW)]
-            if system == systems[0] and all(_enough(truth[here]) for here in halves):
+            if system == systems[0] and all(enough(truth[here]) for here in halves):
                 differences[cell] = _difference(*(
                     bootstrap_auroc(truth[here], scores[:, here], **options) for here in halves
                 ))
@@ -179,7 +134,7 @@ def aurocs_of_groups(
     rows = []
     for name in GROUPS:
         here = group == name
-        if _enough(label[here]):
+        if enough(label[here]):
             one = bootstrap_auroc(label[here], scores[:, here], **options)
             rows.append({"group": name, "positives": float(label[here].mean())} | vars(one))
     return rows
@@ -220,7 +175,7 @@ def trained_by_breadth(
     positives, scores = {}, {}
     for kind, pool in pools.items():
         chosen = genes["train"].take(np.sort(rng.choice(pool, n, replace=False)))
-        if _enough(chosen.label):
+        if enough(chosen.label):
             fitted = ALL[trial.system].fit(chosen, genes["valid"], dict(trial.setting), trial.seed)
             scores[kind] = fitted.score(genes["test"].counts)
             positives[kind] = float(chosen.label.mean())
@@ -228,7 +183,7 @@ def trained_by_breadth(
     for kind, values in scores.items():
         for tested, here in test_kinds.items():
             truth = genes["test"].label[here]
-            if not _enough(truth):
+            if not enough(truth):
                 continue
             gain = None
             if tested in scores and tested != kind:
@@ -260,7 +215,7 @@ def against_others(
         genes = fits[0].trial.dataset().take("test").gene_id
         count = breadth(expression, cell, genes)
         for name, here in varying_sets(count, expression.shape[1] - 1).items():
-            if not _enough(truth[here]):
+            if not enough(truth[here]):
                 continue
             tags = {"cell": cell, "genes": name, "nearest": nearest}
             for predictor, values in scores.items():
@@ -347,7 +302,3 @@ def _difference(first: Interval, second: Interval) -> Interval:
     half = np.hypot(first.high - first.low, second.high - second.low) / 2
     gap = first.estimate - second.estimate
     return Interval(gap, float(gap - half), float(gap + half), first.n + second.n)
-
-
-def _enough(truth: np.ndarray) -> bool:
-    return min((truth == 1).sum(), (truth == 0).sum()) >= FEWEST

@@ -1,0 +1,164 @@
+"""Does training on other cell types help, and where: gains over each cell type's own model.
+
+Unit of inference is the cell type.  Fewer than five cell types get no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from dc2lib.crosscell.experiments import BASELINE
+from dc2lib.datasets import published
+from dc2lib.evaluation.pair_statistics import bootstrap, pearson
+from dc2lib.evaluation.scores import auroc, positive_score
+from dc2lib.evaluation.statistics import MIN_CELLS, bootstrap_mean
+from dc2lib.training.grid_fits import FitRecord
+
+Scores = Mapping[tuple[str, str], np.ndarray]
+POOLED = ("inclusive_all", "exclusive_all")
+
+
+def scores_of(seeds: Sequence[Mapping[tuple[str, str], FitRecord]]) -> dict:
+    """Probabilities ``(seed, gene)`` of the test genes by (experiment, cell), from fits by seed."""
+    return {
+        key: np.stack([positive_score(one[key].test_logits) for one in seeds if key in one])
+        for key in seeds[0]
+    }
+
+
+def changes(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """AUROC of each experiment minus that of the cell type's own model, means over the seeds.
+
+    ``truth`` holds the labels of the test genes by cell type: those of another rule than the
+    models were trained on, if that is asked.  Columns experiment, cell, change.
+    """
+    level = levels(scores, truth).set_index(["experiment", "cell"])["estimate"].to_dict()
+    return pd.DataFrame(
+        [
+            {"experiment": name, "cell": cell, "change": value - level[BASELINE, cell]}
+            for (name, cell), value in level.items()
+            if name != BASELINE and (BASELINE, cell) in level
+        ],
+        columns=["experiment", "cell", "change"],
+    )
+
+
+def levels(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """AUROC of every experiment: experiment, cell, estimate (mean over seeds), n (genes)."""
+    return pd.DataFrame([
+        {"experiment": name, "cell": cell, "n": len(truth[cell]),
+         "estimate": float(np.mean([auroc(truth[cell], row) for row in values]))}
+        for (name, cell), values in scores.items()
+    ])
+
+
+def released_changes() -> pd.DataFrame:
+    """As `changes`, of the released runs of the paper's authors, for `POOLED`."""
+    runs = published.released_results().pivot(
+        index="cell", columns="experiment", values="test_auroc"
+    )
+    table = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
+    return table.melt(ignore_index=False, value_name="change").reset_index()
+
+
+def gains(table: pd.DataFrame, flipped: Collection[str] | None = None) -> pd.DataFrame:
+    """Mean change over the test cell types, by experiment.
+
+    Parameters
+    ----------
+    table
+        As from `changes`.
+    flipped
+        Cell types with labels that differ between the two rules; then also for these (``"yes"``)
+        and for the others (``"no"``).
+
+    Returns
+    -------
+    DataFrame
+        Columns experiment, flipped (``"all"``, ``"yes"``, ``"no"``; only if asked), estimate, low,
+        high (bootstrap over cell types; NaN below five), n (cell types).
+    """
+    rows = []
+    for experiment, part in table.groupby("experiment", sort=False):
+        groups = {"all": part["change"]}
+        if flipped is not None:
+            inside = part["cell"].isin(set(flipped))
+            groups |= {"yes": part["change"][inside], "no": part["change"][~inside]}
+        rows += [
+            {"experiment": experiment, "flipped": name} | over_cells(values.to_numpy())
+            for name, values in groups.items() if len(values)
+        ]
+    result = pd.DataFrame(rows)
+    return result if flipped is not None else result.drop(columns="flipped", errors="ignore")
+
+
+def relabelled(by_rule: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The same gains, trained under either label rule and scored on numeric labels.
+
+    Parameters
+    ----------
+    by_rule
+        `changes` on numeric labels of models trained under ``"numeric"`` and ``"lexicographic"``
+        labels, of the same cell types.
+
+    Returns
+    -------
+    DataFrame
+        Columns experiment, trained_on (a rule, or ``"difference"``: lexicographic minus numeric,
+        paired by cell type), estimate, low, high, n.
+    """
+    both = by_rule["lexicographic"].merge(
+        by_rule["numeric"], on=["experiment", "cell"], suffixes=("_text", "")
+    )
+    both["difference"] = both["change_text"] - both["change"]
+    columns = {"numeric": "change", "lexicographic": "change_text", "difference": "difference"}
+    return pd.DataFrame([
+        {"experiment": experiment, "trained_on": name} | over_cells(part[column].to_numpy())
+        for experiment, part in both.groupby("experiment", sort=False)
+        for name, column in columns.items()
+    ])
+
+
+def label_cost(
+    numeric: pd.DataFrame, text: pd.DataFrame, flips: pd.Series, **options: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """What text labels cost the model of each training cell type when it is used elsewhere.
+
+    Parameters
+    ----------
+    numeric, text
+        AUROC (training cell, test cell) on numeric labels, trained under either rule.
+    flips
+        Share of flipped labels by training cell type.
+
+    Returns
+    -------
+    table
+        Columns cell, flips, cost: mean AUROC over the other cell types lost by text labels.
+    correlation
+        Rank correlation of both over training cell types, with its interval: estimate, low, high,
+        n.
+    """
+    off = ~np.eye(len(numeric), dtype=bool)
+    cost = (numeric - text).where(off).mean(axis=1)
+    table = pd.DataFrame({"cell": cost.index, "flips": flips[cost.index].to_numpy(),
+                          "cost": cost.to_numpy()})
+    x, y = table["flips"].to_numpy(), table["cost"].to_numpy()
+
+    def statistic(rows: np.ndarray) -> float:
+        return pearson(rankdata(x[rows]), rankdata(y[rows]))
+
+    found = bootstrap(statistic, len(table), **options)
+    named = dict(zip(("estimate", "low", "high"), map(float, found), strict=True))
+    return table, named | {"n": len(table)}
+
+
+def over_cells(values: np.ndarray) -> dict[str, float]:
+    """Mean over cell types with its bootstrap interval; none below five cell types."""
+    if len(values) >= MIN_CELLS:
+        return vars(bootstrap_mean(values))
+    return {"estimate": float(np.mean(values)), "low": np.nan, "high": np.nan, "n": len(values)}
