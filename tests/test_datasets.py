@@ -60,11 +60,11 @@ def test_cell_types_with_other_marks_or_units_are_left_out_unless_named(home):
 
     store("three", MARKS[:3])
     store("few", MARKS[:2], "peak signal")
-    assert list(load_cells()) == ["few", "three"]
+    assert list(load_cells()) == ["three", "few"]
     assert list(load_cells(marks=MARKS[:3])) == ["three"]
     store("five", MARKS)
     assert list(load_cells()) == ["five"]
-    assert list(load_cells(marks=MARKS[:2])) == ["few", "five", "three"]
+    assert list(load_cells(marks=MARKS[:2])) == ["five", "three", "few"]
     assert list(load_cells(marks=MARKS[:2], unit="reads")) == ["five", "three"]
     assert list(load_cells(cells="few five")) == ["few", "five"]
 

@@ -93,8 +93,8 @@ def load_cells(
     ----------
     data : {"auto", "roadmap", "simulated"}
     cells : sequence of str, or str with names separated by spaces, optional
-        Default: all that are simulated, or those stored cell types that have all the `marks`; where
-        none has them all, every stored one.
+        Default: all that are simulated, or those stored cell types that have all the `marks`, the
+        ones with counts of reads first; where none has them all, every stored one.
     n_cells, n_genes, seed : int
         Size and seed of the simulation; unused for stored cell types.
     marks : sequence of str
@@ -113,7 +113,8 @@ def load_cells(
             for cell, one in stored.items()
             if set(marks) <= set(one.marks) and unit in (None, one.unit)
         }
-        return chosen or stored
+        chosen = chosen or stored
+        return dict(sorted(chosen.items(), key=lambda item: item[1].unit != "reads"))
     known = [f"S{number + 1:03d}" for number in range(n_cells)]
     for cell in wanted:
         check_cell(cell, known, "the simulation")
