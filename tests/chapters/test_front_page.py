@@ -42,22 +42,27 @@ def test_simulated_cell_types_are_no_finding():
     assert front_page.findings(simulated)["position-not-depth"] is None
 
 
-def test_the_relabelled_cell_types_are_shown_beside_the_released_runs():
+@pytest.mark.parametrize(("text", "holds"), [(0.002, True), (0.03, False)])
+def test_the_relabelled_cell_types_are_shown_beside_the_released_runs(text, holds):
+    tags = {"study": "five_marks", "model": "deepchrome_average", "experiment": "inclusive_all"}
     rows = pd.DataFrame([
-        {**auroc("cross_cell", value), "key": "inclusive_gain", "flipped": flipped}
-        for flipped, value in (("yes", 0.03), ("no", 0.002))
+        {**auroc("cross_cell", value, trained_on=labels, **tags), "key": "relabelling_gain"}
+        for labels, value in (("lexicographic", text), ("numeric", 0.001))
     ])
-    assert front_page.findings(rows)["gains-when-relabelled"] is True
-    published = rows.assign(data_source="published")
-    assert front_page.findings(published)["gains-when-relabelled"] is None
+    assert front_page.findings(rows)["flips-alone-make-no-gain"] is holds
+    simulated = rows.assign(data_source="simulated")
+    assert front_page.findings(simulated)["flips-alone-make-no-gain"] is None
 
 
 @pytest.mark.parametrize(("elsewhere", "holds"), [(0.95, True), (0.9, False)])
 def test_expression_elsewhere_against_the_own_marks(elsewhere, holds):
+    tags = {"labels": "numeric", "genes": "all"}
     rows = pd.DataFrame([
-        auroc("cross_cell", 0.93, experiment="deepchrome", labels="numeric", study="five_marks"),
-        auroc("cross_cell", 0.5, experiment="deepchrome", labels="numeric", study="fifteen"),
-        auroc("cross_cell", elsewhere, model="expression_elsewhere", labels="numeric"),
+        auroc("cross_cell", 0.93, predictor="own", study="five_marks", **tags),
+        auroc("cross_cell", 0.5, predictor="own", study="fifteen", **tags),
+        auroc("cross_cell", elsewhere, predictor="expression_elsewhere", **tags),
+        auroc("cross_cell", 0.1, predictor="expression_elsewhere", labels="numeric",
+              genes="varying"),
     ])
     assert front_page.findings(rows)["elsewhere-as-good"] is holds
 
