@@ -1,6 +1,6 @@
 """Make the reference run: execute the chapters on the real cell types, keep what was recorded.
 
-Usage: python -m tools.reference [--profile reference] [--jobs N] [--readme]
+Usage: python -m tools.reference [--profile reference] [--jobs N] [--chapters NAMES] [--readme]
 
 Writes ``book/reference/results.json`` and ``provenance.json`` and the README's table.  Chapters
 that show the reference run themselves are left out of it.
@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from tools.house import between_marks
 KEPT_DIGITS = 7
 BEGIN = "<!-- reference run: begin (written by tools/reference.py) -->"
 END = "<!-- reference run: end -->"
+RUN = ("date", "version", "commit", "profile", "cells", "code")
 DROPPED = ("versions", "parameters", "fingerprint", "hash", "seeds", "profile")
 
 
@@ -69,50 +70,88 @@ def write_reference(
 
 
 def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, Any]:
-    """What produced the run: cells, date, version, commit, and each chapter's hash and duration."""
+    """What produced the run: cells, date, version, commit, code; and the same of each chapter."""
     from dc2book.record import versions
 
     import dc2lib
     from dc2lib.datasets import list_cells
 
-    chapters = {}
-    for job in jobs:
-        run = json.loads((job.target / "run.json").read_text())
-        chapters[job.name] = {
-            "hash": job.key[:16], "seconds": round(run["duration"], 1),
-            "data_source": run.get("data_source"),
-        }
-    return {
+    about = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "version": dc2lib.__version__,
         "commit": _commit(root),
         "profile": profile,
-        "data_source": "roadmap",
         "cells": list_cells(),
         "code": code_digest(root / "dc2lib"),
-        "chapters": chapters,
-        "versions": versions(),
     }
+    chapters = {}
+    for job in jobs:
+        run = json.loads((job.target / "run.json").read_text())
+        chapters[job.name] = about | {
+            "hash": job.key[:16], "seconds": round(run["duration"], 1),
+            "data_source": run.get("data_source"),
+        }
+    return about | {"data_source": "roadmap", "chapters": chapters, "versions": versions()}
 
 
-def make_reference(root: Path, profile: str, side_by_side: int) -> int:
-    """Execute the chapters on the real cell types and write the reference run; the exit code."""
+def with_earlier(
+    rows: list[Mapping[str, Any]], provenance: Mapping[str, Any], names: Sequence[str], folder: Path
+) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+    """Rows and provenance with those of the named chapters of the run that is there now.
+
+    Each chapter's provenance says which run it is of.
+
+    Raises
+    ------
+    BuildError
+        If there is no earlier run, or it lacks one of the chapters.
+    """
+    earlier = claims.load_reference(folder)
+    chapters = {} if earlier is None else earlier.provenance["chapters"]
+    if lacking := sorted(set(names) - set(chapters)):
+        raise BuildError(f"{folder}: no earlier run of {', '.join(lacking)}: run them too")
+    if not names:
+        return rows, dict(provenance)
+    about = {key: earlier.provenance[key] for key in RUN}
+    kept = {name: about | chapters[name] for name in names}
+    old = json.loads((folder / RESULTS).read_text())
+    return (
+        [*rows, *(row for row in old if row["chapter"] in kept)],
+        {**provenance, "chapters": kept | provenance["chapters"]},
+    )
+
+
+def make_reference(
+    root: Path, profile: str, side_by_side: int, only: Sequence[str] = (), keep: Sequence[str] = ()
+) -> int:
+    """Execute the chapters on the real cell types and write the reference run; the exit code.
+
+    With ``only`` these chapters are executed; of the others those in ``keep`` stay as they are in
+    the run that is there, and the rest leaves the reference run.
+    """
     source, prints = build.data_state("roadmap")
     jobs = build.plan_build(root, Request(profile, "roadmap"), source, prints)
     wanted = _without_readers(jobs, root)
+    known = [job.name for job in wanted]
+    if wrong := sorted({*only, *keep} - set(known)):
+        raise BuildError(f"no chapter of the reference run: {', '.join(wrong)}; there are {known}")
+    wanted = [job for job in wanted if not only or job.name in only]
     print(f"{len(wanted)} chapters, profile {profile}, data {source}", flush=True)
     failed = build.run_jobs(wanted, side_by_side)
     if failed:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
     rows = [row for job in wanted for row in build.current_results(job)]
-    wrong = failed_findings(rows) + _front_page_findings(rows)
+    every, provenance = with_earlier(
+        rows, provenance_of(wanted, profile, root), keep, root / FOLDER
+    )
+    wrong = failed_findings(rows) + _front_page_findings(every)
     if wrong:
         print("\n".join([*wrong, "rewrite the sentences beside them; nothing was written"]))
         return 1
-    write_reference(rows, provenance_of(wanted, profile, root), root / FOLDER)
+    write_reference(every, provenance, root / FOLDER)
     write_readme(root)
-    print(f"{len(rows)} results in {root / FOLDER}; `make book` shows them")
+    print(f"{len(every)} results in {root / FOLDER}; `make book` shows them")
     return 0
 
 
@@ -175,12 +214,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
     parser.add_argument("--profile", default="reference")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--chapters", nargs="+", default=[], metavar="NAME",
+                        help="execute these; of the rest only --keep stays in the reference run")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="NAME",
+                        help="with --chapters: chapters that stay as they are in the run of before")
     parser.add_argument("--readme", action="store_true", help="write the README's table only")
     options = parser.parse_args()
     if options.readme:
         write_readme(build.ROOT)
         return 0
-    return make_reference(build.ROOT, options.profile, options.jobs)
+    return make_reference(
+        build.ROOT, options.profile, options.jobs, options.chapters, options.keep
+    )
 
 
 if __name__ == "__main__":

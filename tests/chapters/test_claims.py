@@ -384,6 +384,26 @@ def test_a_reference_run_is_written_small_and_read_back(tmp_path):
     ]
 
 
+def test_chapters_of_an_earlier_run_stay_with_what_produced_them(tmp_path):
+    old = [{"key": "a", "value": n, "chapter": name} for n, name in enumerate(("data", "mnist"))]
+    before = ABOUT | {"code": "old", "chapters": {"data": {"hash": "1"}, "mnist": {"hash": "2"}}}
+    tool.write_reference(old, before, tmp_path)
+    run = {"date": "2026-02-02", "cells": ["E012", "E013"], "profile": "reference", "code": "new"}
+    after = ABOUT | run | {"chapters": {"data": run | {"hash": "3"}}}
+    rows, about = tool.with_earlier([{"key": "a", "value": 5, "chapter": "data"}], after,
+                                    ["mnist"], tmp_path)
+    assert [(row["chapter"], row["value"]) for row in rows] == [("data", 5), ("mnist", 1)]
+    kept = about["chapters"]["mnist"]
+    assert (kept["hash"], kept["date"], kept["cells"]) == ("2", "2026-01-01", ["E012"])
+    tool.write_reference(rows, about, tmp_path)
+    found = load_reference(tmp_path)
+    assert found.earlier == ["mnist"]
+    assert "E012, E013; 2026-02-02" in found.sentence()
+    assert "run of 2026-01-01 on E012: mnist" in found.sentence()
+    with pytest.raises(BuildError, match="no earlier run of gan_probe"):
+        tool.with_earlier(rows, after, ["gan_probe"], tmp_path)
+
+
 def test_an_outdated_reference_run_says_so(tmp_path):
     tool.write_reference([{"key": "a", "value": 1}], ABOUT | {"code": "old"}, tmp_path)
     found = load_reference(tmp_path)

@@ -31,7 +31,8 @@ class Reference:
     results : DataFrame
         As `dc2book.record.results`, without the columns that name the build.
     provenance : dict
-        date, version, commit, profile, data_source, cells, code, chapters, versions.
+        date, version, commit, profile, data_source, cells, code, chapters (with the same about
+        each, where it was kept of an earlier run), versions.
     """
 
     results: pd.DataFrame
@@ -42,13 +43,27 @@ class Reference:
         """Whether models, training, labels or scoring have changed since."""
         return self.provenance["code"] != code_digest()
 
+    @property
+    def earlier(self) -> list[str]:
+        """Chapters that were kept of an earlier run."""
+        about = self.provenance
+        return sorted(
+            name for name, one in about.get("chapters", {}).items()
+            if one.get("date", about["date"]) != about["date"]
+        )
+
     def sentence(self) -> str:
         """Which cell types, when, with which version; and whether it is out of date."""
         about = self.provenance
-        text = (
-            f"{', '.join(about['cells'])}; {about['date']}; version {about['version']}; "
-            f"profile {about['profile']}"
-        )
+        cells = about["cells"]
+        named = ", ".join(cells) if len(cells) < 9 else f"{len(cells)} stored cell types"
+        text = f"{named}; {about['date']}; version {about['version']}; profile {about['profile']}"
+        if self.earlier:
+            first = about["chapters"][self.earlier[0]]
+            text += (
+                f"; kept of the run of {first['date']} on {', '.join(first['cells'])}:"
+                f" {', '.join(self.earlier)}"
+            )
         if self.stale:
             text += (
                 "; older than the library's last change to models, training, labels or scoring,"
