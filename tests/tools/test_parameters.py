@@ -64,7 +64,7 @@ def test_the_newest_execution_of_each_profile_counts(book):
         ("smoke", 7.0, "here"),
     ]
     text = costs_markdown(found)
-    row = "| `first` | 7 s (Roadmap cell types) | 11 min (Roadmap cell types, reference run) |"
+    row = "| `first` | 7 s (measured cell types) | 11 min (measured cell types, reference run) |"
     assert row in text
 
 
