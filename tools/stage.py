@@ -21,7 +21,7 @@ from tools.parameters import comparison_example, costs, parameter_tables
 from tools.publish import add_downloads, addresses, merged_results
 
 STAMP = ".staged"
-SUPPORT = ("_ext", "_static", "references.bib", "reference")
+SUPPORT = ("_ext", "_static", "dc2book", "references.bib", "reference")
 STATUS_KEYS = ("chapter", "profile", "data_source", "hash", "started", "duration", "seeds")
 
 
