@@ -118,7 +118,7 @@ def _reference_costs(root: Path) -> Iterator[dict[str, Any]]:
     for name, chapter in reference["chapters"].items():
         yield {
             "chapter": name,
-            "profile": reference["profile"],
+            "profile": chapter.get("profile", reference["profile"]),
             "data_source": chapter.get("data_source"),
             "seconds": chapter["seconds"],
             "where": "reference run",

@@ -70,28 +70,30 @@ def write_reference(
 
 
 def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, Any]:
-    """What produced the run: cells, date, version, commit, code; and the same of each chapter."""
+    """What produced the run: cells, date, version, commit, and each chapter's hash and duration."""
     from dc2book.record import versions
 
     import dc2lib
     from dc2lib.datasets import list_cells
 
-    about = {
+    chapters = {}
+    for job in jobs:
+        run = json.loads((job.target / "run.json").read_text())
+        chapters[job.name] = {
+            "hash": job.key[:16], "seconds": round(run["duration"], 1),
+            "data_source": run.get("data_source"),
+        }
+    return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "version": dc2lib.__version__,
         "commit": _commit(root),
         "profile": profile,
+        "data_source": "roadmap",
         "cells": list_cells(),
         "code": code_digest(root / "dc2lib"),
+        "chapters": chapters,
+        "versions": versions(),
     }
-    chapters = {}
-    for job in jobs:
-        run = json.loads((job.target / "run.json").read_text())
-        chapters[job.name] = about | {
-            "hash": job.key[:16], "seconds": round(run["duration"], 1),
-            "data_source": run.get("data_source"),
-        }
-    return about | {"data_source": "roadmap", "chapters": chapters, "versions": versions()}
 
 
 def with_earlier(
@@ -99,7 +101,7 @@ def with_earlier(
 ) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
     """Rows and provenance with those of the named chapters of the run that is there now.
 
-    Each chapter's provenance says which run it is of.
+    The provenance of a chapter that stays says which run it is of.
 
     Raises
     ------
@@ -161,10 +163,9 @@ def readme_block(root: Path) -> str:
     if reference is None:
         return "No reference run has been made yet (`make reference`)."
     card = claims.scorecard(reference.results)
-    about, cells = reference.provenance, reference.provenance["cells"]
-    named = ", ".join(cells) if len(cells) < 9 else f"{len(cells)} cell types"
+    about = reference.provenance
     return (
-        f"{claims.verdict_counts(card)}; {named}, {about['date']}, version "
+        f"{claims.verdict_counts(card)}; {reference.cells_in_words}, {about['date']}, version "
         f"{about['version']}, profile {about['profile']}.\n\n"
         f"{markdown_table(claims.summary_table(card))}"
     )

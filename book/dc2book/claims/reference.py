@@ -31,8 +31,9 @@ class Reference:
     results : DataFrame
         As `dc2book.record.results`, without the columns that name the build.
     provenance : dict
-        date, version, commit, profile, data_source, cells, code, chapters (with the same about
-        each, where it was kept of an earlier run), versions.
+        date, version, commit, profile, data_source, cells, code, versions, and chapters: hash,
+        seconds and data_source of each; where it was kept of an earlier run, also that run's date,
+        version, commit, profile, cells and code.
     """
 
     results: pd.DataFrame
@@ -52,12 +53,19 @@ class Reference:
             if one.get("date", about["date"]) != about["date"]
         )
 
+    @property
+    def cells_in_words(self) -> str:
+        """Names of the cell types that were stored, or, of many, their number."""
+        cells = self.provenance["cells"]
+        return ", ".join(cells) if len(cells) < 9 else f"{len(cells)} stored cell types"
+
     def sentence(self) -> str:
         """Which cell types, when, with which version; and whether it is out of date."""
         about = self.provenance
-        cells = about["cells"]
-        named = ", ".join(cells) if len(cells) < 9 else f"{len(cells)} stored cell types"
-        text = f"{named}; {about['date']}; version {about['version']}; profile {about['profile']}"
+        text = (
+            f"{self.cells_in_words}; {about['date']}; version {about['version']}; "
+            f"profile {about['profile']}"
+        )
         if self.earlier:
             first = about["chapters"][self.earlier[0]]
             text += (
