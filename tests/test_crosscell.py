@@ -244,11 +244,6 @@ def test_cost_of_the_papers_grid():
     assert whole.fits - whole.trainings >= 54
 
 
-def test_speed_is_measured(records):
-    speed = experiments.measured_speed(records["deepchrome", "A"].fit, n_genes=300)
-    assert speed.passes > 0 and speed.evaluations > 0
-
-
 # --- transfer ---
 
 

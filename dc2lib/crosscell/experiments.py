@@ -5,8 +5,7 @@ Sections 3.3, 4.2 and 4.4 of the paper.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +18,9 @@ from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import positive_score
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, holm
 from dc2lib.labels import label
-from dc2lib.models.deepchrome import build
-from dc2lib.training.fit import fit, levelled_off, predict_logits
+from dc2lib.training.fit import levelled_off
 from dc2lib.training.grid import run_grid, trainings
-from dc2lib.training.grid_fits import Fit, FitRecord, training_set
+from dc2lib.training.grid_fits import Fit, FitRecord
 
 BASELINE = "deepchrome"
 
@@ -204,7 +202,6 @@ def _test_genes(record: FitRecord) -> HistoneDataset:
     return open_cell(record.fit.test_cell, record.fit.home).take("test")
 
 SECONDS_AN_HOUR = 3600
-REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -248,33 +245,3 @@ def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
     passes = [group[0].recipe.epochs * training_size(group[0], n_train) for group in groups]
     evaluations = sum(group[0].recipe.epochs * n_valid * len(group) for group in groups)
     return Cost(sum(map(len, groups)), len(groups), sum(passes), max(passes), evaluations)
-
-
-def measured_speed(one: Fit, n_genes: int = 1000) -> Speed:
-    """Speed of one thread on a fit's model and data, by a short training.
-
-    Counts the processor time of this process, so a busy machine does not distort it much.  The
-    fit's genes are repeated where there are fewer than ``n_genes``.
-    """
-    counts, labels = training_set(one)
-    index = np.arange(n_genes) % len(counts)
-    counts, labels = counts[index], labels[index]
-    model = build(one.model, counts.shape[2], counts.shape[1], seed=one.seed)
-    recipe = replace(one.recipe, epochs=1, patience=1)
-    evaluation = _processor_seconds(
-        lambda: predict_logits(model, counts, transform=recipe.transform, device="cpu")
-    )
-    epoch = _processor_seconds(
-        lambda: fit(model, counts, labels, counts, labels, recipe=recipe, device="cpu")
-    )
-    return Speed(n_genes / max(epoch - evaluation, 0.1 * epoch), n_genes / evaluation)
-
-
-def _processor_seconds(action: Callable[[], object]) -> float:
-    """Least processor time of a few calls; what the first ones set up does not count."""
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        action()
-        seconds.append(time.process_time() - start)
-    return max(min(seconds), 1e-9)

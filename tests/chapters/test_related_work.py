@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from dc2book.cross_cell import elsewhere
 from dc2book.related_work import breadth, pairs, scores, study, tables, trials
 from dc2book.related_work import correlations as agreement
 from planted_cells import planted
@@ -19,7 +20,7 @@ from dc2lib.datasets import write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation import scores as scoring
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, compared
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.training.fit import PAPER
 from dc2lib.training.grid_fits import Fit
@@ -72,8 +73,7 @@ def test_differences_are_paired_and_intervals_enclose(judged):
     gap, alone = judged.difference("deepchrome", "linear"), judged.interval("deepchrome", "auroc")
     assert gap.high - gap.low < (alone.high - alone.low) / 2
     assert judged.difference("karlic", "karlic") == Interval(0.0, 0.0, 0.0, 500)
-    table = scores.differences_to(judged, "deepchrome").set_index("system")
-    assert table.loc["karlic", "verdict"] == "worse" and table.loc["karlic", "pvalue"] < 1e-3
+    assert compared(judged.difference("karlic", "deepchrome")) == "worse"
     assert judged.best_first()[-1] == "karlic"
     assert judged.table("log_loss")["system"].tolist() == list(judged.estimate)
 
@@ -85,7 +85,6 @@ def test_orders_are_judged_by_the_paired_interval(judged):
     shown = tables.orders_table({"numeric": table})
     assert shown["better > worse"][0] == "DeepChrome > linear regression"
     assert shown["numeric labels"][2] == "0.000 [0.000, 0.000], alike"
-    assert scores.rank_agreement(judged, judged).estimate == pytest.approx(1)
 
 
 def test_neighbours_that_are_alike_make_intervals_wider():
@@ -119,9 +118,9 @@ EXPRESSION = pd.DataFrame(
 
 def test_breadth_leaves_the_cell_type_out():
     genes = np.array(["z", "w", "x", "y"])
-    assert breadth.breadth(EXPRESSION, "A", genes).tolist() == [0, 2, 2, 0]
+    assert elsewhere.breadth(EXPRESSION, "A", genes).tolist() == [0, 2, 2, 0]
     changed = EXPRESSION.assign(A=[99.0, 0, 0, 99])
-    assert breadth.breadth(changed, "A", genes).tolist() == [0, 2, 2, 0]
+    assert elsewhere.breadth(changed, "A", genes).tolist() == [0, 2, 2, 0]
     groups = breadth.breadth_group(np.array([0, 1, 4, 5, 9, 10]), 10)
     assert groups.tolist() == ["none", "few", "some", "some", "many", "all"]
     assert breadth.group_ranges(55) == {
@@ -131,15 +130,14 @@ def test_breadth_leaves_the_cell_type_out():
 
 def test_the_other_cells_never_see_the_cell_itself():
     genes = np.array(["w", "x", "y", "z"])
-    score = breadth.other_cells_score(EXPRESSION, "A", genes)
+    score = elsewhere.other_cells_score(EXPRESSION, "A", genes)
     changed = EXPRESSION.assign(A=[-5.0, 100, 3, 1])
-    np.testing.assert_array_equal(breadth.other_cells_score(changed, "A", genes), score)
+    np.testing.assert_array_equal(elsewhere.other_cells_score(changed, "A", genes), score)
     np.testing.assert_allclose(score, [0.75, 1.0, 0.4375, 0.3125])
-    assert breadth.nearest_cell(EXPRESSION, "B", genes) == "C"
     with pytest.raises(DataError, match="not among"):
-        breadth.other_cells_score(EXPRESSION, "E", genes)
+        elsewhere.other_cells_score(EXPRESSION, "E", genes)
     with pytest.raises(DataError, match="only cell type"):
-        breadth.breadth(EXPRESSION[["A"]], "A", genes)
+        elsewhere.breadth(EXPRESSION[["A"]], "A", genes)
 
 
 def test_small_groups_are_left_out():
@@ -147,15 +145,6 @@ def test_small_groups_are_left_out():
     label = np.concatenate([np.zeros(50), np.arange(50) % 2, np.ones(50)]).astype(int)
     rows = breadth.aurocs_of_groups(label, np.arange(150.0)[None], group, n_resamples=20)
     assert [(row["group"], row["positives"], row["n"]) for row in rows] == [("some", 0.5, 50)]
-
-
-def test_both_together_are_no_worse_than_either():
-    rng = np.random.default_rng(0)
-    label = rng.integers(0, 2, 2000)
-    values = label[:, None] + rng.normal(0, 1.5, (2000, 2))
-    both = breadth.combined_score(values[:1000], label[:1000], values[1000:])
-    single = max(auroc(label[1000:], values[1000:, k]) for k in (0, 1))
-    assert auroc(label[1000:], both) > single
 
 
 @pytest.fixture(scope="module")
@@ -280,17 +269,24 @@ def test_open_questions_of_a_study(small_study):
     assert set(table["group"]) <= set(breadth.GROUPS) and (table["estimate"] > 0.7).all()
     booster = trials.select(records, "boosting", "numeric", "A")[0]
     low = np.arange(len(expression)) // 4 % 2
-    elsewhere = expression.assign(B=1.0 - low, C=1.0 - low)
-    trained = breadth.trained_by_breadth(booster, elsewhere, n_resamples=20)
+    others = expression.assign(B=1.0 - low, C=1.0 - low)
+    trained = breadth.trained_by_breadth(booster, others, n_resamples=20)
     assert len(trained) == 3 * 2 and set(trained["tested_on"]) == {"broad", "narrow"}
     assert trained["genes"].nunique() == 1
     own = trained["trained_on"] == trained["tested_on"]
     assert trained.loc[own, "own_kind_minus_this"].isna().all()
     assert trained.loc[~own, "own_kind_minus_this"].notna().all()
-    others, gaps = breadth.against_others(records, expression, "karlic", n_resamples=20)
-    alone = others[others["predictor"] == breadth.OTHERS]
-    assert (alone["estimate"] - 0.5).abs().max() < 0.2
-    assert all(gap.low > 0.1 for gap in breadth.gaps_by_cell(gaps, "all genes").values())
+    fits = {cell: trials.select(records, "karlic", "numeric", cell) for cell in ("A", "B")}
+    tests = {cell: ones[0].trial.dataset().take("test").gene_id for cell, ones in fits.items()}
+    truth = {cell: ones[0].truth() for cell, ones in fits.items()}
+    marks = {cell: np.stack([one.test_score for one in ones]) for cell, ones in fits.items()}
+    levels, _ = elsewhere.beside_elsewhere(tests, truth, {"marks": marks}, expression,
+                                           n_resamples=20)
+    levels = levels[levels["cell"] != "mean"].set_index(["genes", "cell", "predictor"])
+    alone = levels["estimate"].xs("expression_elsewhere", level="predictor")
+    assert (alone - 0.5).abs().max() < 0.2
+    ahead = levels["estimate"].xs("marks", level="predictor") - alone
+    assert (ahead["all"] > 0.1).all()
     assert set(breadth.group_names(table, 2)) == set(table["group"])
 
 

@@ -1,42 +1,22 @@
-"""In how many cell types a gene is expressed, and what the other cell types alone predict.
-
-The paper leaves two questions open: whether models do better on genes that many cell types express,
-and what "independent of cell type" means.  The second needs a predictor that never looks at histone
-marks: the expression of the same gene in the other cell types.
-"""
+"""Do models do better on genes that many cell types express?  The paper leaves it open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from dc2book.cross_cell.elsewhere import (
-    QUARTER,
-    THREE_QUARTERS,
-    breadth,
-    enough,
-    expression_by_cell,
-    other_cells,
-    other_cells_score,
-)
+from dc2book.cross_cell.elsewhere import QUARTER, THREE_QUARTERS, breadth, enough
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.baselines.contract import genes_of
 from dc2lib.baselines.systems import ALL
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
-from dc2lib.labels import label
-
-__all__ = ["breadth", "expression_by_cell", "other_cells", "other_cells_score"]
 
 GROUPS = ("none", "few", "some", "many", "all")
 BROAD, NARROW = ("many", "all"), ("none", "few")
 SPLITS = ("train", "valid", "test")
-OTHERS, NEAREST, BOTH = "other cell types", "nearest other cell type", "marks and other cell types"
 
 
 def breadth_group(count: np.ndarray, n_others: int) -> np.ndarray:
@@ -72,15 +52,6 @@ def group_names(table: pd.DataFrame, n_others: int) -> dict[str, str]:
         positive = low if low == high else f"{low} to {high}"
         names[group] = f"{ranges[group]} of {n_others} other cell types\n{positive} positive"
     return names
-
-
-def nearest_cell(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> str:
-    """The other cell type whose expression goes best with this one's on the given genes.
-
-    Spearman correlation; give training genes only, so that no test gene takes part.
-    """
-    part = expression.loc[genes].rank()
-    return str(other_cells(part, cell).corrwith(part[cell]).idxmax())
 
 
 def by_breadth(
@@ -192,99 +163,6 @@ def trained_by_breadth(
             rows.append((kind, tested, one, gain, n, positives[kind]))
     columns = ["trained_on", "tested_on", "auroc", "own_kind_minus_this", "genes", "positives"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def against_others(
-    records: Sequence[TrialRecord], expression: pd.DataFrame, system: str, **options: int
-) -> tuple[pd.DataFrame, dict[tuple[str, str, str], Interval]]:
-    """A system of the marks, the other cell types' expression, and both together; numeric labels.
-
-    Returns
-    -------
-    table
-        Columns cell, genes (set of test genes), predictor, nearest (cell type), estimate, low,
-        high, n.
-    gaps
-        By (cell, genes, predictor), AUROC of the marks minus that of `OTHERS` or `NEAREST`, paired.
-    """
-    rows, gaps = [], {}
-    for cell in _cells(records):
-        fits = select(records, system, "numeric", cell)
-        truth = fits[0].truth()
-        nearest, scores = _predictors(fits, expression)
-        genes = fits[0].trial.dataset().take("test").gene_id
-        count = breadth(expression, cell, genes)
-        for name, here in varying_sets(count, expression.shape[1] - 1).items():
-            if not enough(truth[here]):
-                continue
-            tags = {"cell": cell, "genes": name, "nearest": nearest}
-            for predictor, values in scores.items():
-                one = bootstrap_auroc(truth[here], values[here], **options)
-                rows.append(tags | {"predictor": predictor} | vars(one))
-            marks = next(iter(scores.values()))
-            for predictor in (OTHERS, NEAREST):
-                gaps[cell, name, predictor] = paired_auroc_difference(
-                    truth[here], marks[here], scores[predictor][here], **options
-                )
-    return pd.DataFrame(rows), gaps
-
-
-def gaps_by_cell(
-    gaps: Mapping[tuple[str, str, str], Interval], genes: str, predictor: str = OTHERS
-) -> dict[str, Interval]:
-    """The gaps of `against_others` on one set of genes to one predictor, by cell type."""
-    return {
-        cell: gap
-        for (cell, name, other), gap in gaps.items()
-        if (name, other) == (genes, predictor)
-    }
-
-
-def varying_sets(count: np.ndarray, n_others: int) -> dict[str, np.ndarray]:
-    """Sets of genes by how much their class varies over the other cell types, masks ``(gene,)``."""
-    share = count / n_others
-    return {
-        "all genes": np.ones(len(count), bool),
-        "the class varies": (count > 0) & (count < n_others),
-        "between a quarter and three quarters": (share > QUARTER) & (share < THREE_QUARTERS),
-    }
-
-
-def combined_score(
-    valid_scores: np.ndarray, valid_label: np.ndarray, test_scores: np.ndarray
-) -> np.ndarray:
-    """Log odds from several scores at once by logistic regression, fitted on validation genes.
-
-    Parameters
-    ----------
-    valid_scores, test_scores
-        ``(gene, score)``.
-    """
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=100.0))
-    return model.fit(valid_scores, valid_label).decision_function(test_scores)
-
-
-def _predictors(
-    fits: Sequence[TrialRecord], expression: pd.DataFrame
-) -> tuple[str, dict[str, np.ndarray]]:
-    """The nearest cell type, and scores of the test genes by predictor, the marks first."""
-    trial = fits[0].trial
-    dataset = trial.dataset()
-    genes = {split: dataset.take(split).gene_id for split in SPLITS}
-    nearest = nearest_cell(expression, trial.cell, genes["train"])
-    rest = {split: other_cells_score(expression, trial.cell, genes[split]) for split in SPLITS}
-    marks = np.mean([one.test_score for one in fits], axis=0)
-    valid_marks = np.mean([one.valid_score for one in fits], axis=0)
-    return nearest, {
-        f"marks: {ALL[trial.system].title}": marks,
-        OTHERS: rest["test"],
-        NEAREST: expression[nearest].loc[genes["test"]].to_numpy(),
-        BOTH: combined_score(
-            np.column_stack([valid_marks, rest["valid"]]),
-            label(dataset.take("valid"), "numeric"),
-            np.column_stack([marks, rest["test"]]),
-        ),
-    }
 
 
 def _kinds(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_auroc, compared, holm
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_auroc, compared
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -226,25 +225,6 @@ def _areas(
         return (steps * below).sum(0) / (hits[-1] * misses[-1]), (steps * share).sum(0) / hits[-1]
 
 
-def differences_to(scores: SystemScores, reference: str) -> pd.DataFrame:
-    """Paired differences of AUROC to one system, with p-values corrected by Holm over the systems.
-
-    Columns system, difference (an `Interval`), pvalue (Holm, two-sided, normal from the resamples'
-    standard deviation), verdict (see `dc2lib.evaluation.statistics.compared`).
-    """
-    rows = []
-    for system in scores.estimate:
-        if system == reference:
-            continue
-        gap = scores.difference(system, reference)
-        error = float((scores.draws[system]["auroc"] - scores.draws[reference]["auroc"]).std())
-        pvalue = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(gap.estimate) / error))
-        rows.append({"system": system, "difference": gap, "pvalue": pvalue})
-    table = pd.DataFrame(rows)
-    table["pvalue"] = holm(table["pvalue"].to_numpy())
-    return table.assign(verdict=table["difference"].map(compared))
-
-
 def check_published_orders(
     scores: SystemScores, orders: Sequence[tuple[str, str, str]]
 ) -> pd.DataFrame:
@@ -257,18 +237,3 @@ def check_published_orders(
     table["difference"] = [scores.difference(better, worse) for better, worse, _ in orders]
     verdicts = [VERDICTS.get(compared(one), "undecided") for one in table["difference"]]
     return table.assign(verdict=verdicts)
-
-
-def rank_agreement(first: SystemScores, second: SystemScores) -> Interval:
-    """Kendall's tau of the systems' AUROCs under two label rules, with its bootstrap interval."""
-    names = list(first.estimate)
-    estimates, draws = (
-        [np.array([source[name]["auroc"] for name in names]) for source in sources]
-        for sources in ((first.estimate, second.estimate), (first.draws, second.draws))
-    )
-    taus = [
-        stats.kendalltau(a, b).statistic for a, b in zip(draws[0].T, draws[1].T, strict=False)
-    ]
-    low, high = np.quantile(taus, [0.025, 0.975])
-    estimate = float(stats.kendalltau(*estimates).statistic)
-    return Interval(estimate, float(low), float(high), len(names))
