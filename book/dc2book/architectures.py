@@ -30,7 +30,7 @@ from dc2lib.evaluation.statistics import (
     equivalence_test,
 )
 from dc2lib.labels import RULES as LABEL_RULES
-from dc2lib.labels import label
+from dc2lib.labels import flipped, label
 from dc2lib.models.deepchrome import MODELS
 from dc2lib.signals import oriented_counts, training_genes
 from dc2lib.training.fit import PAPER, TUNED, Recipe, levelled_off
@@ -44,7 +44,7 @@ VARIANTS = tuple(name for name in NETWORKS if name != BASE)
 RATES = (1e-3, 3e-4, 3e-3)
 LINEAR_RATE = 0.1
 GROUP = ["cell", "labels", "recipe", "orientation", "model"]
-CONVERGED = 0.8
+CONVERGED = 0.8  # share of the fits behind a value that must have levelled off
 NOT_CONVERGED = "not converged"
 WINDOWS = (1, 5, 10, 20, 50)
 INVERSE_PENALTY = 0.1
@@ -83,10 +83,13 @@ class TrainingBudget:
 
 @dataclass(frozen=True)
 class Scored:
-    """A fitted model's logits ``(gene, 2)`` on validation and test genes, as `FitRecord` has."""
+    """A fitted model's logits ``(gene, 2)`` on test genes and, where they choose, validation ones.
 
-    valid_logits: np.ndarray
+    As `FitRecord` has them.
+    """
+
     test_logits: np.ndarray
+    valid_logits: np.ndarray | None = None
 
 
 def distinct_rules(dataset: HistoneDataset) -> dict[str, tuple[str, ...]]:
@@ -94,10 +97,9 @@ def distinct_rules(dataset: HistoneDataset) -> dict[str, tuple[str, ...]]:
 
     Where the median begins with 1 both rules give the same labels, and one fit serves both.
     """
-    first, second = (label(dataset, rule) for rule in LABEL_RULES)
-    if np.array_equal(first, second):
-        return {LABEL_RULES[0]: LABEL_RULES}
-    return {rule: (rule,) for rule in LABEL_RULES}
+    if flipped(dataset).any():
+        return {rule: (rule,) for rule in LABEL_RULES}
+    return {LABEL_RULES[0]: LABEL_RULES}
 
 
 def variant_cells(datasets: Mapping[str, HistoneDataset], number: int) -> list[str]:
@@ -218,12 +220,12 @@ def linear_rows(
             seeds=range(seed, seed + budget.restarts), n_train=budget.n_train,
         )
         for number, (cell, dataset) in enumerate(datasets.items()):
-            valid, test = (fits.logits(number, dataset.take(split).counts)
-                           for split in ("valid", "test"))
+            test, valid = (fits.logits(number, dataset.take(split).counts)
+                           for split in ("test", "valid"))
             rows.append({
                 "cell": cell, "labels": rule, "recipe": recipe, "orientation": orientation,
                 "model": "linear", "dataset": dataset,
-                "fits": [Scored(*one) for one in zip(valid, test, strict=True)],
+                "fits": [Scored(*one) for one in zip(test, valid, strict=True)],
                 "learning_rate": settings.learning_rate, "converged": np.nan,
             })
     return rows
@@ -364,15 +366,12 @@ def window_regression(
     dataset: HistoneDataset, rule: str, n_windows: int, orientation: str, n_train: int = 0
 ) -> Scored:
     """Logistic regression on window means (inverse penalty `INVERSE_PENALTY`)."""
-    train = training_genes(dataset, n_train)
-    x = window_means(oriented_counts(train, orientation), n_windows)
+    train, test = training_genes(dataset, n_train), dataset.take("test")
+    x, x_test = (window_means(oriented_counts(part, orientation), n_windows)
+                 for part in (train, test))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=500))
-    model.fit(x, label(train, rule))
-    scores = [
-        model.decision_function(window_means(oriented_counts(part, orientation), n_windows))
-        for part in (dataset.take("valid"), dataset.take("test"))
-    ]
-    return Scored(*(np.column_stack([np.zeros(len(one)), one]) for one in scores))
+    scores = model.fit(x, label(train, rule)).decision_function(x_test)
+    return Scored(np.column_stack([np.zeros(len(scores)), scores]))
 
 
 def window_ladder(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dc2lib.datasets import published
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
-from dc2lib.datasets.rpkm import ALIGNMENTS
+from dc2lib.datasets.rpkm import ALIGNMENTS, roadmap_name
 from dc2lib.errors import DataError
 
 
@@ -97,7 +97,7 @@ def study_correlation(
     cells = list(datasets)
     if all(data.source != "simulated" for data in datasets.values()):
         known = published.rpkm_correlation("log" if log else alignment)
-        names = [cell.partition(".")[0] for cell in cells]
+        names = [roadmap_name(cell) for cell in cells]
         if set(names) <= set(known.index):
             return known.loc[names, names].set_axis(cells, axis=0).set_axis(cells, axis=1)
     rpkm = expression_of(datasets).loc[genes_by_split(datasets)["train"]]

@@ -200,6 +200,15 @@ def write_rpkm_table(datasets: Mapping[str, HistoneDataset], path: str | Path) -
     return Path(path)
 
 
+def roadmap_name(cell: str) -> str:
+    """Roadmap's name of a stored cell type.
+
+    >>> roadmap_name("E122.counts")
+    'E122'
+    """
+    return cell.partition(".")[0]
+
+
 def check_cell(cell: str, known: list[str], where: str) -> None:
     """Raise DataError, with the nearest name, if `cell` is not among the known ones."""
     if cell in known:

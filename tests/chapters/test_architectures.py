@@ -100,7 +100,7 @@ def rows(model, test_logits, valid_logits=None, cells="A", converged=1.0):
     for cell in cells:
         dataset = planted(cell)
         valid = test_logits if valid_logits is None else valid_logits
-        fits = [comparison.Scored(*one) for one in zip(valid, test_logits, strict=True)]
+        fits = [comparison.Scored(*one) for one in zip(test_logits, valid, strict=True)]
         made.append({"cell": cell, "labels": "numeric", "recipe": "paper", "model": model,
                      "orientation": "genome", "dataset": dataset, "fits": fits,
                      "converged": converged})

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dc2book.claims.recorded import RecordedValue
 from dc2book.cross_cell.tables import bar_correlation
+from dc2book.cross_cell.worlds import published_transfer
 from dc2lib.datasets import published
 from dc2lib.evaluation import pair_statistics as pairs
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
@@ -20,7 +21,6 @@ from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
 SOURCE = ("published",)
 GENES = published.SPLIT_SIZES[0]  # training genes of a cell type
 OWN = "deepchrome"
-FLIPPED = 0.001  # share of the labels: seven cell types have none or one gene in 10,000
 EXPERIMENTS = [
     f"{kind}_{which}" for which in ("all", "high", "somewhat", "random")
     for kind in ("inclusive", "exclusive")
@@ -72,26 +72,13 @@ def bars_against_genes() -> Interval:
     return Interval(found.estimate, found.low, found.high, table["cell"].nunique())
 
 
-def gain_by_flips(experiment: str = "inclusive_all") -> dict[str, Interval]:
-    """AUROC minus the own model's, in cell types whose labels the text rule flips ("yes") or not.
-
-    Keys "yes" and "no".
-    """
-    aurocs = _aurocs()
-    gain = (aurocs[experiment] - aurocs[OWN]).dropna()
-    flipped = published.label_audit()["labels_flipped"].reindex(gain.index) > FLIPPED
-    return {"yes": _mean(gain[flipped]), "no": _mean(gain[~flipped])}
-
-
 def figure_7() -> Interval:
     """Pearson's r of the change of AUROC with the correlation of expression, columns read rightly.
 
     The interval draws training and test cell types separately.
     """
-    scores = published.released_test_on_rest()
-    own = _aurocs()[OWN]
-    change = scores.sub(own.reindex(scores.columns), axis="columns")
-    driver = published.rpkm_correlation("aligned").loc[change.index, change.columns]
+    change = pairs.change_from_own(published_transfer())
+    driver = published.rpkm_correlation("aligned").rename_axis(None)
     return pairs.two_way_interval(driver, change, "pearson")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dc2book.architectures import NOT_CONVERGED
 from dc2book.claims.paper import CONDITIONS
 from dc2book.claims.recorded import NONE
 from dc2book.claims.verdicts import CONTRADICTED, DEPENDS, SUPPORTED, UNDECIDED
@@ -70,5 +71,5 @@ def _claim_text(row: pd.Series) -> str:
 
 
 def _flag(values: pd.DataFrame) -> pd.Series:
-    flags = {"simulated": " (simulated)", "not converged": " (not converged)"}
+    flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
     return values["outcome"].map(flags).fillna("")

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from dc2book.architectures import CONVERGED, NOT_CONVERGED
 from dc2book.claims.authors_runs import authors_values
 from dc2book.claims.paper import AUTHORS, CLAIMS, CONDITIONS, Claim
 from dc2book.claims.recorded import Query, RecordedValue, matching_rows, recorded_value
@@ -29,10 +30,8 @@ SUPPORTED = "supported"
 CONTRADICTED = "contradicted"
 DEPENDS = "depends on the "
 UNDECIDED = "undecided"
-HOLDS, FAILS, OPEN = OUTCOMES = "holds", "fails", "open"
+HOLDS, FAILS, OPEN = "holds", "fails", "open"
 ASPECTS = {"labels": "labels", "budget": "budget", "cell_types": "cell types"}
-CONVERGED = 0.8  # share of the fits behind a value that must have levelled off
-NOT_CONVERGED = "not converged"
 NOT_CHECKED = "convergence not recorded"
 REMEDIES = {
     NOT_CONVERGED: "longer training",

@@ -12,6 +12,7 @@ from dc2lib.crosscell import expression_of
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.roadmap import open_rpkm
+from dc2lib.datasets.rpkm import roadmap_name
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import bootstrap_auroc
 
@@ -30,14 +31,9 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     """
     simulated = any(dataset.source == "simulated" for dataset in datasets.values())
     table = None if simulated else open_rpkm()
-    if table is None or set(table.cells).isdisjoint(column(cell) for cell in datasets):
+    if table is None or set(table.cells).isdisjoint(roadmap_name(cell) for cell in datasets):
         return expression_of(datasets)
     return table.frame()
-
-
-def column(cell: str) -> str:
-    """Roadmap's name of a stored cell type: E122 for E122.counts."""
-    return cell.partition(".")[0]
 
 
 def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
@@ -48,7 +44,7 @@ def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
     DataError
         If the cell type is not in the table, or is the only one.
     """
-    name = cell if cell in expression.columns else column(cell)
+    name = cell if cell in expression.columns else roadmap_name(cell)
     if name not in expression.columns:
         raise DataError(f"{cell} is not among the cell types {', '.join(expression.columns[:8])}")
     rest = expression.drop(columns=name)

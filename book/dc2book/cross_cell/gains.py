@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from dc2book.cross_cell.worlds import with_flips
 from dc2lib.crosscell.experiments import BASELINE
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
@@ -63,6 +64,11 @@ def released_changes() -> pd.DataFrame:
     )
     table = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
     return table.melt(ignore_index=False, value_name="change").reset_index()
+
+
+def released_gains() -> pd.DataFrame:
+    """`gains` of the released runs, for all cell types and by whether labels are flipped."""
+    return gains(released_changes(), with_flips(published.label_audit()["labels_flipped"]))
 
 
 def gains(table: pd.DataFrame, flipped: Collection[str] | None = None) -> pd.DataFrame:

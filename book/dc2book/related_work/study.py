@@ -27,7 +27,7 @@ from dc2lib.evaluation.statistics import (
     proportion,
 )
 from dc2lib.labels import RULES as LABEL_RULES
-from dc2lib.labels import label
+from dc2lib.labels import flipped
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import PAPER, TUNED, levelled_off
 from dc2lib.training.grid import GridError, run_grid
@@ -145,8 +145,7 @@ def best_settings(records: Sequence[TrialRecord]) -> dict[str, Setting]:
 
 def labels_differ(dataset: HistoneDataset) -> bool:
     """Whether the two label rules differ for any gene of a cell type."""
-    numeric, released = (label(dataset, rule) for rule in ("numeric", "lexicographic"))
-    return bool((numeric != released).any())
+    return bool(flipped(dataset).any())
 
 
 def run_own_recipe(
