@@ -122,6 +122,19 @@ def test_released_gain_is_where_labels_are_flipped():
     assert both["low"] > table.loc[("inclusive_all", "no"), "high"]
 
 
+def test_changes_are_taken_within_a_seed():
+    """The second seed of the own model is worthless; the experiment was run with the first only."""
+    truth = {"A": np.array([0, 0, 1, 1])}
+    right, wrong = [1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]
+    scores = {("deepchrome", "A"): np.array([right, wrong]),
+              ("exclusive_all", "A"): np.array([right]),
+              ("inclusive_all", "A"): np.array([right, right])}
+    change = gains.changes(scores, truth).set_index("experiment")["change"]
+    assert change.to_dict() == {"exclusive_all": 0.0, "inclusive_all": 0.5}
+    level = gains.levels(scores, truth).set_index("experiment")["estimate"]
+    assert level.to_dict() == {"deepchrome": 0.5, "exclusive_all": 1.0, "inclusive_all": 1.0}
+
+
 def test_relabelled_gain_is_paired_by_cell_type():
     numeric = pd.DataFrame({"experiment": "inclusive_all", "cell": list("ABCDE"),
                             "change": [0.0, 0.1, 0.2, 0.3, 0.4]})

@@ -32,17 +32,19 @@ def scores_of(seeds: Sequence[Mapping[tuple[str, str], FitRecord]]) -> dict:
 
 
 def changes(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """AUROC of each experiment minus that of the cell type's own model, means over the seeds.
+    """AUROC of each experiment minus that of the cell type's own model of the same seed, mean.
 
-    ``truth`` holds the labels of the test genes by cell type: those of another rule than the
-    models were trained on, if that is asked.  Columns experiment, cell, change.
+    An experiment with fewer seeds than the own model has the first ones.  ``truth`` holds the
+    labels of the test genes by cell type: those of another rule than the models were trained on, if
+    that is asked.  Columns experiment, cell, change.
     """
-    level = levels(scores, truth).set_index(["experiment", "cell"])["estimate"].to_dict()
+    by_seed = _aurocs(scores, truth)
     return pd.DataFrame(
         [
-            {"experiment": name, "cell": cell, "change": value - level[BASELINE, cell]}
-            for (name, cell), value in level.items()
-            if name != BASELINE and (BASELINE, cell) in level
+            {"experiment": name, "cell": cell,
+             "change": float(np.mean(values - by_seed[BASELINE, cell][: len(values)]))}
+            for (name, cell), values in by_seed.items()
+            if name != BASELINE and (BASELINE, cell) in by_seed
         ],
         columns=["experiment", "cell", "change"],
     )
@@ -51,10 +53,19 @@ def changes(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
 def levels(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """AUROC of every experiment: experiment, cell, estimate (mean over seeds), n (genes)."""
     return pd.DataFrame([
-        {"experiment": name, "cell": cell, "n": len(truth[cell]),
-         "estimate": float(np.mean([auroc(truth[cell], row) for row in values]))}
-        for (name, cell), values in scores.items()
+        {"experiment": name, "cell": cell, "n": len(truth[cell]), "estimate": float(values.mean())}
+        for (name, cell), values in _aurocs(scores, truth).items()
     ])
+
+
+def _aurocs(
+    scores: Scores, truth: Mapping[str, np.ndarray]
+) -> dict[tuple[str, str], np.ndarray]:
+    """AUROC of every seed, ``(seed,)``, by (experiment, cell)."""
+    return {
+        (name, cell): np.array([auroc(truth[cell], row) for row in values])
+        for (name, cell), values in scores.items()
+    }
 
 
 def released_changes() -> pd.DataFrame:
