@@ -1,5 +1,6 @@
 """What `make data` hands to `python -m dc2lib.datasets`, whatever stands in its variables."""
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -13,7 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def options_of(*variables):
     command = ["make", "--dry-run", "--always-make", "data", *variables]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    shown = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    ).stdout
     words = shlex.split(shown.partition("dc2lib.datasets")[2].replace("\\\n", " "))
     return _parser().parse_args(words)
 

@@ -50,6 +50,7 @@ def show_figure(
     data: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     *,
     data_source: str | None = None,
+    profile: str | None = None,
 ) -> None:
     """Show a figure with alternative text; write it as SVG and its data as CSV.
 
@@ -71,6 +72,8 @@ def show_figure(
         The numbers behind the figure, one row a drawn item; by default `drawn_data`.
     data_source
         One of `VOCABULARY` ``["data_source"]``; by default that of the run.
+    profile
+        Of the run that the numbers come from; by default this one.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def show_figure(
     description = {
         "name": name,
         "alt": alt,
-        "caption": f"{_sentence(caption or alt)} {_origin(data_source)}",
+        "caption": f"{_sentence(caption or alt)} {_origin(data_source, profile)}",
     }
     png = _image(fig, "png")
     _write(f"{name}.png", png)
@@ -115,6 +118,7 @@ def show_table(
     digits: int = 3,
     data: pd.DataFrame | None = None,
     data_source: str | None = None,
+    profile: str | None = None,
 ) -> None:
     """Show a small table with a numbered caption and a link to its CSV file.
 
@@ -135,6 +139,8 @@ def show_table(
         What the CSV file holds; by default what is shown.
     data_source
         One of `VOCABULARY` ``["data_source"]``; by default that of the run.
+    profile
+        Of the run that the numbers come from; by default this one.
 
     Raises
     ------
@@ -148,7 +154,7 @@ def show_table(
     rows = flat.itertuples(index=False)
     description = {
         "name": name,
-        "caption": f"{_sentence(caption)} {_origin(data_source)}",
+        "caption": f"{_sentence(caption)} {_origin(data_source, profile)}",
         "header": [str(column) for column in flat.columns],
         "rows": [[_cell_text(cell, digits) for cell in row] for row in rows],
         "numeric": [pd.api.types.is_numeric_dtype(kind) for kind in flat.dtypes],
@@ -253,13 +259,14 @@ def _check_name(what: str, name: Any) -> None:
         raise DataError(f"{what} name {name!r}: expected lower-case letters, digits, - and _")
 
 
-def _origin(data_source: str | None) -> str:
+def _origin(data_source: str | None, profile: str | None) -> str:
     about = context.run_context()
     source = data_source or about.get("data_source")
     if source is not None and source not in SOURCE_NAMES:
         raise DataError(f"data_source={source!r} is not one of {', '.join(SOURCE_NAMES)}")
     named = SOURCE_NAMES.get(source, "no cell type data")
-    return f"({named[0].upper()}{named[1:]}; profile {about.get('profile', 'unknown')}.)"
+    profile = profile or about.get("profile", "unknown")
+    return f"({named[0].upper()}{named[1:]}; profile {profile}.)"
 
 
 def _sentence(text: str) -> str:
