@@ -275,6 +275,16 @@ def test_a_table_is_shown_rounded_and_written_in_full(run, shown):
     assert (run / "figures" / "scores.csv").read_text().splitlines()[1] == "linear,-0.98765,644177"
 
 
+def test_a_caption_names_the_run_that_its_numbers_come_from(run, shown):
+    table = pd.DataFrame({"AUROC": [0.5]})
+    show_table(table, "kept", "Scores", data_source="roadmap", profile="reference")
+    show_table(table, "theirs", "Scores", data_source="published")
+    captions = [one[0][showing.TABLE_MIME]["caption"] for one in shown]
+    assert captions == [
+        "Scores. (Measured cell types; profile reference.)", "Scores. (Published figures.)"
+    ]
+
+
 def test_provenance_names_what_produced_the_chapter(run, shown):
     for cell in ("E013", "E012", "E012"):
         record("auroc", 0.5, cell=cell, glue=f"a{len(shown)}")

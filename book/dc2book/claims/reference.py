@@ -54,6 +54,11 @@ class Reference:
         )
 
     @property
+    def origin(self) -> dict[str, str]:
+        """Source and profile that a caption names for the run's values."""
+        return {name: self.provenance[name] for name in ("data_source", "profile")}
+
+    @property
     def cells_in_words(self) -> str:
         """Names of the cell types that were stored, or, of many, their number."""
         cells = self.provenance["cells"]

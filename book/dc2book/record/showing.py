@@ -265,8 +265,10 @@ def _origin(data_source: str | None, profile: str | None) -> str:
     if source is not None and source not in SOURCE_NAMES:
         raise DataError(f"data_source={source!r} is not one of {', '.join(SOURCE_NAMES)}")
     named = SOURCE_NAMES.get(source, "no cell type data")
-    profile = profile or about.get("profile", "unknown")
-    return f"({named[0].upper()}{named[1:]}; profile {profile}.)"
+    named = f"{named[0].upper()}{named[1:]}"
+    if source == "published":
+        return f"({named}.)"
+    return f"({named}; profile {profile or about.get('profile', 'unknown')}.)"
 
 
 def _sentence(text: str) -> str:
