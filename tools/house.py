@@ -1,18 +1,23 @@
-"""The rooms of library and book: lines, modules, and which rooms each imports.
+"""The rooms of library and book, and how each chapter reads.
 
-    python -m tools.house           prints the table
-    python -m tools.house --write   writes it into the README, between its marks
+    python -m tools.house            prints the rooms: lines, modules, which rooms each imports
+    python -m tools.house --write    writes that table into the README, between its marks
+    python -m tools.house --chapters prints each chapter: open cells, lengths, reading time
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import nbformat
+
 from dc2lib.cache import imports_of, modules_of
+from tools.chapters import find_chapters
 from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +46,35 @@ AROUND = {
     "tools": "what make calls",
     "tests": "tests of all of these",
 }
+
+
+WORDS_A_MINUTE = 200
+FOLDED = ("hide-", "remove-")
+UNCOUNTED = {"solution", "parameters"}
+NOT_READ = (
+    r"(?ms)^(:{3,}|`{3,})\{solution\}.*?^\1\s*$",  # folded until asked for
+    r"(?ms)^`{3,}(?!\{(?:note|tip|admonition|exercise)).*?^`{3,}\s*$",  # code, literalinclude
+    r"(?s)<!--.*?-->",
+    r"(?m)^:[\w-]+:.*$|^[:`]{3,}.*$",  # options and fences of directives
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a chapter reads: cells, lines, minutes, findings.
+
+    Neither solutions count, which are folded until asked for, nor the list of parameters and the
+    line of provenance.  ``loops`` are those that call ``record``; ``minutes`` those of its prose.
+    """
+
+    cells: int
+    open_share: float
+    longest_cell: int
+    longest_line: int
+    loops: int
+    includes: int
+    minutes: float
+    findings: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +168,73 @@ def write_readme(root: Path) -> None:
     readme.write_text(between_marks(readme.read_text(), BEGIN, END, table_only))
 
 
+def reading(notebook: nbformat.NotebookNode) -> Reading:
+    """How one chapter reads."""
+    code = [(cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells
+            if cell.cell_type == "code" and not cell.source.startswith("provenance(")]
+    code = [(source, tags) for source, tags in code if not UNCOUNTED & set(tags)]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    trees = [ast.parse(source) for source, _ in code]
+    lines = [source.splitlines() for source, _ in code]
+    return Reading(
+        cells=len(code),
+        open_share=sum(not _folded(tags) for _, tags in code) / len(code),
+        longest_cell=max(map(len, lines), default=0),
+        longest_line=max((len(line) for cell in lines for line in cell), default=0),
+        loops=sum(_loops(tree) for tree in trees),
+        includes=prose.count("{literalinclude}"),
+        minutes=words(prose) / WORDS_A_MINUTE,
+        findings=sum(_calls(tree, "finding") for tree in trees),
+    )
+
+
+def words(prose: str) -> int:
+    """Words that a reader reads in the Markdown of a chapter; a role is one word.
+
+    >>> words("Genes with {term}`the mark <histone mark>` are *on*.")
+    5
+    """
+    for pattern in NOT_READ:
+        prose = re.sub(pattern, " ", prose)
+    prose = re.sub(r"\{[\w:-]+\}`+[^`]*`+", " role ", prose)
+    return len(re.findall(r"\w[\w'.,-]*", re.sub(r"\]\([^)]*\)", " ", prose)))
+
+
+def readings(root: Path) -> dict[str, Reading]:
+    """How each chapter of the book reads, in its order."""
+    return {name: reading(one.notebook) for name, one in find_chapters(root).items()}
+
+
+def reading_table(root: Path) -> str:
+    """A line a chapter."""
+    columns = [field.name for field in fields(Reading)]
+    rows = [
+        f"{name:20}" + "".join(f"{_short(value):>13}" for value in astuple(one))
+        for name, one in readings(root).items()
+    ]
+    return "\n".join([f"{'chapter':20}" + "".join(f"{name:>13}" for name in columns), *rows])
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
+
+
+def _folded(tags: list[str]) -> bool:
+    return any(tag.startswith(FOLDED) for tag in tags)
+
+
+def _loops(tree: ast.AST) -> int:
+    looping = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp
+    return sum(isinstance(node, looping) and _calls(node, "record") > 0 for node in ast.walk(tree))
+
+
+def _calls(tree: ast.AST, name: str) -> int:
+    return sum(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+        for node in ast.walk(tree)
+    )
+
+
 def _measured(name: str, modules: Mapping[str, Path]) -> Room:
     own = {module: file for module, file in modules.items() if _room(module) == name}
     targets = {room for m, f in own.items() for room in _imported_rooms(m, f, modules)}
@@ -160,11 +261,15 @@ def _lines(file: Path) -> int:
 
 
 def main() -> None:
-    """Print the rooms, or write them into the README."""
+    """Print the rooms or the chapters, or write the rooms into the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the table into README.md")
-    if parser.parse_args().write:
+    parser.add_argument("--chapters", action="store_true", help="print how each chapter reads")
+    options = parser.parse_args()
+    if options.write:
         write_readme(ROOT)
+    elif options.chapters:
+        print(reading_table(ROOT))
     else:
         print(layout(ROOT))
 
