@@ -4,6 +4,7 @@ import ast
 
 import nbformat.v4 as notebook
 import pytest
+from dc2book.prose import WORDS_A_MINUTE
 
 from dc2lib.cache import imports_of, modules_of
 from tools import house
@@ -142,4 +143,4 @@ def test_what_a_chapter_is_measured_by():
     assert (found.cells, found.longest_cell, found.longest_line) == (3, 3, 30)
     assert (found.loops, found.includes, found.findings) == (1, 1, 1)
     assert found.open_share == pytest.approx(2 / 3)
-    assert found.minutes == 4 / house.WORDS_A_MINUTE
+    assert found.minutes == 4 / WORDS_A_MINUTE

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import ast
-import re
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import nbformat
+from dc2book.prose import reading_minutes
 
 from dc2lib.cache import imports_of, modules_of
 from tools.chapters import find_chapters
@@ -48,15 +48,8 @@ AROUND = {
 }
 
 
-WORDS_A_MINUTE = 200
 FOLDED = ("hide-", "remove-")
 UNCOUNTED = {"solution", "parameters"}
-NOT_READ = (
-    r"(?ms)^(:{3,}|`{3,})\{solution\}.*?^\1\s*$",  # folded until asked for
-    r"(?ms)^`{3,}(?!\{(?:note|tip|admonition|exercise)).*?^`{3,}\s*$",  # code, literalinclude
-    r"(?s)<!--.*?-->",
-    r"(?m)^:[\w-]+:.*$|^[:`]{3,}.*$",  # options and fences of directives
-)
 
 
 @dataclass(frozen=True)
@@ -183,21 +176,9 @@ def reading(notebook: nbformat.NotebookNode) -> Reading:
         longest_line=max((len(line) for cell in lines for line in cell), default=0),
         loops=sum(_loops(tree) for tree in trees),
         includes=prose.count("{literalinclude}"),
-        minutes=words(prose) / WORDS_A_MINUTE,
+        minutes=reading_minutes(prose),
         findings=sum(_calls(tree, "finding") for tree in trees),
     )
-
-
-def words(prose: str) -> int:
-    """Words that a reader reads in the Markdown of a chapter; a role is one word.
-
-    >>> words("Genes with {term}`the mark <histone mark>` are *on*.")
-    5
-    """
-    for pattern in NOT_READ:
-        prose = re.sub(pattern, " ", prose)
-    prose = re.sub(r"\{[\w:-]+\}`+[^`]*`+", " role ", prose)
-    return len(re.findall(r"\w[\w'.,-]*", re.sub(r"\]\([^)]*\)", " ", prose)))
 
 
 def readings(root: Path) -> dict[str, Reading]:

@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
 MATHJAX = "mathjax/tex-svg.js"
+ASKED_FIGURE = r"<!-- figure: ([a-z0-9_-]+) -->"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -51,7 +52,11 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 
 def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Turn what show_figure and show_table left in a notebook into numbered directives."""
+    """Turn what show_figure and show_table left in a notebook into numbered directives.
+
+    A figure stands where the prose asks for it by ``<!-- figure: name -->``, above the code that
+    draws it, so that a chapter can begin with its answer.
+    """
     chapters = [run["chapter"] for run in chapter_runs(app)]
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         source[0] = link_chapters(source[0], chapters)
@@ -64,7 +69,9 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
             hide_solution(cell["metadata"])
     makers = {FIGURE_MIME: figure_markdown, TABLE_MIME: table_markdown}
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
-    for output in (one for one in outputs if "data" in one):
+    outputs = [one for one in outputs if "data" in one]
+    pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
+    for output in outputs:
         data = output["data"]
         markdown = data.get("text/markdown")
         for mime, maker in makers.items():
@@ -74,6 +81,26 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
         if markdown is not None:
             output["data"]["text/markdown"] = link_chapters("".join(markdown), chapters)
     source[0] = json.dumps(notebook)
+
+
+def pull_figures(
+    docname: str, cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]
+) -> None:
+    """Put figures where the prose asks for them, and a reference to them where they were drawn."""
+    drawn = {one[FIGURE_MIME]["name"]: one for one in outputs if FIGURE_MIME in one}
+
+    def directive(asked: re.Match[str]) -> str:
+        output = drawn.get(asked[1])
+        if output is None or FIGURE_MIME not in output:
+            return ""
+        shown = output.pop(FIGURE_MIME)
+        output.pop("image/png", None)
+        output["text/markdown"] = f"This draws {{numref}}`fig-{shown['name']}`."
+        return figure_markdown(docname, shown)
+
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = re.sub(ASKED_FIGURE, directive, "".join(cell["source"]))
 
 
 def link_chapters(text: str, chapters: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dc2book.prose import reading_minutes
 from dc2book.record.images import lighter_png
 from dc2book.record.showing import SOURCE_NAMES
 from dc2display import chapter_runs
@@ -26,7 +27,6 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-WORDS_PER_MINUTE = 200
 SENTENCE = 50
 WEIGHTS = "<!-- page weights -->"
 NOT_SHIPPED = ("*.map", "*.ttf")
@@ -83,7 +83,7 @@ def about_chapter(
     )
     name = run["chapter"]
     facts = {
-        "To read": f"{reading_minutes(text)} min",
+        "To read": f"{max(1, math.ceil(reading_minutes(text)))} min",
         "To run": in_words(run["duration"]) if run.get("duration") else "",
         "Data": SOURCE_NAMES.get(run["data_source"] or "", "none of its own"),
         "Profile": run["profile"],
@@ -106,12 +106,6 @@ def below_title(text: str, block: str) -> str:
     if found is None:
         return text
     return f"{text[: found.start()]}{found[0].rstrip()}\n\n{block}\n{text[found.end() :]}"
-
-
-def reading_minutes(text: str) -> int:
-    """Return the minutes that a text of Markdown takes to read, without code and directives."""
-    prose = re.sub(r"^(`{3,}|:{3,}).*$|^:[\w-]+:.*$|https?://\S+", "", text, flags=re.MULTILINE)
-    return max(1, math.ceil(len(re.findall(r"[\w’'-]+", prose)) / WORDS_PER_MINUTE))
 
 
 def in_words(seconds: float) -> str:

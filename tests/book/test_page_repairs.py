@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 
+import dc2display
 import dc2pages
 import numpy as np
 import pytest
+from dc2book.prose import reading_minutes
+from dc2book.record.showing import FIGURE_MIME
 from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
@@ -18,10 +21,10 @@ PIXEL = base64.b64decode(
 
 
 def test_minutes_to_read_count_prose_only():
-    assert dc2pages.reading_minutes("word " * 200) == 1
-    assert dc2pages.reading_minutes("word " * 201) == 2
     fenced = "```{figure} a-b.png\n:name: fig-a\n```\n"
-    assert dc2pages.reading_minutes("word " * 200 + "\n" + fenced) == 1
+    folded = ":::{solution} ex-a\n:class: dropdown\nIt is so.\n:::\n"
+    assert reading_minutes("word " * 200 + f"\n{fenced}{folded}<!-- figure: a-b -->") == 1
+    assert reading_minutes("[word](page.md) {glue:text}`a:.3f` " * 100) == 1
 
 
 def test_the_block_stands_below_the_first_heading():
@@ -106,3 +109,17 @@ def test_cells_with_sentences_are_marked():
     document += nodes.table("", *entries)
     dc2pages.mark_sentences_in_tables(None, document)
     assert [entry["classes"] for entry in entries] == [[], ["sentence"]]
+
+
+def test_a_figure_stands_where_the_prose_asks_for_it():
+    figure = {"name": "a-b", "alt": "What is seen.", "caption": "A figure."}
+    cells = [
+        {"cell_type": "markdown", "source": "# Title\n\n<!-- figure: a-b -->\n<!-- figure: c -->"},
+        {"cell_type": "code", "source": "<!-- figure: a-b -->"},
+    ]
+    drawn, other = {FIGURE_MIME: figure, "image/png": ""}, {FIGURE_MIME: {**figure, "name": "d"}}
+    dc2display.pull_figures("page", cells, [drawn, other])
+    assert cells[0]["source"] == f"# Title\n\n{dc2display.figure_markdown('page', figure)}\n"
+    assert drawn == {"text/markdown": "This draws {numref}`fig-a-b`."}
+    assert other[FIGURE_MIME]["name"] == "d"
+    assert cells[1]["source"] == "<!-- figure: a-b -->"
