@@ -176,3 +176,49 @@ def test_median_text(text, median):
 def test_impossible_input_is_named(changes, message):
     with pytest.raises(DataError, match=message):
         dataset(**changes)
+
+
+GENE_IDS = ["ENSG00000000003", "ENSG00000000005", "ENSG00000000419"]
+MASKED = np.ma.masked_equal([1.0, 2.0, 3.0], 2.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rpkm": [-1, 2, 3]}, "rpkm holds -1"),
+        ({"rpkm": [np.inf, 2, 3]}, "rpkm holds inf"),
+        ({"rpkm": [1 + 2j, 2, 3]}, "rpkm holds no numbers"),
+        ({"rpkm": MASKED}, "rpkm are masked"),
+        ({"rpkm": [1, 2, 3], "rpkm_text": ["1", "2", "4"]}, "gene 3 has rpkm 3 and rpkm_text '4'"),
+        ({"rpkm": [1.24, 2, 3], "rpkm_text": ["1.3", "2", "3"]}, "gene 1 has rpkm"),
+        ({"rpkm_text": ["1", "-2", "3"]}, "rpkm holds -2"),
+        ({"rpkm_text": ["1", "x", "3"]}, "rpkm_text: 'x' is not a number"),
+        ({"rpkm": [1, 2, 3], "rpkm_median_text": "x"}, "'x' is not a number"),
+        ({"rpkm": [1, 2, 3], "rpkm_median_text": "nan"}, "the median is 'nan'"),
+        ({"rpkm": [1, 2, 3], "rpkm_median_text": "-1"}, "the median is '-1'"),
+        ({"marks": ["a", "a", "b", "c", "d"]}, "a mark comes twice"),
+        ({"marks": ["", "a", "b", "c", "d"]}, "give each a name"),
+        ({"marks": ["a\n", "e", "b", "c", "d"]}, "give each a name"),
+        ({"marks": "abcde"}, "with the 1 marks abcde"),
+        ({"counts": np.ma.masked_less(np.arange(1500).reshape(3, 100, 5), 7)}, "counts are masked"),
+        ({"gene_id": ["", "b", "c"]}, "gene 1 has no id"),
+        ({"gene_id": ["a", None, "c"]}, "gene 2 has no id"),
+        ({"gene_id": [3.0, 5.0, 419.0]}, "gene_id holds no texts"),
+        ({"released_label": [0, np.nan, 1]}, "released_label holds nan"),
+        ({"released_label": ["low", "high", "low"]}, "released_label holds no numbers"),
+    ],
+)
+def test_arrays_that_cannot_be(wrong, message):
+    given = {"counts": np.zeros((3, 100, 5), int), "gene_id": GENE_IDS} | wrong
+    with pytest.raises(DataError, match=f"mine.*{message}"):
+        HistoneDataset.from_arrays(cell="mine", split=["train", "valid", "test"], **given)
+
+
+def test_a_text_that_rounds_its_number_agrees_with_it():
+    texts = ["1.23", "7", "1.5e3"]
+    dataset = HistoneDataset.from_arrays(
+        np.zeros((3, 100, 5), int), GENE_IDS, "mine", ["train"] * 3,
+        rpkm=[1.2345, 7.4, 1514.0], rpkm_text=texts,
+    )  # fmt: skip
+    assert dataset.rpkm_text.tolist() == texts
+    assert dataset.rpkm.tolist() == [1.2345, 7.4, 1514.0]

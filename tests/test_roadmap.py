@@ -262,14 +262,15 @@ def test_links_are_not_followed(tmp_path, table):
             info = tarfile.TarInfo(f"data/E012/classification/{split}.csv")
             info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
             archive.addfile(info)
-    with pytest.raises(DataError, match="another archive"):
-        ingest_archive(path, table, tmp_path / "home", progress=False)
+    result = ingest_archive(path, table, tmp_path / "home", progress=False)
+    assert "is a link or no file" in result.failed["E012"]
+    assert list_cells(tmp_path / "home") == []
 
 
 def test_bounds_on_members_and_on_the_whole(tmp_path, table, monkeypatch):
     members = members_of({"E012": E012})
     path = archive_of(tmp_path, members)
-    monkeypatch.setattr(roadmap, "ARCHIVE_LIMIT", 5_000)
+    monkeypatch.setattr(roadmap, "ARCHIVE_LIMIT", 15_000)
     monkeypatch.setattr(roadmap, "BLOCK", 1_024)
     with pytest.raises(DataError, match="unpacks to more than"):
         list(split_members(path))
@@ -292,6 +293,116 @@ def test_a_header_that_would_fill_the_memory(tmp_path):
     path.write_bytes(gzip.compress(raw.getvalue() + b"\0" * 10_240))
     with pytest.raises(DataError, match="header of 2,147,483,648 bytes"):
         list(split_members(path))
+
+
+def tar_of(members) -> tuple[bytes, list[int]]:
+    """An archive before gzip, and where its members' headers lie."""
+    raw = io.BytesIO()
+    offsets = []
+    with tarfile.open(fileobj=raw, mode="w") as archive:
+        for name, data in members:
+            offsets.append(raw.tell())
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return raw.getvalue(), offsets
+
+
+def ingest_bytes(tmp_path, table, data: bytes):
+    path = tmp_path / "data.tar.gz"
+    path.write_bytes(data)
+    return ingest_archive(path, table, tmp_path / "home", progress=False)
+
+
+def test_damage_inside_is_not_taken_for_the_end(tmp_path, table):
+    whole, offsets = tar_of(members_of({"E003": E013, "E012": E012}))
+    second = offsets[3]
+    header = bytearray(whole[second : second + 512])
+    header[150] ^= 1  # of the checksum
+    tail = whole[second:]
+    for data in (
+        whole[:second] + bytes(header) + tail[512:],
+        whole[:second] + b"\0" * 512 + tail[512:],  # as a disk's lost sector
+        whole[:second] + b"\0" * 1024 + tail,  # a second archive behind the first
+        whole[:second],  # cut between two members
+        whole[: second + 200],
+    ):
+        with pytest.raises(DataError, match="truncated or corrupt"):
+            ingest_bytes(tmp_path, table, gzip.compress(data, 1))
+        assert list_cells(tmp_path / "home") == ["E003"]
+    for joined in (gzip.compress(tail, 1), b"and more"):
+        data = gzip.compress(whole[:second] + b"\0" * 1024, 1) + joined
+        with pytest.raises(DataError, match="truncated or corrupt"):
+            ingest_bytes(tmp_path, table, data)
+    assert ingest_bytes(tmp_path, table, gzip.compress(whole, 1)).stored == ["E012"]
+
+
+@pytest.mark.parametrize("size", [2**50, 2**40, -512])
+@pytest.mark.parametrize("by", ["header", "pax"])
+def test_a_member_of_impossible_size_does_not_hang(tmp_path, table, size, by):
+    info = tarfile.TarInfo("data/README")
+    info.size = size
+    if by == "pax":
+        info.size, info.pax_headers = 0, {"size": str(size)}
+    raw = info.tobuf(tarfile.PAX_FORMAT if by == "pax" else tarfile.GNU_FORMAT)
+    rest, _ = tar_of(members_of({"E012": E012}))
+    with pytest.raises(DataError, match="it is refused"):
+        ingest_bytes(tmp_path, table, gzip.compress(raw + rest, 1))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"GNU.sparse.map": "1,x", "GNU.sparse.size": "9"},
+        {"GNU.sparse.size": "x", "GNU.sparse.numblocks": "1"},
+        {"size": "x"},
+    ],
+)
+def test_sparse_and_broken_pax_headers_end_in_the_error_of_an_archive(tmp_path, table, headers):
+    info = tarfile.TarInfo("data/E012/classification/train.csv")
+    info.size, info.pax_headers = 10, headers
+    raw = info.tobuf(tarfile.PAX_FORMAT) + b"0123456789".ljust(512, b"\0")
+    rest, _ = tar_of(members_of({"E013": E013}))
+    try:
+        result = ingest_bytes(tmp_path, table, gzip.compress(raw + rest, 1))
+    except DataError as error:
+        assert "data.tar.gz" in str(error)
+    else:
+        assert "E012" in result.failed
+
+
+def test_a_cell_type_that_comes_twice_is_named(tmp_path, table):
+    members = members_of({"E012": E012}) + members_of({"E012": E013}, "corrected/")
+    for _ in range(2):
+        result = ingest(tmp_path, table, members)
+        assert "holds this split twice" in result.failed["E012"]
+
+
+@pytest.mark.parametrize("name", ["\u00e9lan", "E 012", "x" * 65, "E012/classification/Train"])
+def test_a_name_that_can_be_no_cell_type_is_named(tmp_path, table, name):
+    wrong = (f"data/{name}/classification/train.csv", E012["train"])
+    if "/" in name:
+        wrong = (f"data/{name}.csv", E012["train"])
+    result = ingest(tmp_path, table, [wrong, *members_of({"E013": E013})])
+    assert result.stored == ["E013"]
+    assert len(result.failed) == 1
+
+
+def test_a_bin_in_superscript_is_an_error_of_its_cell_type(tmp_path, table):
+    members = members_of({"E012": torn(4, 1, "\u00b2"), "E013": E013})
+    result = ingest(tmp_path, table, members)
+    assert result.stored == ["E013"]
+    assert "line 5: bin '\u00b2'" in result.failed["E012"]
+
+
+def test_again_stores_what_is_stored(tmp_path, table):
+    ingest(tmp_path, table, members_of({"E012": E012}))
+    corrected = members_of({"E012": E013})
+    assert ingest(tmp_path, table, corrected).present == ["E012"]
+    assert ingest(tmp_path, table, corrected, again=True).stored == ["E012"]
+    counts = roadmap.read_split(E013["train"], "train").counts
+    np.testing.assert_array_equal(open_cell("E012", tmp_path / "home").counts[:3], counts)
 
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason="the real archive is not here")

@@ -121,7 +121,7 @@ def test_names_far_from_all():
     ("text", "message"),
     [
         ("<!DOCTYPE html>\n<html></html>", "HTML page"),
-        ("", "first line must hold 'gene_id'"),
+        ("", "holds no row of a gene"),
         ("name\n1\n", "first line must hold 'gene_id'"),
         ("gene_id\tE003\tE003\nENSG1\t1\t2\n", "each once"),
         ("gene_id\tE003\nENSG1\t1\t2\t3\n", "line 2: 4 fields, expected 2"),
@@ -168,3 +168,59 @@ def test_the_real_table():
     released = read_rpkm(TABLE, alignment="released")
     assert released.text("E003")[0] == table.text("E004")[0]
     assert np.isnan(released.rpkm("E128")).all()
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "nan", " "])
+def test_blank_genes_do_not_move_the_median_however_they_are_blank(tmp_path, missing):
+    rows = "".join(f"ENSG{n:011d}\t1.0\t{missing}\t2.0\t\n" for n in range(500, 600))
+    table = table_of(tmp_path, TEXT + rows)
+    assert table.median_text("E003") == "1.642"
+    assert len(table.measured("E003").gene_id) == 3
+
+
+@pytest.mark.parametrize("wrong", ["inf", "1e400", "N/A", "#N/A", "-", "1_000", "\u0663", "1,5"])
+def test_what_is_no_finite_number_is_refused(tmp_path, wrong):
+    table = table_of(tmp_path, TEXT.replace("1.642", wrong))
+    with pytest.raises(DataError, match=r"table\.gz, column E003: .* is not a number"):
+        table.join("E003", np.array(["ENSG00000000003"]))
+    assert table.rpkm("E004").tolist() == [37.413, 6.498, 10.0]
+
+
+def test_negative_expression_is_refused_in_the_archives_way_too(tmp_path):
+    table = table_of(tmp_path, TEXT.replace("1.642", "-1.642"))
+    with pytest.raises(DataError, match=r"ENSG00000000005 has -1\.642"):
+        table.join("E003", np.array(["ENSG00000000003"]))
+
+
+def test_a_header_one_name_short_shifts_no_column(tmp_path):
+    rows = TEXT.split("\n", 1)[1]
+    blank_first = rows.replace("37.413", "")
+    for body in (rows, rows.replace("\t\n", "\n"), blank_first, blank_first.replace("\t\n", "\n")):
+        for genes in ("gene_id", "Gene", "", "locus", "E000"):
+            for lost in ("E000", "E003", "E004"):
+                if genes == lost:  # R's header, which gives the genes no name
+                    continue
+                names = [genes, *(name for name in ("E000", "E003", "E004") if name != lost)]
+                for end in ("\n", "\t\n"):
+                    with pytest.raises(DataError):
+                        table_of(tmp_path, "\t".join(names) + end + body)
+
+
+@pytest.mark.parametrize("names", ["\tE003\tE004", "E000\t\tE004", "\t\t", "E000\tE004\tE004"])
+def test_empty_and_repeated_names_of_columns_are_refused(tmp_path, names):
+    for end in ("\n", "\t\n"):
+        with pytest.raises(DataError, match="each once"):
+            table_of(tmp_path, f"gene_id\t{names}{end}" + TEXT.split("\n", 1)[1])
+
+
+def test_a_row_without_a_gene_is_refused(tmp_path):
+    for gene in ("", "NA"):
+        with pytest.raises(DataError, match="a row names no gene"):
+            table_of(tmp_path, TEXT + f"{gene}\t1.0\t1.0\t1.0\t\n")
+
+
+def test_signs_that_spreadsheets_add_do_not_matter(tmp_path):
+    expected = table_of(tmp_path).frame()
+    spread = "\ufeff" + TEXT.replace("\n", "\r\n").replace("E003", " E003 ").replace("0.1", " 0.1")
+    pd.testing.assert_frame_equal(table_of(tmp_path, spread).frame(), expected)
+    assert table_of(tmp_path, spread).text("E003").tolist() == ["43.985", "1.642", "0.100"]

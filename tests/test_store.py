@@ -2,13 +2,16 @@ import errno
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 import pytest
 
-from dc2lib.datasets import HistoneDataset, list_cells, open_cell, store, write_cell
+from dc2lib.datasets import HistoneDataset, histone, list_cells, open_cell, store, write_cell
 from dc2lib.errors import DataError
 
 
@@ -141,7 +144,7 @@ def test_a_changed_file_is_named(tmp_path, name):
 def test_the_digest_is_checked_once_for_an_unchanged_file(tmp_path, monkeypatch):
     write_cell(dataset(), tmp_path)
     open_cell("E012", tmp_path)
-    monkeypatch.setattr(store, "file_digest", lambda path: pytest.fail("computed again"))
+    monkeypatch.setattr(histone, "content_bytes", lambda values: pytest.fail("computed again"))
     open_cell("E012", tmp_path)
 
 
@@ -149,7 +152,7 @@ def test_the_digest_is_checked_once_for_an_unchanged_file(tmp_path, monkeypatch)
     ("change", "message"),
     [
         (lambda folder: (folder / "counts.npy").unlink(), r"counts\.npy cannot be read"),
-        (lambda folder: (folder / "counts.npy").write_bytes(b""), r"counts\.npy does not have"),
+        (lambda folder: (folder / "counts.npy").write_bytes(b""), r"counts\.npy cannot be read"),
         (lambda folder: (folder / "meta.json").write_text("{"), r"meta\.json is missing or unr"),
         (lambda folder: (folder / "meta.json").write_text("{}"), r"meta\.json is missing or unr"),
     ],
@@ -247,3 +250,148 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     write_cell(dataset(), tmp_path)
     assert [gone.exists(), ours.exists(), other.exists()] == [False, True, True]
     assert list_cells(tmp_path) == ["E012"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rpkm_median_text": "99"},
+        {"marks": ["H3K9me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K27me3"]},
+        {"source": "simulated"},
+        {"unit": "coverage"},
+        {"fingerprint": "0"},
+    ],
+)
+def test_a_json_changed_by_hand_is_not_believed(tmp_path, change):
+    write_cell(dataset(), tmp_path)
+    open_cell("E012", tmp_path)
+    path = rewrite_meta(tmp_path, **change)
+    with pytest.raises(DataError, match=r"meta\.json does not have the digest noted"):
+        open_cell("E012", tmp_path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("lost", ["arrays", "cell", "marks", "fingerprint", "rpkm_median_text"])
+def test_a_json_that_lacks_something_is_named(tmp_path, lost):
+    write_cell(dataset(), tmp_path)
+    path = tmp_path / "cells" / "E012" / "meta.json"
+    meta = json.loads(path.read_text())
+    del meta[lost]
+    path.write_text(json.dumps(meta))
+    with pytest.raises(DataError, match=r"meta\.json lacks"):
+        open_cell("E012", tmp_path)
+
+
+def test_a_renamed_folder_is_not_another_cell_type(tmp_path):
+    write_cell(dataset(), tmp_path)
+    os.rename(tmp_path / "cells" / "E012", tmp_path / "cells" / "E013")
+    with pytest.raises(DataError, match=r"E013 holds E012"):
+        open_cell("E013", tmp_path)
+    rewritten = tmp_path / "cells" / "E013" / "meta.json"
+    rewritten.write_text(rewritten.read_text().replace("E012", "E013"))
+    with pytest.raises(DataError, match=r"meta\.json does not have the digest"):
+        open_cell("E013", tmp_path)
+
+
+WRITE = """
+import os, resource, sys
+sys.path[:0] = {path!r}
+import test_store as tests
+from dc2lib.datasets import write_cell
+from dc2lib.errors import DataError
+{before}
+try:
+    write_cell(tests.dataset(seed=int(sys.argv[2])), sys.argv[1])
+except DataError as error:
+    sys.exit(str(error))
+"""
+KILLED = """
+replace, left = os.replace, [int(sys.argv[3])]
+def killed(*paths):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    replace(*paths)
+os.replace = killed
+"""
+NO_LARGE_FILES = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+
+
+def write_elsewhere(home, *arguments, before="", wrap=()):
+    code = WRITE.format(path=[str(Path(__file__).parent)], before=before)
+    command = [*wrap, sys.executable, "-c", code, str(home), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_cell_survives_a_process_killed_while_it_replaces_it(tmp_path, renames):
+    older = dataset()
+    write_cell(older, tmp_path)
+    assert write_elsewhere(tmp_path, 3, renames, before=KILLED).returncode == 9
+    assert list_cells(tmp_path) == ["E012"]
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
+    write_cell(dataset("E013"), tmp_path)
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path):
+    pytest.importorskip("resource")
+    older = dataset()
+    write_cell(older, tmp_path)
+    ended = write_elsewhere(tmp_path, 3, before=NO_LARGE_FILES)
+    assert "is full" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_small_disk_that_is_really_full(tmp_path):
+    """A file system of 64 KiB in a namespace of its own: 30,000 bytes of counts fill it."""
+    mount = f"mount -t tmpfs -o size=64k none {tmp_path} && exec \"$0\" \"$@\""
+    wraps = (["unshare", *how, "sh", "-c", mount] for how in (["-m"], ["-rm"]))
+    wrap = next((one for one in wraps if _runs_in(one)), None)
+    if wrap is None:
+        pytest.skip("no file system can be mounted here")
+    ended = write_elsewhere(tmp_path, 3, wrap=wrap, before=TWICE)
+    assert "is full: 0 MiB are free" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+TWICE = "write_cell(tests.dataset('E013'), sys.argv[1])"
+
+
+def _runs_in(wrap) -> bool:
+    try:
+        return subprocess.run([*wrap, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def test_two_processes_may_store_the_same_cell(tmp_path):
+    seeds = range(4)
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        for _ in range(5):
+            list(pool.map(lambda seed: write_cell(dataset(seed=seed), tmp_path), seeds))
+            open_cell("E012", tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "too long", "dangling"])
+def test_a_home_that_can_hold_nothing(tmp_path, monkeypatch, kind):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    home = {
+        "file": tmp_path / "file", "below a file": tmp_path / "file" / "sub",
+        "too long": tmp_path / ("x" * 300), "dangling": tmp_path / "dangling",
+    }[kind]  # fmt: skip
+    monkeypatch.setenv("DC2LIB_DATA", str(home))
+    for use in (list_cells, lambda: open_cell("E012"), lambda: write_cell(dataset())):
+        with pytest.raises(DataError, match=r"DC2LIB_DATA|cannot be used"):
+            use()
+
+
+def test_a_home_of_nobody(monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", "~nobody-of-that-name/x")
+    with pytest.raises(DataError, match="~nobody-of-that-name"):
+        list_cells()

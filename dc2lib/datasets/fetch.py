@@ -28,7 +28,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from dc2lib.datasets.store import explain_full_disk, file_digest, full_disk
+from dc2lib.datasets.store import explained, file_digest, full_disk
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write, data_home
 
@@ -202,7 +202,7 @@ def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) ->
     digest = digest or notes["digests"].get(str(source))
     if isinstance(source, Path):
         part = target.with_name(f"{target.name}.copy.part")
-        with explain_full_disk(part.parent, source.stat().st_size):
+        with explained(part.parent, source.stat().st_size):
             shutil.copyfile(source, part)
     else:
         part = _downloaded(source, target, progress)
@@ -375,7 +375,7 @@ def _write(
         total=total, initial=start, unit="B", unit_scale=True, desc=part.name.rsplit(".", 2)[0],
         disable=None if progress else True,
     )  # fmt: skip
-    with bar, explain_full_disk(part.parent, total), open(part, "ab" if start else "wb") as file:
+    with bar, explained(part.parent, total), open(part, "ab" if start else "wb") as file:
         for block in response.raw.stream(BLOCK, decode_content=False):
             if file.tell() == 0:
                 check_not_html(block[:512], response.url)

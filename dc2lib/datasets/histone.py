@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -21,6 +22,9 @@ SOURCES = ("roadmap", "simulated", "peaks", "tracks", "binned", "patternchrome")
 UNITS = ("reads", "coverage", "peak signal", "rank")
 N_BINS = 100
 COUNT_LIMIT = np.iinfo(np.uint16).max
+NO_GENES = {"", "nan", "NaN", "NA", "None", "<NA>"}
+MISSING = ("", "NA", "NaN", "nan")
+DECIMAL = set("0123456789.eE+- ")
 CELL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -139,14 +143,15 @@ class HistoneDataset:
     ) -> Self:
         """A checked dataset from your own arrays.
 
-        Raises DataError if shapes disagree, a gene comes twice, or a value is impossible.
+        Raises DataError if shapes disagree, a gene comes twice, a value is impossible or masked, or
+        `rpkm` is not what `rpkm_text` says.
 
         Parameters
         ----------
         counts : array (gene, bin, mark)
             Reads: whole numbers from 0 to 65,535. Other units: finite numbers not below 0.
         gene_id, split, released_label, rpkm, rpkm_text : sequences (gene,)
-            `rpkm` is read from `rpkm_text` where only the text is given.
+            `rpkm` is read from `rpkm_text` where only the text is given; NaN means no number.
         rpkm_median_text : str, optional
             Default: the median over the genes given here (see :func:`median_text`).
         strand : sequence of "+", "-" or "." (gene,), optional
@@ -161,13 +166,13 @@ class HistoneDataset:
         HistoneDataset(mine, roadmap: 2 genes x 100 bins x 5 marks)
         """
         check_cell_name(cell)
-        marks = tuple(str(mark) for mark in marks)
+        marks = (marks,) if isinstance(marks, str) else tuple(str(mark) for mark in marks)
         if source not in SOURCES:
             raise DataError(f"{cell}: unknown source {source!r}; use one of {', '.join(SOURCES)}.")
         if unit not in UNITS:
             raise DataError(f"{cell}: unknown unit {unit!r}; use one of {', '.join(UNITS)}.")
         _check_marks(marks, cell)
-        counts = _checked_counts(np.asarray(counts), marks, cell, unit)
+        counts = _checked_counts(_unmasked(counts, "counts", cell), marks, cell, unit)
         if rpkm is None and rpkm_text is not None:
             rpkm = numbers(np.asarray(rpkm_text, dtype=str), f"{cell}: rpkm_text")
         given = {
@@ -177,7 +182,8 @@ class HistoneDataset:
                 "rpkm": rpkm, "rpkm_text": rpkm_text, "strand": strand,
             }.items()
         }  # fmt: skip
-        _check_unique(given["gene_id"], cell)
+        _check_genes(given["gene_id"], cell)
+        _check_rpkm(given["rpkm"], given["rpkm_text"], rpkm_median_text, cell)
         known = rpkm is not None and len(counts) and np.isfinite(given["rpkm"]).all()
         if rpkm_median_text is None and known:
             rpkm_median_text = median_text(given["rpkm"], given["rpkm_text"])
@@ -244,16 +250,23 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
 
 
 def numbers(text: np.ndarray, where: str) -> np.ndarray:
-    """Texts as float64; an empty text, or NA, becomes NaN.
+    """Texts as float64; a text that says that there is none (`MISSING`) becomes NaN.
 
-    Raises DataError if a text is no number; the message starts with `where`.
+    Raises DataError if another text is no finite number; the message starts with `where`.
     """
-    missing = np.isin(text, ("", "NA"))
-    try:
-        return np.where(missing, "nan", text).astype(np.float64)
-    except ValueError:
-        wrong = pd.Series(text[~missing]).loc[lambda s: pd.to_numeric(s, "coerce").isna()]
-        raise DataError(f"{where}: {str(wrong.iloc[0])!r} is not a number.") from None
+    missing = np.isin(text, MISSING)
+    if set("".join(text[~missing].tolist())) <= DECIMAL:
+        with suppress(ValueError):
+            values = np.where(missing, "nan", text).astype(np.float64)
+            if not np.isinf(values).any():
+                return values
+    given = pd.Series(text[~missing], dtype=str)
+    plain = given.map(lambda one: set(one) <= DECIMAL)
+    wrong = given[~(plain & np.isfinite(pd.to_numeric(given, errors="coerce")))].iloc[0]
+    raise DataError(
+        f"{where}: {str(wrong)!r} is not a number, or is infinite; where there is none, leave the"
+        " field empty or write NA."
+    )
 
 
 def check_cell_name(cell: str) -> None:
@@ -279,11 +292,24 @@ def _read_only(values: np.ndarray | None) -> np.ndarray | None:
     return view
 
 
+def _unmasked(values: object, name: str, cell: str) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise DataError(f"{cell}: {name} are masked in part; fill them in, or leave genes out.")
+    return np.asarray(values)
+
+
 def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray | None:
     """One entry a gene, of its type, and none but those allowed."""
     if values is None:
         return None
-    array = np.asarray(values, dtype=NUMERIC.get(name, str))
+    array = _unmasked(values, name, cell)
+    try:
+        if array.dtype.kind == "c" or (name not in NUMERIC and array.dtype.kind in "biuf"):
+            raise ValueError(f"{array.dtype} values")
+        array = array.astype(NUMERIC.get(name, str))
+    except (ValueError, TypeError) as error:
+        expected = "numbers" if name in NUMERIC else "texts"
+        raise DataError(f"{cell}: {name} holds no {expected} ({error}).") from None
     if array.shape != (n_genes,):
         raise DataError(
             f"{cell}: {name} has shape {array.shape}, expected ({n_genes},), one entry a gene."
@@ -294,8 +320,11 @@ def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray 
     return array.astype(np.int8) if name == "released_label" else array
 
 
-def _check_unique(gene_id: np.ndarray, cell: str) -> None:
-    if len(set(gene_id.tolist())) == len(gene_id):
+def _check_genes(gene_id: np.ndarray, cell: str) -> None:
+    ids = gene_id.tolist()
+    if NO_GENES & set(ids):
+        raise DataError(f"{cell}: gene {ids.index((NO_GENES & set(ids)).pop()) + 1} has no id.")
+    if len(set(ids)) == len(ids):
         return
     ids, times = np.unique(gene_id, return_counts=True)
     raise DataError(
@@ -303,9 +332,43 @@ def _check_unique(gene_id: np.ndarray, cell: str) -> None:
     )
 
 
+def _check_rpkm(
+    rpkm: np.ndarray | None, text: np.ndarray | None, median: str | None, cell: str
+) -> None:
+    """Expression that can be, and that is what its text says."""
+    if rpkm is not None:
+        wrong = (rpkm < 0) | np.isinf(rpkm)
+        if wrong.any():
+            raise DataError(f"{cell}: rpkm holds {rpkm[wrong][0]:g}; expected 0 or more, finite.")
+    if median not in (None, "") and not numbers(np.array([median]), f"{cell}: median")[0] >= 0:
+        raise DataError(f"{cell}: the median is {median!r}; expected a number of 0 or more.")
+    if rpkm is None or text is None:
+        return
+    said = numbers(text, f"{cell}: rpkm_text")
+    differing = ~np.isclose(rpkm, said, rtol=1e-6, atol=0, equal_nan=True)
+    for gene in np.flatnonzero(differing):
+        if not abs(rpkm[gene] - said[gene]) <= 0.51 * _last_place(text[gene]):
+            raise DataError(
+                f"{cell}: gene {gene + 1} has rpkm {rpkm[gene]:g} and rpkm_text"
+                f" {str(text[gene])!r}; give the text that the number was read from."
+            )
+
+
+def _last_place(text: str) -> float:
+    """What one in the last place of a number's text means.
+
+    >>> _last_place("3.20"), _last_place("7"), _last_place("1.5e3")
+    (0.01, 1.0, 100.0)
+    """
+    digits, _, power = text.lower().partition("e")
+    return float(f"1e{int(power or 0) - len(digits.strip().partition('.')[2])}")
+
+
 def _check_marks(marks: tuple[str, ...], cell: str) -> None:
     if not marks:
         raise DataError(f"{cell}: no mark is named; name at least one.")
+    if not all(mark.strip() and mark.isprintable() for mark in marks):
+        raise DataError(f"{cell}: the marks are {marks!r}; give each a name of printable signs.")
     if len(set(marks)) < len(marks):
         raise DataError(f"{cell}: a mark comes twice in {', '.join(marks)}; name each once.")
 

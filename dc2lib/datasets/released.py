@@ -25,6 +25,7 @@ from dc2lib.files import atomic_write
 FILES = "train.csv, valid.csv, test.csv"
 SPLIT_LIMIT = 256 * 2**20
 HUMAN_PREFIX = "ENSG00000"
+WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 SHORT_ID = re.compile(r"\d{6}", re.ASCII)
 FULL_ID = re.compile(r"ENS[A-Z]*G\d{11}", re.ASCII)
 
@@ -278,7 +279,7 @@ def _line_problem(fields: list[str], marks: Sequence[str], width: int) -> str | 
     gene, position, *counts, label = fields
     if len(gene.encode()) != width:
         return f"gene {gene!r}, expected {width} characters as in the first line."
-    if not position.isdigit() or not 1 <= int(position) <= N_BINS:
+    if not WHOLE.fullmatch(position) or not 1 <= int(position) <= N_BINS:
         return f"bin {position!r}, expected a whole number from 1 to {N_BINS}."
     for mark, count in zip(marks, counts, strict=True):
         problem = _count_problem(count)
@@ -298,4 +299,4 @@ def _count_problem(count: str) -> str | None:
         return "is negative"
     if value > COUNT_LIMIT:
         return "is too large"
-    return None if count.strip().isdigit() else "is not a whole number"
+    return None if WHOLE.fullmatch(count.strip()) else "is not a whole number"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,9 +24,10 @@ from dc2lib.datasets.released import SplitTable, assemble, check_size, read_spli
 from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
 from dc2lib.datasets.store import (
     cells_folder,
-    explain_full_disk,
+    explained,
     file_digest,
     is_current,
+    made_folder,
     temporary_folder,
     write_cell,
 )
@@ -41,6 +41,7 @@ ARCHIVE = RemoteFile(
 )
 RPKM = RemoteFile(FILE_NAME, URL, "roadmap")
 MEMBER = re.compile(r"(?:.*/)?(?P<cell>[A-Za-z0-9][\w.-]{0,63})/classification/(?P<split>\w+)\.csv")
+LIKE_A_SPLIT = re.compile(r".*/classification/(train|valid|test)\.csv", re.IGNORECASE)
 MEMBER_LIMIT = 100_000
 ARCHIVE_LIMIT = 64 * 2**30
 EXTENDED_HEADER_LIMIT = 2**20
@@ -89,17 +90,18 @@ def ingest_archive(
     home: str | Path | None = None,
     cells: Sequence[str] | None = None,
     *,
+    again: bool = False,
     progress: bool = True,
     say: Callable[[str], None] = lambda line: None,
     result: Ingestion | None = None,
 ) -> Ingestion:
     """Store the cell types of an archive; those already stored are skipped.
 
-    A cell type that is wrong is noted in `failed`, and the others are stored all the same.
-    The peak of memory does not depend on the number of cell types.
+    A cell type that is wrong, or comes twice, is noted in `failed`, and the others are stored all
+    the same. The peak of memory does not depend on the number of cell types.
 
-    Raises DataError if the archive itself cannot be read to its end; what was complete before is
-    stored.
+    Raises DataError if the archive itself cannot be read to its end, or something follows that end;
+    what was complete before is stored.
 
     Parameters
     ----------
@@ -109,6 +111,8 @@ def ingest_archive(
         Expression to join; a cell type without a column there fails.
     cells
         Only these; default all in the archive.
+    again
+        Store also those that are stored already.
     say
         Gets one line a cell type.
     result
@@ -122,15 +126,27 @@ def ingest_archive(
         "archive": path.name, "archive_sha256": file_digest(path), "rpkm_table": rpkm.name
     }  # fmt: skip
     seen: set[str] = set()
+    met: set[tuple[str, str]] = set()
     pending: dict[str, dict[str, SplitTable]] = {}
-    folder = cells_folder(home)
-    folder.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder, "ingest") as spill, explain_full_disk(folder):
+    folder = made_folder(cells_folder(home))
+    with explained(folder), temporary_folder(folder, "ingest") as spill:
         for member in split_members(path, progress=progress):
             cell = member.cell
             asked = wanted is None or cell in wanted
-            if asked and cell not in seen and is_current(cell, home):
+            if member.problem:
+                with _noted(cell, result, say):
+                    raise DataError(f"{path.name}: {member.name} {member.problem}")
+                seen |= {cell} if member.split else set()
+                continue
+            if asked and not again and cell not in seen and is_current(cell, home):
                 result.present.append(cell)
+            if asked and (cell, member.split) in met:
+                with _noted(cell, result, say):
+                    raise DataError(
+                        f"{path.name}: {member.name}: the archive holds this split twice; expected"
+                        " once. Whichever is right, make an archive of it alone."
+                    )
+            met.add((cell, member.split))
             seen.add(cell)
             if asked and cell not in result.settled:
                 with _noted(cell, result, say):
@@ -162,14 +178,18 @@ def ingest_archive(
 
 @dataclass(frozen=True)
 class SplitMember:
-    """One split's CSV inside an archive: where it lies, its open stream, its size in bytes."""
+    """One split's CSV inside an archive: where it lies, its open stream, its size in bytes.
+
+    `problem` says what is wrong with its name or kind; empty if nothing is.
+    """
 
     archive: Path
     cell: str
     split: str
     name: str
-    stream: IO[bytes]
+    stream: IO[bytes] | None
     size: int
+    problem: str = ""
 
     def read(self) -> bytes:
         """The whole file, refused if it is larger than any real one could be."""
@@ -181,7 +201,8 @@ class SplitMember:
 def split_members(path: str | Path, *, progress: bool = False) -> Iterator[SplitMember]:
     """Walk through the splits of an archive; each must be read before the next is asked for.
 
-    Raises DataError if the file is no gzipped tar, is truncated, or passes the bounds.
+    Raises DataError if the file is no gzipped tar, is truncated or damaged, something follows its
+    end, or it passes the bounds.
     """
     path = Path(path)
     _check_gzip(path)
@@ -202,13 +223,21 @@ def split_members(path: str | Path, *, progress: bool = False) -> Iterator[Split
             for number, member in enumerate(archive, start=1):
                 if number > MEMBER_LIMIT:
                     raise DataError(f"{path} holds more than {MEMBER_LIMIT:,} members.")
+                _check_member_size(member)
                 bar.update(raw.tell() - bar.n)
                 where = MEMBER.fullmatch(member.name)
-                if where and member.isreg() and where["split"] in SPLITS:
-                    stream = archive.extractfile(member)
-                    yield SplitMember(path, *where.groups(), member.name, stream, member.size)
-        while bounded.read(BLOCK):
-            pass
+                if where and where["split"] in SPLITS:
+                    problem = "" if member.isreg() else "is a link or no file; expected a file."
+                    stream = archive.extractfile(member) if member.isreg() else None
+                    yield SplitMember(
+                        path, *where.groups(), member.name, stream, member.size, problem
+                    )
+                elif LIKE_A_SPLIT.fullmatch(member.name):
+                    problem = "names no cell type, or its split is written in capitals."
+                    yield SplitMember(path, member.name, "", member.name, None, 0, problem)
+            while block := archive.fileobj.read(BLOCK):
+                if block.strip(b"\0"):
+                    raise tarfile.ReadError("something follows the end of the archive")
         bar.update(raw.tell() - bar.n)
 
 
@@ -216,7 +245,9 @@ def split_members(path: str | Path, *, progress: bool = False) -> Iterator[Split
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the readers meet
         raise BrokenArchiveError(
             f"{path} is truncated or corrupt ({error}); get it again with"
             " `python -m dc2lib.datasets --refetch`. Cell types read before that are stored."
@@ -224,14 +255,28 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 class _BoundedTarInfo(tarfile.TarInfo):
-    """A member's header, refused before its size can fill the memory."""
+    """A member's header: a damaged one is not taken for the end, nor one that fills the memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
-        info = super().frombuf(buf, encoding, errors)
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"a member's header is damaged: {error}") from None
         if info.type in EXTENDED_HEADERS and info.size > EXTENDED_HEADER_LIMIT:
             raise DataError(f"The archive has a header of {info.size:,} bytes; it is refused.")
+        _check_member_size(info)
         return info
+
+
+def _check_member_size(member: tarfile.TarInfo) -> None:
+    if not 0 <= member.size <= ARCHIVE_LIMIT:
+        raise DataError(
+            f"The archive has a member of {member.size:,} bytes, {member.name[:80]!r}; it is"
+            f" refused: expected at most {ARCHIVE_LIMIT:,}."
+        )
 
 
 class _Bounded:
@@ -262,8 +307,6 @@ def _take(
     member: SplitMember, splits: dict[str, SplitTable], path: Path, spill: Path | None
 ) -> None:
     name = f"{path.name}: {member.name}"
-    if member.split in splits:
-        raise DataError(f"{name}: the archive holds this split twice; expected once.")
     table = read_split(member.read(), name)
     splits[member.split] = table if spill is None else _spilled(table, spill, member)
 

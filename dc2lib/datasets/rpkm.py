@@ -12,6 +12,7 @@ import difflib
 import gzip
 import re
 from collections.abc import Mapping
+from csv import reader
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import dropwhile
@@ -22,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from dc2lib.datasets.histone import HistoneDataset, median_text, numbers
+from dc2lib.datasets.histone import MISSING, HistoneDataset, median_text, numbers
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write, text_lines
 
@@ -31,6 +32,9 @@ URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME
 REFERENCE_COLUMNS = ("E000",)
 ALIGNMENTS = ("aligned", "released")
 GENE = re.compile(r"^(ENS\w*\d{11})(?:\.\d+)?$")
+CELL = re.compile(r"E\d{3}", re.ASCII)
+GENES_COLUMN = re.compile("gene|ensembl|symbol|^(id|name|x|rownames|)$", re.IGNORECASE)
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +56,9 @@ class RpkmTable:
         return list(self.table.column_names)
 
     def text(self, cell: str) -> np.ndarray:
-        """Expression of one cell type exactly as written in the file, str (gene,)."""
+        """Expression of one cell type as written in the file, without spaces around it."""
         check_cell(cell, self.cells, self.name)
-        return np.array(self.table.column(cell).to_pylist(), dtype=str)
+        return np.char.strip(np.array(self.table.column(cell).to_pylist(), dtype=str))
 
     def rpkm(self, cell: str) -> np.ndarray:
         """Expression of one cell type in RPKM, float64 (gene,); NaN where the file has nothing."""
@@ -71,8 +75,9 @@ class RpkmTable:
     def join(self, cell: str, gene_id: np.ndarray) -> dict[str, np.ndarray | str]:
         """Expression of the given genes, as the keyword arguments of HistoneDataset.from_arrays.
 
-        Other genes may lack a number (NA, or an empty field); the median is that of all the rest.
-        Raises DataError if the table lacks the cell type or a gene, or has no number for it.
+        Other genes may lack a number (see `read_rpkm`); the median is that of all the rest.
+        Raises DataError if the table lacks the cell type or a gene, has no number for it, or any
+        number is negative.
         """
         text = self.text(cell)
         rows = self._row_of_gene.reindex(gene_id)
@@ -83,7 +88,7 @@ class RpkmTable:
                 " add them to the table or leave them out of the counts."
             )
         index = rows.to_numpy(dtype=np.intp)
-        rpkm = numbers(text, f"{self.name}, column {cell}")
+        rpkm = self._expression(cell)
         without = rows.index[~np.isfinite(rpkm[index])].tolist()
         if without:
             raise DataError(
@@ -101,6 +106,10 @@ class RpkmTable:
 
         Raises DataError if the table lacks the cell type, or a number is negative.
         """
+        given = np.isfinite(self._expression(cell))
+        return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
+
+    def _expression(self, cell: str) -> np.ndarray:
         rpkm = self.rpkm(cell)
         if (rpkm < 0).any():
             gene = self.gene_id[rpkm < 0][0]
@@ -108,8 +117,7 @@ class RpkmTable:
                 f"{self.name}, column {cell}: {gene} has {rpkm[rpkm < 0][0]:g}; expected RPKM, FPKM"
                 " or TPM of 0 or more, not logarithms or differences."
             )
-        given = np.isfinite(rpkm)
-        return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
+        return rpkm
 
     @cached_property
     def _row_of_gene(self) -> pd.Series:
@@ -127,8 +135,9 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
         A header, then a row a gene, separated by tabs or commas, gzipped or not; lines before the
         header that start with # are passed over. Genes stand in the column ``gene_id``, or else in
         the first; versions of their ids are cut off. A header without a name for the genes, as R
-        writes it, is understood; a table without a header is refused. Columns that nobody asks for
-        may hold anything.
+        writes it (names in quotes, or all of them Roadmap's), is understood; a table without a
+        header, or with another number of names than of columns, is refused. An empty field, NA and
+        NaN mean that a gene has no number. Columns that nobody asks for may hold anything.
     alignment : {"aligned", "released"}
         ``"released"`` pairs names and columns as the released code did, one column off.
 
@@ -141,35 +150,79 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     path = Path(path)
     lines = dropwhile(lambda line: line.startswith("#"), text_lines(path))
     header, *rest = [*lines, "", ""]
+    header = header.removeprefix(BYTE_ORDER_MARK)
     separator = "\t" if "\t" in header else ","
+    if not rest[0].strip():
+        raise DataError(f"{path} holds no row of a gene; expected a header, then a row a gene.")
     head, first = _fields(header, separator), _fields(rest[0], separator)
+    table = _text_table("".join(rest).encode(), len(first), separator, path)
+    names = _column_names(header, head, first, table, path)
+    table = table.select(range(len(names))).rename_columns(names)
+    genes = next((name for name in names if name.lower() == "gene_id"), names[0])
+    gene_id = pd.Series(table.column(genes).to_pylist(), dtype=str).str.strip()
+    once = ~gene_id.str.endswith("_PAR_Y")
+    table, gene_id = table.filter(pa.array(once)), without_version(gene_id[once])
+    if gene_id.isin(MISSING).any():
+        raise DataError(f"{path}: a row names no gene in column {genes!r}; complete or remove it.")
+    if gene_id.duplicated().any():
+        twice = gene_id[gene_id.duplicated()].iloc[0]
+        raise DataError(f"{path}: a gene comes twice, {twice}; expected one row a gene.")
+    cells = [name for name in names if name != genes]
+    columns = [table.column(name) for name in cells]
+    if alignment == "released":
+        columns = [*columns[1:], pa.chunked_array([pa.array([""] * len(gene_id))])]
+    named = dict(zip(cells, columns, strict=True))
+    kept = {name: column for name, column in named.items() if name not in REFERENCE_COLUMNS}
+    return RpkmTable(gene_id.to_numpy(dtype=str), pa.table(kept), alignment, path.name)
+
+
+def _column_names(
+    header: str, head: list[str], first: list[str], table: pa.Table, path: Path
+) -> list[str]:
+    """A name a column, from left to right; a last column without a name must be empty."""
+    whole = head[-1] != ""  # else it ends in a separator
+    head = head if whole else head[:-1]
     headless = any(GENE.fullmatch(name) for name in head)
-    if len(first) == len(head) + 1 and first[-1]:
-        head = ["gene_id", *head]
-    elif "gene_id" not in map(str.lower, head):
+    if "gene_id" not in map(str.lower, head):
         headless |= all(map(_is_number, head[1:]))
-    if headless or len(head) < 2 or len(set(head)) < len(head):
+    surplus = len(first) - len(head)
+    full = not _is_empty(table.columns[-1])
+    if surplus == 1 and full and whole and _written_by_r(header, head):
+        head, surplus = ["gene_id", *head], 0
+    if headless or len(head) < 2 or "" in head or len(set(head)) < len(head):
         raise DataError(
             f"{path}: the first line must hold 'gene_id' and the cell types, each once, separated"
             f" by tabs or commas; found {header.strip()[:60]!r}."
         )
-    if len(first) not in (len(head), len(head) + 1):
+    if surplus not in (0, 1):
         raise DataError(f"{path}, line 2: {len(first)} fields, expected {len(head)}.")
-    table = _text_table("".join(rest).encode(), [*head, ""][: len(first)], separator, path)
-    genes = next((name for name in head if name.lower() == "gene_id"), head[0])
-    gene_id = pd.Series(table.column(genes).to_pylist(), dtype=str)
-    once = ~gene_id.str.endswith("_PAR_Y")
-    table, gene_id = table.filter(pa.array(once)), without_version(gene_id[once])
-    if gene_id.duplicated().any():
-        twice = gene_id[gene_id.duplicated()].iloc[0]
-        raise DataError(f"{path}: a gene comes twice, {twice}; expected one row a gene.")
-    names = [name for name in head if name != genes]
-    columns = [table.column(name) for name in names]
-    if alignment == "released":
-        columns = [*columns[1:], pa.chunked_array([pa.array([""] * len(gene_id))])]
-    named = dict(zip(names, columns, strict=True))
-    cells = {name: column for name, column in named.items() if name not in REFERENCE_COLUMNS}
-    return RpkmTable(gene_id.to_numpy(dtype=str), pa.table(cells), alignment, path.name)
+    if surplus and full:
+        raise DataError(
+            f"{path}: the first line names {len(head)} columns, {head[0]} to {head[-1]}, and the"
+            f" rows have {len(first)}. A name is missing, and every column might be taken for the"
+            " next one: write the names of all columns, gene_id first."
+        )
+    if CELL.fullmatch(head[0]):
+        raise DataError(
+            f"{path}: the first line gives {head[0]} as the name of the genes' column; write"
+            " gene_id before the cell types."
+        )
+    return head
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return not any(text.strip() for text in column.to_pylist())
+
+
+def _written_by_r(header: str, head: list[str]) -> bool:
+    """Whether a header one name short is R's, which gives names of rows none.
+
+    R puts names in quotes; without quotes, names that all are Roadmap's leave no doubt either.
+    """
+    quoted = all(field.strip().startswith('"') for field in header.split("\t"))
+    quoted |= all(field.strip().startswith('"') for field in header.split(","))
+    gene_like = any(GENES_COLUMN.search(name) for name in head)
+    return all(map(CELL.fullmatch, head)) or (quoted and not gene_like)
 
 
 def without_version(gene_id: pd.Series) -> pd.Series:
@@ -240,10 +293,13 @@ def _is_number(text: str) -> bool:
 
 
 def _fields(line: str, separator: str) -> list[str]:
-    return [field.strip('"') for field in line.rstrip("\r\n").split(separator)]
+    fields = next(reader([line.rstrip("\r\n")], delimiter=separator), [])
+    return [field.strip() for field in fields or [""]]
 
 
-def _text_table(data: bytes, names: list[str], separator: str, path: Path) -> pa.Table:
+def _text_table(data: bytes, width: int, separator: str, path: Path) -> pa.Table:
+    """Columns of texts, called by their numbers."""
+    names = [str(number) for number in range(width)]
     try:
         return csv.read_csv(
             pa.BufferReader(data),
@@ -253,5 +309,5 @@ def _text_table(data: bytes, names: list[str], separator: str, path: Path) -> pa
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {error}") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: {error}; expected {width} fields in every row.") from None

@@ -1,8 +1,9 @@
 """The store on disk: one folder a cell type, memory-mapped arrays beside a small JSON.
 
-A cell type is written to a temporary folder and renamed, so a folder with a name is complete.
-Opening one cell type reads no other. Files are checked against their SHA-256 when a process first
-opens them, and again only if they change.
+A cell type is written to a temporary folder and renamed, so a folder with a name is complete; one
+that it replaces stands aside until then, and is put back if the process is killed between.
+Opening one cell type reads no other. What it holds is checked against its SHA-256 when a process
+first opens it, and again only if a file changes.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None
 
 import dc2lib
 from dc2lib.datasets.histone import PER_GENE, HistoneDataset, check_cell_name
@@ -30,17 +37,25 @@ FORMAT_VERSION = 1
 META = "meta.json"
 FILL = "Fill the store with `make data` or `python -m dc2lib.datasets`."
 
-_verified: set[tuple[str, int, int]] = set()
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NUMPY_FULL = re.compile(r"\d+ requested and \d+ written")  # it leaves out the errno
+OLD = ".old-"
+
+_verified: set[tuple] = set()
 
 
 def list_cells(home: str | Path | None = None) -> list[str]:
     """Names of the stored cell types, sorted."""
     folder = cells_folder(home)
-    if not folder.is_dir():
-        return []
+    with explained(folder):
+        entries = list(folder.iterdir()) if folder.is_dir() else []
+        if any(entry.name.startswith(OLD) for entry in entries):
+            with suppress(DataError, OSError):  # a store that cannot be written
+                put_back(folder)
+            entries = list(folder.iterdir())
     return sorted(
         entry.name
-        for entry in folder.iterdir()
+        for entry in entries
         if not entry.name.startswith(".") and (entry / META).is_file()
     )
 
@@ -56,7 +71,7 @@ def cell_stamp(cell: str, home: str | Path | None = None) -> int:
 def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
     """Open one stored cell type, its counts memory-mapped and read-only.
 
-    Raises DataError if the cell is not stored, a file does not have its digest (the message names
+    Raises DataError if the cell is not stored, it does not hold what was stored (the message names
     the file), or the store was written by another version.
     """
     known = list_cells(home)
@@ -65,11 +80,26 @@ def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
         raise DataError(f"No cell type {cell!r} in the store {cells_folder(home)}.{advice} {FILL}")
     folder = cells_folder(home) / cell
     meta = read_meta(folder)
-    arrays = {name: _open_array(folder, name, about) for name, about in meta["arrays"].items()}
-    dataset = HistoneDataset(
-        cell=meta["cell"], marks=tuple(meta["marks"]), source=meta["source"],
-        unit=meta.get("unit", "reads"), rpkm_median_text=meta["rpkm_median_text"], **arrays,
-    )  # fmt: skip
+    rebuild = _rebuild(folder)
+    try:
+        arrays = {name: _open_array(folder, name, one) for name, one in meta["arrays"].items()}
+        states = tuple(_state(folder / f"{name}.npy") for name in arrays)
+        dataset = HistoneDataset(
+            cell=meta["cell"], marks=tuple(meta["marks"]), source=meta["source"],
+            unit=meta.get("unit", "reads"), rpkm_median_text=meta["rpkm_median_text"], **arrays,
+        )  # fmt: skip
+        opened = (_state(folder / META), states)
+        whole = opened in _verified or dataset.fingerprint == meta["fingerprint"]
+        as_stored = meta["cell"] == cell
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(f"{folder / META} lacks something ({error!r}). {rebuild}") from None
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error}). {rebuild}") from None
+    if not as_stored:
+        raise DataError(f"{folder} holds {meta['cell']}, not {cell}: give it its name back.")
+    if not whole:
+        raise _changed(folder, meta, rebuild)
+    _verified.add(opened)
     vars(dataset)["fingerprint"] = meta["fingerprint"]
     return dataset
 
@@ -85,12 +115,11 @@ def write_cell(
     Raises DataError if the disk is full; nothing half-written is left.
     """
     check_cell_name(dataset.cell)
-    folder = cells_folder(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(cells_folder(home))
     given = {name: getattr(dataset, name) for name in PER_GENE}
     given = {name: values for name, values in given.items() if values is not None}
     needed = sum(values.nbytes for values in given.values())
-    with temporary_folder(folder, dataset.cell) as temporary, explain_full_disk(folder, needed):
+    with explained(folder, needed), temporary_folder(folder, dataset.cell) as temporary:
         meta = {
             "format_version": FORMAT_VERSION,
             "dc2lib": dc2lib.__version__,
@@ -107,11 +136,16 @@ def write_cell(
             "origin": dict(origin or {}),
         }
         (temporary / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        target = folder / dataset.cell
-        if target.exists():
-            os.replace(target, temporary.with_name(f"{temporary.name}-old"))
-        os.replace(temporary, target)
-    shutil.rmtree(temporary.with_name(f"{temporary.name}-old"), ignore_errors=True)
+        for part in (*temporary.iterdir(), temporary):
+            sync(part)
+        target, old = folder / dataset.cell, folder / f"{OLD}{dataset.cell}"
+        put_back(folder)
+        with locked(folder):
+            if target.exists():
+                os.replace(target, old)
+            os.replace(temporary, target)
+            sync(folder)
+            shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -131,8 +165,35 @@ def fingerprint(home: str | Path | None = None) -> str:
 
 
 def cells_folder(home: str | Path | None = None) -> Path:
-    """Folder that holds one folder a cell type."""
-    return (Path(home) if home is not None else data_home()) / "cells"
+    """Folder that holds one folder a cell type; DataError if the home of the store is no folder."""
+    return usable_home(home) / "cells"
+
+
+def usable_home(home: str | Path | None = None) -> Path:
+    """The folder of all data, which need not exist; DataError if something else is in its place."""
+    try:
+        path = Path(home) if home is not None else data_home()
+        if path.is_dir() or not (path.is_symlink() or path.exists()):
+            for parent in path.parents:
+                if parent.is_dir():
+                    return path
+                if parent.exists():
+                    break
+        reason = "it is no folder"
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error)
+        path = os.environ.get("DC2LIB_DATA", "") if home is None else home
+    raise DataError(
+        f"The data cannot lie in {str(path)[:200]}: {reason[:200]}. Set DC2LIB_DATA, or --home, to"
+        " a folder."
+    )
+
+
+def made_folder(folder: Path) -> Path:
+    """The folder, made where it is missing; DataError if that is not possible."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def is_current(cell: str, home: str | Path | None = None) -> bool:
@@ -150,10 +211,7 @@ def read_meta(folder: Path) -> dict:
     Raises DataError if it cannot be read or was written by another version; the message says how to
     rebuild.
     """
-    rebuild = (
-        f"Delete {folder} and store the cell again:"
-        f" `python -m dc2lib.datasets --cells {folder.name}`."
-    )
+    rebuild = _rebuild(folder)
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         version = meta["format_version"]
@@ -165,6 +223,13 @@ def read_meta(folder: Path) -> dict:
             f" {FORMAT_VERSION}. {rebuild}"
         )
     return meta
+
+
+def _rebuild(folder: Path) -> str:
+    return (
+        f"Delete {folder} and store the cell again: `python -m dc2lib.datasets --cells"
+        f" {folder.name}`, or the command that stored it."
+    )
 
 
 @contextmanager
@@ -181,14 +246,53 @@ def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def explain_full_disk(folder: Path, needed: int | None = None) -> Iterator[None]:
-    """Turn "no space left on device" into a DataError that says what is free and needed."""
+def explained(folder: Path, needed: int | None = None) -> Iterator[None]:
+    """What the system refuses, as a DataError: a full disk with what is free and needed, others by
+    the name of the file."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL or (error.errno is None and NUMPY_FULL.search(str(error))):
+            raise full_disk(folder, needed) from None
+        if error.errno is None or error.filename is None:
             raise
-        raise full_disk(folder, needed) from None
+        raise DataError(
+            f"{str(error.filename)[:200]} cannot be used: {error.strerror}. Take another folder"
+            " (DC2LIB_DATA, or --home), or let this one be read and written."
+        ) from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block of this folder; it ends with its process."""
+    with open(folder / ".lock", "w") as lock:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def sync(path: Path) -> None:
+    """Have a file or folder on the disk itself, so that what is renamed survives a power cut."""
+    with suppress(PermissionError):  # folders cannot be opened everywhere
+        place = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+def put_back(folder: Path) -> None:
+    """Give a cell type its place back whose successor did not come, as its process was killed."""
+    if not any(folder.glob(f"{OLD}*")):
+        return
+    with locked(folder):
+        for old in folder.glob(f"{OLD}*"):
+            target = folder / old.name.removeprefix(OLD)
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(old, target)
 
 
 def full_disk(folder: Path, needed: int | None = None) -> DataError:
@@ -197,12 +301,14 @@ def full_disk(folder: Path, needed: int | None = None) -> DataError:
     wanted = f" and {needed / 2**20:,.0f} MiB are needed" if needed else ""
     return DataError(
         f"The disk of {folder} is full: {free:,.0f} MiB are free{wanted}. Free some space, or set"
-        " DC2LIB_DATA to a folder on a larger disk, and run the same command again."
+        " DC2LIB_DATA to a folder on a larger disk, and run the same command again. Where enough"
+        " is free, a quota or a limit on the size of files (ulimit -f) is reached."
     )
 
 
 def sweep(folder: Path) -> None:
-    """Remove what an earlier process on this machine left when it was killed."""
+    """Remove, or put back, what an earlier process left when it was killed."""
+    put_back(folder)
     start = f".tmp-{socket.gethostname()}-"
     for left in folder.glob(f"{start}*"):
         owner = left.name.removeprefix(start).partition("-")[0]
@@ -234,23 +340,28 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _state(path: Path) -> tuple[str, int, int]:
+    state = path.stat()
+    return str(path.resolve()), state.st_mtime_ns, state.st_size
+
+
 def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndarray:
     if name not in PER_GENE:
-        raise DataError(f"{folder / META} names an unknown array {name!r}.")
+        raise DataError(f"{folder / META} names an unknown array {name!r}. {_rebuild(folder)}")
     path = folder / f"{name}.npy"
-    rebuild = f"Delete {folder} and run `python -m dc2lib.datasets --cells {folder.name}`."
     try:
-        state = path.stat()
-        key = (str(path.resolve()), state.st_mtime_ns, state.st_size)
-        if key not in _verified and file_digest(path) != about["sha256"]:
-            raise DataError(f"{path} does not have the digest noted when it was stored. {rebuild}")
         values = np.load(path, mmap_mode="r" if name == "counts" else None, allow_pickle=False)
-    except DataError:
-        raise
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}). {rebuild}") from None
+        raise DataError(f"{path} cannot be read ({error}). {_rebuild(folder)}") from None
     if list(values.shape) != about["shape"] or values.dtype.str != about["dtype"]:
-        raise DataError(f"{path} is not the array that {META} describes. {rebuild}")
-    _verified.add(key)
+        raise DataError(f"{path} is not the array that {META} describes. {_rebuild(folder)}")
     values.flags.writeable = False
     return values
+
+
+def _changed(folder: Path, meta: Mapping, rebuild: str) -> DataError:
+    """The error for a cell type that is not what was stored: which file was changed."""
+    paths = [folder / f"{name}.npy" for name in meta["arrays"]]
+    wrong = [p for p in paths if file_digest(p) != meta["arrays"][p.stem].get("sha256")]
+    path = wrong[0] if wrong else folder / META
+    return DataError(f"{path} does not have the digest noted when it was stored. {rebuild}")
