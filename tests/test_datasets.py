@@ -2,7 +2,16 @@ import gzip
 
 import numpy as np
 import pytest
-from released_files import as_csv, cell_files, rows_of, write_folder, write_mirror, write_rpkm
+from released_files import (
+    as_csv,
+    cell_files,
+    members_of,
+    rows_of,
+    write_archive,
+    write_folder,
+    write_mirror,
+    write_rpkm,
+)
 
 from dc2lib.datasets import (
     MARKS,
@@ -125,6 +134,55 @@ def test_a_broken_archive_lists_wrong_cells_too(home, tmp_path, capsys, monkeypa
     errors = capsys.readouterr().err
     assert "train.csv is empty" in errors
     assert "truncated or corrupt" in errors
+
+
+def test_a_broken_archive_is_not_noted_and_a_whole_one_mends_it(home, tmp_path, capsys):
+    mirror = write_mirror(tmp_path / "mirror", CELLS)
+    path = mirror / "roadmap" / "data.tar.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-200])
+    for cells in ([], ["--cells", "E012"]):
+        assert main(["--mirror", str(mirror), *cells]) == 1
+        assert "truncated or corrupt" in capsys.readouterr().err
+    path.write_bytes(whole)
+    assert main(["--mirror", str(mirror)]) == 0
+    assert list_cells() == ["E012", "E013"]
+
+
+def test_a_table_that_is_none_is_not_noted(home, tmp_path, capsys):
+    mirror = write_mirror(tmp_path / "mirror", CELLS)
+    path = mirror / "roadmap" / "57epigenomes.RPKM.pc.gz"
+    whole = path.read_bytes()
+    path.write_bytes(gzip.compress(b'{"error": "quota"}'))
+    assert main(["--mirror", str(mirror)]) == 1
+    assert "57epigenomes.RPKM.pc.gz is not the file that it should be" in capsys.readouterr().err
+    path.write_bytes(whole)
+    assert main(["--mirror", str(mirror)]) == 0
+
+
+def test_refetch_stores_anew(home, tmp_path, capsys):
+    mirror = write_mirror(tmp_path / "mirror", CELLS)
+    assert main(["--mirror", str(mirror)]) == 0
+    corrected = dict(zip(CELLS, reversed(CELLS.values()), strict=True))
+    write_archive(mirror / "roadmap" / "data.tar.gz", members_of(corrected))
+    before = {cell: open_cell(cell).counts for cell in CELLS}
+    assert main(["--mirror", str(mirror)]) == 1
+    assert "--refetch" in capsys.readouterr().err
+    for named in (["--cells", "E012"], []):
+        assert main(["--mirror", str(mirror), "--refetch", *named]) == 0
+        np.testing.assert_array_equal(open_cell("E012").counts, before["E013"])
+    np.testing.assert_array_equal(open_cell("E013").counts, before["E012"])
+
+
+def test_a_home_or_mirror_that_cannot_be_is_told(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    for home in (tmp_path / "file", tmp_path / "file" / "sub", tmp_path / ("x" * 300)):
+        monkeypatch.setenv("DC2LIB_DATA", str(home))
+        assert main(["--list"]) == 1
+        assert "The data cannot lie in" in capsys.readouterr().err
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "home"))
+    assert main(["--mirror", "~nobody-of-that-name/x"]) == 1
+    assert "~nobody-of-that-name" in capsys.readouterr().err
 
 
 def test_own_cells_with_their_own_expression(home, tmp_path, capsys):

@@ -4,9 +4,11 @@ import hashlib
 import io
 import json
 import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +16,7 @@ import pooch
 import pytest
 
 from dc2lib.datasets import fetch as module
-from dc2lib.datasets.fetch import RemoteFile, fetch, mirror_holds, verified
+from dc2lib.datasets.fetch import RemoteFile, mirror_holds, verified
 from dc2lib.errors import DataError
 
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000))
@@ -87,7 +89,12 @@ def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), si
 
 
 def left(home) -> list[str]:
-    return sorted(path.name for path in (home / "downloads").iterdir())
+    return sorted(path.name for path in (home / "downloads").glob("[!.]*"))
+
+
+def fetch(*arguments, check=lambda path: None, **options):
+    """Whatever comes: what is in a file is judged by tests of its own."""
+    return module.fetch(*arguments, check=check, **options)
 
 
 def test_a_file_comes_once_and_its_digest_is_noted(tmp_path):
@@ -409,6 +416,128 @@ def test_an_upstream_file_is_not_taken_for_a_mirrors(tmp_path):
         upstream = RemoteFile("data.gz", f"{server.base}/upstream/data.gz", "x")
         assert fetch(upstream, tmp_path).read_bytes() == CONTENT
         assert fetch(upstream, tmp_path, any_source=False).read_bytes() == CONTENT + b"more"
+
+
+def raw(code, body=b"", **headers):
+    """An answer as it goes over the line; None for a header leaves it out."""
+    given = {"Content-Length": str(len(body)), "Connection": "close"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {code} Whatever", *(f"{n}: {v}" for n, v in given.items() if v is not None)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body
+
+
+@contextmanager
+def answering(answers):
+    """A server that gives these bytes, one after the other, and the last for ever."""
+    answers = list(answers)
+
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answers.pop(0) if len(answers) > 1 else answers[0])
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield answers, f"http://127.0.0.1:{server.server_address[1]}/data.gz"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+ODD_ANSWERS = {
+    "204": raw(204),
+    "206 unasked": raw(206, CONTENT[:9000], Content_Range=f"bytes 0-8999/{len(CONTENT)}"),
+    "206 unasked, of what was sent": raw(206, CONTENT[:9000], Content_Range="bytes 0-8999/9000"),
+    "299": raw(299, CONTENT),
+    "302 without a target": raw(302, CONTENT),
+    "302 to itself": raw(302, Location="/data.gz"),
+    "302 to no address": raw(302, Location="http://[::1/x"),
+    "304": raw(304),
+    "cut, length not said": raw(200, CONTENT[:9000], Content_Length=None),
+    "cut, length of the rest said": raw(200, CONTENT[:9000]),
+    "empty": raw(200),
+    "no gzip file": raw(200, b'{"message": "try later"}', Content_Type="application/json"),
+    "length without sense": raw(200, CONTENT[:9000], Content_Length="abc"),
+    "length in superscript": raw(200, CONTENT[:9000], Content_Length="9\u00b2"),
+    "length beyond all numbers": raw(200, CONTENT, Content_Length="9" * 400),
+    "two lengths": raw(200, CONTENT, Content_Length="9, 10"),
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS)
+def test_an_odd_first_answer_is_not_kept_and_the_same_command_mends_it(tmp_path, odd):
+    with answering([ODD_ANSWERS[odd]]) as (answers, address):
+        file = RemoteFile("data.gz", address, "roadmap")
+        with pytest.raises(DataError, match="data"):
+            module.fetch(file, tmp_path)
+        assert not [name for name in left(tmp_path) if not name.endswith(".part")]
+        answers[:] = [raw(200, CONTENT)]
+        assert module.fetch(file, tmp_path).read_bytes() == CONTENT
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+def test_the_rest_that_begins_elsewhere_is_not_put_behind(tmp_path):
+    whole, cut = f"bytes 9000-{len(CONTENT) - 1}/{len(CONTENT)}", str(len(CONTENT))
+    lying = raw(206, CONTENT[100:], Content_Range=whole.replace("9000", "100"))
+    first = raw(200, CONTENT[:9000], Content_Length=cut, ETag='"one"')
+    with answering([first, lying.replace(b"\r\n\r\n", b'\r\nETag: "one"\r\n\r\n', 1),
+                    raw(200, CONTENT)]) as (_, address):  # fmt: skip
+        file = RemoteFile("data.gz", address, "roadmap")
+        assert module.fetch(file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_file_that_is_another_is_not_noted(tmp_path):
+    def check(path):
+        if path.read_bytes() != CONTENT:
+            raise DataError("no table")
+
+    other = tmp_path / "data.gz"
+    other.write_bytes(gzip.compress(b"{}"))
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    for in_place in (True, False):
+        given = {"mirror": str(tmp_path), "in_place": in_place, "check": check}
+        with pytest.raises(DataError, match=r"data\.gz is not the file that it should be: no table"):
+            module.fetch(file, tmp_path / "home", **given)
+        assert left(tmp_path / "home") == []
+    other.write_bytes(CONTENT)
+    for in_place in (True, False):
+        module.fetch(file, tmp_path / "home", mirror=str(tmp_path), in_place=in_place, check=check)
+
+
+def test_refetch_keeps_the_older_copy_until_the_new_one_is_there(tmp_path):
+    with serving() as server:
+        path = module.fetch(server.file, tmp_path)
+        server.status = [403]
+        with pytest.raises(DataError, match="HTTP 403"):
+            module.fetch(server.file, tmp_path, refetch=True)
+        assert verified(path).read_bytes() == CONTENT
+        server.content = gzip.compress(b"corrected")
+        assert module.fetch(server.file, tmp_path).read_bytes() == CONTENT
+        assert module.fetch(server.file, tmp_path, refetch=True).read_bytes() == server.content
+    assert verified(path) == path
+
+
+def test_two_downloads_at_once_are_one(tmp_path):
+    with serving() as server, ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: module.fetch(server.file, tmp_path), range(4)))
+    assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert len(server.requests) == 1
+    assert left(tmp_path) == ["data.gz", "digests.json"]
+
+
+@pytest.mark.parametrize("mirror", ["~nobody-of-that-name/x", "x" * 300, "http://[::1", "ftp://a"])
+def test_a_mirror_that_cannot_be(tmp_path, mirror):
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    with pytest.raises(DataError):
+        fetch(file, tmp_path, mirror=mirror)
+    with suppress(DataError):
+        assert not mirror_holds(file, mirror)
 
 
 def test_unreadable_notes(tmp_path):

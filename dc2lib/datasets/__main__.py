@@ -22,7 +22,15 @@ from dc2lib.labels import RULES, label
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the store as the command line says; 0 if all went well, 1 if something is missing."""
     options = _parser().parse_args(arguments)
-    home = Path(options.home).expanduser() if options.home else store.data_home()
+    problems: list[str] = []
+    with _noting(problems):
+        home = store.usable_home(options.home)
+        return _filled(options, home)
+    print(problems[0], file=sys.stderr)
+    return 1
+
+
+def _filled(options: argparse.Namespace, home: Path) -> int:
     problems: list[str] = []
     if not options.list:
         common = {name: getattr(options, name) for name in ("mirror", "refetch")}
@@ -48,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add, own = parser.add_argument, partial(parser.add_argument, type=_path)
     add("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
     add("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
-    add("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
+    own("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
     own("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
     own("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
     own("--tracks", metavar="FOLDER", help="store cell types from files <cell>-<mark>.bw or .bam")
@@ -71,14 +79,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _path(text: str) -> str:
-    return str(Path(text).expanduser())
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 @contextmanager
 def _noting(problems: list[str]) -> Iterator[None]:
     """What goes wrong in the block joins the problems, and what follows is done all the same."""
     try:
-        yield
+        with store.explained(Path()):
+            yield
     except DataError as error:
         problems.append(str(error))
 
@@ -92,7 +104,7 @@ def _fill(
     if own and options.rpkm:
         table = rpkm.read_rpkm(options.rpkm)
     else:
-        table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, **common))
+        table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, check=rpkm.read_rpkm, **common))
     for folder in options.csv or ():
         expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
         with _noting(problems):
@@ -111,15 +123,32 @@ def _fill(
         return
     for cell in cells or ():
         rpkm.check_cell(cell, table.cells, "Roadmap's RPKM table")
-    if cells and all(store.is_current(cell, home) for cell in cells):
+    stored = cells and all(store.is_current(cell, home) for cell in cells)
+    if stored and not options.refetch:
         print(f"Already stored: {', '.join(cells)}")
         return
-    archive = fetch(roadmap.ARCHIVE, home, in_place=True, any_source=False, **common)
     result = roadmap.Ingestion()
-    try:
+    read: list[Path] = []
+
+    def store_cells(archive: Path) -> None:
+        read.append(archive)
         roadmap.ingest_archive(
-            archive, table, home, cells, progress=not options.quiet, say=_say, result=result
+            archive, table, home, cells, again=options.refetch, progress=not options.quiet,
+            say=_say, result=result,
+        )  # fmt: skip
+
+    def first_time(archive: Path) -> None:
+        """An archive that nothing is known of is read to its end, whatever is stored of it."""
+        store_cells(archive)
+        if cells:
+            roadmap.check_archive(archive)
+
+    try:
+        archive = fetch(
+            roadmap.ARCHIVE, home, in_place=True, any_source=False, check=first_time, **common
         )
+        if not read:
+            store_cells(archive)
     finally:
         problems.extend(result.failed.values())
         if result.present:

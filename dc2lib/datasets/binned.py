@@ -86,7 +86,8 @@ def patternchrome_inputs(
             for mark in marks
         }
         place = home / "patternchrome" / cell
-        return read_rdata({m: fetch(one, place, **options) for m, one in remote.items()}, windows)
+        files = {m: fetch(one, place, check=_read_rdata, **options) for m, one in remote.items()}
+        return read_rdata(files, windows)
 
     origin = {"address": options.get("mirror") or PATTERNCHROME, "genes": windows.digest}
     if tuple(marks) != MARKS:

@@ -1,7 +1,8 @@
 """Downloads: resumed after an interruption, renamed when whole, checked by their digest.
 
-A file from upstream must have the digest that its repository publishes, where there is one.  For
-all others the SHA-256 is noted when the file first comes, and must stay the same.  A mirror is a
+A file from upstream must have the digest that its repository publishes, where there is one.  All
+others are read once when they first come; then their SHA-256 is noted, and must stay the same.
+Processes that fetch into one folder do so one after the other.  A mirror is a
 folder or a base URL; a file is found there by its name, directly or one folder below.
 
 >>> ARCHIVE = RemoteFile("data.tar.gz", "https://zenodo.org/...", "roadmap")
@@ -14,11 +15,12 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +30,22 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from dc2lib.datasets.store import explained, file_digest, full_disk
+from dc2lib.datasets.store import (
+    explained,
+    file_digest,
+    full_disk,
+    locked,
+    made_folder,
+    sync,
+    usable_home,
+)
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write, data_home
+from dc2lib.files import atomic_write
 
 NOTES = "digests.json"
+PART = re.compile(r"\.([0-9a-f]{16}|copy)\.part$")
+LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+WAITING = "another process downloads into the same folder: waiting for it"
 ATTEMPTS = 5
 PAUSE = 0.5
 TIMEOUT = (15, 60)
@@ -44,6 +57,9 @@ INTERRUPTIONS = (
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.HTTPError,
 )
+NO_ADDRESS = (ValueError, urllib3.exceptions.LocationValueError)  # of requests and urllib3 too
+
+Check = Callable[[Path], object]
 
 
 class NotThereError(DataError):
@@ -65,7 +81,7 @@ class RemoteFile:
 
 def downloads_folder(home: str | Path | None = None) -> Path:
     """Folder of the downloaded files."""
-    return (Path(home) if home is not None else data_home()) / "downloads"
+    return usable_home(home) / "downloads"
 
 
 def fetch(
@@ -77,10 +93,12 @@ def fetch(
     in_place: bool = False,
     any_source: bool = True,
     refetch: bool = False,
+    check: Check | None = None,
 ) -> Path:
     """Have `file` on this disk and return its path; a damaged copy is replaced.
 
-    Raises DataError if the file cannot be had whole, is an HTML page, or does not have its digest.
+    Raises DataError if the file cannot be had whole, is an HTML page, is not what `check` expects,
+    or does not have its digest. What was there before stays then.
 
     Parameters
     ----------
@@ -93,25 +111,29 @@ def fetch(
     any_source
         Without `mirror`, accept a copy that came from a mirror earlier.
     refetch
-        Forget the copy and its digest first.
+        Take it anew, whatever is here and noted.
+    check
+        Reads a file that comes for the first time, and raises DataError if it is not what it should
+        be; default: that it is gzipped, and whole.
     """
-    folder = downloads_folder(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    check = check or _check_gzip_ends
+    folder = made_folder(downloads_folder(home))
     target = folder / file.name
     sources = _sources(file, mirror)
-    if refetch:
-        _forget(target, sources)
-    if in_place and isinstance(sources[0], Path):
-        return _in_place(sources[0], folder)
-    notes = _notes(folder)
-    source = notes["sources"].get(file.name)
-    usable = source in map(str, sources) or (any_source and not mirror)
-    if target.is_file() and usable and _intact(target, notes):
-        return target
-    for source in sources[:-1]:
-        with suppress(NotThereError):
-            return _take(file, source, target, progress)
-    return _take(file, sources[-1], target, progress)
+    with explained(folder), locked(folder, WAITING):
+        if in_place and isinstance(sources[0], Path):
+            return _in_place(sources[0], folder, check, refetch)
+        notes = _notes(folder)
+        source = notes["sources"].get(file.name)
+        usable = not refetch and (source in map(str, sources) or (any_source and not mirror))
+        if target.is_file() and usable and _intact(target, notes):
+            return target
+        if refetch:
+            _drop_parts(target)
+        for source in sources[:-1]:
+            with suppress(NotThereError):
+                return _take(file, source, target, progress, check, refetch)
+        return _take(file, sources[-1], target, progress, check, refetch)
 
 
 def verified(path: str | Path) -> Path:
@@ -132,7 +154,7 @@ def mirror_holds(file: RemoteFile, mirror: str | None) -> bool:
     if not mirror:
         return False
     if not _is_url(mirror):
-        return any(_places(file, Path(mirror).expanduser()))
+        return any(_places(file, _mirror_folder(mirror)))
     return any(_answers(address) for address in _sources(file, mirror))
 
 
@@ -158,7 +180,7 @@ def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:
     if _is_url(mirror):
         base = mirror.rstrip("/")
         return [f"{base}/{file.folder}/{file.name}", f"{base}/{file.name}"]
-    folder = Path(mirror).expanduser()
+    folder = _mirror_folder(mirror)
     if not folder.is_dir():
         raise DataError(f"The mirror {mirror} is neither a folder nor an http(s) address.")
     place = next(_places(file, folder), None)
@@ -172,6 +194,18 @@ def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:
     return [place.resolve()]
 
 
+def _mirror_folder(mirror: str) -> Path:
+    try:
+        folder = Path(mirror).expanduser()
+        folder.is_dir()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise DataError(
+            f"The mirror {mirror[:200]} is neither a folder nor an http(s) address:"
+            f" {str(error)[:200]}."
+        ) from None
+    return folder
+
+
 def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
     tried = (mirror / file.name, mirror / file.folder / file.name, *mirror.glob(f"*/{file.name}"))
     return (place for place in tried if place.is_file())
@@ -180,41 +214,73 @@ def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
 def _answers(address: str) -> bool:
     try:
         response = requests.head(address, timeout=TIMEOUT, allow_redirects=True)
-    except requests.RequestException:
+    except (requests.RequestException, *NO_ADDRESS):
         return False
-    return response.ok and not response.headers.get("Content-Type", "").startswith("text/html")
+    kind = response.headers.get("Content-Type", "")
+    return response.status_code == 200 and not kind.startswith("text/html")
 
 
-def _in_place(source: Path, folder: Path) -> Path:
+def _in_place(source: Path, folder: Path, check: Check, refetch: bool) -> Path:
     """A file of a mirror folder, once it has the digest that it had when it was first used."""
     notes = _notes(folder)
     digest = file_digest(source)
-    if notes["digests"].setdefault(str(source), digest) != digest:
+    noted = None if refetch else notes["digests"].get(str(source))
+    if noted is None:
+        _checked(source, source, check)
+        notes["digests"][str(source)] = digest
+        _save_notes(folder, notes)
+    elif noted != digest:
         raise _wrong_digest(source)
-    _save_notes(folder, notes)
     return source
 
 
-def _take(file: RemoteFile, source: str | Path, target: Path, progress: bool) -> Path:
+def _take(
+    file: RemoteFile,
+    source: str | Path,
+    target: Path,
+    progress: bool,
+    check: Check,
+    refetch: bool,
+) -> Path:
     """Bring the file to `target`, once it is whole and has its digest, and note that."""
     notes = _notes(target.parent)
     digest = _published_digest(file) if source == file.url else None
-    digest = digest or notes["digests"].get(str(source))
+    digest = digest or (None if refetch else notes["digests"].get(str(source)))
     if isinstance(source, Path):
         part = target.with_name(f"{target.name}.copy.part")
-        with explained(part.parent, source.stat().st_size):
-            shutil.copyfile(source, part)
+        try:
+            with explained(part.parent, source.stat().st_size):
+                shutil.copyfile(source, part)
+        except DataError:
+            _drop_parts(target)
+            raise
     else:
         part = _downloaded(source, target, progress)
-    if not _matches(part, digest):
+    try:
+        if not _matches(part, digest):
+            raise _wrong_digest(source)
+        if digest is None:
+            _checked(part, source, check)
+    except DataError:
         _drop_parts(target)
-        raise _wrong_digest(source)
+        raise
+    sync(part)
     notes["digests"][str(source)] = file_digest(part)
     notes["sources"][target.name] = str(source)
     _save_notes(target.parent, notes)
     os.replace(part, target)
+    sync(target.parent)
     _drop_parts(target)
     return target
+
+
+def _checked(path: Path, source: str | Path, check: Check) -> None:
+    """Read a file that nothing is known of yet, before its digest is noted."""
+    try:
+        check(path)
+    except DataError as error:
+        kept = "" if path == source else " It was not kept: the same command takes it anew."
+        raise DataError(f"{source} is not the file that it should be: {error}{kept}") from None
 
 
 def _pooch() -> ModuleType:
@@ -233,7 +299,7 @@ def _published_digest(file: RemoteFile) -> str | None:
     try:
         repository.load_registry_from_doi()
         return repository.registry[file.name]
-    except (requests.RequestException, ValueError, KeyError) as error:
+    except (requests.RequestException, ValueError, LookupError, TypeError) as error:
         warnings.warn(f"{file.doi} does not tell the digest of {file.name}: {error}", stacklevel=4)
         return None
 
@@ -246,12 +312,12 @@ def _matches(path: Path, digest: str | None) -> bool:
 def _notes(folder: Path) -> dict[str, dict[str, str]]:
     """SHA-256 of files by the address that they came from, and that address by name."""
     path = folder / NOTES
-    if not path.is_file():
+    if not path.exists():
         return {"digests": {}, "sources": {}}
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
         return {"digests": dict(notes["digests"]), "sources": dict(notes["sources"])}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path} is unreadable; delete it and run `make data` again.") from None
 
 
@@ -272,15 +338,6 @@ def _wrong_digest(source: str | Path) -> DataError:
     )
 
 
-def _forget(target: Path, sources: list[str] | list[Path]) -> None:
-    notes = _notes(target.parent)
-    for source in (notes["sources"].pop(target.name, ""), *map(str, sources)):
-        notes["digests"].pop(source, None)
-    _save_notes(target.parent, notes)
-    _drop_parts(target)
-    target.unlink(missing_ok=True)
-
-
 def _downloaded(address: str, target: Path, progress: bool) -> Path:
     """A file with all of what is at the address, tried again where the last try stopped."""
     problem: Exception | None = None
@@ -289,11 +346,19 @@ def _downloaded(address: str, target: Path, progress: bool) -> Path:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         try:
             return _receive(address, target, progress)
-        except INTERRUPTIONS as error:
-            problem = error
         except DataError:
             _drop_parts(target)
             raise
+        except requests.exceptions.SSLError as error:
+            raise DataError(
+                f"{address} cannot be fetched: its certificate is not trusted here ({error})."
+                " Behind a proxy that signs with a certificate of its own, name the file of that"
+                " certificate: REQUESTS_CA_BUNDLE=/path/to/it.pem"
+            ) from None
+        except NO_ADDRESS as error:
+            raise DataError(f"{address} cannot be fetched: {error}") from None
+        except INTERRUPTIONS as error:
+            problem = error
         except requests.RequestException as error:
             raise DataError(f"{address} cannot be fetched: {error}") from None
     received = sum(part.stat().st_size for part in _parts(target)) / 2**20
@@ -314,7 +379,7 @@ def _receive(address: str, target: Path, progress: bool) -> Path:
     if start:
         with _answer(address, start) as answer:
             part, total = _part(address, answer, target)
-            goes_on = answer.status_code == 206 and part == latest and total is not None
+            goes_on = part == latest and total is not None and _begins_at(answer, start)
             if goes_on or answer.status_code == 200:
                 return _whole(answer, part, start if goes_on else 0, total, progress)
         if answer.status_code == 416:
@@ -328,10 +393,15 @@ def _part(address: str, answer: requests.Response, target: Path) -> tuple[Path, 
     """Where what the address has now is gathered, and its whole length in bytes."""
     get = answer.headers.get
     length = (get("Content-Range") or get("Content-Length") or "").rpartition("/")[2]
-    total = int(length) if length.isdigit() else None
+    total = int(length) if LENGTH.fullmatch(length) else None
     content = f"{address} {get('ETag')} {get('Last-Modified')} {total}"
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
     return target.with_name(f"{target.name}.{name}.part"), total
+
+
+def _begins_at(answer: requests.Response, start: int) -> bool:
+    begins = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return answer.status_code == 206 and begins
 
 
 def _whole(
@@ -341,7 +411,11 @@ def _whole(
     _write(answer, part, start, total, progress)
     received = part.stat().st_size
     if total is None:
-        _check_gzip_ends(part)
+        try:
+            _check_gzip_ends(part)
+        except DataError as error:
+            part.unlink()
+            raise requests.ConnectionError(str(error)) from None
     elif received != total:
         raise requests.ConnectionError(f"{received:,} of {total:,} bytes came")
     return part
@@ -359,9 +433,11 @@ def _answer(address: str, start: int = 0) -> Iterator[requests.Response]:
             )
         if code == 429 or code >= 500:
             raise requests.ConnectionError(f"the server answered HTTP {code}")
-        if code >= 400 and not (code == 416 and start):
-            raise DataError(f"{address} was refused (HTTP {code}); check the address or mirror.")
-        if code < 400 and response.headers.get("Content-Type", "").startswith("text/html"):
+        if code not in ((200, 206, 416) if start else (200,)):
+            raise DataError(
+                f"{address} answered with no file (HTTP {code}); check the address or mirror."
+            )
+        if code != 416 and response.headers.get("Content-Type", "").startswith("text/html"):
             check_not_html(b"<html", address)
         yield response
 
@@ -387,17 +463,23 @@ def _parts(target: Path) -> list[Path]:
     return list(target.parent.glob(f"{target.name}.*part*"))
 
 
+def final_name(path: Path) -> str:
+    """Name of a file that may still be a part, once it is whole."""
+    return PART.sub("", path.name)
+
+
 def _drop_parts(target: Path) -> None:
     for part in _parts(target):
         part.unlink(missing_ok=True)
 
 
-def _check_gzip_ends(part: Path) -> None:
-    """Where the server does not say the length, the file itself says whether it is whole."""
+def _check_gzip_ends(path: Path) -> None:
+    """Raise DataError unless the file is gzipped and whole, as its own checksum says."""
     try:
-        with gzip.open(part) as file:
+        with gzip.open(path) as file:
+            if not file.peek(1) and not path.stat().st_size:
+                raise EOFError("it is empty")
             while file.read(BLOCK):
                 pass
     except (EOFError, OSError, zlib.error) as error:
-        part.unlink()
-        raise requests.ConnectionError(f"it is truncated or corrupt: {error}") from None
+        raise DataError(f"it is truncated or corrupt: {error}") from None

@@ -10,6 +10,7 @@ import hashlib
 import math
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,10 @@ def fetch_mnist(home: str | Path | None = None, **options: object) -> list[Path]
 
     Raises DataError if a file cannot be had or is not MNIST's.
     """
-    paths = [fetch(file, home, **options) for file in FILES]
-    for path in paths:
-        _unpacked(path)
+    paths = []
+    for file in FILES:
+        paths.append(fetch(file, home, check=partial(_unpacked, name=file.name), **options))
+        _unpacked(paths[-1])
     return paths
 
 
@@ -136,15 +138,15 @@ def _hold_out(split: np.ndarray, labels: np.ndarray, name: str, share: float, se
     split[by_digit[part - 1 :: part]] = name
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path, name: str = "") -> bytes:
     if not path.is_file():
         raise DataError(f"{path} is missing; download it with `python -m dc2lib.datasets --mnist`.")
-    again = "delete it and run `python -m dc2lib.datasets --mnist` again"
+    again = "take it anew with `python -m dc2lib.datasets --mnist --refetch`"
     try:
         with gzip.open(path, "rb") as file:
             data = file.read(UNPACKED_LIMIT)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is truncated or corrupt ({error}); {again}.") from None
-    if hashlib.sha256(data).hexdigest() != DIGESTS[path.name.removesuffix(".gz")]:
+    if hashlib.sha256(data).hexdigest() != DIGESTS[(name or path.name).removesuffix(".gz")]:
         raise DataError(f"{path} does not unpack to the digits of MNIST (wrong digest); {again}.")
     return data

@@ -18,7 +18,13 @@ from typing import IO, Self
 import numpy as np
 from tqdm import tqdm
 
-from dc2lib.datasets.fetch import RemoteFile, check_not_html, downloads_folder, verified
+from dc2lib.datasets.fetch import (
+    RemoteFile,
+    check_not_html,
+    downloads_folder,
+    final_name,
+    verified,
+)
 from dc2lib.datasets.histone import SPLITS
 from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
 from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
@@ -123,7 +129,7 @@ def ingest_archive(
     wanted = None if cells is None else set(cells)
     result = Ingestion() if result is None else result
     origin = {
-        "archive": path.name, "archive_sha256": file_digest(path), "rpkm_table": rpkm.name
+        "archive": final_name(path), "archive_sha256": file_digest(path), "rpkm_table": rpkm.name
     }  # fmt: skip
     seen: set[str] = set()
     met: set[tuple[str, str]] = set()
@@ -170,10 +176,20 @@ def ingest_archive(
         with _noted(cell, result, say):
             raise DataError(f"{path} does not hold {cell}.{suggestion(cell, sorted(seen))}")
     if not seen:
-        raise DataError(
-            f"{path} holds no <cell>/classification/<split>.csv; this is another archive."
-        )
+        raise _another_archive(path)
     return result
+
+
+def check_archive(path: Path) -> None:
+    """Raise DataError unless the archive can be read to its end and holds splits of cell types."""
+    if not sum(1 for _ in split_members(path)):
+        raise _another_archive(path)
+
+
+def _another_archive(path: Path) -> DataError:
+    return DataError(
+        f"{path} holds no <cell>/classification/<split>.csv; this is another archive."
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -263,12 +264,20 @@ def explained(folder: Path, needed: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block of this folder; it ends with its process."""
+def locked(folder: Path, waiting: str = "") -> Iterator[None]:
+    """Wait until no other process is in such a block of this folder; it ends with its process.
+
+    `waiting` is said, on standard error, if there is something to wait for.
+    """
     with open(folder / ".lock", "w") as lock:
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if waiting:
+                        print(waiting, file=sys.stderr, flush=True)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
