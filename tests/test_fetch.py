@@ -502,7 +502,7 @@ def test_a_file_that_is_another_is_not_noted(tmp_path):
     file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     for in_place in (True, False):
         given = {"mirror": str(tmp_path), "in_place": in_place, "check": check}
-        with pytest.raises(DataError, match=r"data\.gz is not the file that it should be: no table"):
+        with pytest.raises(DataError, match=r"data\.gz is not the file that it should be"):
             module.fetch(file, tmp_path / "home", **given)
         assert left(tmp_path / "home") == []
     other.write_bytes(CONTENT)
