@@ -22,6 +22,7 @@ from papermill.translators import PythonTranslator
 from tools.errors import BuildError
 
 COMMON = "common"
+SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,19 @@ def chosen_parameters(
     Raises
     ------
     BuildError
-        If the profile's section of the chapter, or an override, names an undeclared parameter.
+        If the profile's section of the chapter, or an override, names an undeclared parameter, or
+        one that is the build's: captions and cache would then say what was not so.
     """
+    for names, where in (
+        ({**settings.get(COMMON, {}), **settings.get(chapter.name, {})},
+         f"book/profiles/{profile}.yml"),
+        (overrides or {}, "the command line"),
+    ):  # fmt: skip
+        for name in SET_BY_BUILD.keys() & names:
+            raise BuildError(
+                f"{where}: {name} is set for the whole build, by {SET_BY_BUILD[name].strip('`')},"
+                " and is no parameter to be given to one chapter"
+            )
     common = {"profile": profile, "data": source, **settings.get(COMMON, {})}
     chosen = {name: value for name, value in common.items() if name in chapter.parameters}
     own = settings.get(chapter.name, {})

@@ -8,12 +8,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.chapters import COMMON, Chapter, chosen_parameters, find_chapters, read_profile
+from tools.chapters import (
+    COMMON,
+    SET_BY_BUILD,
+    Chapter,
+    chosen_parameters,
+    find_chapters,
+    read_profile,
+)
 from tools.compare import report
 
 PROFILES = ("smoke", "quick", "reference", "paper")
 MUCH_LONGER = 1.5
-SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 REFERENCE = Path("book") / "reference" / "provenance.json"
 RESULTS = Path("book") / "reference" / "results.json"
 EXAMPLE_CHAPTER, EXAMPLE_KEY = "linear_baseline", "auroc_difference"

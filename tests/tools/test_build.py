@@ -234,3 +234,14 @@ def test_old_executions_are_forgotten(tmp_path):
         os.utime(folder, (1000 - age, 1000 - age))
     build._forget_old(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{age:016x}" for age in range(8)]
+
+
+@pytest.mark.parametrize("name", ["profile", "data"])
+def test_profile_and_data_are_the_builds_and_no_parameter_of_one_chapter(book, name):
+    """Else the captions and the cache would say another profile, or source, than was executed."""
+    with pytest.raises(BuildError, match=f"command line: {name} is set for the whole build"):
+        plans_of(book, chapter="first", overrides={name: "paper"})
+    for section in ("common", "first"):
+        (book / "book" / "profiles" / "quick.yml").write_text(f"{section}: {{{name}: paper}}\n")
+        with pytest.raises(BuildError, match=rf"quick\.yml: {name} is set for the whole build"):
+            plans_of(book)
