@@ -33,9 +33,14 @@ PY := .venv/bin/python
 # An option with a variable's value as it was typed, in quotes that no character of it can end.
 option = $(if $(value $2),--$1='$(subst ','\'',$(value $2))')
 export JUPYTER_PREFER_ENV_PATH := 1
+# Text is UTF-8 in any locale, and what else the shell says to Python (PYTHONPATH, PYTHONSTARTUP,
+# PYTHONOPTIMIZE, ...) is meant for other programs.
+unexport $(filter PYTHON%,$(.VARIABLES))
+export PYTHONUTF8 := 1
 BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
 
-# uv keeps the versions of the present lock where they still fit.  Left out are what pip brings itself
+# uv keeps the versions of the present lock where they still fit; all of them run on Python 3.11.0,
+# since a distribution's Python 3.11 stays at its early patch.  Left out are what pip brings itself
 # and the CUDA packages of a GPU build of torch: pip adds what the build at hand needs.  For the same
 # reason there are no hashes: with them pip would refuse the CPU build of torch, another file.
 LOCK_HEADER := \# Written by `make lock` from pyproject.toml: exact versions, every extra included.
@@ -109,8 +114,8 @@ lint: env  ## check style of library, tools, tests and chapters
 
 lock: env  ## write requirements.lock anew after changing pyproject.toml
 	@cp requirements.lock .venv/lock.part
-	@$(PY) -m uv pip compile pyproject.toml --all-extras --python $(PY) --no-header --no-annotate --quiet \
-		--output-file .venv/lock.part
+	@$(PY) -m uv pip compile pyproject.toml --all-extras --python $(PY) --python-version 3.11 \
+		--no-header --no-annotate --quiet --output-file .venv/lock.part
 	@{ echo '$(LOCK_HEADER)'; sed -E 's/[+].*//; /^$(NOT_LOCKED)==/d' .venv/lock.part; } > .venv/lock.whole
 	@mv .venv/lock.whole requirements.lock
 
