@@ -30,7 +30,6 @@ from tools.chapters import (
     find_chapters,
     read_profile,
     run_order,
-    typed_override,
 )
 from tools.dependencies import chapter_hash
 from tools.errors import BuildError, exit_code
@@ -90,8 +89,7 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
     for name, needs in run_order(chapters).items():
         chapter = chapters[name]
         written = request.overrides if name == request.chapter else {}
-        overrides = {key: typed_override(chapter, key, text) for key, text in written.items()}
-        parameters = chosen_parameters(chapter, request.profile, settings, source, overrides)
+        parameters = chosen_parameters(chapter, request.profile, settings, source, written)
         used = sorted({*chapter.data, *(["cells"] if "data" in chapter.parameters else [])})
         fingerprint = ", ".join(f"{kind} {prints[kind]}" for kind in used)
         context = {
@@ -119,7 +117,7 @@ def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     KeyboardInterrupt
         After the running chapters were stopped; finished chapters stay.
     """
-    run = _Run({job.name: job for job in jobs}, side_by_side)
+    run = _Run({job.name: job for job in jobs})
     order = TopologicalSorter({job.name: job.needs for job in jobs})
     order.prepare()
     with ThreadPoolExecutor(max_workers=side_by_side) as pool:
@@ -154,7 +152,6 @@ class _Run:
     """The state of one build: what is done, what failed, which processes run."""
 
     jobs: Mapping[str, Job]
-    side_by_side: int
     finished: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
@@ -197,8 +194,7 @@ class _Run:
         name = job.name
         self._say(name, "start")
         inputs = [row for need in job.needs for row in current_results(self.jobs[need])]
-        whole = replace(job, inputs=inputs if job.needs else None,
-                        threads=1 if self.side_by_side > 1 else _cores())
+        whole = replace(job, inputs=inputs if job.needs else None)
         process = self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tools.chapter"],
             cwd=ROOT,
@@ -278,6 +274,8 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
     if options.jobs < 1:
         parser.error("--jobs must be at least 1")
     overrides = dict(options.parameters)
+    if len(overrides) < len(options.parameters):
+        parser.error("-p names a parameter twice")
     return Request(options.profile, options.data, options.chapter, overrides), options.jobs
 
 

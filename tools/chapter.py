@@ -20,22 +20,19 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 from traitlets.config import Config
 
 from tools.chapters import Chapter, line_of_cell, read_chapter
 from tools.errors import BuildError
+from tools.surroundings import surroundings
 from tools.validation import problems
 
 TRACEBACK_LINES = 25
 PATIENCE_S = 180
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
+SETTINGS = "settings"
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,6 @@ class Job:
         Chapters whose recorded results it reads.
     inputs
         Those results, once they are there.
-    threads
-        That numerical libraries may use.
     """
 
     name: str
@@ -70,7 +65,6 @@ class Job:
     context: dict[str, Any]
     needs: list[str]
     inputs: list[dict[str, Any]] | None = None
-    threads: int = 1
 
     @property
     def target(self) -> Path:
@@ -115,12 +109,16 @@ def _execute_into(job: Job, folder: Path) -> None:
     (folder / "results.jsonl").touch()
     work = folder / "data"
     work.mkdir()
-    os.environ.update(_environment(folder, job.threads))
+    (folder / SETTINGS).mkdir()
     source = folder / "source.ipynb"
     executed = folder / "executed.ipynb"
     nbformat.write(chapter.notebook, source)
     try:
-        with warnings.catch_warnings(), _kernel_sockets() as sockets:
+        with (
+            mock.patch.dict(os.environ, _environment(folder), clear=True),
+            warnings.catch_warnings(),
+            _kernel_sockets() as sockets,
+        ):
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
                 source,
@@ -154,7 +152,7 @@ def _execute_into(job: Job, folder: Path) -> None:
     (folder / "run.json").write_text(json.dumps(run, indent=1))
     _stamp(executed, chapter, run)
     source.unlink()
-    shutil.rmtree(folder / "ipython", ignore_errors=True)
+    shutil.rmtree(folder / SETTINGS, ignore_errors=True)
     if not any(work.iterdir()):
         work.rmdir()
     found = problems(folder, job.parameters, job.key)
@@ -174,14 +172,11 @@ def _run(chapter: Chapter, job: Job) -> dict[str, Any]:
     }
 
 
-def _environment(folder: Path, threads: int) -> Mapping[str, str]:
+def _environment(folder: Path) -> Mapping[str, str]:
     return {
+        **surroundings(folder / SETTINGS),
         "DC2LIB_RESULTS": str(folder / "results.jsonl"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONHASHSEED": "0",
-        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
     }
 
 

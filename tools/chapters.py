@@ -6,8 +6,8 @@ import ast
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -23,6 +23,12 @@ from tools.errors import BuildError
 
 COMMON = "common"
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
+TRUE = ("true", "True")
+READ = {  # how a value is written
+    bool: re.compile("true|True|false|False"),
+    int: re.compile("[+-]?[0-9]+"),
+    float: re.compile(r"[+-]?([0-9]+\.?|[0-9]*\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True)
@@ -107,14 +113,21 @@ def read_chapter(name: str, source: Path) -> Chapter:
     )
 
 
-def read_profile(root: Path, profile: str) -> dict[str, dict[str, Any]]:
-    """Return the parameters that a profile sets, by chapter; ``common`` holds those of all."""
+def read_profile(root: Path, profile: str) -> dict[str, dict[str, str]]:
+    """Return the parameters that a profile sets, by chapter; ``common`` holds those of all.
+
+    Values are the text that stands there, which `typed_value` reads: YAML takes 010 for eight.
+    """
     folder = root / "book" / "profiles"
     path = folder / f"{profile}.yml"
     if not path.exists():
         known = sorted(file.stem for file in folder.glob("*.yml"))
         raise BuildError(f"no profile {profile!r}; there are {', '.join(known)}")
-    return {name: values or {} for name, values in (yaml.safe_load(path.read_text()) or {}).items()}
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}
+        return {name: dict(values or {}) for name, values in content.items()}
+    except (yaml.YAMLError, ValueError, AttributeError) as error:
+        raise BuildError(f"{path} is no profile, which has a section a chapter: {error}") from None
 
 
 def chosen_parameters(
@@ -143,29 +156,37 @@ def chosen_parameters(
                 " and is no parameter to be given to one chapter"
             )
     common = {"profile": profile, "data": source, **settings.get(COMMON, {})}
-    chosen = {name: value for name, value in common.items() if name in chapter.parameters}
     own = settings.get(chapter.name, {})
-    _refuse_unknown(chapter, own, f"book/profiles/{profile}.yml")
-    _refuse_unknown(chapter, overrides or {}, "the command line")
-    return {**chosen, **own, **(overrides or {})}
+    where = f"book/profiles/{profile}.yml"
+    return {
+        **{name: typed_value(chapter, name, value, where)
+           for name, value in common.items() if name in chapter.parameters},
+        **{name: typed_value(chapter, name, value, where) for name, value in own.items()},
+        **{name: typed_value(chapter, name, value) for name, value in (overrides or {}).items()},
+    }
 
 
-def typed_override(chapter: Chapter, name: str, text: str) -> Any:
-    """Return a parameter written on the command line in the type of its default."""
-    _refuse_unknown(chapter, [name], "the command line")
-    default = chapter.parameters[name]
-    if isinstance(default, str):
+def typed_value(
+    chapter: Chapter, name: str, given: Any, where: str = "the command line"
+) -> str | int | float | bool:
+    """Return a parameter, written as text somewhere, in the type of its default.
+
+    Raises
+    ------
+    BuildError
+        If the chapter has no such parameter, or the text is nothing of that type.
+    """
+    _refuse_unknown(chapter, [name], where)
+    default, text = chapter.parameters[name], str(given)
+    kind = type(default)
+    if kind is str:
         return text
-    value = yaml.safe_load(text)
-    if isinstance(default, float) and not isinstance(value, bool):
-        with suppress(ValueError):
-            value = float(text)
-    if default is not None and not isinstance(value, type(default)):
-        raise BuildError(
-            f"parameter {name} of {chapter.name}: {text!r} is not a {type(default).__name__} "
-            f"like its default {default!r}"
-        )
-    return value
+    if kind in READ and READ[kind].fullmatch(text):
+        return text in TRUE if kind is bool else kind(text)
+    raise BuildError(
+        f"{where}: parameter {name} of {chapter.name}: {text!r} is not a {kind.__name__} like its "
+        f"default {default!r}"
+    )
 
 
 def run_order(chapters: Mapping[str, Chapter]) -> dict[str, list[str]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tools.chapters import (
-    COMMON,
     SET_BY_BUILD,
     Chapter,
     chosen_parameters,
@@ -83,7 +82,7 @@ def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[d
     rows = []
     for name, default in chapter.parameters.items():
         values = {
-            profile: {**chapters.get(COMMON, {}), **chapters.get(chapter.name, {})}.get(name)
+            profile: chosen_parameters(chapter, profile, chapters, "").get(name)
             for profile, chapters in settings.items()
         }
         if name in SET_BY_BUILD:

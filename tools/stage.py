@@ -19,6 +19,7 @@ from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
 from tools.publish import add_downloads, addresses, merged_results
+from tools.surroundings import surroundings
 
 STAMP = ".staged"
 SUPPORT = ("_ext", "_static", "dc2book", "references.bib", "reference")
@@ -197,12 +198,14 @@ def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Pa
         With its complaints.
     """
     shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--all", *options]
+    settings = output / "settings"
+    settings.mkdir(parents=True)
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", "--all", *options]
     ended = subprocess.run(
         [*command, "--path-output", str(output), str(stage)],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        env=surroundings(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

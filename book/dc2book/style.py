@@ -72,7 +72,8 @@ STYLE = {
 
 
 def style() -> None:
-    """Set the book's matplotlib style for the figures that follow."""
+    """Set the book's matplotlib style for the figures that follow, whatever was set before."""
+    mpl.rcdefaults()
     mpl.rcParams.update(STYLE)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dc2lib.datasets.__main__ import _parser
-from tools.chapters import find_chapters, read_profile, typed_override
+from tools.chapters import find_chapters, read_profile, typed_value
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("how_to_rerun", "your_own_data")
@@ -54,7 +54,7 @@ def test_every_chapter_command_gives_known_parameters_of_a_chapter(words):
     read_profile(ROOT, variables.get("PROFILE", "quick"))
     given = shlex.split(variables.get("PARAMS", ""))
     for name, text in zip(given[1::3], given[2::3], strict=True):
-        assert str(typed_override(chapter, name, text)) == text
+        assert str(typed_value(chapter, name, text)) == text
 
 
 def test_the_papermill_command_and_call_name_declared_parameters():

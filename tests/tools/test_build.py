@@ -15,6 +15,7 @@ import nbformat
 import papermill
 import pytest
 from conftest import write_chapter, write_toc
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import CellTimeoutError
 
 from tools import build
@@ -77,7 +78,10 @@ def test_unknown_chapters_and_sections_are_refused(book):
         plans_of(book)
 
 
-@pytest.mark.parametrize("arguments", [["-p", "seed", "1"], ["--chapter", ""], ["--jobs", "0"]])
+@pytest.mark.parametrize("arguments", [
+    ["-p", "seed", "1"], ["--chapter", ""], ["--jobs", "0"],
+    ["--chapter", "data", "-p", "seed", "1", "-p", "seed", "2"],
+])  # fmt: skip
 def test_a_command_line_that_makes_no_sense_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         build._request(arguments)
@@ -174,16 +178,97 @@ provenance()"""
     assert len(connection["ip"]) < 60
 
 
-def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, tmp_path):
-    kernel = tmp_path / "jupyter" / "kernels" / "python3"
-    kernel.mkdir(parents=True)
-    about = {"argv": ["false", "{connection_file}"], "display_name": "ends", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(about))
+def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, monkeypatch):
+    spec = KernelSpec(argv=["false", "{connection_file}"], display_name="x", language="python")
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda *_: spec)
     (plan, _) = plans_of(book)
-    ended = run_alone(plan, JUPYTER_PATH=str(tmp_path / "jupyter"))
-    assert ended.returncode == 1
-    assert "first.md: the kernel did not start" in ended.stdout
+    with pytest.raises(BuildError, match=r"first\.md: the kernel did not start"):
+        execute(plan)
     assert list(Path(plan.folder).iterdir()) == []
+
+
+SEEN = """import hashlib, json, locale, os, sys
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy, torch, dc2book, dc2lib
+from IPython.utils.io import capture_output
+from dc2book.record import provenance
+from dc2book.style import style
+from dc2lib.datasets import data_home
+from threadpoolctl import threadpool_info
+with capture_output():
+    mpl.rcParams["svg.hashsalt"] = "the same names"
+    fig, axis = plt.subplots()
+    axis.set_title("0.5 Grüße")
+    axis.plot([0.5, 1.5])
+    fig.savefig("plain.svg", metadata={"Date": None})
+    style()
+    fig.savefig("style.svg", metadata={"Date": None})
+    plt.close(fig)
+print(Path("here") if "Path" in globals() else "no start-up file ran")
+seen = {
+    "rc": hashlib.sha256(repr(sorted(dict(mpl.rcParams).items())).encode()).hexdigest(),
+    "threads": [pool["num_threads"] for pool in threadpool_info()] + [torch.get_num_threads()],
+    "library": [dc2lib.__file__, dc2book.__file__, numpy.__file__],
+    "flags": repr(sys.flags), "text": locale.getpreferredencoding(), "asserts": __debug__,
+    "home": str(data_home()),
+    "path": [one for one in sys.path if "reader" in one],
+}
+open("seen.json", "w").write(json.dumps(seen))
+provenance()"""
+
+
+def plant_settings(home):
+    """A reader's own settings of everything that a kernel might listen to; the variables."""
+    dark = "figure.facecolor: black\nfont.family: serif\naxes.formatter.use_locale: True\n"
+    startup = "from pathlib import Path\nimport matplotlib\nmatplotlib.rcParams['lines.linewidth']=9"
+    sizes = "c.InlineBackend.rc = {'figure.figsize': (1, 1)}\nc.InlineBackend.figure_formats = ['svg']"
+    kernel = {"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}
+    for name, text in {
+        ".config/matplotlib/matplotlibrc": dark, "own.rc": dark, ".matplotlib/matplotlibrc": dark,
+        ".ipython/profile_default/startup/00.py": startup, "startup.py": startup,
+        ".ipython/profile_default/ipython_kernel_config.py": sizes,
+        "packages/sitecustomize.py": startup, "packages/numpy.py": "raise SystemExit('wrong')",
+        "packages/dc2lib/__init__.py": "raise SystemExit('wrong')",
+        "jupyter/kernels/python3/kernel.json": json.dumps(kernel),
+    }.items():  # fmt: skip
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    paths = {
+        "HOME": "", "XDG_CONFIG_HOME": ".config", "MATPLOTLIBRC": "own.rc", "MPLCONFIGDIR": "own",
+        "IPYTHONDIR": ".ipython", "PYTHONSTARTUP": "startup.py", "PYTHONPATH": "packages",
+        "JUPYTER_PATH": "jupyter", "JUPYTER_DATA_DIR": "jupyter", "JUPYTER_CONFIG_DIR": "jupyter",
+    }  # fmt: skip
+    return {name: str(home / path) for name, path in paths.items()} | {
+        "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX", "LANG": "de_DE",
+        "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "7",
+        "NUMBA_NUM_THREADS": "7", "MKL_NUM_THREADS": "7", "MPLBACKEND": "svg", "JUPYTER_PLATFORM_DIRS": "1",
+    }  # fmt: skip
+
+
+def test_no_setting_of_the_reader_changes_a_result(book, tmp_path, monkeypatch):
+    """Matplotlib, Python, IPython, Jupyter, threads, locale: in the file or in the shell."""
+    write_chapter(book, "first", SEEN)
+    write_chapter(book, "second", SEEN)
+    plain, settled = plans_of(book)
+    data = tmp_path / "store"
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "empty"), "DC2LIB_DATA": str(data)}
+    found = []
+    for plan, variables in ((plain, {}), (settled, plant_settings(tmp_path / "reader"))):
+        with monkeypatch.context() as patch:
+            for name in list(os.environ):
+                patch.delenv(name)
+            for name, value in {**clean, **variables}.items():
+                patch.setenv(name, value)
+            execute(plan)
+        files = {file.name: file.read_bytes() for file in (plan.target / "data").iterdir()}
+        cells = nbformat.read(plan.target / "executed.ipynb", as_version=4).cells
+        shown = [out.text for cell in cells for out in cell.get("outputs", []) if "text" in out]
+        found.append((files, shown))
+    assert found[0] == found[1]
+    seen = json.loads(found[0][0]["seen.json"])
+    assert set(seen["threads"]) == {1}
+    assert seen["home"] == str(data)
 
 
 def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatch):
@@ -192,7 +277,6 @@ def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatc
         raise CellTimeoutError("A cell timed out")
 
     monkeypatch.setattr(papermill, "execute_notebook", late)
-    monkeypatch.setattr("tools.chapter._environment", lambda *_: {})
     (plan, _) = plans_of(book)
     with pytest.raises(BuildError, match=r"first\.md: a cell ended, but its output did not come"):
         execute(plan)

@@ -14,7 +14,7 @@ from tools.chapters import (
     read_chapter,
     read_profile,
     run_order,
-    typed_override,
+    typed_value,
 )
 from tools.errors import BuildError
 
@@ -84,17 +84,39 @@ def test_an_unknown_parameter_lists_the_known_ones(book):
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("seed", "7", 7), ("rate", "2", 2.0), ("rate", "1e-3", 0.001), ("words", "12", "12")],
+    [("seed", "7", 7), ("rate", "2", 2.0), ("rate", "1e-3", 0.001), ("words", "12", "12"), ("seed", "010", 10),
+     ("words", "yes", "yes"), ("words", "010", "010"), ("rate", "010", 10.0), ("seed", "-3", -3)],
 )
 def test_overrides_take_the_type_of_the_default(book, name, text, value):
-    typed = typed_override(find_chapters(book)["first"], name, text)
+    typed = typed_value(find_chapters(book)["first"], name, text)
     assert typed == value
     assert type(typed) is type(value)
 
 
-def test_an_override_of_another_type_is_refused(book):
-    with pytest.raises(BuildError, match="is not a int like its default 0"):
-        typed_override(find_chapters(book)["first"], "seed", "many")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("seed", text) for text in ("many", "1:30", "yes", "true", "0x10", "1_000", "1.0", "", "٣")]
+    + [("rate", text) for text in ("1:30", "yes", "nan", "inf", "1,5", "", ".", "1_0")],
+)
+def test_a_value_of_another_type_is_refused(book, name, text):
+    with pytest.raises(BuildError, match="is not a (int|float) like its default 0"):
+        typed_value(find_chapters(book)["first"], name, text)
+
+
+def test_a_profile_is_read_as_the_command_line(book):
+    profile = book / "book" / "profiles" / "quick.yml"
+    profile.write_text("common:\n  seed: 010\nfirst:\n  words: 0.50\n  rate: 1\n")
+    chapter = find_chapters(book)["first"]
+    chosen = chosen_parameters(chapter, "quick", read_profile(book, "quick"), "simulated")
+    assert (chosen["seed"], chosen["words"], chosen["rate"]) == (10, "0.50", 1.0)
+    for wrong in ("1:30", "yes", "[1]", ""):
+        profile.write_text(f"first:\n  seed: {wrong}\n")
+        with pytest.raises(BuildError, match=r"quick\.yml: parameter seed of first"):
+            chosen_parameters(chapter, "quick", read_profile(book, "quick"), "simulated")
+    for wrong in ("first: 1", "- first", "first: {"):
+        profile.write_text(wrong)
+        with pytest.raises(BuildError, match=r"quick\.yml is no profile"):
+            read_profile(book, "quick")
 
 
 def test_profiles_are_listed_where_one_is_missing(book):

@@ -204,7 +204,7 @@ def test_settings_of_pip_and_python_do_not_say_where_packages_go(root, monkeypat
 
 def test_packages_that_went_elsewhere_are_missed(root):
     (root / "elsewhere").touch()
-    with pytest.raises(SystemExit, match="one is not in the environment.*pip config list"):
+    with pytest.raises(SystemExit, match=r"one is not in the environment.*pip config list"):
         environment.make_environment(root)
 
 
