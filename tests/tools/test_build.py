@@ -221,8 +221,8 @@ provenance()"""
 def plant_settings(home):
     """A reader's own settings of everything that a kernel might listen to; the variables."""
     dark = "figure.facecolor: black\nfont.family: serif\naxes.formatter.use_locale: True\n"
-    startup = "from pathlib import Path\nimport matplotlib\nmatplotlib.rcParams['lines.linewidth']=9"
-    sizes = "c.InlineBackend.rc = {'figure.figsize': (1, 1)}\nc.InlineBackend.figure_formats = ['svg']"
+    startup = "from pathlib import Path\nimport matplotlib\nmatplotlib.rcParams['font.size'] = 9"
+    sizes = "c.InlineBackend.rc = {'font.size': 1}\nc.InlineBackend.figure_formats = ['svg']"
     kernel = {"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}
     for name, text in {
         ".config/matplotlib/matplotlibrc": dark, "own.rc": dark, ".matplotlib/matplotlibrc": dark,
@@ -242,7 +242,7 @@ def plant_settings(home):
     return {name: str(home / path) for name, path in paths.items()} | {
         "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX", "LANG": "de_DE",
         "PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "7",
-        "NUMBA_NUM_THREADS": "7", "MKL_NUM_THREADS": "7", "MPLBACKEND": "svg", "JUPYTER_PLATFORM_DIRS": "1",
+        "NUMBA_NUM_THREADS": "7", "MKL_NUM_THREADS": "7", "MPLBACKEND": "svg",
     }  # fmt: skip
 
 
