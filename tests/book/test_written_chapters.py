@@ -16,6 +16,7 @@ import yaml
 
 from tools.build import Request, plan_build
 from tools.chapters import is_chapter, page_names
+from tools.errors import BuildError
 from tools.notebooks import has_drifted, pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,12 +113,12 @@ def lone_chapter(tmp_path):
     return source
 
 
-def edit(source, *, newer):
-    """Change the notebook beside a chapter, and date it before or after the chapter."""
-    path = source.with_suffix(".ipynb")
-    path.write_text(path.read_text().replace("x = 1", "x = 2"))
-    written = source.stat().st_mtime
-    os.utime(path, (written + newer, written + newer))
+def edit(path, *, old="x = 1", new="x = 2", newer=0):
+    """Change one half of a pair, and date it after the other."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime + newer))
 
 
 def test_a_notebook_is_made_and_the_chapter_stays_as_written(lone_chapter):
@@ -128,21 +129,78 @@ def test_a_notebook_is_made_and_the_chapter_stays_as_written(lone_chapter):
     assert not has_drifted(lone_chapter)
 
 
-def test_the_newer_half_of_a_drifted_pair_wins(lone_chapter):
+@pytest.mark.parametrize("newer", [-10, 10])
+def test_the_half_that_changed_goes_to_the_other_whichever_is_newer(lone_chapter, newer):
+    notebook = lone_chapter.with_suffix(".ipynb")
     pair(lone_chapter)
-    edit(lone_chapter, newer=-10)
-    assert has_drifted(lone_chapter)
-    pair(lone_chapter)
-    assert "x = 1" in lone_chapter.with_suffix(".ipynb").read_text()
-    edit(lone_chapter, newer=10)
+    edit(notebook, newer=newer)
     assert has_drifted(lone_chapter)
     pair(lone_chapter)
     assert "x = 2" in lone_chapter.read_text()
+    edit(lone_chapter, old="x = 2", new="x = 3", newer=newer)
+    pair(lone_chapter)
+    assert "x = 3" in notebook.read_text()
+    edit(lone_chapter, old="depends: all", new="depends: data", newer=newer)
+    pair(lone_chapter)
+    assert json.loads(notebook.read_text())["metadata"]["dc2lib"] == {"depends": "data"}
     assert not has_drifted(lone_chapter)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_no_edit_is_lost_where_both_halves_changed(lone_chapter, forgotten):
+    notebook = lone_chapter.with_suffix(".ipynb")
+    pair(lone_chapter)
+    if forgotten:  # a notebook of an earlier version, or saved by a program that drops metadata
+        content = json.loads(notebook.read_text())
+        del content["metadata"]["dc2lib_paired"]
+        notebook.write_text(json.dumps(content))
+    edit(notebook, new="mine = 1")
+    edit(lone_chapter, new="yours = 1")
+    before = [path.read_bytes() for path in (lone_chapter, notebook)]
+    with pytest.raises(BuildError, match=r"chapter\.md and chapter\.ipynb were both changed"):
+        pair(lone_chapter)
+    assert [path.read_bytes() for path in (lone_chapter, notebook)] == before
+
+
+def test_the_same_edit_of_both_halves_is_no_conflict(lone_chapter):
+    notebook = lone_chapter.with_suffix(".ipynb")
+    pair(lone_chapter)
+    edit(notebook)
+    edit(lone_chapter)
+    pair(lone_chapter)
+    edit(lone_chapter, old="x = 2", new="x = 3")
+    pair(lone_chapter)
+    assert "x = 3" in notebook.read_text()
+
+
+def test_outputs_and_pictures_of_a_notebook_stay(lone_chapter):
+    notebook = lone_chapter.with_suffix(".ipynb")
+    pair(lone_chapter)
+    content = json.loads(notebook.read_text())
+    title, code = content["cells"]
+    title["attachments"] = {"a.png": {"image/png": "aGFsbG8="}}
+    code["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "one"}]
+    notebook.write_text(json.dumps(content))
+    edit(lone_chapter, old="# A", new="# A\n\nMore.\n\n+++\n\nMuch more.")
+    pair(lone_chapter)
+    cells = json.loads(notebook.read_text())["cells"]
+    assert [len(cell.get("attachments", ())) for cell in cells] == [1, 0, 0]
+    assert "".join(cells[2]["outputs"][0]["text"]) == "one"
+
+
+def test_a_broken_notebook_is_named_and_stays(lone_chapter):
+    notebook = lone_chapter.with_suffix(".ipynb")
+    notebook.write_text("<<<<<<< HEAD\n{}")
+    with pytest.raises(BuildError, match=r"chapter\.ipynb is no notebook that can be read"):
+        pair(lone_chapter)
+    assert notebook.read_text().startswith("<<<<<<<")
 
 
 def test_what_a_chapter_reads_survives_being_saved_as_a_notebook(lone_chapter):
     pair(lone_chapter)
-    edit(lone_chapter, newer=10)
+    notebook = lone_chapter.with_suffix(".ipynb")
+    edit(notebook)
+    edit(notebook, old="Python 3", new="Python 3 (ipykernel)")
     pair(lone_chapter)
     assert read_header(lone_chapter)["dc2lib"] == {"depends": "all"}
+    assert "ipykernel" not in lone_chapter.read_text()
