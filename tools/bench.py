@@ -213,7 +213,7 @@ def csv_to_store(task: Task) -> Row:
 
     def plain() -> None:
         for path in sorted(source.rglob("*.csv")):
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file, FIELDS):
                     [int(row[mark]) for mark in task.dataset.marks]
 

@@ -136,7 +136,7 @@ def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
 
 def current_results(job: Job) -> list[dict[str, Any]]:
     """Return the recorded results of an executed chapter."""
-    lines = (job.target / "results.jsonl").read_text().splitlines()
+    lines = (job.target / "results.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -170,7 +170,7 @@ class _Run:
         elif error := self._execute(job):
             self._fail(name, "\n    ".join(["FAILED", *error.strip().splitlines()]))
         else:
-            run = json.loads((job.target / "run.json").read_text())
+            run = json.loads((job.target / "run.json").read_text(encoding="utf-8"))
             _forget_old(Path(job.folder))
             self.finished.append(name)
             self._say(name, f"done in {time.time() - run['started']:.1f} s")
@@ -201,7 +201,9 @@ class _Run:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            env={**os.environ, "PYTHONUTF8": "1"},
+            encoding="utf-8",
+            errors="replace",
             start_new_session=True,
         )
         said, messages = process.communicate(whole.dumps())

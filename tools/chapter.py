@@ -103,9 +103,9 @@ def _execute_into(job: Job, folder: Path) -> None:
     chapter = read_chapter(job.name, Path(job.source))
     started = time.time()
     run = {**_run(chapter, job), "started": started}
-    (folder / "run.json").write_text(json.dumps(run, indent=1))
+    (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     if job.inputs is not None:
-        (folder / "inputs.json").write_text(json.dumps(job.inputs))
+        (folder / "inputs.json").write_text(json.dumps(job.inputs), encoding="utf-8")
     (folder / "results.jsonl").touch()
     work = folder / "data"
     work.mkdir()
@@ -149,7 +149,7 @@ def _execute_into(job: Job, folder: Path) -> None:
             "again, and if it stays so, see what 'python -m ipykernel_launcher' says"
         ) from error
     run["duration"] = time.time() - started
-    (folder / "run.json").write_text(json.dumps(run, indent=1))
+    (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     _stamp(executed, chapter, run)
     source.unlink()
     shutil.rmtree(folder / SETTINGS, ignore_errors=True)

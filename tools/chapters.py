@@ -52,7 +52,7 @@ class Chapter:
 
 def page_names(toc: Path) -> list[str]:
     """Return the pages of a table of contents in reading order, the root first."""
-    contents = yaml.safe_load(toc.read_text())
+    contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     names = [contents["root"]]
     queue = [*contents.get("parts", []), *contents.get("chapters", [])]
     while queue:
@@ -95,7 +95,7 @@ def find_chapters(root: Path) -> dict[str, Chapter]:
 
 def read_chapter(name: str, source: Path) -> Chapter:
     """Read one chapter and what its header and its ``parameters`` cell declare."""
-    text = source.read_text()
+    text = source.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name}-{number:03d}"
@@ -229,7 +229,7 @@ def line_of_cell(chapter: Chapter, index: int) -> int:
 
 
 def _front_matter(source: Path) -> dict[str, Any]:
-    text = source.read_text()
+    text = source.read_text(encoding="utf-8")
     if not text.startswith("---\n"):
         return {}
     return yaml.safe_load(text[4:].split("\n---", 1)[0]) or {}

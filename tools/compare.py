@@ -38,7 +38,7 @@ def read_run(path: Path) -> list[dict[str, Any]]:
         If there is no such file or folder, or it holds no recorded results.
     """
     file = _results_file(path)
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     try:
         lines = file.suffix == ".jsonl"
         rows = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
@@ -169,7 +169,7 @@ def _provenance(file: Path) -> dict[str, Any]:
     path = file.with_name("provenance.json")
     if not path.exists():
         return {}
-    said = json.loads(path.read_text())
+    said = json.loads(path.read_text(encoding="utf-8"))
     return {name: said[name] for name in ("profile", "versions") if name in said}
 
 

@@ -39,6 +39,7 @@ def chapter_hash(
         Repository with the library's sources and the lock file.
     """
     files = library_files(chapter.code, root)
+    lock = (root / "requirements.lock").read_text(encoding="utf-8")
     return digest(
         {
             "format": FORMAT,
@@ -46,7 +47,7 @@ def chapter_hash(
             "name": chapter.name,
             "source": digest(chapter.text),
             "parameters": dict(parameters),
-            "lock": digest(execution_lock((root / "requirements.lock").read_text())),
+            "lock": digest(execution_lock(lock)),
             "library": {str(file.relative_to(root)): digest(file.read_bytes()) for file in files},
             "data": fingerprint,
             "inputs": dict(inputs),
@@ -72,7 +73,7 @@ def library_files(code: Iterable[str], root: Path) -> list[Path]:
             continue
         seen.add(name)
         queue += _parents(name)
-        queue += _imported(modules[name].read_text(), name, modules)
+        queue += _imported(modules[name].read_text(encoding="utf-8"), name, modules)
     files = {modules[name] for name in seen}
     for name in seen:
         if modules[name].name == "__init__.py":

@@ -158,7 +158,8 @@ def write_readme(root: Path) -> None:
     """Put the table between its marks in the README."""
     readme = root / "README.md"
     table_only = layout(root, counts=False)  # counts change with every commit
-    readme.write_text(between_marks(readme.read_text(), BEGIN, END, table_only))
+    text = between_marks(readme.read_text(encoding="utf-8"), BEGIN, END, table_only)
+    readme.write_text(text, encoding="utf-8")
 
 
 def reading(notebook: nbformat.NotebookNode) -> Reading:

@@ -66,7 +66,7 @@ def check_links(root: Path) -> int:
     path = root / "_build" / "links.txt"
     path.unlink(missing_ok=True)
     if report:
-        path.write_text("\n".join(report) + "\n")
+        path.write_text("\n".join(report) + "\n", encoding="utf-8")
     asked = len({answer["uri"] for answer in answers})
     print("\n".join([*report, f"{asked} links to outside, {len(dead)} dead"]))
     if dead and len(dead) == asked:

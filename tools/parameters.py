@@ -63,7 +63,7 @@ def costs(root: Path) -> list[dict[str, Any]]:
 def comparison_example(root: Path) -> str:
     """Return what `make compare` says of two cell types of the reference run, taken as two runs."""
     path = root / RESULTS
-    rows = json.loads(path.read_text()) if path.exists() else []
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     rows = [row for row in rows if row["chapter"] == EXAMPLE_CHAPTER]
     named = [row["cell"] for row in rows if row.get("cell") and row["key"] == EXAMPLE_KEY]
     cells = list(dict.fromkeys(named))[:2]
@@ -110,7 +110,7 @@ def _is_of_profile(
 
 def _runs(root: Path) -> Iterator[dict[str, Any]]:
     for file in (root / "_build" / "executed").glob("*/[0-9a-f]*/run.json"):
-        run = json.loads(file.read_text())
+        run = json.loads(file.read_text(encoding="utf-8"))
         if "duration" in run:
             yield run
 
@@ -119,7 +119,7 @@ def _reference_costs(root: Path) -> Iterator[dict[str, Any]]:
     path = root / REFERENCE
     if not path.exists():
         return
-    reference = json.loads(path.read_text())
+    reference = json.loads(path.read_text(encoding="utf-8"))
     for name, chapter in reference["chapters"].items():
         yield {
             "chapter": name,

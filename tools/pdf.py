@@ -179,10 +179,10 @@ def title_facts(root: Path, html: Path) -> list[str]:
     """Return the lines of the title page: title, authors, version, and what the book ran on."""
     import dc2lib
 
-    config = yaml.safe_load((root / "_config.yml").read_text())
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     facts = [config["title"], config["author"]]
     results = root / "_build" / "results.json"
-    rows = json.loads(results.read_text()) if results.exists() else []
+    rows = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
     profiles = sorted({row["profile"] for row in rows if row.get("profile")})
     sources = sorted({row["data_source"] for row in rows if row.get("data_source")})
     date = time.strftime("%Y-%m-%d", time.gmtime((html / "index.html").stat().st_mtime))

@@ -129,11 +129,11 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
     rows = [
         json.loads(line)
         for run in runs.values()
-        for line in (run / "results.jsonl").read_text().splitlines()
+        for line in (run / "results.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     with atomic_write(path) as unfinished:
         lines = [json.dumps(row, separators=(",", ":")) for row in rows]
-        unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+        unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     return len(rows)
 
 

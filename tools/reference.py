@@ -64,9 +64,10 @@ def write_reference(
         raise BuildError("the build recorded nothing, so there is no reference run")
     lines = ",\n".join(json.dumps(row, allow_nan=False, sort_keys=True) for row in kept)
     with atomic_write(folder / RESULTS) as unfinished:
-        unfinished.write_text(f"[\n{lines}\n]\n")
+        unfinished.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     with atomic_write(folder / PROVENANCE) as unfinished:
-        unfinished.write_text(json.dumps(dict(provenance), indent=1, sort_keys=True) + "\n")
+        text = json.dumps(dict(provenance), indent=1, sort_keys=True)
+        unfinished.write_text(f"{text}\n", encoding="utf-8")
 
 
 def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, An
 
     chapters = {}
     for job in jobs:
-        run = json.loads((job.target / "run.json").read_text())
+        run = json.loads((job.target / "run.json").read_text(encoding="utf-8"))
         chapters[job.name] = {
             "hash": job.key[:16], "seconds": round(run["duration"], 1),
             "data_source": run.get("data_source"),
@@ -116,7 +117,7 @@ def with_earlier(
         return rows, dict(provenance)
     about = {key: earlier.provenance[key] for key in RUN}
     kept = {name: about | chapters[name] for name in names}
-    old = json.loads((folder / RESULTS).read_text())
+    old = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     return (
         [*rows, *(row for row in old if row["chapter"] in kept)],
         {**provenance, "chapters": kept | provenance["chapters"]},
@@ -181,9 +182,9 @@ def _front_page_findings(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 def write_readme(root: Path) -> None:
     """Put the table between its marks in the README."""
     path = root / "README.md"
-    text = between_marks(path.read_text(), BEGIN, END, readme_block(root))
+    text = between_marks(path.read_text(encoding="utf-8"), BEGIN, END, readme_block(root))
     with atomic_write(path) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def _without_readers(jobs: Iterable[Job], root: Path) -> list[Job]:

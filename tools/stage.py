@@ -57,7 +57,7 @@ def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
     _write_tree(stage, files)
     built = make_pages(root, stage, root / "_build" / "sphinx", "-W", "--keep-going")
     add_downloads(built, executed, page_sources(root), _repository(root))
-    (built / STAMP).write_text(tree)
+    (built / STAMP).write_text(tree, encoding="utf-8")
     _swap(built, html)
     return page
 
@@ -132,7 +132,7 @@ def _support_files(root: Path) -> dict[str, bytes]:
 
 
 def _config(root: Path) -> dict[str, Any]:
-    config = yaml.safe_load((root / "_config.yml").read_text())
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("sphinx", {}).setdefault("config", {})["dc2api_package"] = str(
         root / "dc2lib"
     )
@@ -149,13 +149,13 @@ def _config(root: Path) -> dict[str, Any]:
 
 
 def _repository(root: Path) -> str:
-    return addresses(yaml.safe_load((root / "_config.yml").read_text())).repository
+    return addresses(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))).repository
 
 
 def _status(executed: Mapping[str, Path]) -> bytes:
     about = []
     for folder in executed.values():
-        run = json.loads((folder / "run.json").read_text())
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         shows = len(list((folder / "figures").glob("[!.]*.csv")))
         about.append({**{key: run.get(key) for key in STATUS_KEYS}, "shows": shows})
     return json.dumps(about).encode()
@@ -172,7 +172,7 @@ def _yaml(content: Mapping[str, Any]) -> bytes:
 
 
 def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _write_tree(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -208,18 +208,19 @@ def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Pa
         env=surroundings(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     log = output.with_suffix(".log")
-    log.write_text(ended.stdout)
+    log.write_text(ended.stdout, encoding="utf-8")
     if ended.returncode:
         raise BuildError(f"the pages have problems (log: {log})\n{_complaints(log)}")
     return output / "_build"
 
 
 def _complaints(log: Path) -> str:
-    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
     lines = text.splitlines()
     marked = [line for line in lines if re.search(r"WARNING|ERROR|Error|Exception", line)]
     return re.sub(r"\S*/stage/(\S+\.\w+):(\d+)", _place, "\n".join(marked[:40] or lines[-30:]))

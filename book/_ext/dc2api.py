@@ -36,7 +36,7 @@ def read_modules(package: Path) -> dict[str, ast.Module]:
         parts = [package.name, *file.relative_to(package).with_suffix("").parts]
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
-            modules[".".join(parts)] = ast.parse(file.read_text(), str(file))
+            modules[".".join(parts)] = ast.parse(file.read_text(encoding="utf-8"), str(file))
     return modules
 
 

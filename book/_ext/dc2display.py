@@ -150,7 +150,7 @@ class ChapterStatus(SphinxDirective):
         runs = chapter_runs(self.env.app)
         results = Path(self.env.srcdir) / "results.json"
         self.env.note_dependency(str(results))
-        rows = json.loads(results.read_text() or "[]") if results.exists() else []
+        rows = json.loads(results.read_text(encoding="utf-8") or "[]") if results.exists() else []
         return self.parse_text_to_nodes(f"{status_table(runs)}\n\n{versions_markdown(rows)}")
 
 
@@ -233,4 +233,4 @@ def _asset_text(asset: Any) -> str:
 def chapter_runs(app: Sphinx) -> list[dict[str, Any]]:
     """Return what is known about the run of each executed chapter."""
     path = Path(app.srcdir) / "build.json"
-    return json.loads(path.read_text()) if path.exists() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

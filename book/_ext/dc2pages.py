@@ -138,12 +138,12 @@ def finish_pages(app: Sphinx, error: Exception | None) -> None:
         lighten(image)
     pages = sorted(folder.glob("*.html"))
     for page in pages:
-        page.write_text(polished(page.read_text(), folder))
+        page.write_text(polished(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
     table = weight_table(pages)
     for page in pages:
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         if WEIGHTS in text:
-            page.write_text(text.replace(WEIGHTS, table))
+            page.write_text(text.replace(WEIGHTS, table), encoding="utf-8")
 
 
 def polished(text: str, folder: Path) -> str:
@@ -181,7 +181,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
 
 def page_bytes(page: Path) -> dict[str, int]:
     """Return the bytes of a page, of the images that it shows, and of what it loads beside."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     images = set(re.findall(r'<img[^>]* src="([^":?]+)', text))
     assets = {name for name in ASSET.findall(text) if name.endswith((".js", ".css"))}
     return {
@@ -199,7 +199,8 @@ def weight_table(pages: list[Path]) -> str:
     rows = []
     for page, together in sorted(shown.items(), key=lambda item: -item[1]):
         weight = weights[page]
-        found = re.search(r"<title>(.*?)(?: &#8212; .*)?</title>", page.read_text(), re.DOTALL)
+        text = page.read_text(encoding="utf-8")
+        found = re.search(r"<title>(.*?)(?: &#8212; .*)?</title>", text, re.DOTALL)
         title = " ".join(found[1].split()) if found else page.stem
         sizes = (weight["page"], weight["figures"], together)
         numbers = "".join(f'<td class="text-right"><p>{_megabytes(n)}</p></td>' for n in sizes)

@@ -116,4 +116,4 @@ def _value(value: Any, as_set: bool) -> str:
 def _content(directive: SphinxDirective) -> dict[str, Any]:
     path = Path(directive.env.srcdir) / FILE
     directive.env.note_dependency(str(path))
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

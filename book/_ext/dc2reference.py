@@ -91,7 +91,7 @@ def _origin(build: pd.DataFrame | None) -> str:
 
 def _build_results(folder: Path) -> pd.DataFrame | None:
     path = folder / "results.json"
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     return pd.DataFrame(json.loads(text)) if text.strip() else None
 
 

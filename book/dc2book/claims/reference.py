@@ -104,8 +104,8 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     if place is None:
         return None
     try:
-        rows = json.loads((place / RESULTS).read_text())
-        provenance = json.loads((place / PROVENANCE).read_text())
+        rows = json.loads((place / RESULTS).read_text(encoding="utf-8"))
+        provenance = json.loads((place / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{place}: the reference run cannot be read ({error}); restore it from git or run"

@@ -19,7 +19,7 @@ def run_context() -> dict[str, Any]:
     """Return what the build says about this run, or what the open notebook's parameters say."""
     path = results_path()
     if path is not None:
-        return json.loads((path.parent / "run.json").read_text())
+        return json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
     shell = notebook_shell()
     names = {} if shell is None else shell.user_ns
     seeds = {

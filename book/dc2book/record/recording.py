@@ -97,7 +97,7 @@ def record(
     }
     path = context.results_path()
     if path is not None:
-        with path.open("a") as lines:
+        with path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row, allow_nan=False) + "\n")
     glue_value(glue or "_".join([key, *map(str, checked.values())]), plain)
 
@@ -204,7 +204,7 @@ def results() -> pd.DataFrame:
             "no recorded results found; run `make book` first, or declare "
             "`dc2lib: {depends: all}` in the chapter's header"
         )
-    return pd.DataFrame(json.loads(path.read_text()))
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
 
 
 def provenance(cells: Iterable[str] | None = None) -> None:
@@ -295,7 +295,7 @@ def _recorded_rows() -> list[dict[str, Any]]:
     path = context.results_path()
     if path is None or not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _check_word(what: str, word: Any) -> None:

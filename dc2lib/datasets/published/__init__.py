@@ -87,7 +87,7 @@ def released_training_sets() -> dict[str, dict[str, list[str]]]:
     The Random sets hold 8 cells, where section 3.3 of the paper says 10. Source: as for
     :func:`released_results`.
     """
-    return json.loads((FOLDER / "released_training_sets.json").read_text())
+    return json.loads((FOLDER / "released_training_sets.json").read_text(encoding="utf-8"))
 
 
 def released_first_epoch() -> pd.DataFrame:
