@@ -103,8 +103,7 @@ links: env  ## ask every address outside of the book that its pages link to
 	@$(PY) -m tools.links
 
 serve: env  ## show the built book at http://localhost:8000 (PORT=)
-	@test -f _build/html/index.html || { echo 'no book built yet: make book'; exit 1; }
-	@$(PY) -m http.server $(PORT) --bind localhost --directory _build/html
+	@$(PY) -m tools.serve '$(PORT)'
 
 check: env  ## open every built page in headless Chromium: two widths, two themes, axe, keyboard
 	@$(PY) -m tests.book.check_pages _build/html

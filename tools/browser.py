@@ -7,6 +7,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import glob
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tools.errors import BuildError
@@ -17,11 +19,30 @@ if TYPE_CHECKING:
 BROWSERS = (
     "chromium",
     "chromium-browser",
+    "ungoogled-chromium",
     "google-chrome",
     "google-chrome-stable",
+    "google-chrome-beta",
+    "google-chrome-unstable",
     "chrome",
+    "chrome-headless-shell",
     "microsoft-edge",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "microsoft-edge-stable",
+    "brave-browser",
+    "brave",
+    "vivaldi",
+    "vivaldi-stable",
+    "/snap/bin/chromium",
+    "/var/lib/flatpak/exports/bin/org.chromium.Chromium",
+    "/var/lib/flatpak/exports/bin/com.google.Chrome",
+    *(f"{folder}/{name}.app/Contents/MacOS/{name}"
+      for folder in ("/Applications", "~/Applications")
+      for name in ("Google Chrome", "Chromium", "Microsoft Edge", "Brave Browser")),
+)  # fmt: skip
+# What `playwright install chromium` leaves in the user's cache folder.
+PLAYWRIGHTS = (
+    "~/.cache/ms-playwright/chromium-*/chrome-linux*/chrome",
+    "~/Library/Caches/ms-playwright/chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
 )
 # A container often has no namespaces for the sandbox and little shared memory.
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage")
@@ -30,7 +51,13 @@ FLAGS = ("--no-sandbox", "--disable-dev-shm-usage")
 def find_browser() -> str | None:
     """Return the path of a Chromium: of ``$CHROMIUM``, else the first one installed, or None."""
     named = os.environ.get("CHROMIUM")
-    return next(filter(None, map(shutil.which, [named] if named else BROWSERS)), None)
+    cached = (path for pattern in PLAYWRIGHTS for path in sorted(glob(_home(pattern)))[::-1])
+    tried = [named] if named else chain(BROWSERS, cached)
+    return next(filter(None, (shutil.which(_home(one)) for one in tried)), None)
+
+
+def _home(path: str) -> str:
+    return os.path.expanduser(path)
 
 
 def missing() -> str:

@@ -36,3 +36,23 @@ def test_the_named_browser_is_taken_and_a_wrong_name_is_not_passed_over(monkeypa
     assert browser.find_browser() is None
     with pytest.raises(BuildError, match=r"CHROMIUM|Playwright"), browser.open_browser():
         pass
+
+
+@pytest.mark.parametrize("name", [
+    "google-chrome-stable", "brave-browser", "microsoft-edge-stable", "ungoogled-chromium",
+    ".cache/ms-playwright/chromium-1200/chrome-linux/chrome",
+    "Applications/Chromium.app/Contents/MacOS/Chromium",
+])  # fmt: skip
+def test_a_chromium_of_another_name_is_found(monkeypatch, tmp_path, name):
+    program = tmp_path / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.symlink_to(shutil.which("true"))
+    monkeypatch.setattr(browser, "BROWSERS", [
+        one for one in browser.BROWSERS if not one.startswith("/")  # what this machine has
+    ])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    assert browser.find_browser() == str(program)
+    monkeypatch.setenv("CHROMIUM", f"~/{name}")
+    assert browser.find_browser() == str(program)
