@@ -1,4 +1,6 @@
 
+import re
+
 import numpy as np
 import pytest
 from released_files import (
@@ -76,7 +78,7 @@ def test_further_marks():
             "line 1: a header",
         ),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>\n", "line 1: 1 columns, expected 8"),
-        (b"\xff\xfe\x00" * 50, "columns, expected 8"),
+        (b"\xfc\xfe\x00" * 50, "columns, expected 8"),
     ],
 )
 def test_wrong_rows_are_named(data, message):
@@ -229,3 +231,23 @@ def test_a_file_beyond_all_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPLIT_LIMIT", 1000)
     with pytest.raises(DataError, match=r"more than the .* that a split may have"):
         read_csv_folder(write_folder(tmp_path / "E012", cell_files()))
+
+
+@pytest.mark.parametrize(("change", "cause"), [
+    (lambda data: re.sub(rb"(?m)^0+", b"", data), "leading zeros"),
+    (lambda data: data.replace(b",", b";"), "separated by commas"),
+    (lambda data: data.decode().encode("utf-16"), "UTF-16"),
+    (lambda data: b"PK\x03\x04" + data, "spreadsheet program's own file"),
+])  # fmt: skip
+def test_a_file_out_of_a_spreadsheet_is_refused_by_its_cause(tmp_path, change, cause):
+    files = {split: change(data) for split, data in cell_files().items()}
+    with pytest.raises(DataError, match=cause):
+        read_csv_folder(write_folder(tmp_path / "cell", files))
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_change_nothing(tmp_path):
+    plain = read_csv_folder(write_folder(tmp_path / "plain", cell_files()), cell="x")
+    saved = {split: b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n")
+             for split, data in cell_files().items()}  # fmt: skip
+    found = read_csv_folder(write_folder(tmp_path / "saved", saved), cell="x")
+    assert found.fingerprint == plain.fingerprint

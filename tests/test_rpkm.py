@@ -224,3 +224,22 @@ def test_signs_that_spreadsheets_add_do_not_matter(tmp_path):
     spread = "\ufeff" + TEXT.replace("\n", "\r\n").replace("E003", " E003 ").replace("0.1", " 0.1")
     pd.testing.assert_frame_equal(table_of(tmp_path, spread).frame(), expected)
     assert table_of(tmp_path, spread).text("E003").tolist() == ["43.985", "1.642", "0.100"]
+
+
+@pytest.mark.parametrize(("data", "cause"), [
+    (TEXT.replace("\t", ";").encode(), "Semicolons"),
+    (TEXT.encode("utf-16"), "UTF-16"),
+    (b"PK\x03\x04" + TEXT.encode(), "spreadsheet program's own file"),
+])  # fmt: skip
+def test_a_table_out_of_a_spreadsheet_is_refused_by_its_cause(tmp_path, data, cause):
+    path = tmp_path / "table.txt"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=cause):
+        read_rpkm(path)
+
+
+def test_genes_whose_zeros_a_spreadsheet_cut_off_are_missed_by_the_cause(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("gene_id,liver\n3,1.5\n5,2.5\n")
+    with pytest.raises(DataError, match=r"not in table\.csv.*leading zeros"):
+        read_rpkm(path).join("liver", np.array(["ENSG00000000003"]))

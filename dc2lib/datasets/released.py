@@ -6,6 +6,7 @@ follow each other in bin order. The gene is its full Ensembl id or that id's las
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_strand
-from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
+from dc2lib.datasets.rpkm import RpkmTable, lost_zeros, read_rpkm, refuse_spreadsheet
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write
 
@@ -84,6 +85,8 @@ def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTab
 
     Raises DataError, which names the file, the line or gene, and what was expected.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    refuse_spreadsheet(data, name)
     if not data.strip():
         raise DataError(
             f"{name} is empty; expected {N_BINS} rows a gene. Get the file again; if it is empty"
@@ -240,7 +243,7 @@ def _full_ids(gene: np.ndarray, name: str) -> np.ndarray:
         if not (SHORT_ID.fullmatch(text) or FULL_ID.fullmatch(text)):
             raise DataError(
                 f"{name}: {text!r} is no gene; expected an Ensembl gene id such as"
-                " ENSG00000000003, or its last six digits."
+                f" ENSG00000000003, or its last six digits.{lost_zeros(text)}"
             )
     return np.array([HUMAN_PREFIX + text if len(text) == 6 else text for text in texts])
 
@@ -273,12 +276,14 @@ def _first_wrong_line(data: bytes, name: str, marks: Sequence[str], width: int) 
 def _line_problem(fields: list[str], marks: Sequence[str], width: int) -> str | None:
     columns = ("gene", "bin", *marks, "label")
     if len(fields) != len(columns):
-        return f"{len(fields)} columns, expected {len(columns)}: {', '.join(columns)}."
+        apart = "; they are separated by commas" if len(fields) == 1 else ""
+        return f"{len(fields)} columns, expected {len(columns)}: {', '.join(columns)}{apart}."
     if fields[1:-1] == list(columns[1:-1]):
         return "a header; the released layout has none, remove it."
     gene, position, *counts, label = fields
     if len(gene.encode()) != width:
-        return f"gene {gene!r}, expected {width} characters as in the first line."
+        wanted = f"expected {width} characters as in the first line.{lost_zeros(gene)}"
+        return f"gene {gene!r}, {wanted}"
     if not WHOLE.fullmatch(position) or not 1 <= int(position) <= N_BINS:
         return f"bin {position!r}, expected a whole number from 1 to {N_BINS}."
     for mark, count in zip(marks, counts, strict=True):

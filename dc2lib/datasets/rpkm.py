@@ -8,6 +8,7 @@ word. That is how the table was read for the paper's correlations.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import gzip
 import re
@@ -35,6 +36,8 @@ GENE = re.compile(r"^(ENS\w*\d{11})(?:\.\d+)?$")
 CELL = re.compile(r"E\d{3}", re.ASCII)
 GENES_COLUMN = re.compile("gene|ensembl|symbol|^(id|name|x|rownames|)$", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
+SHORT_ID_DIGITS = 6  # of an Ensembl id, in the released layout
+WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,7 @@ class RpkmTable:
             raise DataError(
                 f"{cell}: {len(genes):,} gene(s) are not in {self.name}: {', '.join(genes[:5])};"
                 " add them to the table or leave them out of the counts."
+                + lost_zeros(str(self.gene_id[0]))
             )
         index = rows.to_numpy(dtype=np.intp)
         rpkm = self._expression(cell)
@@ -148,6 +152,9 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     if alignment not in ALIGNMENTS:
         raise DataError(f"Unknown alignment {alignment!r}: use one of {', '.join(ALIGNMENTS)}.")
     path = Path(path)
+    if path.is_file():
+        with open(path, "rb") as file:
+            refuse_spreadsheet(file.read(len(WORKBOOK)), path)
     lines = dropwhile(lambda line: line.startswith("#"), text_lines(path))
     header, *rest = [*lines, "", ""]
     header = header.removeprefix(BYTE_ORDER_MARK)
@@ -193,6 +200,7 @@ def _column_names(
         raise DataError(
             f"{path}: the first line must hold 'gene_id' and the cell types, each once, separated"
             f" by tabs or commas; found {header.strip()[:60]!r}."
+            + (" Semicolons do not separate columns here." if ";" in header else "")
         )
     if surplus not in (0, 1):
         raise DataError(f"{path}, line 2: {len(first)} fields, expected {len(head)}.")
@@ -223,6 +231,26 @@ def _written_by_r(header: str, head: list[str]) -> bool:
     quoted |= all(field.strip().startswith('"') for field in header.split(","))
     gene_like = any(GENES_COLUMN.search(name) for name in head)
     return all(map(CELL.fullmatch, head)) or (quoted and not gene_like)
+
+
+def refuse_spreadsheet(start: bytes, name: str | Path) -> None:
+    """Raise DataError if what begins so is a workbook, or text as Excel writes "Unicode text"."""
+    wanted = "save the table as text in UTF-8, separated by tabs or commas"
+    if start.startswith((WORKBOOK, OLD_WORKBOOK)):
+        raise DataError(f"{name} is a spreadsheet program's own file; {wanted}.")
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{name} is text in UTF-16; {wanted}.")
+
+
+def lost_zeros(gene: str) -> str:
+    """A sentence on what most often makes a gene id a short number; empty for other ids.
+
+    >>> lost_zeros("ENSG00000000003"), lost_zeros("000003")
+    ('', '')
+    """
+    if not gene.isdecimal() or len(gene) == SHORT_ID_DIGITS:
+        return ""
+    return " Spreadsheet programs cut off leading zeros: import the column of genes as text."
 
 
 def without_version(gene_id: pd.Series) -> pd.Series:
