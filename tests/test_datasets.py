@@ -254,3 +254,18 @@ def test_own_cells_beside_roadmaps(home, mirror, tmp_path, capsys):
 def test_a_mirror_that_holds_nothing(home, tmp_path, capsys):
     assert main(["--mirror", str(tmp_path)]) == 1
     assert "has no 57epigenomes.RPKM.pc.gz" in capsys.readouterr().err
+
+
+def test_the_digits_come_with_downloads_and_not_with_own_files(home, tmp_path, monkeypatch):
+    """As `make data` promises; a folder or address as MIRROR= may lack them."""
+    asked = []
+    monkeypatch.setattr("dc2lib.datasets.mnist.fetch_mnist", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr("dc2lib.datasets.__main__._fill", lambda *_: None)
+    for arguments, times in (
+        ([], 1), (["--cells", "E003"], 1), (["--mnist", "--csv", "x"], 1), (["--list"], 0),
+        (["--peaks", "x"], 0), (["--csv", "x"], 0), (["--source", "patternchrome"], 0),
+        (["--mirror", str(tmp_path)], 0),
+    ):  # fmt: skip
+        asked.clear()
+        main(arguments)
+        assert len(asked) == times, arguments

@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+import released_files
 
 from dc2lib import label_audit as rules
 from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
 from dc2lib.label_audit import Expression, best_threshold, which_rule
@@ -139,6 +141,22 @@ def test_the_command_audits_folders(tmp_path, capsys):
     assert "S001: " in captured.out
     assert rules.main(["audit", str(tmp_path / "nothing")]) == 1
     assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_roadmaps", [False, True])
+def test_a_cell_type_outside_roadmap_is_told_that_its_table_is_missing(
+    tmp_path, capsys, monkeypatch, has_roadmaps
+):
+    """Also where Roadmap's own table was downloaded before."""
+    released_files.write_folder(tmp_path / "liver", released_files.cell_files())
+    table = read_rpkm(released_files.write_rpkm(tmp_path / "rpkm.gz"))
+    monkeypatch.setattr(rules, "open_rpkm", lambda: table if has_roadmaps else None)
+    assert rules.main(["audit", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "liver: there is no expression" in said
+    assert "--rpkm FILE" in said
+    own = released_files.write_rpkm(tmp_path / "own.gz", ("liver",))
+    assert rules.main(["audit", str(tmp_path), "--rpkm", str(own)]) == 0
 
 
 def test_the_command_line_runs_as_a_module(tmp_path):

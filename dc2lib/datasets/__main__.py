@@ -37,7 +37,7 @@ def _filled(options: argparse.Namespace, home: Path) -> int:
         common["progress"] = not options.quiet
         with _noting(problems):
             _fill(options, home, problems, common)
-        if options.mnist or mirror_holds(mnist.FILES[0], options.mirror):
+        if options.mnist or _brings_digits(options):
             with _noting(problems):
                 mnist.fetch_mnist(home, **common)
                 print("MNIST: 70,000 digits stored")
@@ -46,6 +46,19 @@ def _filled(options: argparse.Namespace, home: Path) -> int:
         print(f"\n{len(problems)} problem(s):", file=sys.stderr)
         print("\n".join(f"- {problem}" for problem in problems), file=sys.stderr)
     return 1 if problems else 0
+
+
+def _brings_digits(options: argparse.Namespace) -> bool:
+    """Whether the digits come along: with what is downloaded, or where the mirror has them."""
+    if options.mirror:
+        return mirror_holds(mnist.FILES[0], options.mirror)
+    return not (_names_files(options) or (options.csv and not options.cells))
+
+
+def _names_files(options: argparse.Namespace) -> bool:
+    """Whether cell types are made from files of marks, and not from the released layout."""
+    own = options.peaks or options.tracks or options.binned
+    return bool(own or options.source == "patternchrome")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,8 +111,7 @@ def _noting(problems: list[str]) -> Iterator[None]:
 def _fill(
     options: argparse.Namespace, home: Path, problems: list[str], common: dict[str, object]
 ) -> None:
-    pattern = options.source == "patternchrome"
-    files = pattern or options.peaks or options.tracks or options.binned
+    files = _names_files(options)
     own = files or (options.csv and not options.cells)
     if own and options.rpkm:
         table = rpkm.read_rpkm(options.rpkm)
