@@ -64,6 +64,7 @@ from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
 from dc2lib.training.linear import fit_linear
 from tools import textbook
+from tools.children import killed_with_parent
 
 BENCH, SCALE = Path("_build") / "bench.json", Path("_build") / "scale.json"
 HOME = Path("_build") / "scale"  # store of the full-size run, while it is not whole
@@ -567,7 +568,8 @@ def alone(name: str, *numbers: int) -> dict[str, float]:
         If it fails; what was kept stays.
     """
     command = [sys.executable, "-m", "tools.bench", "--alone", name, *map(str, numbers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          preexec_fn=killed_with_parent())
     if done.returncode:
         raise RuntimeError(f"{name} {numbers}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -7,17 +7,16 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -31,10 +30,11 @@ from tools.chapters import (
     read_profile,
     run_order,
 )
+from tools.children import kill_children, stop_when_told
 from tools.dependencies import chapter_hash
 from tools.errors import BuildError, exit_code
 from tools.publish import merged_results
-from tools.validation import problems
+from tools.validation import is_whole, problems
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = (ROOT / "_build", ROOT / "book" / "reference" / "speed")
@@ -141,10 +141,10 @@ def current_results(job: Job) -> list[dict[str, Any]]:
 
 
 def is_valid(job: Job) -> bool:
-    """Return whether the result of a chapter exists and may be shown."""
+    """Return whether the result of a chapter exists, is whole, and may be shown."""
     if not (job.target / "executed.ipynb").exists():
         return False
-    return not problems(job.target, job.parameters, job.key)
+    return is_whole(job.target) and not problems(job.target, job.parameters, job.key)
 
 
 @dataclass
@@ -163,7 +163,14 @@ class _Run:
         unusable = [need for need in job.needs if need in self.failed]
         if unusable:
             self._fail(name, f"NOT RUN: it reads {', '.join(unusable)}")
-        elif is_valid(job):
+        else:
+            lock = Path(job.folder).with_name(f".{name}-{job.key[:16]}.lock")
+            what = f"another build executes {name} with the same parameters"
+            with one_at_a_time(lock, what, lambda: self.stopping):
+                self._settle_alone(name, job)
+
+    def _settle_alone(self, name: str, job: Job) -> None:
+        if is_valid(job):
             os.utime(job.target)
             self.finished.append(name)
             self._say(name, "cached")
@@ -185,7 +192,8 @@ class _Run:
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_children(process.pid)
+                process.kill()
 
     def _execute(self, job: Job) -> str:
         """Execute one chapter in a process of its own; return what went wrong."""
@@ -196,7 +204,7 @@ class _Run:
         inputs = [row for need in job.needs for row in current_results(self.jobs[need])]
         whole = replace(job, inputs=inputs if job.needs else None)
         process = self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "tools.chapter"],
+            [sys.executable, "-m", "tools.chapter", str(os.getpid())],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -236,7 +244,8 @@ def _forget_old(folder: Path) -> None:
 def _sweep(root: Path) -> None:
     """Remove what a killed build left half-written."""
     for partial in (root / "_build" / "executed").glob("*/.*.part"):
-        if not psutil.pid_exists(int(partial.name.split(".")[-2])):
+        owner = partial.name.split(".")[-2]
+        if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
             shutil.rmtree(partial)
 
 
@@ -297,7 +306,7 @@ def build(root: Path, request: Request, side_by_side: int) -> int:
         print(f"executed notebook: {target / 'executed.ipynb'}", flush=True)
         print(f"page: {stage.build_page(root, request.chapter, target)}")
         return 0
-    with one_at_a_time(root / "_build" / ".pages.lock"):
+    with one_at_a_time(root / "_build" / ".pages.lock", "another build makes its pages here"):
         number = merged_results(executed, root / "_build" / "results.json")
         print(f"{number} results in {root / '_build' / 'results.json'}", flush=True)
         page = stage.build_book(root, executed)
@@ -306,21 +315,44 @@ def build(root: Path, request: Request, side_by_side: int) -> int:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process is in a block with this lock file; it ends with its process."""
+def one_at_a_time(
+    path: Path, what: str = "another", stop: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Wait until no other process is in a block with this lock file; it ends with its process.
+
+    It says `what` it waits for, and waits no longer once `stop()` is true.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another build makes its pages here: waiting", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    said = False
+    while True:
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mine = _is_open(lock, path)  # else it was removed by who held it
+            except BlockingIOError:
+                mine = False
+                if not said:
+                    print(f"{what}: waiting", flush=True)
+                said = True
+            if mine or stop():
+                yield
+                if mine:
+                    path.unlink(missing_ok=True)
+                return
+        time.sleep(0.1)
+
+
+def _is_open(lock: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def main() -> int:
     """Build what the command line asks for."""
     request, jobs = _request(sys.argv[1:])
+    stop_when_told()
     try:
         return exit_code(lambda: build(ROOT, request, jobs))
     except KeyboardInterrupt:

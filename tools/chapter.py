@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -26,9 +25,10 @@ import nbformat
 from traitlets.config import Config
 
 from tools.chapters import Chapter, line_of_cell, read_chapter
+from tools.children import end_with, stop_when_told
 from tools.errors import BuildError
 from tools.surroundings import surroundings
-from tools.validation import problems
+from tools.validation import file_sizes, problems
 
 TRACEBACK_LINES = 25
 PATIENCE_S = 180
@@ -158,6 +158,8 @@ def _execute_into(job: Job, folder: Path) -> None:
     found = problems(folder, job.parameters, job.key)
     if found:
         raise BuildError("\n".join([f"{chapter.source}: may not be shown", *found]))
+    run["files"] = file_sizes(folder)
+    (folder / "run.json").write_text(json.dumps(run, indent=1))
 
 
 def _run(chapter: Chapter, job: Job) -> dict[str, Any]:
@@ -241,13 +243,10 @@ def _publish(partial: Path, target: Path) -> None:
     os.replace(partial, target)
 
 
-def _stop(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
-    """Execute the job on standard input."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Execute the job on standard input; the process that started this one may be an argument."""
+    stop_when_told()
+    end_with(int(sys.argv[1]) if sys.argv[1:] else os.getppid())
     job = Job(**json.load(sys.stdin))
     try:
         execute(job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,10 @@ def _is_of_profile(
 
 def _runs(root: Path) -> Iterator[dict[str, Any]]:
     for file in (root / "_build" / "executed").glob("*/[0-9a-f]*/run.json"):
-        run = json.loads(file.read_text(encoding="utf-8"))
-        if "duration" in run:
-            yield run
+        with suppress(ValueError, OSError):  # a damaged execution costs nothing
+            run = json.loads(file.read_text(encoding="utf-8"))
+            if "duration" in run:
+                yield run
 
 
 def _reference_costs(root: Path) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,7 @@ from tools import build
 from tools.build import Request
 from tools.chapter import Job
 from tools.chapters import find_chapters
+from tools.children import stop_when_told
 from tools.errors import BuildError, exit_code
 from tools.house import between_marks
 
@@ -222,6 +223,7 @@ def main() -> int:
                         help="with --chapters: chapters that stay as they are in the run of before")
     parser.add_argument("--readme", action="store_true", help="write the README's table only")
     options = parser.parse_args()
+    stop_when_told()
     if options.readme:
         write_readme(build.ROOT)
         return 0

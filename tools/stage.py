@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from tools.chapters import digest, page_sources
+from tools.children import killed_with_parent
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
@@ -211,6 +212,7 @@ def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Pa
         encoding="utf-8",
         errors="replace",
         check=False,
+        preexec_fn=killed_with_parent(),
     )
     log = output.with_suffix(".log")
     log.write_text(ended.stdout, encoding="utf-8")

@@ -79,7 +79,8 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
                 data, markdown = {}, maker(docname, data[mime])
         output["data"] = {kind: data[kind] for kind in data if "vnd.dc2lib" not in kind}
         if markdown is not None:
-            output["data"]["text/markdown"] = link_chapters("".join(markdown), chapters)
+            markdown = without_html("".join(markdown))
+            output["data"]["text/markdown"] = link_chapters(markdown, chapters)
     source[0] = json.dumps(notebook)
 
 
@@ -111,6 +112,15 @@ def link_chapters(text: str, chapters: Sequence[str]) -> str:
     return re.sub(rf"(?<=[(`])({names})\.md(?=[)#]|::)", r"\1.ipynb", text)
 
 
+def without_html(markdown: str) -> str:
+    """What a chapter shows without tags: it comes from data, and a mark may be called like one.
+
+    >>> without_html("the mark <script>alert(1)</script>, p < 0.05")
+    'the mark &lt;script>alert(1)&lt;/script>, p < 0.05'
+    """
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", markdown)
+
+
 def hide_solution(metadata: dict[str, Any]) -> None:
     """Fold a cell tagged ``solution``, with its outputs, until a reader asks for it."""
     metadata["tags"] = [*metadata["tags"], "hide-cell"]
@@ -126,7 +136,7 @@ def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
     path = f"figures/{docname}/{shown['name']}"
     return (
         f"```{{figure}} {path}.png\n:name: fig-{shown['name']}\n:alt: {shown['alt']}\n\n"
-        f"{shown['caption']}\n\n"
+        f"{without_html(shown['caption'])}\n\n"
         f"{{download}}`Figure as SVG <{path}.svg>` · {{download}}`data as CSV <{path}.csv>`\n```"
     )
 

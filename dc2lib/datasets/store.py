@@ -137,16 +137,17 @@ def write_cell(
             "origin": dict(origin or {}),
         }
         (temporary / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        for part in (*temporary.iterdir(), temporary):
-            sync(part)
         target, old = folder / dataset.cell, folder / f"{OLD}{dataset.cell}"
         put_back(folder)
         with locked(folder):
-            if target.exists():
+            if target.exists():  # and must not be lost for one that a power cut leaves in pieces
+                for part in (*temporary.iterdir(), temporary):
+                    sync(part)
                 os.replace(target, old)
             os.replace(temporary, target)
-            sync(folder)
-            shutil.rmtree(old, ignore_errors=True)
+            if old.exists():
+                sync(folder)
+                shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -360,7 +361,7 @@ def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndar
     path = folder / f"{name}.npy"
     try:
         values = np.load(path, mmap_mode="r" if name == "counts" else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # whatever a damaged header makes NumPy meet
         raise DataError(f"{path} cannot be read ({error}). {_rebuild(folder)}") from None
     if list(values.shape) != about["shape"] or values.dtype.str != about["dtype"]:
         raise DataError(f"{path} is not the array that {META} describes. {_rebuild(folder)}")

@@ -18,16 +18,18 @@ from tools import stage
 from tools.browser import missing
 
 ROOT = Path(__file__).resolve().parents[2]
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 FIGURE = {
     "name": "waves",
     "alt": "Two waves: the second is lower.",
-    "caption": "Waves of $\\sin x$, see {cite:p}`singh2016deepchrome`. (Simulated cell types.)",
+    "caption": "Waves of $\\sin x$, see {cite:p}`singh2016deepchrome`. (Simulated cell types.) "
+    f"Of {EVIL}.",
 }
 TABLE = {
     "name": "scores",
-    "caption": "Scores",
-    "header": ["model", "AUROC"],
-    "rows": [["a|b", "0.9"]],
+    "caption": f"Scores of {EVIL}",
+    "header": ["model", f"AUROC of {EVIL}"],
+    "rows": [["a|b", "0.9"], [EVIL, "0.8"]],
     "numeric": [False, True],
 }
 REPOSITORY = "https://github.com/someone/deepchrome-book"
@@ -155,6 +157,13 @@ def test_figures_and_tables_are_numbered_described_and_offer_their_files(html, p
     for name in ("waves.svg", "waves.csv", "scores.csv"):
         (link,) = set(re.findall(rf'href="(_downloads/[^"]*{name})"', page))
         assert (html / link).exists()
+
+
+def test_what_comes_from_data_is_text_and_never_runs(page):
+    """A mark or cell type may be called like a tag: in a table, its head, or a caption."""
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x") == 4
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
 
 
 def test_a_click_on_a_figure_opens_its_vector_version(page):

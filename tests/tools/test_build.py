@@ -13,12 +13,13 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import pytest
-from conftest import write_chapter, write_toc
+from conftest import RECORDING, write_chapter, write_toc
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import CellTimeoutError
 
-from tools import build
+from tools import build, parameters, validation
 from tools.build import Request, current_results, is_valid, plan_build, run_jobs
 from tools.chapter import execute
 from tools.errors import BuildError
@@ -329,3 +330,82 @@ def test_profile_and_data_are_the_builds_and_no_parameter_of_one_chapter(book, n
         (book / "book" / "profiles" / "quick.yml").write_text(f"{section}: {{{name}: paper}}\n")
         with pytest.raises(BuildError, match=rf"quick\.yml: {name} is set for the whole build"):
             plans_of(book)
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from tools.build import Request, plan_build, run_jobs
+from tools.children import stop_when_told
+stop_when_told()
+run_jobs(plan_build(Path(sys.argv[1]), Request(chapter="first"), "simulated", {}), 1)
+"""
+WORKING = """import os
+import subprocess
+import time
+from pathlib import Path
+worker = subprocess.Popen(["sleep", "600"])
+Path("pids").write_text(f"{os.getpid()} {os.getppid()} {worker.pid}")
+time.sleep(600)"""
+
+
+def started_build(book):
+    return subprocess.Popen([sys.executable, "-c", BUILD, str(book)], cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def until(condition, seconds=600):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_build_that_is_killed_leaves_nothing_running(book, name):
+    write_chapter(book, "first", WORKING)
+    process = started_build(book)
+    folder = book / "_build" / "executed" / "first"
+    written = until(lambda: [p for p in folder.glob(".*.part/data/pids") if p.stat().st_size])
+    pids = [int(pid) for pid in written[0].read_text().split()]
+    assert all(map(is_running, pids))
+    process.send_signal(getattr(signal, name))
+    process.communicate()
+    until(lambda: not any(map(is_running, pids)))
+    until(lambda: not list(folder.iterdir()))
+
+
+def test_two_builds_of_one_chapter_execute_it_once(book):
+    write_chapter(book, "first", "import time\ntime.sleep(2)", RECORDING.format(key="one"),
+                  "provenance()")  # fmt: skip
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda _: started_build(book).communicate()[0], range(2)))
+    whole = "".join(said)
+    assert [whole.count(word) for word in ("done in", "cached", "FAILED")] == [1, 1, 0]
+    assert not list((book / "_build" / "executed").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["executed.ipynb", "results.jsonl", "run.json"])
+@pytest.mark.parametrize("left", [0, 0.7])
+def test_a_damaged_execution_is_executed_again(book, name, left):
+    (plan,) = plans_of(book, chapter="first")
+    plan.target.mkdir(parents=True)
+    executed = plan.target / "executed.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), executed)
+    (plan.target / "results.jsonl").write_text('{"key": 1}\n{"key": 2}\n{"key": 3}\n')
+    sizes = validation.file_sizes(plan.target)
+    (plan.target / "run.json").write_text(json.dumps({"duration": 1, "files": sizes}))
+    assert validation.is_whole(plan.target)
+    path = plan.target / name
+    path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
+    assert not validation.is_whole(plan.target)
+    assert not is_valid(plan)
+    assert parameters.costs(book) == []
