@@ -30,14 +30,15 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
 PY := .venv/bin/python
-# An option with a variable's value as it was typed, in quotes that no character of it can end.
-option = $(if $(value $2),--$1='$(subst ','\'',$(value $2))')
+# A variable's value as it was typed, in quotes that no character of it can end; and as an option.
+quoted = '$(subst ','\'',$(value $1))'
+option = $(if $(value $2),--$1=$(call quoted,$2))
 export JUPYTER_PREFER_ENV_PATH := 1
 # Text is UTF-8 in any locale, and what else the shell says to Python (PYTHONPATH, PYTHONSTARTUP,
 # PYTHONOPTIMIZE, ...) is meant for other programs.
 unexport $(filter PYTHON%,$(.VARIABLES))
 export PYTHONUTF8 := 1
-BUILD_OPTIONS := --profile $(PROFILE) --data $(DATA) $(if $(JOBS),--jobs $(JOBS))
+BUILD_OPTIONS = $(call option,profile,PROFILE) $(call option,data,DATA) $(call option,jobs,JOBS)
 
 # uv keeps the versions of the present lock where they still fit; all of them run on Python 3.11.0,
 # since a distribution's Python 3.11 stays at its early patch.  Left out are what pip brings itself
@@ -69,10 +70,10 @@ test: env  ## run every test
 	@$(PY) -m pytest
 
 chapter: env  ## one chapter with its own parameters: NAME=data PARAMS="-p seed 1"
-	@$(PY) -m tools.build $(BUILD_OPTIONS) --chapter '$(NAME)' $(PARAMS)
+	@$(PY) -m tools.build $(BUILD_OPTIONS) --chapter=$(call quoted,NAME) $(call option,parameters,PARAMS)
 
 reference: env  ## run the chapters on the real cell types and keep their results in book/reference
-	@$(PY) -m tools.reference $(if $(JOBS),--jobs $(JOBS))
+	@$(PY) -m tools.reference $(call option,jobs,JOBS)
 
 notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 	@$(PY) -m tools.notebooks
@@ -91,19 +92,19 @@ scale: env  ## the full size by simulation, 56 cell types (half an hour, goes on
 	@$(PY) -m tools.bench --full-size
 
 pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file]
-	@$(PY) -m tools.pdf --output '$(PDF)'
+	@$(PY) -m tools.pdf $(call option,output,PDF)
 
 compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]
-	@$(PY) -m tools.compare '$(A)' '$(B)' $(if $(IGNORE),--ignore '$(IGNORE)') $(if $(KEY),--key '$(KEY)')
+	@$(PY) -m tools.compare $(call option,ignore,IGNORE) $(call option,key,KEY) -- $(call quoted,A) $(call quoted,B)
 
 keep: env  ## keep pages and results of the last `make book`, to compare later: RUN=name
-	@$(PY) -m tools.keep '$(RUN)'
+	@$(PY) -m tools.keep $(call quoted,RUN)
 
 links: env  ## ask every address outside of the book that its pages link to
 	@$(PY) -m tools.links
 
 serve: env  ## show the built book at http://localhost:8000 (PORT=)
-	@$(PY) -m tools.serve '$(PORT)'
+	@$(PY) -m tools.serve $(call quoted,PORT)
 
 check: env  ## open every built page in headless Chromium: two widths, two themes, axe, keyboard
 	@$(PY) -m tests.book.check_pages _build/html
@@ -119,7 +120,7 @@ lock: env  ## write requirements.lock anew after changing pyproject.toml
 	@mv .venv/lock.whole requirements.lock
 
 tidy: env  ## list kept results of older code, or not used for DAYS=30, by kind; YES=1 removes them
-	@$(PY) -m tools.tidy --days $(DAYS) $(if $(YES),--yes)
+	@$(PY) -m tools.tidy $(call option,days,DAYS) $(if $(YES),--yes)
 
 env:
 	@$(PYTHON) tools/environment.py

@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -277,7 +278,15 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
         metavar=("NAME", "VALUE"),
         help="a parameter of the chapter",
     )
+    parser.add_argument("--parameters", dest="line", default="", metavar="'-p NAME VALUE ...'",
+                        help="the same in one word, as `make chapter PARAMS=` gives them")
     options = parser.parse_args(arguments)
+    try:
+        line = shlex.split(options.line)
+    except ValueError as error:
+        parser.error(f"--parameters {options.line!r}: {error}")
+    if line:
+        options.parameters += parser.parse_args(line).parameters
     if options.parameters and options.chapter is None:
         parser.error("-p needs --chapter: parameters belong to one chapter")
     if options.chapter == "":

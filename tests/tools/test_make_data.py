@@ -1,4 +1,4 @@
-"""What `make data` hands to `python -m dc2lib.datasets`, whatever stands in its variables."""
+"""What make hands to the tools, whatever stands in its variables."""
 
 import os
 import shlex
@@ -8,18 +8,51 @@ from pathlib import Path
 import pytest
 
 from dc2lib.datasets.__main__ import _parser
+from tools.build import _request
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def options_of(*variables):
-    command = ["make", "--dry-run", "--always-make", "data", *variables]
+def words_of(target, module, *variables):
+    command = ["make", "--dry-run", "--always-make", target, *variables]
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     shown = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
     ).stdout
-    words = shlex.split(shown.partition("dc2lib.datasets")[2].replace("\\\n", " "))
-    return _parser().parse_args(words)
+    return shlex.split(shown.partition(module)[2].replace("\\\n", " "))
+
+
+def options_of(*variables):
+    return _parser().parse_args(words_of("data", "dc2lib.datasets", *variables))
+
+
+EVIL = "it's; touch $HOME/`x` \"$(shell y)\" #\\"
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "names"),
+    [
+        ("book", "tools.build", ["PROFILE", "DATA", "JOBS"]),
+        ("chapter", "tools.build", ["PROFILE", "NAME", "PARAMS"]),
+        ("reference", "tools.reference", ["JOBS"]),
+        ("pdf", "tools.pdf", ["PDF"]),
+        ("compare", "tools.compare", ["A", "B", "IGNORE", "KEY"]),
+        ("keep", "tools.keep", ["RUN"]),
+        ("tidy", "tools.tidy", ["DAYS"]),
+        ("serve", "tools.serve", ["PORT"]),
+    ],
+)
+def test_no_value_of_a_variable_is_read_by_a_shell(target, module, names):
+    words = words_of(target, module, *(f"{name}={EVIL}" for name in names))
+    assert sum(word.partition("=")[2] == EVIL or word == EVIL for word in words) == len(names)
+
+
+def test_parameters_of_a_chapter_are_words(capsys):
+    words = words_of("chapter", "tools.build", "NAME=data", "PARAMS=-p seed 1 -p words 'a b'")
+    assert _request(words)[0].overrides == {"seed": "1", "words": "a b"}
+    with pytest.raises(SystemExit):
+        _request(words_of("chapter", "tools.build", "NAME=data", "PARAMS=-p seed 'a"))
+    assert "No closing quotation" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
