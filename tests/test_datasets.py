@@ -269,3 +269,12 @@ def test_the_digits_come_with_downloads_and_not_with_own_files(home, tmp_path, m
         asked.clear()
         main(arguments)
         assert len(asked) == times, arguments
+
+
+def test_a_split_under_two_names_is_told(home, tmp_path, capsys):
+    files = cell_files()
+    folder = write_folder(tmp_path / "liver", files | {"test": files["train"]})
+    table = write_rpkm(tmp_path / "own.gz", ("liver",))
+    assert main(["--csv", str(folder), "--rpkm", str(table)]) == 1
+    assert "every gene of test is in another split too" in capsys.readouterr().err
+    assert list_cells() == []

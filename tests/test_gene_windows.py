@@ -114,3 +114,12 @@ def test_stretches_of_the_genome():
     assert (spread["chromosome"].nunique() == 1).all()
     assert (spread["tss"].agg(lambda tss: tss.max() - tss.min()) < 1_000_000).all()
     np.testing.assert_array_equal(genome_blocks(genes[100:200]), known.to_numpy()[100:200])
+
+
+@pytest.mark.parametrize("place", ["\u00b2", "9" * 30, "-5", "1.5"])
+def test_a_coordinate_that_is_none(tmp_path, place):
+    path = tmp_path / "genes.gtf"
+    about = 'gene_id "E"; gene_type "protein_coding";'
+    path.write_text(f"chr1\tx\tgene\t{place}\t9\t.\t+\t.\t{about}\n")
+    with pytest.raises(DataError, match=r"genes\.gtf, line 1: no line of a GTF"):
+        read_gtf(path)

@@ -11,7 +11,6 @@ and ``source``.  RData: ``<cell>/<mark>_50bp_bins.RData``, mean base coverage in
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +141,10 @@ def _by_cell(
 def _npz_inputs(path: Path, marks: Sequence[str] | None) -> list[CellInput]:
     with _npz(path) as archive:
         gene_id, strand, split = (archive[name] for name in ("gene_id", "strand", "split"))
-        split = np.array(SPLITS)[split] if split.dtype.kind in "iu" else split
+        if split.dtype.kind in "iu":
+            if not np.isin(split, range(len(SPLITS))).all():
+                raise DataError(f"{path}: a split is none of 0 (train), 1 (valid) and 2 (test).")
+            split = np.array(SPLITS)[split]
         table = pd.DataFrame({"gene_id": gene_id, "strand": strand, "split": split})
         about = {n: str(archive[n]) if n in archive else d for n, d in NPZ_DEFAULTS.items()}
         found = {tuple(name.split("/", 1)): name for name in archive.files if "/" in name}
@@ -175,7 +177,9 @@ def _npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             yield archive
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes NumPy meet
         raise DataError(
             f"{path} is no whole .npz of gene_id, strand, split and <cell>/<mark> ({error})."
         ) from None

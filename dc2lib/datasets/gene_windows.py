@@ -32,6 +32,7 @@ HG19 = {
     "chr17": 81195210, "chr18": 78077248, "chr19": 59128983, "chr20": 63025520,
     "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566,
 }  # fmt: skip
+PLACE = re.compile(r"\d{1,12}", re.ASCII)
 MAY_LACK = ("chrY", "chrM")
 
 
@@ -202,7 +203,8 @@ def chromosome_name(name: str) -> str:
 
 def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, int, str] | None:
     fields = line.rstrip("\n").split("\t")
-    if len(fields) != 9 or fields[6] not in ("+", "-") or not (fields[3] + fields[4]).isdigit():
+    places = all(map(PLACE.fullmatch, fields[3:5]))
+    if len(fields) != 9 or fields[6] not in ("+", "-") or not places:
         raise DataError(
             f"{where}: no line of a GTF; expected nine tab-separated fields with numbers in the"
             " fourth and fifth and '+' or '-' in the seventh."

@@ -24,6 +24,7 @@ from dc2lib.files import text_lines
 SUFFIXES = tuple(
     f".{kind}{packed}" for kind in ("narrowPeak", "broadPeak", "bed") for packed in ("", ".gz")
 )
+MOST_BASES = 2**40
 COLUMN_OF = {"signal": 7, "score": 5, "presence": 3}
 
 
@@ -66,6 +67,7 @@ def read_peaks(
         ((start % 1 != 0) | (end % 1 != 0), "expected whole numbers for start and end."),
         (start < 0, "starts before the chromosome; expected 0 or more."),
         (end < start, "ends before it starts; expected start <= end."),
+        (end > MOST_BASES, "ends beyond any chromosome."),
         (end > limit, "ends beyond the chromosome: a file of another genome?"),
         (~((amount >= 0) & (amount < np.inf)), f"expected a {value} of 0 or more."),
     ):

@@ -138,6 +138,12 @@ def assemble(
     )
     split = np.repeat(SPLITS, [len(tables[split].gene_id) for split in SPLITS])
     keep, repeated = _first_of_each(counts, gene_id, label, f"{cell} in {where}")
+    lost = set(split) - set(split[keep])
+    if lost:
+        raise DataError(
+            f"{cell} in {where}: every gene of {', '.join(sorted(lost))} is in another split too;"
+            " is a file there under two names?"
+        )
     if repeated:
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
     dataset = HistoneDataset.from_arrays(

@@ -108,9 +108,12 @@ class RpkmTable:
     def measured(self, cell: str) -> RpkmTable:
         """The rows that hold a number for one cell type.
 
-        Raises DataError if the table lacks the cell type, or a number is negative.
+        Raises DataError if the table lacks the cell type, has no number for it at all, or one that
+        is negative.
         """
         given = np.isfinite(self._expression(cell))
+        if not given.any():
+            raise DataError(f"{self.name}, column {cell}: no gene has a number there.")
         return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
 
     def _expression(self, cell: str) -> np.ndarray:
@@ -338,4 +341,7 @@ def _text_table(data: bytes, width: int, separator: str, path: Path) -> pa.Table
             ),
         )
     except pa.ArrowException as error:
-        raise DataError(f"{path}: {error}; expected {width} fields in every row.") from None
+        raise DataError(
+            f"{path}: {error}; expected {width} fields in every row, separated by tabs or commas (a"
+            " comma is no decimal point)."
+        ) from None
