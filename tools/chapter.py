@@ -245,7 +245,7 @@ def _publish(partial: Path, target: Path) -> None:
 
 def main() -> int:
     """Execute the job on standard input; the process that started this one may be an argument."""
-    stop_when_told()
+    stop_when_told(with_children=True)
     end_with(int(sys.argv[1]) if sys.argv[1:] else os.getppid())
     job = Job(**json.load(sys.stdin))
     try:

@@ -25,7 +25,6 @@ def end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(POLL_S)
-        kill_children()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE_S)
         kill_children()
@@ -58,12 +57,18 @@ def killed_with_parent() -> Callable[[], None] | None:
     return lambda: libc.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def stop_when_told() -> None:
-    """SIGTERM and SIGHUP stop this process as Ctrl-C does, so that its children are stopped too."""
+def stop_when_told(*, with_children: bool = False) -> None:
+    """SIGTERM and SIGHUP stop this process as Ctrl-C does, so that it can stop its children.
+
+    With `with_children` they are killed before: a kernel that is asked to end in order leaves what
+    it has started itself.
+    """
+
+    def interrupt(*_: object) -> None:
+        if with_children:
+            kill_children()
+        raise KeyboardInterrupt
+
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+            signal.signal(getattr(signal, name), interrupt)

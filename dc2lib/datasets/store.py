@@ -92,6 +92,8 @@ def open_cell(cell: str, home: str | Path | None = None) -> HistoneDataset:
         opened = (_state(folder / META), states)
         whole = opened in _verified or dataset.fingerprint == meta["fingerprint"]
         as_stored = meta["cell"] == cell
+    except DataError:
+        raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{folder / META} lacks something ({error!r}). {rebuild}") from None
     except OSError as error:
