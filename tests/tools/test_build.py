@@ -338,7 +338,8 @@ from pathlib import Path
 from tools.build import Request, plan_build, run_jobs
 from tools.children import stop_when_told
 stop_when_told()
-run_jobs(plan_build(Path(sys.argv[1]), Request(chapter="first"), "simulated", {}), 1)
+request, prints = Request(chapter="first"), {"cells": "simulated"}
+run_jobs(plan_build(Path(sys.argv[1]), request, "simulated", prints), 1)
 """
 WORKING = """import os
 import subprocess
@@ -374,7 +375,9 @@ def test_a_build_that_is_killed_leaves_nothing_running(book, name):
     write_chapter(book, "first", WORKING)
     process = started_build(book)
     folder = book / "_build" / "executed" / "first"
-    written = until(lambda: [p for p in folder.glob(".*.part/data/pids") if p.stat().st_size])
+    while not (written := [p for p in folder.glob(".*.part/data/pids") if p.stat().st_size]):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
     pids = [int(pid) for pid in written[0].read_text().split()]
     assert all(map(is_running, pids))
     process.send_signal(getattr(signal, name))
