@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -350,9 +351,19 @@ Path("pids").write_text(f"{os.getpid()} {os.getppid()} {worker.pid}")
 time.sleep(600)"""
 
 
+@contextmanager
 def started_build(book):
-    return subprocess.Popen([sys.executable, "-c", BUILD, str(book)], cwd=ROOT,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with subprocess.Popen([sys.executable, "-c", BUILD, str(book)], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def output_of_build(book):
+    with started_build(book) as process:
+        return process.communicate()[0]
 
 
 def until(condition, seconds=600):
@@ -373,15 +384,15 @@ def is_running(pid):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_a_build_that_is_killed_leaves_nothing_running(book, name):
     write_chapter(book, "first", WORKING)
-    process = started_build(book)
     folder = book / "_build" / "executed" / "first"
-    while not (written := [p for p in folder.glob(".*.part/data/pids") if p.stat().st_size]):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    pids = [int(pid) for pid in written[0].read_text().split()]
-    assert all(map(is_running, pids))
-    process.send_signal(getattr(signal, name))
-    process.communicate()
+    with started_build(book) as process:
+        while not (written := [p for p in folder.glob(".*.part/data/pids") if p.stat().st_size]):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        pids = [int(pid) for pid in written[0].read_text().split()]
+        assert all(map(is_running, pids))
+        process.send_signal(getattr(signal, name))
+        process.communicate()
     until(lambda: not any(map(is_running, pids)))
     until(lambda: not list(folder.iterdir()))
 
@@ -390,7 +401,7 @@ def test_two_builds_of_one_chapter_execute_it_once(book):
     write_chapter(book, "first", "import time\ntime.sleep(2)", RECORDING.format(key="one"),
                   "provenance()")  # fmt: skip
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(lambda _: started_build(book).communicate()[0], range(2)))
+        said = list(pool.map(output_of_build, [book, book]))
     whole = "".join(said)
     assert [whole.count(word) for word in ("done in", "cached", "FAILED")] == [1, 1, 0]
     assert not list((book / "_build" / "executed").glob(".*"))
