@@ -334,7 +334,7 @@ def one_at_a_time(
     path.parent.mkdir(parents=True, exist_ok=True)
     said = False
     while True:
-        with path.open("w") as lock:
+        with path.open("w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 mine = _is_open(lock, path)  # else it was removed by who held it

@@ -159,7 +159,7 @@ def _execute_into(job: Job, folder: Path) -> None:
     if found:
         raise BuildError("\n".join([f"{chapter.source}: may not be shown", *found]))
     run["files"] = file_sizes(folder)
-    (folder / "run.json").write_text(json.dumps(run, indent=1))
+    (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
 def _run(chapter: Chapter, job: Job) -> dict[str, Any]:

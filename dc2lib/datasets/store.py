@@ -272,7 +272,7 @@ def locked(folder: Path, waiting: str = "") -> Iterator[None]:
 
     `waiting` is said, on standard error, if there is something to wait for.
     """
-    with open(folder / ".lock", "w") as lock:
+    with open(folder / ".lock", "wb") as lock:
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 try:

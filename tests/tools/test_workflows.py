@@ -12,19 +12,19 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-VARIABLES = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+VARIABLES = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 each = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 
 
 def steps(path):
-    jobs = yaml.safe_load(path.read_text())["jobs"]
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     return [step for job in jobs.values() for step in job["steps"]]
 
 
 @each
 def test_a_workflow_has_a_trigger_jobs_and_limits(path):
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert content[True], "no trigger (YAML reads `on` as true)"
     assert content["permissions"]["contents"] == "read"
     for job in content["jobs"].values():
@@ -49,7 +49,7 @@ def test_what_is_built_is_built_by_make(path):
 
 @each
 def test_actions_are_pinned_to_a_commit_that_no_tag_can_move(path):
-    used = re.findall(r"uses: (\S+)  # v[\d.]+\n", path.read_text())
+    used = re.findall(r"uses: (\S+)  # v[\d.]+\n", path.read_text(encoding="utf-8"))
     assert used == [step["uses"] for step in steps(path) if "uses" in step]
     for one in used:
         assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", one)
