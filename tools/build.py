@@ -286,7 +286,10 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
     except ValueError as error:
         parser.error(f"--parameters {options.line!r}: {error}")
     if line:
-        options.parameters += parser.parse_args(line).parameters
+        given = parser.parse_args(line).parameters
+        if len(line) != 3 * len(given):
+            parser.error(f"--parameters {options.line!r}: expected -p NAME VALUE, once or more")
+        options.parameters += given
     if options.parameters and options.chapter is None:
         parser.error("-p needs --chapter: parameters belong to one chapter")
     if options.chapter == "":

@@ -50,9 +50,10 @@ def test_no_value_of_a_variable_is_read_by_a_shell(target, module, names):
 def test_parameters_of_a_chapter_are_words(capsys):
     words = words_of("chapter", "tools.build", "NAME=data", "PARAMS=-p seed 1 -p words 'a b'")
     assert _request(words)[0].overrides == {"seed": "1", "words": "a b"}
-    with pytest.raises(SystemExit):
-        _request(words_of("chapter", "tools.build", "NAME=data", "PARAMS=-p seed 'a"))
-    assert "No closing quotation" in capsys.readouterr().err
+    for wrong, said in (("-p seed 'a", "No closing quotation"), ("--jobs 2", "expected -p NAME")):
+        with pytest.raises(SystemExit):
+            _request(words_of("chapter", "tools.build", "NAME=data", f"PARAMS={wrong}"))
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
