@@ -16,37 +16,25 @@ LEAST_OPEN = 2 / 3
 # Chapters that are still to be rewritten, with what they may not exceed until then.
 OPEN_SO_FAR = {
     "index": 0.0,
-    "primer_biology": 0.4,
-    "primer_ml": 0.4,
-    "data": 0.2,
     "mnist_visualization": 0.5,
     "architectures": 0.2,
     "linear_baseline": 0.1,
     "cross_cell": 0.48,
-    "gan_probe": 0.42,
     "audit": 0.11,
     "ground_truth": 0.41,
     "related_work": 0.14,
     "claims": 0.0,
-    "benchmarks": 0.0,
 }
 ABOVE_SO_FAR = {
     "index": {"longest_line": 100, "loops": 1},
-    "primer_biology": {"longest_line": 99, "loops": 2},
-    "primer_ml": {"longest_line": 100, "loops": 1},
-    "your_own_data": {"longest_cell": 38, "longest_line": 87},
-    "data": {"longest_cell": 58, "longest_line": 100, "loops": 16},
     "mnist_visualization": {"longest_cell": 61, "longest_line": 100, "loops": 19},
     "architectures": {"longest_cell": 31, "longest_line": 100, "loops": 6},
     "linear_baseline": {"longest_cell": 34, "longest_line": 100, "loops": 4},
     "cross_cell": {"longest_cell": 33, "longest_line": 100, "loops": 5},
-    "gan_probe": {"longest_cell": 53, "longest_line": 100, "loops": 14},
     "audit": {"longest_cell": 41, "longest_line": 100, "loops": 16, "minutes": 17.4},
     "ground_truth": {"longest_cell": 41, "longest_line": 100, "loops": 4},
     "related_work": {"longest_cell": 34, "longest_line": 100, "loops": 11},
     "claims": {"longest_line": 100, "loops": 3},
-    "find_the_error": {"longest_line": 100},
-    "benchmarks": {"longest_line": 98, "loops": 5},
 }
 READINGS = house.readings(house.ROOT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import nbformat
+from dc2book.find_the_error import class_files
 from dc2book.record.images import lighter_base64
 
 from dc2lib.files import atomic_write
@@ -33,6 +35,20 @@ if importlib.util.find_spec("dc2lib") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)'''
 DATA_LINE = 'data = "auto"  # {was} in the executed build; auto: roadmap if it is stored here'
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+SOLUTION = re.compile(r"^(:{3,})\{solution\}.*?^\1\s*$", re.DOTALL | re.MULTILINE)
+CLASS_CHAPTER = "find_the_error"
+CLASS_SETUP = """# The files lie beside this notebook; nothing but pandas is needed.
+import csv
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+names = ("genes.csv", "median.csv", "expression.tsv", "computed.csv")
+files = {name: Path(name).read_text() for name in names}
+gene_file, median_file = files["genes.csv"], files["median.csv"]
+expression_file = files["expression.tsv"]"""
+OF_THE_BUILD = {"parameters", "injected-parameters", "remove-cell", "remove-input"}
 
 
 @dataclass(frozen=True)
@@ -84,16 +100,50 @@ def notebook_to_take(executed: bytes, url: str) -> bytes:
     return nbformat.writes(notebook).encode()
 
 
+def without_solutions(executed: bytes) -> bytes:
+    """Return an executed notebook as it is handed to a class: no solutions, no outputs."""
+    notebook = nbformat.reads(executed.decode(), as_version=4)
+    notebook.cells = [one for one in notebook.cells if "solution" not in _tags(one)]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = SOLUTION.sub("", cell.source)
+        else:
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(notebook).encode()
+
+
+def class_bundle(executed: bytes) -> bytes:
+    """Return the exercises in finding errors as one zip file: a notebook and the files it reads.
+
+    It has no solutions, ends before the takeaways, and needs nothing of this book.
+    """
+    notebook = nbformat.reads(without_solutions(executed).decode(), as_version=4)
+    notebook.cells = [one for one in notebook.cells if not OF_THE_BUILD & _tags(one)]
+    for cell in notebook.cells:
+        if "setup" in _tags(cell):
+            cell.source = CLASS_SETUP
+        cell.source = cell.source.split("## Key takeaways")[0]
+    files = {f"{CLASS_CHAPTER}.ipynb": nbformat.writes(notebook)} | class_files()
+    return _zipped({name: text.encode() for name, text in files.items()})
+
+
+def _tags(cell: nbformat.NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
 def data_archive(figures: Path) -> bytes | None:
     """Return the CSV files of a folder as one zip file, the same bytes for the same files."""
     files = sorted(figures.glob("[!.]*.csv"))
     if not files:
         return None
+    return _zipped({file.name: file.read_bytes() for file in files})
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            about = zipfile.ZipInfo(file.name, ZIP_DATE)
-            archive.writestr(about, file.read_bytes(), zipfile.ZIP_DEFLATED)
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -119,6 +169,11 @@ def add_downloads(
         executed_notebook = (run / "executed.ipynb").read_bytes()
         (folder / f"{name}.ipynb").write_bytes(notebook_to_take(executed_notebook, url))
         (folder / f"{name}.md").write_bytes(sources[name].read_bytes())
+        if b"{exercise}" in executed_notebook:
+            student = without_solutions(executed_notebook)
+            (folder / f"{name}-student.ipynb").write_bytes(notebook_to_take(student, url))
+        if name == CLASS_CHAPTER:
+            (folder / f"{name}-class.zip").write_bytes(class_bundle(executed_notebook))
         archive = data_archive(run / "figures")
         if archive is not None:
             (folder / f"{name}-data.zip").write_bytes(archive)

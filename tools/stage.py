@@ -129,6 +129,8 @@ def _support_files(root: Path) -> dict[str, bytes]:
         for member in members:
             if member.is_file() and "__pycache__" not in member.parts:
                 files[str(member.relative_to(book))] = member.read_bytes()
+    for member in sorted((root / "dc2lib").rglob("*.py")):  # chapters show some of it
+        files[str(member.relative_to(root))] = member.read_bytes()
     return files
 
 

@@ -91,6 +91,8 @@ def about_chapter(
     }
     files = {
         "executed notebook": f"_sources/{name}.ipynb",
+        **({"without solutions": f"_sources/{name}-student.ipynb"} if "{exercise}" in text
+           else {}),
         "source": f"_sources/{name}.md",
         **({"data of its figures": f"_sources/{name}-data.zip"} if run.get("shows") else {}),
     }

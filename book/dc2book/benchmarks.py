@@ -141,15 +141,6 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def notes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Name, threads and note of every stage that has one, and of what a GPU did."""
-    noted = rows[(rows["note"] != "") & ~rows["name"].str.match("growth:|book_quick")]
-    noted = noted.sort_values(["name", "threads"], key=_stage_place, kind="stable")
-    return pd.DataFrame(
-        {"stage": noted["name"], "threads": noted["threads"].astype(str), "note": noted["note"]}
-    )
-
-
 def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Best ratio of each measured stage with a target, and whether it reaches it.
 
@@ -174,22 +165,6 @@ def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
             "at_limit": _ratio_at_limit(best),
         }
     )
-
-
-def verdict_text(best: pd.DataFrame) -> str:
-    """How many ratios reach their target, and which do not or were not measured.
-
-    Examples
-    --------
-    >>> best = pd.DataFrame({"stage": ["probe", "evaluate"], "met": [True, False]})
-    >>> verdict_text(best).split(";")[:2]
-    ['1 of 6 ratios reach their target', ' not reached: evaluate']
-    """
-    missed = best.loc[~best["met"], "stage"]
-    absent = [name for name in TARGETS if name not in set(best["stage"])]
-    text = f"{best['met'].sum()} of {len(TARGETS)} ratios reach their target"
-    text += f"; not reached: {', '.join(missed)}" if len(missed) else ""
-    return text + (f"; not measured: {', '.join(absent)}" if absent else "")
 
 
 def range_confidence(pairs: int) -> float:
@@ -241,18 +216,6 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.loc[whole, columns].reset_index(drop=True)
 
 
-def scale_text(table: pd.DataFrame) -> str:
-    """Largest number of cell types of every piece and its power; what was not measured."""
-    powers = growth_powers(table, "piece")
-    parts = [
-        f"{piece} up to {cells} cell types"
-        + (f", power {powers[piece]:.2f}" if piece in powers else ", one size only")
-        for piece, cells in table.groupby("piece", sort=False)["cells"].max().items()
-    ]
-    absent = [piece for piece in PIECES if piece not in set(table["piece"])]
-    return "; ".join(parts) + (f"; not measured: {', '.join(absent)}" if absent else "")
-
-
 def growth_powers(table: pd.DataFrame, by: str) -> dict[str, float]:
     """Power of the work that the seconds of each piece grow with, where sizes differ."""
     return {
@@ -273,23 +236,15 @@ def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
     return float(np.polyfit(np.log(list(work)), np.log(list(seconds)), 1)[0])
 
 
-def growth_text(powers: Mapping[str, float]) -> str:
-    """Whether seconds grow faster than the work anywhere.
+def tidy(powers: Mapping[str, float]) -> pd.DataFrame:
+    """Powers as results are recorded: columns stage, estimate."""
+    return pd.DataFrame({"stage": list(powers), "estimate": list(powers.values())})
 
-    Examples
-    --------
-    >>> growth_text({"probe": 1.01, "evaluate": 0.9})
-    'none grows clearly faster than its work (largest power 1.01, probe)'
-    """
-    if not powers:
-        return "no growth was measured"
-    steep = {name: power for name, power in powers.items() if power > CLEARLY_ABOVE_ONE}
-    if steep:
-        return "faster than the work grow " + ", ".join(
-            f"{name} (power {power:.2f})" for name, power in steep.items()
-        )
-    most = max(powers, key=powers.__getitem__)
-    return f"none grows clearly faster than its work (largest power {powers[most]:.2f}, {most})"
+
+def of_largest(largest: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One column of `scale_table` as results are recorded: stage, n (cell types), estimate."""
+    return largest.rename(columns={"piece": "stage", "cells": "n", column: "estimate"})[
+        ["stage", "n", "estimate"]]
 
 
 def full_grid(recipe: Recipe) -> Cost:
@@ -335,6 +290,14 @@ def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> pd.DataFrame:
         table.append({"recipe": name, "gene_passes": cost.gene_passes, **hours,
                       "hours_gpu": cost.hours(assumed)})
     return pd.DataFrame(table)
+
+
+def tidy_hours(hours: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measured hours (recipe, workers, estimate) and a GPU's estimated ones (recipe, estimate)."""
+    columns = {f"hours_{n}": n for n in WORKERS}
+    measured = hours.melt("recipe", list(columns), "workers", "estimate")
+    return (measured.assign(workers=measured["workers"].map(columns)),
+            hours.rename(columns={"hours_gpu": "estimate"})[["recipe", "estimate"]])
 
 
 def plot_ratios(table: pd.DataFrame) -> Figure:

@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from dc2book.style import mark_colour
+from dc2book.style import INPUT_COLOURS, mark_colour
 from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.errors import DataError
 
 BIN_KB = 0.1
 GREY = "0.5"
+ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 
 
 def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
@@ -37,19 +38,6 @@ def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).binomial(np.asarray(counts, dtype=np.int64), share)
 
 
-def reads_per_kilobase_per_million(reads: float, length: float, total: float) -> float:
-    """RPKM: reads of a gene, per 1,000 bases of its transcript and per million reads in all.
-
-    Source: Mortazavi et al. 2008, doi:10.1038/nmeth.1226.
-
-    Examples
-    --------
-    >>> reads_per_kilobase_per_million(200, length=2000, total=20_000_000)
-    5.0
-    """
-    return reads / (length / 1e3) / (total / 1e6)
-
-
 def typical_gene(dataset: HistoneDataset, mark: str, quantile: float) -> int:
     """Row of the gene whose mean count of a mark is nearest to a quantile over the genes."""
     if mark not in dataset.marks:
@@ -58,39 +46,17 @@ def typical_gene(dataset: HistoneDataset, mark: str, quantile: float) -> int:
     return int(np.abs(means - np.quantile(means, quantile)).argmin())
 
 
-def filter_response(signal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A filter's answer at every place of a signal: a convolution as networks compute it.
+def middle_gene(dataset: HistoneDataset, chosen: np.ndarray) -> int:
+    """Row of the most ordinary of the chosen genes: nearest to the median of each mark's reads.
 
     Parameters
     ----------
-    signal
-        ``(bin,)``.
-    weights
-        Of the filter, ``(width,)``.
-
-    Returns
-    -------
-    float64 array (bin - width + 1,)
-        Sum of products of the weights and the stretch of the signal that begins there.
-
-    Examples
-    --------
-    >>> filter_response(np.array([0, 0, 1, 1, 0]), np.array([-1, 1]))
-    array([ 0.,  1.,  0., -1.])
+    chosen
+        Boolean array ``(gene,)``.
     """
-    return np.correlate(np.asarray(signal, float), np.asarray(weights, float), mode="valid")
-
-
-def max_pool(values: np.ndarray, width: int) -> np.ndarray:
-    """The largest of each stretch of ``width`` neighbouring values; what is left over is dropped.
-
-    Examples
-    --------
-    >>> max_pool(np.array([1, 3, 2, 0, 5]), 2)
-    array([3, 2])
-    """
-    whole = len(values) // width * width
-    return np.asarray(values)[:whole].reshape(-1, width).max(axis=1)
+    totals = np.log1p(dataset.counts.sum(axis=1, dtype=np.float64))
+    away = np.abs(totals - np.median(totals[chosen], axis=0)).sum(axis=1)
+    return int(np.where(chosen, away, np.inf).argmin())
 
 
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
@@ -114,6 +80,29 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"threshold": thresholds, "false_positive": low, "true_positive": high})
 
 
+def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
+    """Counts of each mark along single genes, a column a gene, a row a mark.
+
+    Parameters
+    ----------
+    genes
+        Row of each gene by what is said above its column.
+    """
+    marks = dataset.marks
+    fig, axes = plt.subplots(len(marks), len(genes), figsize=(6.4, 0.6 + 0.95 * len(marks)),
+                             sharex=True, sharey="row", squeeze=False)
+    for column, (title, gene) in zip(axes.T, genes.items(), strict=True):
+        for axis, mark, reads in zip(column, marks, dataset.counts[gene].T, strict=True):
+            axis.bar(_place(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
+            axis.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
+        column[0].set_title(f"{title}, RPKM {dataset.rpkm[gene]:.1f}")
+        column[-1].set_xlabel("distance from the TSS (kb)")
+    for axis, mark in zip(axes[:, 0], marks, strict=True):
+        axis.set_ylabel(mark, rotation=0, ha="right", va="center")
+    fig.supylabel("reads a bin", fontsize=9)
+    return fig
+
+
 def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
     """Counts of one mark along one gene, a panel a depth of sequencing.
 
@@ -125,8 +114,7 @@ def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
     fig, axes = plt.subplots(len(counts), 1, figsize=(6.4, 1.5 + 1.25 * len(counts)), sharex=True,
                              sharey=True, squeeze=False)
     for axis, (title, reads) in zip(axes[:, 0], counts.items(), strict=True):
-        place = (np.arange(len(reads)) - (len(reads) - 1) / 2) * BIN_KB
-        axis.bar(place, reads, width=BIN_KB, color=mark_colour(mark))
+        axis.bar(_place(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
         axis.set(title=title, ylabel="reads a bin")
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
     axes[-1, 0].set_xlabel("distance from the TSS (kb, along the genome)")
@@ -181,3 +169,20 @@ def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     axis.legend(loc="lower right")
     return fig
 
+
+
+def plot_samples(samples: Mapping[str, np.ndarray]) -> Figure:
+    """Histograms of samples ``(sample,)`` by kind of input, on the same bins."""
+    fig, axis = plt.subplots(figsize=(5.6, 2.6))
+    edges = np.linspace(*np.quantile(np.concatenate(list(samples.values())), (0.001, 0.999)), 50)
+    for name, values in samples.items():
+        axis.hist(values, edges, histtype="step", color=INPUT_COLOURS[name], label=name,
+                  linewidth=1.6, linestyle="-" if name == "real" else "--")
+    axis.set(xlabel="standardised mean signal", ylabel="samples")
+    axis.legend()
+    return fig
+
+
+def _place(n_bins: int) -> np.ndarray:
+    """Middle of each bin in kilobases from the TSS, along the genome."""
+    return (np.arange(n_bins) - (n_bins - 1) / 2) * BIN_KB

@@ -99,9 +99,6 @@ def test_a_ratio_has_the_range_of_its_pairs_and_a_limit():
         "train_one": False, "train_grid": True, "probe": True, "evaluate": True,
     }
     assert best.set_index("stage").loc["probe", "at_limit"] == 8
-    text = benchmarks.verdict_text(best)
-    assert text.startswith("3 of 6") and "not reached: train_one" in text
-    assert text.endswith("not measured: csv_to_store, linear_all_cells")
     (axis,) = benchmarks.plot_ratios(best).axes
     (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
     (reach,) = bars.lines[2]
@@ -133,13 +130,15 @@ def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
     assert lacking[lacking["piece"] == "test_on_rest"]["cells"].tolist() == [2]
 
 
-def test_what_was_not_measured_at_full_size_is_said():
+def test_the_largest_sizes_and_their_powers_are_recorded():
     table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
     assert benchmarks.growth_powers(table, "piece")["test_on_rest"] == pytest.approx(1)
     few = table[(table["piece"] == "ingest") | ((table["piece"] == "linear") & (table.cells == 2))]
-    text = benchmarks.scale_text(few)
-    assert "ingest up to 4 cell types, power 1.00" in text and "one size only" in text
-    assert text.endswith("not measured: inclusive_epoch, test_on_rest")
+    assert benchmarks.tidy({"ingest": 1.0}).to_dict("list") == {
+        "stage": ["ingest"], "estimate": [1.0]}
+    largest = benchmarks.of_largest(few, "seconds")
+    assert largest.columns.tolist() == ["stage", "n", "estimate"]
+    assert largest["estimate"].tolist() == few["seconds"].tolist()
     assert len(benchmarks.plot_full_size(few).axes) == 2
 
 
@@ -150,15 +149,11 @@ def test_hours_follow_from_rates():
     assert paper["gene_passes"] == 5 * table.loc["tuned", "gene_passes"]
     assert paper["hours_2"] == pytest.approx(paper["gene_passes"] / 1e4 / 2 / 3600, rel=1e-3)
     assert paper["hours_gpu"] == pytest.approx(paper["gene_passes"] / 1e6 / 3600, rel=0.2)
+    measured, estimated = benchmarks.tidy_hours(table.reset_index())
+    assert measured.set_index(["recipe", "workers"])["estimate"]["paper", 32] == paper["hours_32"]
+    assert estimated.set_index("recipe")["estimate"]["paper"] == paper["hours_gpu"]
     with pytest.raises(DataError, match="train_one"):
         benchmarks.grid_hours(rows.iloc[1:], 1.0)
-
-
-def test_growth_faster_than_the_work_is_named():
-    assert "faster than the work" in benchmarks.growth_text({"probe": 1.5})
-    assert "probe" in benchmarks.growth_text({"probe": 3.0, "ingest": 1.0})
-    assert "ingest" in benchmarks.growth_text({"probe": 0.9, "ingest": 1.0})
-    assert benchmarks.growth_text({}) == "no growth was measured"
 
 
 def test_the_kept_measurements_are_readable():

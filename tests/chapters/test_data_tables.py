@@ -119,6 +119,27 @@ def test_class_balance_counts_genes():
     assert table.loc[("lexicographic", "test"), "estimate"] == text
 
 
+def test_a_fall_from_training_to_test_genes_needs_intervals_apart():
+    text = ["9.000"] * 100 + ["0.000"] * 100
+    falls = description.class_balance({"falls": planted(rpkm_text=text), "flat": planted()})
+    found = description.falls_from_train_to_test(falls)
+    assert found["numeric"].to_dict() == {"falls": True, "flat": False}
+
+
+def test_marks_go_as_known_where_just_the_active_ones_are_higher():
+    means = pd.DataFrame({"high": [2.0, 1.0], "low": [1.0, 2.0]}, ["H3K4me3", "H3K9me3"])
+    assert description.marks_go_as_known(means)
+    assert not description.marks_go_as_known(means[["low", "high"]].set_axis(means.columns, axis=1))
+
+
+def test_counts_of_single_genes_are_named():
+    cell = planted()
+    table = description.counts_of(cell, pd.DataFrame({"row": [5, 2], "name": ["a", "b"]}))
+    first = table.set_index(["gene", "mark", "bin"])["count"]
+    assert first["b", cell.marks[1], 7] == cell.counts[2, 6, 1]
+    assert len(table) == 2 * cell.counts[0].size
+
+
 def test_share_along_the_genes_by_hand():
     text = ["9.000"] * 100 + ["0.000"] * 100
     table = description.share_along_genes(planted(rpkm_text=text), window=20)

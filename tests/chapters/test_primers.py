@@ -19,13 +19,6 @@ def test_thinning_keeps_the_share_of_the_reads_and_never_adds_one():
         primers.thin_reads(counts, 1.5)
 
 
-def test_a_filter_answers_as_numpy_correlates():
-    signal, weights = np.random.default_rng(0).random((2, 10))
-    weights = weights[:4]
-    assert primers.filter_response(signal, weights) == pytest.approx(
-        np.correlate(signal, weights, mode="valid"))
-
-
 def test_the_area_under_the_curve_is_the_auroc_ties_included():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 300)
@@ -47,16 +40,29 @@ def test_the_typical_gene_is_the_one_at_the_quantile():
         primers.typical_gene(dataset, "H3K27ac", 0.5)
 
 
+def test_the_middle_gene_is_one_of_the_chosen_and_nearest_to_their_median():
+    (dataset,) = simulate(n_cells=1, n_genes=60, seed=0).datasets.values()
+    totals = np.log1p(dataset.counts.sum(1))
+    for chosen in (np.arange(60) < 20, np.arange(60) == 7):
+        row = primers.middle_gene(dataset, chosen)
+        away = np.abs(totals - np.median(totals[chosen], axis=0)).sum(1)
+        assert chosen[row]
+        assert away[row] == away[chosen].min()
+
+
 def test_the_figures_can_be_drawn():
+    (dataset,) = simulate(n_cells=1, n_genes=60, seed=0).datasets.values()
     signal = np.log1p(np.arange(20) % 7)
-    answers = primers.filter_response(signal, [-1, 1])
+    answers = np.correlate(signal, [-1.0, 1.0], "valid")
     curve = primers.roc_curve(np.array([0, 1, 0, 1]), np.array([1, 2, 3, 4]))
     figures = [
         primers.plot_counts_by_depth({"all": np.arange(20), "half": np.arange(20)}, "H3K4me3"),
         primers.plot_convolution_steps(signal, np.array([-1, 1]), answers,
-                                       primers.max_pool(answers, 5), "H3K4me3"),
+                                       answers[:15].reshape(3, 5).max(1), "H3K4me3"),
+        primers.plot_genes(dataset, {"on": 3, "off": 4}),
+        primers.plot_samples({"real": signal, "generated": signal}),
         primers.plot_roc_curves({"H3K4me3, mean": curve}),
     ]
-    assert [len(figure.axes) for figure in figures] == [2, 3, 1]
+    assert [len(figure.axes) for figure in figures] == [2, 3, 10, 1, 1]
     for figure in figures:
         plt.close(figure)

@@ -75,6 +75,22 @@ def recorded(run):
     return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
 
 
+def test_a_column_can_say_the_quantity_and_a_missing_tag_is_left_out(run, shown):
+    table = pd.DataFrame({"key": ["auroc", "share"], "split": ["test", None], "n": [3, 4],
+                          "estimate": [0.9, 0.5]})
+    recording.record_table(table, None, by=["split"], cell="E012")
+    recording.record_range("depth", [3, 1, 2], glue="reads")
+    rows = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    assert [(row["key"], row.get("split"), row["n"]) for row in rows[:2]] == [
+        ("auroc", "test", 3), ("share", None, 4)]
+    assert [(row["key"], row["value"]) for row in rows[2:]] == [
+        ("depth_lowest", 1), ("depth_highest", 3)]
+    glued = [about["scrapbook"]["name"] for _, about in shown]
+    assert glued == ["auroc_test", "share", "reads_lowest", "reads_highest"]
+    with pytest.raises(DataError, match="auroc: rows are not told apart"):
+        recording.record_table(table.assign(key="auroc", split="test"), None)
+
+
 def test_a_row_has_its_value_tags_and_provenance(run):
     record("auroc", np.float64(0.9), low=0.8, high=0.95, n=5442, cell="E012", labels="numeric")
     (row,) = recorded(run)

@@ -55,6 +55,52 @@ def test_injected_data_becomes_what_every_machine_has():
     assert taken().cells[4].outputs[0]["text"] == "2"
 
 
+def exercise_notebook():
+    new = nbformat.v4
+    cells = [
+        new.new_markdown_cell("# Exercises\n\n:::{exercise} One\n:label: ex\nDo it.\n:::\n"),
+        new.new_code_cell("profile = 1", metadata={"tags": ["injected-parameters"]}),
+        new.new_code_cell("import dc2lib", metadata={"tags": ["hide-input", "setup"]}),
+        new.new_code_cell(
+            "import io\nread = pd.read_csv(io.StringIO(expression_file), sep='\\t')\n"
+            "genes = list(csv.DictReader(StringIO(gene_file)))"
+        ),
+        new.new_code_cell("2", outputs=[new.new_output("stream", text="2")], execution_count=3),
+        new.new_code_cell("3", metadata={"tags": ["solution"]}),
+        new.new_markdown_cell(
+            ":::{solution} ex\n:class: dropdown\nLike this.\n:::\n\nNext.\n\n"
+            "## Key takeaways\n\nAll."
+        ),
+        new.new_code_cell("provenance()", metadata={"tags": ["remove-input"]}),
+    ]
+    return nbformat.writes(new.new_notebook(cells=cells)).encode()
+
+
+def test_a_class_gets_the_notebook_without_solutions_and_outputs():
+    cells = nbformat.reads(
+        publish.without_solutions(exercise_notebook()).decode(), as_version=4).cells
+    text = "\n".join(cell.source for cell in cells)
+    assert "Do it." in text and "Next." in text
+    assert "Like this." not in text
+    assert "3" not in [cell.source for cell in cells]
+    assert not [cell for cell in cells if cell.get("outputs")]
+
+
+def test_the_exercises_in_finding_errors_run_from_their_files_alone(tmp_path, monkeypatch):
+    archive = zipfile.ZipFile(io.BytesIO(publish.class_bundle(exercise_notebook())))
+    archive.extractall(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    cells = nbformat.read(tmp_path / "find_the_error.ipynb", as_version=4).cells
+    names = {}
+    for cell in cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    assert len(names["genes"]) == 30
+    assert names["read"].iloc[:, -1].isna().all()  # the error is still in the file
+    text = "\n".join(cell.source for cell in cells)
+    assert "dc2lib" not in text and "All." not in text and "Next." in text
+
+
 def test_images_of_the_notebook_become_lighter_and_look_the_same():
     noise = np.random.default_rng(0).integers(0, 200, size=(200, 200), dtype=np.uint8)
     grey = np.repeat(noise[..., None], 3, axis=2)

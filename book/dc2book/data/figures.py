@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from dc2book.data.tables import BIN_KB, ORIENTATIONS
 from dc2book.style import (
     CLASS_COLOURS,
     LABEL_COLOURS,
     MARKERS,
-    OTHER_COLOURS,
     intervals,
     mark_colour,
 )
@@ -115,45 +113,6 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     right.set(xscale="log", yscale="log", xlabel="mean reads a bin", ylabel="variance",
               title="Spread against mean, a point a cell type")
     right.legend()
-    return fig
-
-
-def library_sizes(summary: pd.DataFrame) -> Figure:
-    """Reads a gene (all its bins) by mark, a point a cell type."""
-    marks = list(dict.fromkeys(summary["mark"]))
-    cells = list(dict.fromkeys(summary["cell"]))
-    fig, axis = plt.subplots(figsize=(max(5.0, 0.28 * len(cells) + 3), 3.4))
-    place = {cell: index for index, cell in enumerate(cells)}
-    offsets = np.linspace(-0.24, 0.24, len(marks))
-    for offset, marker, mark in zip(offsets, MARKERS * len(marks), marks, strict=False):
-        one = summary[summary["mark"] == mark]
-        axis.scatter(
-            one["cell"].map(place) + offset, one["mean"], color=mark_colour(mark), marker=marker,
-            label=mark, edgecolor="black", linewidth=0.5, s=36,
-        )  # fmt: skip
-    _cell_axis(axis, cells)
-    axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.set_ylabel("mean reads a bin")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig
-
-
-def correlation_heat_map(correlation: pd.DataFrame) -> Figure:
-    """Correlation matrix of a few variables with its numbers written in."""
-    names = list(correlation.columns)
-    fig, axis = plt.subplots(figsize=(1.6 + 0.72 * len(names), 0.9 + 0.62 * len(names)))
-    image = axis.imshow(correlation, cmap="RdBu_r", vmin=-1, vmax=1)
-    for (row, column), value in np.ndenumerate(correlation.to_numpy()):
-        axis.text(column, row, f"{value:.2f}".replace("-", "−"), ha="center", va="center",
-                  color="white" if abs(value) > 0.6 else "black", fontsize=9)
-    axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    axis.set_yticks(range(len(names)), names)
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0)
-    fig.colorbar(image, ax=axis, label="Spearman correlation over genes", shrink=0.9)
     return fig
 
 
@@ -260,42 +219,6 @@ def expression_heat_maps(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     axes[0, 0].set_ylabel("cell type")
     fig.colorbar(image, ax=axes[0].tolist(), label="correlation, stretched to 0 … 1", shrink=0.85)
     return fig
-
-
-def mean_correlations(
-    means: pd.DataFrame, named: Mapping[str, Sequence[str]] | None = None
-) -> Figure:
-    """Mean correlation of every cell type with the others, over the genes of each split.
-
-    Parameters
-    ----------
-    means : DataFrame (cell, split)
-    named
-        Cell types whose points are written beside, by split.
-    """
-    fig, axis = plt.subplots(figsize=(min(max(5.0, 0.17 * len(means) + 1.6), 7.6), 3.2))
-    colours = OTHER_COLOURS[:2] + OTHER_COLOURS[3:4]
-    for split, colour, marker in zip(means.columns, colours, "o^s", strict=True):
-        axis.plot(
-            means.index, means[split], marker, color=colour, markersize=5,
-            markeredgecolor="black", markeredgewidth=0.4, label=SPLIT_NAMES[split],
-        )  # fmt: skip
-    _cell_axis(axis, list(means.index))
-    for split, cells in (named or {}).items():
-        for cell in cells:
-            axis.annotate(cell, (list(means.index).index(cell), means.loc[cell, split]), (4, -3),
-                          textcoords="offset points", fontsize=7.5)
-    axis.set_ylabel("mean correlation\nwith the other cell types")
-    axis.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return fig
-
-
-def _cell_axis(axis: Axes, cells: Sequence[str]) -> None:
-    step = 3 if len(cells) > 30 else 1
-    axis.set_xticks(range(0, len(cells), step), cells[::step],
-                    rotation=90 if len(cells) > 6 else 0)
-    axis.set_xlim(-0.6, len(cells) - 0.4)
-    axis.set_xlabel("cell type")
 
 
 def _arrow(dataset: HistoneDataset, row: int) -> str:

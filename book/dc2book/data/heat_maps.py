@@ -33,7 +33,7 @@ def correlation_summary(
     DataFrame
         Columns split, mean, lowest and highest correlation between two cell types, and
         similarity: Pearson correlation of the matrix's entries with the first matrix's, with its
-        95 % bootstrap interval similarity_low, similarity_high over cell types (pairs of copies of
+        95 % bootstrap interval low, high over cell types (pairs of copies of
         one cell type left out; NaN with fewer than `MIN_CELLS` cell types).
 
     Raises
@@ -52,10 +52,18 @@ def correlation_summary(
         low, high = _similarity_interval(first, matrix, n_resamples, seed)
         rows.append(
             {"split": split, "mean": pairs.mean(), "lowest": pairs.min(), "highest": pairs.max(),
-             "similarity": np.corrcoef(first[above], pairs)[0, 1], "similarity_low": low,
-             "similarity_high": high}
+             "similarity": np.corrcoef(first[above], pairs)[0, 1], "low": low, "high": high}
         )
     return pd.DataFrame(rows)
+
+
+def long(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Heat maps by split as a table: columns cell, other, correlation, split."""
+    return pd.concat([
+        matrix.rename_axis("cell").reset_index()
+        .melt("cell", var_name="other", value_name="correlation").assign(split=split)
+        for split, matrix in matrices.items()
+    ])
 
 
 def _similarity_interval(

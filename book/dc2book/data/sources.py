@@ -13,13 +13,14 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-from dc2lib.datasets import HistoneDataset, published
+from dc2book.data.tables import GENES_RELEASED
+from dc2lib.crosscell import expression_of, genes_by_split
+from dc2lib.datasets import SPLITS, HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.rpkm import RpkmTable
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean, proportion
 from dc2lib.labels import flipped, label
 
-GENES_RELEASED = 19_795
 WEAK_PENALTY = 1e6  # inverse strength, in scikit-learn's unit
 
 
@@ -88,3 +89,39 @@ def gain_of_kept(aurocs: pd.DataFrame) -> Interval:
     """Mean over cell types of the AUROC on the kept genes minus that on all, cell types drawn."""
     wide = aurocs.pivot(index="cell", columns="genes", values="estimate")
     return bootstrap_mean((wide["kept"] - wide["all"]).to_numpy())
+
+
+def first_with_missing_genes(datasets: Mapping[str, HistoneDataset]) -> HistoneDataset | None:
+    """The first cell type of Roadmap's that does not hold all genes."""
+    return next((one for one in datasets.values()
+                 if one.source == "roadmap" and len(one) < GENES_RELEASED), None)
+
+
+def shares(lacking: Mapping[str, Interval]) -> pd.DataFrame:
+    """Intervals as a tidy table: columns genes, estimate, low, high, n."""
+    return pd.DataFrame([{"genes": name, **vars(share)} for name, share in lacking.items()])
+
+
+def texts_of_missing(lacking: Mapping[str, Interval], gain: Interval | None) -> pd.DataFrame:
+    """What prose says of missing genes, as text: columns name and estimate."""
+    texts = dict.fromkeys(("missing", "present", "number", "gain"), "not computed here")
+    if lacking and gain is not None:
+        texts = {name: f"{share.estimate:.2f}" for name, share in lacking.items()}
+        texts |= {"number": f"{lacking['missing'].n:,}", "gain": f"{gain:+.3f}"}
+    return pd.DataFrame({"name": list(texts), "estimate": list(texts.values())})
+
+
+Expression = tuple[pd.DataFrame, dict[str, str], Mapping[str, Iterable[str]]]
+
+
+def roadmap_expression(table: RpkmTable) -> Expression:
+    """RPKM ``(gene, cell)`` of Roadmap's table, its medians as text, the genes of each split."""
+    order = published.gene_order()
+    genes = {split: order.loc[order["split"] == split, "gene_id"] for split in SPLITS}
+    return table.frame(), {cell: table.median_text(cell) for cell in table.cells}, genes
+
+
+def study_expression(datasets: Mapping[str, HistoneDataset]) -> Expression:
+    """The same of cell types that are not all in Roadmap's table."""
+    medians = {cell: dataset.rpkm_median_text for cell, dataset in datasets.items()}
+    return expression_of(datasets), medians, genes_by_split(datasets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from dc2lib.labels import RULES, flipped, label
 from dc2lib.signals import ORIENTATIONS
 
 BIN_KB = 0.1
+ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 CLASSES = {"high": 1, "low": 0}
 GENES_RELEASED = 19_795
 SOURCE_ADJECTIVES = dict.fromkeys(SOURCES, "measured") | {
@@ -81,6 +82,23 @@ def mean_profiles(
                 pd.DataFrame({"mark": mark, "class": name, "position": position, **columns})
             )
     return pd.concat(parts, ignore_index=True)
+
+
+def values(table: pd.DataFrame, column: str, tags: Sequence[str]) -> pd.DataFrame:
+    """One column of a table as a tidy one: the tags (or n, low, high) and ``estimate``."""
+    return table[[*tags, column]].rename(columns={column: "estimate"})
+
+
+def marks_go_as_known(means: pd.DataFrame) -> bool:
+    """Whether just the marks of active genes are higher in genes that are on.
+
+    Parameters
+    ----------
+    means : DataFrame (mark, class)
+        Columns high and low.
+    """
+    higher = set(means.index[means["high"] > means["low"]])
+    return higher == set(ACTIVE) & set(means.index)
 
 
 def downstream_ratio(profiles: pd.DataFrame, mark: str, class_: str = "high") -> float:
@@ -157,6 +175,18 @@ def class_balance(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
                 share = proportion(int(chosen.sum()), len(chosen))
                 rows.append({"cell": cell, "labels": rule, "split": split, **vars(share)})
     return pd.DataFrame(rows)
+
+
+def falls_from_train_to_test(balance: pd.DataFrame) -> pd.Series:
+    """Whether fewer test than training genes are high, intervals apart, by label rule and cell.
+
+    Parameters
+    ----------
+    balance
+        As from `class_balance`.
+    """
+    wide = balance.pivot(index=["labels", "cell"], columns="split", values=["low", "high"])
+    return wide["high", "test"] < wide["low", "train"]
 
 
 def share_along_genes(
@@ -292,27 +322,29 @@ def example_genes(dataset: HistoneDataset) -> pd.DataFrame:
     )
 
 
+def counts_of(dataset: HistoneDataset, genes: pd.DataFrame) -> pd.DataFrame:
+    """The counts of a few genes, a row a gene, mark and bin."""
+    rows = genes["row"].to_numpy()
+    count = dataset.counts[rows].transpose(0, 2, 1)
+    index = pd.MultiIndex.from_product(
+        [genes["name"], dataset.marks, range(1, count.shape[2] + 1)], names=["gene", "mark", "bin"]
+    )
+    return pd.DataFrame({"count": count.ravel()}, index).reset_index()
+
+
 def label_examples(dataset: HistoneDataset) -> pd.DataFrame:
-    """Genes on which the two label rules agree and differ, from low to high expression.
+    """Genes from low to high expression on which the two label rules agree and differ.
 
     Returns
     -------
     DataFrame
-        Columns gene, RPKM (as text), median (as text), numeric and lexicographic (high or low).
+        Columns gene and RPKM (as text).
     """
     median = float(dataset.rpkm_median_text)
     targets = (median / 3, median * 1.1, 9.9, 10.5, 29.9, 30.1, 150.0)
     rows = [int(np.argmin(np.abs(np.log1p(dataset.rpkm) - np.log1p(value)))) for value in targets]
     rows = sorted(set(rows), key=lambda row: dataset.rpkm[row])
-    words = np.array(["low", "high"])
-    return pd.DataFrame(
-        {
-            "gene": _names(dataset.gene_id[rows]),
-            "RPKM": dataset.rpkm_text[rows],
-            "median": dataset.rpkm_median_text,
-            **{rule: words[label(dataset, rule)[rows]] for rule in RULES},
-        }
-    )
+    return pd.DataFrame({"gene": _names(dataset.gene_id[rows]), "RPKM": dataset.rpkm_text[rows]})
 
 
 def _names(gene_id: np.ndarray) -> list[str]:

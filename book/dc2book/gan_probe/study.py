@@ -6,7 +6,7 @@ Signals are float32 ``(sample, mark, bin)``, the logarithm of one plus the reads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -28,13 +28,33 @@ from dc2lib.evaluation.generated import (
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import Network, apply_in_batches
-from dc2lib.probing import Samples, top_samples
+from dc2lib.probing import ProbeResult, Samples, top_samples
 from dc2lib.training.fit import TUNED
 from dc2lib.training.grid_fits import Fit
 
 CLASSES = {"high": 1, "low": 0}
 PSEUDO_READS = 0.01
 RANDOM_INPUTS = ("uniform", "normal", "counts", "poisson", "shuffled")
+OTHER_RANDOM = {
+    "normal": "random: absolute normal numbers",
+    "counts": "random: uniform counts",
+    "poisson": "random: Poisson counts with each mark's mean",
+    "shuffled": "random: real values, every bin drawn anew",
+}
+PAPER_TABLE_1 = {"real": "0.30", "generated": "0.31", "random": "0.19"}
+EXPECTED = {"H3K36me3": "high", "H3K4me1": "high", "H3K4me3": "high", "H3K27me3": "low",
+            "H3K9me3": "low"}  # section 4.1 of the paper: the class in which a mark is active
+MEASURES = {
+    ("frechet_distance", "features"): "Fréchet distance, last hidden layer",
+    ("two_sample_accuracy", "features"): "two-sample accuracy, last hidden layer",
+    ("two_sample_accuracy", "bins"): "two-sample accuracy, statistics of bins",
+    ("precision", "features"): "precision",
+    ("recall", "features"): "recall",
+    ("coverage", "features"): "coverage",
+    ("mark_correlation_gap", "features"): "largest gap of a correlation between marks",
+    ("mean_profile_gap", "features"): "largest gap of the mean profile (log reads)",
+    ("memorised_share", "features"): "nearer to a training gene than 95 % of held-out ones",
+}
 
 
 def classifier_fits(
@@ -117,29 +137,6 @@ def random_inputs(kind: str, n: int, signals: np.ndarray, *, seed: int = 0) -> n
     return counts_to_signals(drawn.transpose(0, 2, 1))
 
 
-def mark_statistics(signals: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
-    """Marginals of each mark, a row a mark.
-
-    Columns: ``zeros`` (share of bins without a read), ``mean`` (reads a bin), ``spread`` (standard
-    deviation over samples of the mean signal) and ``neighbours`` (correlation of neighbouring
-    bins' signals).
-    """
-    counts = np.expm1(signals.astype(np.float64))
-    rows = []
-    for number, mark in enumerate(marks):
-        values = signals[:, number].astype(np.float64)
-        rows.append(
-            {
-                "mark": mark,
-                "zeros": float((values == 0).mean()),
-                "mean": float(counts[:, number].mean()),
-                "spread": float(values.mean(1).std()),
-                "neighbours": correlation(values[:, :-1], values[:, 1:]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def mark_correlations(signals: np.ndarray) -> np.ndarray:
     """Correlation over samples between the marks' mean signals, ``(mark, mark)``.
 
@@ -175,9 +172,9 @@ def quality_report(
     Returns
     -------
     DataFrame
-        A row a measure, with columns ``measure``, ``generated``, ``real``, and the ends of
-        intervals ``generated_low``, ``generated_high``, ``real_low``, ``real_high`` (NaN where
-        there are none).
+        A row a measure and set, with columns ``key``, ``on`` (what the sets are compared by:
+        ``"features"`` or ``"bins"``), ``against`` (``"generated"`` or ``"real"``, the validation
+        signals), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
     """
     rng = np.random.default_rng(seed)
     size = min(size, len(train), len(valid), len(generated))
@@ -191,15 +188,22 @@ def quality_report(
     held_out = valid[rng.permutation(len(valid))]
     half = len(held_out) // 2
     for name, part in (("generated", made), ("real", held_out[:half])):
-        compared[name]["memorised_share"] = memorised(part, train, held_out[half:])
-    tables = [
-        pd.DataFrame.from_dict(
-            {measure: (one.estimate, one.low, one.high) for measure, one in intervals.items()},
-            orient="index", columns=[name, f"{name}_low", f"{name}_high"],
-        )
-        for name, intervals in compared.items()
-    ]  # fmt: skip
-    return pd.concat(tables, axis=1).rename_axis("measure").reset_index()
+        compared[name]["memorised_share", "features"] = memorised(part, train, held_out[half:])
+    return pd.DataFrame([
+        {"key": key, "on": on, "against": name, "estimate": one.estimate, "low": one.low,
+         "high": one.high}
+        for name, measures in compared.items() for (key, on), one in measures.items()
+    ])
+
+
+def quality_layout(report: pd.DataFrame) -> pd.DataFrame:
+    """The report as it is shown: a row a measure, a column a set."""
+    wide = report.pivot(index=["key", "on"], columns="against", values="text")
+    wide = wide.loc[list(MEASURES)].rename(
+        columns={"generated": "generated and training", "real": "validation and training"}
+    )
+    wide.insert(0, "measure", list(MEASURES.values()))
+    return wide.reset_index(drop=True).rename_axis(columns=None)
 
 
 def has_collapsed(report: pd.DataFrame, least: float = 0.25) -> bool:
@@ -207,8 +211,151 @@ def has_collapsed(report: pd.DataFrame, least: float = 0.25) -> bool:
 
     True if its coverage is below ``least`` times that of the validation signals.
     """
-    coverage = report.set_index("measure").loc["coverage"]
+    coverage = report[report["key"] == "coverage"].set_index("against")["estimate"]
     return bool(coverage["generated"] < least * coverage["real"])
+
+
+def mean_table(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Mean probability by label rule and kind of input: labels, input, estimate, low, high, n."""
+    return pd.DataFrame([
+        {"labels": rule, "input": name, **vars(mean_interval(values))}
+        for (rule, name), values in probabilities.items()
+    ])
+
+
+def beside_the_paper(means: pd.DataFrame) -> pd.DataFrame:
+    """The means with the paper's numbers beside them."""
+    paper = means["input"].map(PAPER_TABLE_1).fillna("")
+    return means[["input", "labels", "text"]].assign(paper=paper)[
+        ["input", "paper", "labels", "text"]]
+
+
+def distance_from_real(means: pd.DataFrame) -> pd.DataFrame:
+    """How far each input's mean is from that of real inputs, a table (labels, input)."""
+    wide = means.pivot(index="labels", columns="input", values="estimate")
+    return wide.sub(wide["real"], axis=0).abs()
+
+
+def largest_gaps(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Largest gap of the distribution of probabilities to that of real inputs (Kolmogorov-Smirnov).
+
+    Columns labels, input (generated or random), estimate.
+    """
+    return pd.DataFrame([
+        {"labels": rule, "input": name,
+         "estimate": stats.ks_2samp(probabilities[rule, "real"], values).statistic}
+        for (rule, name), values in probabilities.items() if name in ("generated", "random")
+    ])
+
+
+def activations(
+    probes: Mapping[tuple[str, int, int], ProbeResult],
+    usual: Mapping[int, np.ndarray],
+    marks: Sequence[str],
+) -> pd.DataFrame:
+    """How active each mark is in what every probe kept, by two normalisations.
+
+    Parameters
+    ----------
+    probes
+        By label rule, seed of the generator and seed of the classifier.
+    usual
+        Signals of each generator as they come, by seed.
+
+    Returns
+    -------
+    DataFrame
+        Columns key (``mark_share_of_reads`` or ``mark_activation``), labels, class, mark,
+        gan_seed, classifier_seed, value.
+    """
+    rows = []
+    for (rule, gan_seed, classifier_seed), probe in probes.items():
+        for class_, column in CLASSES.items():
+            best = probe.top[column].samples
+            found = {"mark_share_of_reads": activation(best),
+                     "mark_activation": enrichment(best, usual[gan_seed])}
+            rows += [
+                {"key": key, "labels": rule, "class": class_, "mark": mark, "gan_seed": gan_seed,
+                 "classifier_seed": classifier_seed, "value": value}
+                for key, values in found.items() for mark, value in zip(marks, values, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def over_seeds(activation: pd.DataFrame) -> pd.DataFrame:
+    """Mean and range over the pairs of seeds: key, labels, class, mark, estimate, low, high, n."""
+    by = activation.groupby(["key", "labels", "class", "mark"], sort=False)["value"]
+    table = by.agg(estimate="mean", low="min", high="max", n="size")
+    return table.reset_index()
+
+
+def agrees_with_paper(activation: pd.DataFrame) -> pd.DataFrame:
+    """Share of the pairs of seeds in which a mark is higher in the class that the paper says.
+
+    Returns
+    -------
+    DataFrame (labels, mark)
+        Of the marks in `EXPECTED`.
+    """
+    part = activation[activation["key"] == "mark_activation"]
+    wide = part.pivot(
+        index=["labels", "mark", "gan_seed", "classifier_seed"], columns="class", values="value"
+    )
+    higher = (wide["high"] > wide["low"]).groupby(["labels", "mark"]).mean().unstack("mark")
+    marks = [mark for mark in EXPECTED if mark in higher]
+    return pd.DataFrame({
+        mark: higher[mark] if EXPECTED[mark] == "high" else 1 - higher[mark] for mark in marks
+    })
+
+
+def least_probability(probes: Mapping[str, ProbeResult]) -> pd.DataFrame:
+    """Probability of the last of the kept signals, by label rule and class."""
+    return pd.DataFrame([
+        {"labels": rule, "class": class_, "estimate": probe.top[column].probability.min()}
+        for rule, probe in probes.items() for class_, column in CLASSES.items()
+    ])
+
+
+def compare_favourites(
+    top: Mapping[tuple[str, str], Mapping[str, Samples]], *, largest: float
+) -> pd.DataFrame:
+    """The favourites among real and among generated signals.
+
+    Parameters
+    ----------
+    top
+        By label rule and class: the best of the inputs ``"real"`` and ``"generated"``.
+    largest
+        Largest signal that a generator may make.
+
+    Returns
+    -------
+    DataFrame
+        Columns key, labels, class, input (missing for profile_correlation), estimate.
+    """
+    rows = []
+    for (rule, class_), sets in top.items():
+        tags = {"labels": rule, "class": class_}
+        means = [part.samples.mean(0) for part in sets.values()]
+        rows.append({"key": "profile_correlation", **tags, "estimate": correlation(*means)})
+        for name, part in sets.items():
+            measured = {
+                "top_log_odds": part.log_odds.mean(),
+                "top_diversity": diversity(part.samples),
+                "share_at_largest_count": (part.samples.max((1, 2)) > largest - 1e-4).mean(),
+            }
+            rows += [{"key": key, **tags, "input": name, "estimate": value}
+                     for key, value in measured.items()]
+    return pd.DataFrame(rows)
+
+
+def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
+    """What `compare_favourites` found, a row a label rule and class."""
+    names = favourites["key"].str.removeprefix("top_").str.replace("_", " ")
+    column = (names + ", " + favourites["input"]).fillna(names)
+    wide = favourites.assign(column=column).pivot(
+        index=["labels", "class"], columns="column", values="estimate")
+    return wide[list(dict.fromkeys(column))].reset_index().rename_axis(columns=None)
 
 
 def activation(signals: np.ndarray) -> np.ndarray:
@@ -291,14 +438,64 @@ def combination_effects(
     return table.loc[order].reset_index(drop=True), explained
 
 
-def seed_interval(values: Sequence[float]) -> Interval:
-    """Mean over pairs of seeds, with their range: too few for more."""
-    return Interval(float(np.mean(values)), float(min(values)), float(max(values)), len(values))
+def combinations_by_rule(
+    classifiers: Mapping[str, Network], made: np.ndarray, real: np.ndarray, marks: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Strongest combinations among generated signals, by label rule.
+
+    Returns
+    -------
+    DataFrame and DataFrame
+        Five pairs a rule (labels, pair, effect, low, high, effect among real genes); and the
+        explained variance as a tidy table (key, labels, estimate).
+    """
+    strongest, explained = [], []
+    for rule, model in classifiers.items():
+        of_made, shares = combination_effects(made, classifier_log_odds(model, made), marks)
+        of_real, _ = combination_effects(real, classifier_log_odds(model, real), marks)
+        effects = of_made.merge(of_real[["pair", "effect"]], on="pair",
+                                suffixes=("", ", real genes"))
+        strongest.append(effects.head(5).assign(labels=rule))
+        explained += [
+            {"key": "explained_by_single_marks", "labels": rule, "estimate": shares["single"]},
+            {"key": "explained_by_pairs", "labels": rule,
+             "estimate": shares["pairs"] - shares["single"]},
+        ]
+    columns = ["labels", "pair", "effect", "low", "high", "effect, real genes"]
+    return pd.concat(strongest)[columns], pd.DataFrame(explained)
+
+
+def profile_table(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> pd.DataFrame:
+    """Mean signal by input, mark and bin, of signals ``(sample, mark, bin)`` by input."""
+    return pd.DataFrame([
+        {"input": name, "mark": mark, "bin": number, "mean": value}
+        for name, part in sets.items()
+        for mark, means in zip(marks, part.mean(0), strict=True)
+        for number, value in enumerate(means)
+    ])
+
+
+def top_profile_table(
+    top: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]
+) -> pd.DataFrame:
+    """The same by class."""
+    return pd.concat([profile_table(sets, marks).assign(**{"class": class_})
+                      for class_, sets in top.items()])
+
+
+def curve_table(curves: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Quantiles of probabilities by label rule and input: labels, input, share, probability."""
+    shares = np.linspace(0, 1, 51)
+    return pd.concat([
+        pd.DataFrame({"labels": rule, "input": name, "share": shares,
+                      "probability": np.quantile(values, shares)})
+        for rule, sets in curves.items() for name, values in sets.items()
+    ])
 
 
 def _compared(
     train: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int
-) -> dict[str, Interval]:
+) -> dict[tuple[str, str], Interval]:
     distances = split_distances(
         frechet_distance, first, second, size=max(len(first) // 2, 2), repeats=5, seed=seed
     )
@@ -307,17 +504,17 @@ def _compared(
         "mark_correlation_gap": np.abs(mark_correlations(train) - mark_correlations(other)).max(),
         "mean_profile_gap": np.abs(train.mean(0) - other.mean(0)).max(),
     }
-    alone = {
-        name: Interval(float(value), np.nan, np.nan, len(first)) for name, value in numbers.items()
-    }
-    by_bins = two_sample_test(train, other, seed=seed, fit=_boosting)
-    return {
+    by_features = {
         "frechet_distance": Interval(
             distances.mean(), distances.min(), distances.max(), len(distances)
         ),
         "two_sample_accuracy": two_sample_test(first, second, seed=seed),
-        "two_sample_accuracy_of_bins": by_bins,
-        **alone,
+        **{name: Interval(float(value), np.nan, np.nan, len(first))
+           for name, value in numbers.items()},
+    }
+    by_bins = two_sample_test(train, other, seed=seed, fit=_boosting)
+    return {(key, "features"): one for key, one in by_features.items()} | {
+        ("two_sample_accuracy", "bins"): by_bins
     }
 
 

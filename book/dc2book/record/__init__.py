@@ -12,7 +12,15 @@ nothing is written::
 """
 
 from dc2book.record.context import run_context, versions
-from dc2book.record.recording import VOCABULARY, finding, provenance, record, record_table, results
+from dc2book.record.recording import (
+    VOCABULARY,
+    finding,
+    provenance,
+    record,
+    record_range,
+    record_table,
+    results,
+)
 from dc2book.record.showing import report, show_figure, show_table
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "finding",
     "provenance",
     "record",
+    "record_range",
     "record_table",
     "report",
     "results",

@@ -103,7 +103,7 @@ def record(
 
 
 def record_table(
-    table: pd.DataFrame, key: str, *, by: Sequence[str] = (), **tags: Any
+    table: pd.DataFrame, key: str | None, *, by: Sequence[str] = (), **tags: Any
 ) -> None:
     """Record each row of a tidy table of estimates and glue it for prose.
 
@@ -111,12 +111,12 @@ def record_table(
     ----------
     table
         One row a value: column estimate; low, high and n where there are; every other column is
-        a tag of the recorded row.
+        a tag of the recorded row, where it is not missing.
     key
-        The quantity.  Prose takes a value by the key and the row's values of ``by``, joined by
-        ``_``: ``auroc_numeric_linear:.3f``.
+        The quantity; None if the table's column ``key`` says it.  Prose takes a value by the key
+        and the row's values of ``by``, joined by ``_``: ``auroc_numeric_linear:.3f``.
     by
-        Columns that tell the rows apart; by default all tags of the table.
+        Columns that tell the rows of a key apart; by default all tags of the table.
     **tags
         Tags of all rows.
 
@@ -125,14 +125,28 @@ def record_table(
     DataError
         If two rows are alike in ``by``, or a row cannot be recorded.
     """
-    own = [column for column in table.columns if column not in ESTIMATE]
+    if key is not None:
+        table = table.assign(key=key)
+    own = [column for column in table.columns if column not in (*ESTIMATE, "key")]
     by = list(by) or own
-    if table.duplicated(by).any():
-        raise DataError(f"{key}: rows are not told apart by {', '.join(by)}; add a tag")
+    if table.duplicated(["key", *by]).any():
+        named = " or ".join(dict.fromkeys(table["key"]))
+        raise DataError(f"{named}: rows are not told apart by {', '.join(by)}; add a tag")
     for row in table.to_dict("records"):
         numbers_of = {one: row[one] for one in ESTIMATE[1:] if pd.notna(row.get(one))}
-        record(key, row["estimate"], **numbers_of, **{tag: row[tag] for tag in own}, **tags,
-               glue="_".join([key, *(str(row[tag]) for tag in by)]))
+        given = {tag: row[tag] for tag in own if pd.notna(row[tag])}
+        record(row["key"], row["estimate"], **numbers_of, **given, **tags,
+               glue="_".join([row["key"], *(str(row[tag]) for tag in by if tag in given)]))
+
+
+def record_range(key: str, values: Iterable[float], *, glue: str | None = None) -> None:
+    """Record the lowest and the highest of some values, as ``key_lowest`` and ``key_highest``.
+
+    Prose takes them by these names, or by ``glue`` in place of the key.
+    """
+    found = list(values)
+    for end, value in (("lowest", min(found)), ("highest", max(found))):
+        record(f"{key}_{end}", value, glue=f"{glue or key}_{end}")
 
 
 def finding(name: str, holds: bool | None, says: str = "") -> None:

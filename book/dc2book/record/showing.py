@@ -175,7 +175,7 @@ def report(
     table: pd.DataFrame,
     name: str,
     caption: str,
-    key: str,
+    key: str | None,
     *,
     by: Sequence[str] = (),
     wide: str | None = None,
@@ -222,7 +222,8 @@ def report(
         rest = [one for one in shown.columns if one not in (wide, "text")]
         shown = shown.set_index([*rest, wide])["text"].unstack(wide, sort=False)
         shown = shown.reset_index().rename_axis(columns=None)
-    texts = {"text": key.replace("_", " ").replace("auroc", "AUROC")} | dict(names or {})
+    quantity = (key or "value").replace("_", " ").replace("auroc", "AUROC")
+    texts = {"text": quantity} | dict(names or {})
     shown = shown.replace(dict(names or {})).rename(columns=texts)
     show_table(shown, name, caption, digits=digits, data=table, data_source=data_source)
 
