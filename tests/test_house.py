@@ -16,7 +16,6 @@ LEAST_OPEN = 2 / 3
 # Chapters that are still to be rewritten, with what they may not exceed until then.
 OPEN_SO_FAR = {
     "index": 0.0,
-    "mnist_visualization": 0.5,
     "architectures": 0.2,
     "linear_baseline": 0.1,
     "cross_cell": 0.48,
@@ -27,7 +26,6 @@ OPEN_SO_FAR = {
 }
 ABOVE_SO_FAR = {
     "index": {"longest_line": 100, "loops": 1},
-    "mnist_visualization": {"longest_cell": 61, "longest_line": 100, "loops": 19},
     "architectures": {"longest_cell": 31, "longest_line": 100, "loops": 6},
     "linear_baseline": {"longest_cell": 34, "longest_line": 100, "loops": 4},
     "cross_cell": {"longest_cell": 33, "longest_line": 100, "loops": 5},

@@ -53,13 +53,6 @@ def test_a_judge_with_close_means_gets_an_axis_of_its_own():
 
 
 def test_the_other_figures_hold_their_lines():
-    history = pd.DataFrame(
-        {"step": [1, 2], "frechet_distance": [9.0, 3.0], "real_score": [1, 0.1],
-         "generated_score": [-1, -0.1]}
-    )
-    assert len(digit_plots.training_curves(history, 2.0).axes[0].get_lines()) == 2
-    paths = digit_plots.rating_paths(np.arange(3), {"(a)": {"judge": np.arange(3) / 2}})
-    np.testing.assert_array_equal(paths.axes[0].get_lines()[0].get_ydata(), [0, 0.5, 1])
     sweep = pd.DataFrame({"lambda": [0, 0, 1, 1], "phi": [0, 10, 0, 10], "x": range(4)})
     fig = digit_plots.weight_sweep(sweep, {"x": "measure"}, {"x": 0.5})
     assert [line.get_label() for line in fig.axes[0].get_lines()] == [

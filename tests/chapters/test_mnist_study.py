@@ -105,6 +105,35 @@ def test_comparison_with_real_samples():
     assert found["separation"].tolist() == [1.0, 0.5]
 
 
+def test_methods_without_samples_and_the_real_ones_are_not_compared():
+    images = np.zeros((20, 1))
+    methods = {"a": (images, images), "empty": (images[:0], images[:0]), "real": (images, images)}
+    ratings = pd.DataFrame({"method": ["a"] * 20 + ["real"] * 20} | dict.fromkeys(
+        digit_study.UNSEEN, [0.0] * 20 + [1.0] * 20))
+    found = digit_study.compare_methods(ratings, methods)
+    assert found["method"].tolist() == ["a"] * 3
+    assert found["outcome"].tolist() == ["lower"] * 3
+
+
+def test_quality_of_real_digits_beside_that_of_a_worse_set():
+    rng = np.random.default_rng(0)
+    real, made = rng.normal(0, 1, (400, 4)), rng.normal(3, 1, (200, 4))
+    halves = np.arange(400).reshape(2, 200)
+    pixels = [np.zeros((200, 2, 2), np.uint8)] * 2
+
+    def guess(images, labels):
+        return lambda tested: np.zeros(len(tested), int)
+
+    found = digit_study.quality_table(real, made, halves, pixels, pixels[0], guess)
+    values = found.set_index(["key", "against"])["estimate"]
+    assert values["frechet_distance", "generated"] > 10 * values["frechet_distance", "real"]
+    assert values["coverage", "real"] > 0.8 > 0.2 > values["coverage", "generated"]
+    told = found[(found["on"] == "features")].set_index("against")["estimate"]
+    assert told["generated"] > 0.9 > 0.6 > told["real"]
+    shown = digit_study.quality_layout(found.assign(text="x"))
+    assert "two sample accuracy, pixels" in shown["measure"].tolist()
+
+
 def test_dose_table_finds_a_planted_trend():
     rng = np.random.default_rng(0)
     dose, classes = rng.random(600), rng.integers(0, 3, 600)

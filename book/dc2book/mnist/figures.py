@@ -94,58 +94,6 @@ def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figu
     return fig
 
 
-def training_curves(history: pd.DataFrame, real: float) -> Figure:
-    """Fréchet distance, and the discriminator's mean logits, against the step.
-
-    Parameters
-    ----------
-    history
-        Of a `dc2lib.training.gan.GanFit`, with a column frechet_distance.
-    real
-        The same distance between two sets of real digits.
-    """
-    fig, axes = plt.subplots(1, 2, figsize=(7.4, 2.9))
-    axes[0].plot(history["step"], history["frechet_distance"], marker="o", ms=3,
-                 color=INPUT_COLOURS["generated"])
-    axes[0].axhline(real, color=REAL_COLOUR, linestyle="--", label="real against real")
-    axes[0].set(xlabel="step", ylabel="Fréchet distance", yscale="log")
-    axes[0].legend()
-    for column, style, name in (
-        ("real_score", "-", "real"), ("generated_score", "--", "generated"),
-    ):
-        axes[1].plot(history["step"], history[column], style, color="#444444", label=name)
-    axes[1].set(xlabel="step", ylabel="mean logit of the discriminator")
-    axes[1].legend(title="digits")
-    return fig
-
-
-def rating_paths(steps: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Mean probability by judge along the steps, a panel a method.
-
-    Parameters
-    ----------
-    steps
-        ``(record,)``.
-    panels
-        Method to judge to mean probability ``(record,)``.
-    """
-    fig, axes = plt.subplots(
-        len(panels), 1, figsize=(5.6, 2.1 * len(panels)), sharex=True, squeeze=False
-    )
-    for axis, (method, judges) in zip(axes[:, 0], panels.items(), strict=True):
-        for number, (judge, values) in enumerate(judges.items()):
-            axis.plot(
-                steps, values, color=LINE_COLOURS[number], linestyle=LINE_STYLES[number],
-                label=judge,
-            )
-        axis.set(title=method, ylim=(-0.03, 1.03), ylabel="mean probability")
-        axis.grid(axis="y", alpha=0.3)
-    axes[-1, 0].set_xlabel("step")
-    axes[-1, 0].set_xlim(0, steps.max())
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return fig
-
-
 def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Mean probability of each method with its interval, a panel a judge.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,14 +13,22 @@ from scipy.special import expit
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from dc2lib.datasets import HistoneDataset
 from dc2lib.evaluation.generated import (
     Judge,
+    classifier_judge,
     difference_of_means,
     dose_bands,
+    frechet_distance,
     is_monotone,
+    nearest_judge,
+    precision_recall_coverage,
+    split_distances,
     trend_test,
+    two_sample_test,
 )
 from dc2lib.evaluation.scores import auroc
+from dc2lib.evaluation.statistics import bootstrap_mean
 from dc2lib.models.digits import as_pixels, build_digit_gan
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import (
@@ -34,10 +44,97 @@ from dc2lib.probing import (
     score_term,
     uniform_start,
 )
-from dc2lib.training.fit import batches, default_device
+from dc2lib.signals import to_signal
+from dc2lib.training.fit import TUNED, batches, default_device
+from dc2lib.training.grid import run_grid
+from dc2lib.training.grid_fits import Fit
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
+JUDGES = {
+    "attacked_classifier": "the probed classifier",
+    "other_classifier": "another classifier",
+    "other_discriminator": "another discriminator",
+    "nearest_digit": "the nearest real digit",
+}
+UNSEEN = list(JUDGES)[1:]
+GENE_CLASSES = {"high": 1, "low": 0}
+
+
+def quality_table(
+    real_features: np.ndarray,
+    made_features: np.ndarray,
+    halves: Sequence[np.ndarray],
+    real_bytes: Sequence[np.ndarray],
+    made_bytes: np.ndarray,
+    looking: Callable[..., Callable[[np.ndarray], np.ndarray]],
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Quality of a generator of digits beside that of real digits against real digits.
+
+    Parameters
+    ----------
+    real_features, made_features
+        ``(digit, feature)``.
+    halves
+        Rows of two disjoint sets of real digits.
+    real_bytes, made_bytes
+        Images uint8, two sets of real ones and the generated ones.
+    looking
+        Fits a classifier of pixels, as `dc2lib.evaluation.generated.two_sample_test` calls it.
+
+    Returns
+    -------
+    DataFrame
+        Columns key, on (features, pixels or missing), against (generated or real), estimate, low,
+        high, n.
+    """
+    first, second = (real_features[rows] for rows in halves)
+    size, made = len(first), made_features[: len(first)]
+    sets = {"generated": (made, made_features, (real_bytes[0], made_bytes)),
+            "real": (second, real_features, tuple(real_bytes))}
+    rows = []
+    for name, (other, features, pixels) in sets.items():
+        far = split_distances(frechet_distance, real_features, features, size=size, seed=seed)
+        rows.append({"key": "frechet_distance", "against": name, "estimate": far.mean(),
+                     "low": far.min(), "high": far.max(), "n": size})
+        for on, test in (("features", two_sample_test(first, other, seed=seed)),
+                         ("pixels", two_sample_test(*pixels, seed=seed, fit=looking))):
+            rows.append({"key": "two_sample_accuracy", "on": on, "against": name, **vars(test)})
+        rows += [{"key": key, "against": name, "estimate": share, "n": size}
+                 for key, share in precision_recall_coverage(first, other).items()]
+    return pd.DataFrame(rows)
+
+
+def quality_layout(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of quality as it is shown: a row a measure, a column a set."""
+    names = table["key"].str.replace("_", " ").str.replace("frechet", "Fréchet")
+    measure = (names + ", " + table["on"]).fillna(names)
+    wide = table.assign(measure=measure).pivot(index="measure", columns="against", values="text")
+    wide = wide.loc[list(dict.fromkeys(measure))].rename(
+        columns={"generated": "real and generated", "real": "real and real"})
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def target_probability(
+    classifier: Network, samples: np.ndarray, wanted: Sequence[int], seed: int = 0
+) -> pd.DataFrame:
+    """Mean probability of the wanted classes ``(sample,)``: one row of estimate, low, high, n."""
+    values = classifier_judge("", classifier).probability(samples, np.asarray(wanted))
+    return pd.DataFrame([vars(bootstrap_mean(values, seed=seed))])
+
+
+def probability_along(
+    classifier: Network, paths: Mapping[str, Trajectory], records: Sequence[int], target: int
+) -> pd.DataFrame:
+    """Probability of a class for the first input of each path: columns loss, step, probability."""
+    judge = classifier_judge("", classifier)
+    return pd.DataFrame([
+        {"loss": loss, "step": int(path.steps[i]),
+         "probability": float(judge.probability(path.inputs[i, :1], np.array([target]))[0])}
+        for loss, path in paths.items() for i in records
+    ])
 
 
 def three_losses(
@@ -153,6 +250,18 @@ def accepted_panel(
     return images, failed
 
 
+def accepted_table(probe: ProbeResult, count: int = 10) -> pd.DataFrame:
+    """The first samples that passed: columns threshold, class, sample, probability."""
+    rows = [
+        {"threshold": limit, "class": label, "sample": int(index), "probability": chance}
+        for label, passed in enumerate(probe.first)
+        for limit, kept in zip(probe.thresholds, passed, strict=True)
+        for index, chance in zip(kept.index[:count], kept.probability[:count], strict=True)
+    ]
+    nothing = [{"threshold": probe.thresholds[0], "class": -1, "sample": -1}]
+    return pd.DataFrame(rows or nothing)
+
+
 def accepted_samples(probe: ProbeResult, threshold: int) -> tuple[np.ndarray, np.ndarray]:
     """The kept samples above a threshold and their classes, ``(sample, ...)`` and ``(sample,)``."""
     chosen = [row[threshold] for row in probe.first]
@@ -189,54 +298,111 @@ def compare_with_real(
     return pd.DataFrame(rows)
 
 
-def outcome_in_words(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    """One clause: which judges rate a method lower than real samples, and which do not.
+def compare_methods(
+    ratings: pd.DataFrame, methods: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: int = 0
+) -> pd.DataFrame:
+    """`compare_with_real` by the judges that took no part, for each method that has samples."""
+    return pd.concat([
+        compare_with_real(ratings, name, UNSEEN, seed=seed).assign(method=name)
+        for name, (samples, _) in methods.items() if name != "real" and len(samples)
+    ], ignore_index=True)
 
-    Where every judge does the same, the smallest of the differences stands behind it.
 
-    Examples
-    --------
-    >>> table = pd.DataFrame({"judge": ["x", "y"], "outcome": ["lower", "undecided"]})
-    >>> outcome_in_words(table, {"x": "judge X", "y": "judge Y"})
-    'rated lower than real digits by judge X; not rated differently by judge Y'
-    >>> three = pd.DataFrame({"judge": ["x", "y", "z"], "outcome": "lower",
-    ...                       "difference": [-0.5, -0.25, -0.75], "low": -1.0, "high": -0.125})
-    >>> outcome_in_words(three, {"x": "judge X", "y": "judge Y", "z": "judge Z"})
-    'rated lower than real digits by every judge, least by judge Y (-0.250 [-1.000, -0.125])'
+def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """A table by method and judge as results are recorded.
+
+    >>> rows = pd.DataFrame({"method": ["(a) optimised", "sampled, > 0.99", "sampled, any"],
+    ...                      "judge": "x", "mean": 0.5, "low": 0.4, "high": 0.6})
+    >>> tagged(rows, "mean")[["method", "threshold"]].to_dict("list")
+    {'method': ['a', 'sampled', 'sampled'], 'threshold': [nan, 0.99, nan]}
     """
-    words = {
-        "lower": "rated lower than real digits by",
-        "undecided": "not rated differently by",
-        "higher": "rated higher than real digits by",
-    }
-    clauses = []
-    for outcome, phrase in words.items():
-        named = [titles[j] for j in compared.loc[compared["outcome"] == outcome, "judge"]]
-        if named:
-            every = len(named) == len(compared) > 2
-            clauses.append(f"{phrase} {_everyone(compared, titles) if every else joined(named)}")
-    return "; ".join(clauses)
+    words = table["method"].str.extract(r"^\(?(\w+)\)?(?:.*> ([\d.]+))?")
+    ends = [one for one in ("low", "high", "n") if one in table]
+    tags = {"method": words[0], "threshold": words[1].astype(float), "estimate": table[value]}
+    return table[["judge", *ends]].assign(**tags)
 
 
-def _everyone(compared: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    if (compared["outcome"] == "undecided").all():
-        return "any judge"
-    least = compared.loc[compared["difference"].abs().idxmin()]
-    return (
-        f"every judge, least by {titles[least['judge']]} ({least['difference']:+.3f} "
-        f"[{least['low']:+.3f}, {least['high']:+.3f}])"
+def sweep_table(curve: pd.DataFrame) -> pd.DataFrame:
+    """Mean probability by judge and pair of weights, over ten starts, as results are recorded."""
+    named = curve.rename(columns={"lambda": "lambda_weight", "phi": "phi_weight"})
+    tidy = named.melt(["lambda_weight", "phi_weight"], list(JUDGES), "judge", "estimate")
+    return tidy.assign(n=10)
+
+
+def impartial_judges(
+    judge: Network, images: np.ndarray, real: np.ndarray
+) -> list[Judge]:
+    """Another classifier, and the distance to the nearest of the images, both uint8."""
+    known = as_pixels(images[:20_000]).numpy()
+    return [
+        classifier_judge("other_classifier", judge),
+        nearest_judge("nearest_digit", judge.features, known, as_pixels(real)),
+    ]
+
+
+def gene_classifiers(
+    cell: str, home: Path | str, *, epochs: int, seed: int
+) -> list[nn.Module]:
+    """Two fits of DeepChrome on genes that differ in their seed: one to probe and one to judge."""
+    recipe = replace(TUNED, epochs=epochs, patience=epochs)
+    fits = [
+        Fit("deepchrome_max", recipe, (cell,), cell, str(home), orientation="gene", seed=one)
+        for one in (seed, seed + 1)
+    ]
+    return [record.load_model() for record in run_grid(fits, progress=False)]
+
+
+def judged_genes(
+    dataset: HistoneDataset,
+    paths: Mapping[str, Trajectory],
+    classifier: Network,
+    judge: Network,
+    *,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Optimised inputs and the real genes that a classifier is surest of, judged alike.
+
+    Parameters
+    ----------
+    paths
+        Optimised inputs by class ("high", "low").
+
+    Returns
+    -------
+    DataFrame
+        Columns judge (``negative`` is the share of values below 0), method (``deepchrome_recipe``
+        or ``real``), class, estimate, n.
+    dict
+        Signals ``(mark, bin)`` to draw, by title.
+    """
+    known, signals = (
+        to_signal(dataset.take(split).gene_oriented(), "log1p").numpy()
+        for split in ("train", "test")
     )
-
-
-def joined(names: Sequence[str]) -> str:
-    """Names as an English list.
-
-    Examples
-    --------
-    >>> joined(["one", "two", "three"])
-    'one, two and three'
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    order = np.random.default_rng(seed).permutation(len(signals))
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    judges = [
+        classifier_judge("gene_probed", classifier),
+        classifier_judge("gene_other_fit", judge),
+        nearest_judge("gene_nearest_gene", judge.features, known, signals[halves[0]]),
+    ]
+    logits = apply_in_batches(classifier, signals)
+    rows, maps = [], {}
+    for name, wanted in GENE_CLASSES.items():
+        surest = np.argsort(logits[:, 1 - wanted] - logits[:, wanted])[:100]
+        final = paths[name].final
+        maps[f"optimised for {name} expression, one start"] = final[0]
+        maps[f"mean of the 100 test genes surest to be {name}"] = signals[surest].mean(0)
+        real = signals[np.intersect1d(surest, halves[1])]
+        for method, samples in (("deepchrome_recipe", final), ("real", real)):
+            classes = np.full(len(samples), wanted)
+            found = {one.name: one.probability(samples, classes).mean() for one in judges}
+            rows += [
+                {"judge": key, "method": method, "class": name, "estimate": value,
+                 "n": len(samples)}
+                for key, value in (found | {"negative": (samples < 0).mean()}).items()
+            ]
+    return pd.DataFrame(rows), maps
 
 
 def dose_table(
