@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, intervals, legend_below
-from dc2lib.datasets import HistoneDataset
+from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, interval_text, intervals, legend_below
+from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import (
@@ -31,7 +31,7 @@ from dc2lib.evaluation.statistics import (
 )
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped, label
-from dc2lib.models.deepchrome import MODELS
+from dc2lib.models.deepchrome import MODELS, build, count_parameters
 from dc2lib.signals import oriented_counts, training_genes
 from dc2lib.training.fit import PAPER, TUNED, Recipe, levelled_off
 from dc2lib.training.grid import run_grid
@@ -48,6 +48,24 @@ CONVERGED = 0.8  # share of the fits behind a value that must have levelled off
 NOT_CONVERGED = "not converged"
 WINDOWS = (1, 5, 10, 20, 50)
 INVERSE_PENALTY = 0.1
+LABEL_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
+SETUPS = {
+    "paper's recipe": ("paper", "genome", NETWORKS),
+    "tuned, along the genome": ("tuned", "genome", (BASE,)),
+    "tuned, along the gene": ("tuned", "gene", NETWORKS),
+}
+PAPER_AUROC = dict(zip(MODELS, ("0.77", "0.78", "0.76", "0.77"), strict=True))
+RELEASED_RUNS = dict(zip(
+    MODELS, ("deepchrome_maxpool", "deepchrome", "deepchrome_strided", "linear_chosen"),
+    strict=True,
+))
+CONDITIONS = {
+    "released labels, released score": ("lexicographic", "paper", "genome", "positive_logit"),
+    "released labels, probability": ("lexicographic", "paper", "genome", "probability"),
+    "numeric labels, probability": ("numeric", "paper", "genome", "probability"),
+    "tuned recipe, released labels": ("lexicographic", "tuned", "gene", "probability"),
+    "tuned recipe, numeric labels": ("numeric", "tuned", "gene", "probability"),
+}
 
 
 @dataclass(frozen=True)
@@ -340,6 +358,85 @@ def converged_table(trained: pd.DataFrame) -> pd.DataFrame:
     return table.assign(estimate=networks["converged"].astype(float), n=networks["fits"].map(len))
 
 
+def with_setup(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column set-up: the name in `SETUPS` of its recipe and orientation."""
+    names = {(recipe, turned): name for name, (recipe, turned, _) in SETUPS.items()}
+    keys = zip(table["recipe"], table["orientation"], strict=True)
+    return table.assign(**{"set-up": [names[key] for key in keys]})
+
+
+def released_means() -> pd.DataFrame:
+    """Mean test AUROC of the authors' runs: columns experiment, estimate.
+
+    ``linear_chosen`` are the restarts of the linear model that validation AUROC chose.
+    """
+    restarts = published.released_linear_restarts()
+    chosen = restarts[restarts["chosen_by_validation_auroc"]]["test_auroc"].mean()
+    means = published.released_results().groupby("experiment")["test_auroc"].mean()
+    means["linear_chosen"] = chosen
+    means.index = means.index.str.lower()
+    return means.rename_axis("experiment").rename("estimate").reset_index()
+
+
+def table2(means: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 of the paper above ours: a row a condition of `CONDITIONS`, a column a model.
+
+    ``means`` has columns labels, recipe, orientation, scoring, model, n and text.
+    """
+    of = means.set_index(["labels", "recipe", "orientation", "scoring", "model"]).sort_index()
+    released = released_means().set_index("experiment")["estimate"]
+    rows = {
+        "parameters": {name: f"{count_parameters(build(name)):,}" for name in MODELS},
+        "paper": PAPER_AUROC,
+        "released runs": {name: f"{released[run]:.3f}" for name, run in RELEASED_RUNS.items()},
+    }
+    rows |= {title: of["text"].loc[key].to_dict() for title, key in CONDITIONS.items()}
+    rows["our cell types"] = of["n"].loc[next(iter(CONDITIONS.values()))].to_dict()
+    return pd.DataFrame(rows).T.rename_axis("test AUROC")
+
+
+def leads(differences: pd.DataFrame) -> pd.DataFrame:
+    """What `difference_table` says of `BASE`: columns labels, recipe, orientation, lead, ahead.
+
+    The lead is the mean over cell types with its interval, as text; ahead counts the cell types in
+    which the whole interval lies above zero.
+    """
+    tags = ["labels", "recipe", "orientation"]
+    own = differences[differences["model"] == BASE]
+    mean, each = own[own["cell"] == "mean"], own[own["cell"] != "mean"]
+    ahead = each.assign(ahead=each["low"] > 0, n=1).groupby(tags)[["ahead", "n"]].sum()
+    counts = [ahead.loc[tuple(row)] for row in mean[tags].to_numpy()]
+    return mean[tags].assign(
+        lead=[interval_text(*ends, signed=True)
+              for ends in mean[["estimate", "low", "high"]].to_numpy()],
+        ahead=[f"{one['ahead']} of {one['n']}" for one in counts],
+    )
+
+
+def direction_gains(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
+    """What turning minus-strand genes adds to the tuned network, paired by seed.
+
+    Columns labels, estimate, low, high, n (cell types), verdict.
+    """
+    tuned = trained[(trained["recipe"] == "tuned") & (trained["model"] == BASE)]
+    rows = []
+    for labels, part in tuned.groupby("labels"):
+        gene, genome = (part[part["orientation"] == one] for one in ("gene", "genome"))
+        gap = mean_auroc(gene, other=genome, paired_fits=True, n_resamples=n_resamples)
+        rows.append({"labels": labels} | vars(gap) | {"n": len(gene), "verdict": compared(gap)})
+    return pd.DataFrame(rows)
+
+
+def histories(trained: pd.DataFrame, cell: str) -> pd.DataFrame:
+    """Every epoch of the fits of `BASE` on a cell type: set-up, labels, fit, epoch, valid_auroc."""
+    rows = with_setup(trained[(trained["model"] == BASE) & (trained["cell"] == cell)])
+    return pd.concat([
+        one.history.assign(**{"set-up": row["set-up"], "labels": row["labels"],
+                              "fit": one.fit.seed})
+        for _, row in rows.iterrows() for one in row["fits"]
+    ])[["set-up", "labels", "fit", "epoch", "valid_auroc"]]
+
+
 def verdict(gap: Interval, converged: float = 1.0) -> str:
     """`compared`, or `NOT_CONVERGED` where too few of the fits levelled off.
 
@@ -440,7 +537,7 @@ def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
             axis.axhline(network["estimate"].iloc[0], color=colour, linestyle="--",
                          label=f"network, {name}")
         axis.set_xticks(np.arange(len(part)), part["windows"])
-        axis.set(title=f"{rule} labels", xlabel="windows that 10 kb are cut into")
+        axis.set(title=LABEL_NAMES[rule], xlabel="windows that 10 kb are cut into")
         axis.grid(axis="y", alpha=0.3)
     axes[0, 0].set_ylabel("mean test AUROC")
     legend_below(fig)
@@ -453,18 +550,18 @@ def plot_learning_curves(histories: pd.DataFrame) -> Figure:
     Parameters
     ----------
     histories
-        Columns setup, labels, fit (any key of one line), epoch, valid_auroc.
+        As of `histories`.
     """
-    setups = list(dict.fromkeys(histories["setup"]))
+    setups = list(dict.fromkeys(histories["set-up"]))
     fig, axes = plt.subplots(
         1, len(setups), figsize=(3.3 * len(setups), 3.2), sharey=True, squeeze=False
     )
     for axis, setup in zip(axes[0], setups, strict=True):
-        part = histories[histories["setup"] == setup]
+        part = histories[histories["set-up"] == setup]
         for (labels, _), line in part.groupby(["labels", "fit"], sort=False):
             axis.plot(
                 line["epoch"] + 1, line["valid_auroc"], color=LABEL_COLOURS[labels], alpha=0.8,
-                label=f"{labels} labels", marker="." if len(line) < 3 else None,
+                label=LABEL_NAMES[labels], marker="." if len(line) < 3 else None,
             )  # fmt: skip
         axis.set(title=setup, xlabel="epoch")
         axis.grid(alpha=0.3)
