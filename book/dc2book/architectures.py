@@ -395,22 +395,23 @@ def table2(means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis("test AUROC")
 
 
-def leads(differences: pd.DataFrame) -> pd.DataFrame:
-    """What `difference_table` says of `BASE`: columns labels, recipe, orientation, lead, ahead.
+def leads(
+    differences: pd.DataFrame, tags: Sequence[str] = ("recipe", "orientation", "labels")
+) -> pd.DataFrame:
+    """The lead of `BASE` in a table of differences: columns as in ``tags``, lead, ahead.
 
     The lead is the mean over cell types with its interval, as text; ahead counts the cell types in
     which the whole interval lies above zero.
     """
-    tags = ["labels", "recipe", "orientation"]
     own = differences[differences["model"] == BASE]
-    mean, each = own[own["cell"] == "mean"], own[own["cell"] != "mean"]
-    ahead = each.assign(ahead=each["low"] > 0, n=1).groupby(tags)[["ahead", "n"]].sum()
-    counts = [ahead.loc[tuple(row)] for row in mean[tags].to_numpy()]
-    return mean[tags].assign(
-        lead=[interval_text(*ends, signed=True)
-              for ends in mean[["estimate", "low", "high"]].to_numpy()],
-        ahead=[f"{one['ahead']} of {one['n']}" for one in counts],
-    )
+    is_mean = own["cell"] == "mean"
+    each = own[~is_mean].assign(ahead=own["low"] > 0, n=1)
+    ahead = each.groupby(list(tags))[["ahead", "n"]].sum()
+    mean = own[is_mean].set_index(list(tags))
+    texts = [interval_text(*ends, signed=True)
+             for ends in mean[["estimate", "low", "high"]].to_numpy()]
+    counts = ahead["ahead"].astype(str) + " of " + ahead["n"].astype(str)
+    return pd.DataFrame({"lead": texts, "ahead": counts}, index=mean.index).reset_index()
 
 
 def direction_gains(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:

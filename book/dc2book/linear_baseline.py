@@ -20,9 +20,16 @@ from scipy import optimize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from dc2book.architectures import auroc_table, blocks_of, distinct_rules, labels_of, scores_of
-from dc2book.style import legend_below, mark_colour
-from dc2lib.datasets import HistoneDataset
+from dc2book.architectures import (
+    LABEL_NAMES,
+    auroc_table,
+    blocks_of,
+    distinct_rules,
+    labels_of,
+    scores_of,
+)
+from dc2book.style import interval_text, legend_below, mark_colour
+from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -39,6 +46,7 @@ from dc2lib.signals import oriented_counts, training_genes
 from dc2lib.training.linear import mark_means
 
 MEAN = "mean"
+EXPECTED_SIGNS = {"H3K4me3": 1, "H3K36me3": 1, "H3K27me3": -1, "H3K9me3": -1}
 BOOSTING = {"max_iter": 100, "max_leaf_nodes": 15, "max_features": 0.3}
 
 
@@ -76,6 +84,16 @@ def restart_table(trained: pd.DataFrame) -> pd.DataFrame:
                 for restart, value in enumerate(test)
             ]
     return pd.DataFrame(rows)
+
+
+def spread_of_restarts(restarts: pd.DataFrame) -> pd.DataFrame:
+    """How far the restarts of one cell type lie apart at most: labels, scoring, estimate, n.
+
+    ``restarts`` are rows of `restart_table`; ``n`` counts the restarts of a cell type.
+    """
+    groups = restarts.groupby(["labels", "scoring", "cell"])["auroc"]
+    spread = pd.DataFrame({"estimate": groups.agg(np.ptp), "n": groups.size()})
+    return spread.groupby(["labels", "scoring"]).max().reset_index()
 
 
 def best_restart_table(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:
@@ -150,6 +168,47 @@ def sign_counts(weights: pd.DataFrame) -> pd.DataFrame:
     sides = high.assign(above=high["low"] > 0, below=high["high"] < 0, n=1)
     sides = sides.groupby(["labels", "mark"], sort=False)[["above", "below", "n"]].sum()
     return sides.reset_index()
+
+
+def released_sign_shares() -> pd.DataFrame:
+    """Share of the released models in which a mark speaks for high: mark, estimate, n."""
+    weights = published.released_linear_weights().set_index(["class", "cell"])
+    raises = (weights.loc["high"] > weights.loc["low"]).drop(columns="bias")
+    shares = raises.mean().rename_axis("mark").rename("estimate").reset_index()
+    return shares.assign(n=len(raises))
+
+
+def sign_table(signs: pd.DataFrame) -> pd.DataFrame:
+    """`sign_counts` beside `released_sign_shares`, as counts of cell types."""
+    released = released_sign_shares().set_index("mark")
+    counts = [
+        "" if mark not in released.index
+        else f"{round(released.estimate[mark] * released.n[mark])} of {released.n[mark]}"
+        for mark in signs["mark"]
+    ]
+    return pd.DataFrame({
+        "labels": signs["labels"].map(LABEL_NAMES), "mark": signs["mark"],
+        "raises high": [f"{one.above} of {one.n}" for one in signs.itertuples()],
+        "lowers high": [f"{one.below} of {one.n}" for one in signs.itertuples()],
+        "released: raises": counts,
+    })
+
+
+def cells_gained(gains: pd.DataFrame) -> pd.DataFrame:
+    """In how many cell types the whole interval of `boosting_gain` lies above zero.
+
+    Columns labels, orientation, estimate ("3 of 7").
+    """
+    each = gains[gains["cell"] != MEAN].assign(above=gains["low"] > 0, n=1)
+    counts = each.groupby(["labels", "orientation"])[["above", "n"]].sum()
+    texts = counts["above"].astype(str) + " of " + counts["n"].astype(str)
+    return texts.rename("estimate").reset_index()
+
+
+def with_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column text: its estimates, signed, with their intervals."""
+    ends = table[["estimate", "low", "high"]].itertuples(index=False)
+    return table.assign(text=[interval_text(*one, signed=True) for one in ends])
 
 
 def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:

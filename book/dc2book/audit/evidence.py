@@ -26,6 +26,7 @@ SHIFT = 30
 CLOSE = 3
 TOY_CELL = "E003"
 UNFLIPPED = 0.001
+SCORES = ("published", "released")
 
 
 # Thirty genes whose labels are released one by one
@@ -93,20 +94,21 @@ def toy_chance() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns null, genes (that could be wrong), wrong, probability (one over the number of ways
-        to choose them).
+        Columns null (any, high, near), where a label may be wrong, genes (that could be), wrong,
+        probability (one over the number of ways to choose them).
     """
     table = toy_labels_under_rules()
     rpkm = table["rpkm"].astype(float)
     wrong = table["numeric"] != table["released"]
     high = table["numeric"] == 1
-    genes = {
-        "any gene may carry a wrong label": len(table),
-        "any gene above the median may": int(high.sum()),
-        "any gene between the median and the highest that is called low may":
-            int((high & (rpkm <= rpkm[wrong].max())).sum()),
-    }
-    chance = pd.DataFrame(genes.items(), columns=["null", "genes"]).assign(wrong=wrong.sum())
+    near = int((high & (rpkm <= rpkm[wrong].max())).sum())
+    nulls = [
+        ("any", "any gene", len(table)),
+        ("high", "a gene above the median", int(high.sum())),
+        ("near", "a gene between the median and the highest that is called low", near),
+    ]
+    chance = pd.DataFrame(nulls, columns=["null", "where a label may be wrong", "genes"])
+    chance["wrong"] = wrong.sum()
     return chance.assign(probability=[1 / comb(n, wrong.sum()) for n in chance["genes"]])
 
 
@@ -283,6 +285,47 @@ def rank_association(
     extreme = sum(value >= abs(estimate) - 1e-12 for value in permuted)
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(estimate, float(low), float(high), n), (1 + extreme) / (1 + n_permutations)
+
+
+def flip_associations(
+    table: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 0
+) -> pd.DataFrame:
+    """`rank_association` of flipped share and AUROC, over all cell types and those with flips.
+
+    Columns cells ("all" or "flipped"), source, estimate, low, high, n, pvalue.
+    """
+    parts = {"all": table, "flipped": table[table["flipped"] >= UNFLIPPED]}
+    rows = []
+    for source in SCORES:
+        for cells, part in parts.items():
+            rho, pvalue = rank_association(
+                part["flipped"], part[source], n_permutations=n_permutations, seed=seed
+            )
+            rows.append({"cells": cells, "source": source} | vars(rho) | {"pvalue": pvalue})
+    return pd.DataFrame(rows)
+
+
+def border_of_unflipped() -> pd.DataFrame:
+    """`best_cells_are_unflipped` of both sources: source, are_best, lowest, highest_other, n."""
+    rows = []
+    for source in SCORES:
+        unflipped, best, lowest, highest = best_cells_are_unflipped(source)
+        rows.append((source, unflipped == best, lowest, highest, len(unflipped)))
+    return pd.DataFrame(rows, columns=["source", "are_best", "lowest", "highest_other", "n"])
+
+
+def slope_table(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """`competing_slopes` of both sources: source, key, predictor, estimate, low, high, n, text.
+
+    The key is auroc_slope or auroc_r2.
+    """
+    rows = []
+    for source in SCORES:
+        for name, one in competing_slopes(table, source, seed=seed).items():
+            key = "auroc_r2" if name.startswith("r2_") else "auroc_slope"
+            rows.append({"source": source, "key": key, "predictor": name.removeprefix("r2_")}
+                        | vars(one) | {"text": str(one)})
+    return pd.DataFrame(rows)
 
 
 def competing_slopes(

@@ -71,13 +71,14 @@ def coincidences(table: pd.DataFrame, reach: int = 30) -> Figure:
         As `dc2book.audit.evidence.run_counts`.
     """
     fig, axes = plt.subplots(2, 1, figsize=(7.2, 3.8), sharex=True, sharey=True)
-    for axis, rule in zip(axes, ("lexicographic", "numeric"), strict=True):
+    names = {"lexicographic": "text", "numeric": "numeric"}
+    for axis, (rule, name) in zip(axes, names.items(), strict=True):
         distance = table.loc[table["rule"] == rule, "distance"].to_numpy()
         shifts = np.arange(-reach, reach + 1)
         number = [(distance == shift).sum() for shift in shifts]
         colours = [LABEL_COLOURS[rule] if shift == 0 else "0.75" for shift in shifts]
         axis.bar(shifts, number, color=colours, width=0.85)
-        axis.set(title=f"majority class under the {rule} rule", ylabel="runs")
+        axis.set(title=f"majority class under the {name} rule", ylabel="runs")
         axis.annotate(f"{number[reach]} runs exactly", (1, max(number[reach] - 1, 0.5)), fontsize=9)
     axes[1].set_xlabel("correct answers minus size of the majority class (test genes)")
     return fig
@@ -117,7 +118,7 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     curves
         Columns true_auroc, flipped, derived, simulated.
     cells
-        Columns flipped, class_ceiling, rpkm_auroc; one row a cell type.
+        As `dc2book.audit.label_noise.cell_ceilings`.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharey=True)
     shades = RISING_COLOURS[::2]
@@ -130,9 +131,9 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     axes[0].set(xlabel="flipped share of all genes", ylabel="AUROC on the observed labels",
                 title="one score, more and more flips")
     axes[0].legend(title="AUROC on true labels", fontsize=8, title_fontsize=8)
-    axes[1].scatter(cells["flipped"], cells["class_ceiling"], s=20, marker="^",
+    axes[1].scatter(cells["flipped"], cells["class"], s=20, marker="^",
                     color=OTHER_COLOURS[0], label="knows the true class")
-    axes[1].scatter(cells["flipped"], cells["rpkm_auroc"], s=20, marker="o",
+    axes[1].scatter(cells["flipped"], cells["rpkm"], s=20, marker="o",
                     color=OTHER_COLOURS[1], label="knows the RPKM")
     axes[1].set(xlabel="flipped share of test genes", title="each of 56 cell types")
     axes[1].legend(fontsize=8, loc="lower left")
@@ -153,25 +154,6 @@ def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
     table, means = (one.assign(scored_on=one["scored_on"].map(panels)) for one in (table, means))
     return forest(means, "model", panels="scored_on", colour="labels", dots=table,
                   names=MODEL_NAMES | learned, xlabel="test AUROC (probability)")
-
-
-def leads(table: pd.DataFrame, margin: float) -> Figure:
-    """Lead over the linear model by recipe and labels, learned from and scored on the same rule.
-
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.label_effects.leads_over_linear`; cell types are drawn as dots.
-    """
-    names = {rule: f"{rule} labels" for rule in RULES} | {
-        (model, recipe): f"{MODEL_NAMES[model]}\n{recipe} recipe"
-        for model, recipe in zip(table["model"], table["recipe"], strict=True)
-    }
-    is_mean = table["cell"] == "mean"
-    return forest(
-        table[is_mean], ("model", "recipe"), colour="labels", dots=table[~is_mean], names=names,
-        reference=0, margin=margin, xlabel="AUROC minus linear",
-    )
 
 
 def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, float]) -> Figure:

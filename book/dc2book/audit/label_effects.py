@@ -132,6 +132,16 @@ def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def mean_crossed(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over cell types of `train_and_score`: model, labels, scored_on, estimate, low, high, n.
+    """
+    keys = ["model", "labels", "scored_on"]
+    return pd.DataFrame([
+        dict(zip(keys, group, strict=True)) | vars(mean_over_cells(part))
+        for group, part in table.groupby(keys, sort=False)
+    ])
+
+
 def mean_lead(
     models: AuditModels, tags: tuple[str, str, str, str], model: str = architectures.BASE,
     cells: Sequence[str] = (), **resampling: int,
@@ -242,6 +252,17 @@ def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
             made |= _named("lead", lead) | {"converged": part["converged"].mean()}
         rows.append(made)
     return pd.DataFrame(rows)
+
+
+def stage_rows(repairs: pd.DataFrame, value: str = "") -> pd.DataFrame:
+    """One quantity of `repair_table` with its interval: cell, model, stage, estimate, low, high, n.
+
+    ``value`` is "change" or "lead"; by default the AUROC.  Stages without it are left out.
+    """
+    columns = [value or "estimate", *(f"{value}_{end}".lstrip("_") for end in ("low", "high"))]
+    rows = repairs[["cell", "model", "stage", "n", *columns]].dropna()
+    rows.columns = ["cell", "model", "stage", "n", "estimate", "low", "high"]
+    return rows.assign(stage=rows["stage"].str.replace(" ", "_"))
 
 
 def flip_summary(dataset: HistoneDataset) -> dict[str, float]:

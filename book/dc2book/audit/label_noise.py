@@ -9,8 +9,10 @@ low genes and the flipped ones.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from dc2lib.datasets import published
 from dc2lib.errors import DataError
 from dc2lib.evaluation.scores import auroc
 
@@ -62,6 +64,37 @@ def simulated_auroc(
         distance = np.sqrt(2) * stats.norm.ppf(true_auroc)
         score = score * distance + rng.standard_normal(n_genes)
     return auroc(observed, score)
+
+
+def ceiling_curves(high: float = 0.45, seed: int = 0) -> pd.DataFrame:
+    """`expected_auroc` and `simulated_auroc` by flipped share.
+
+    Columns true_auroc, flipped, derived, simulated.
+    """
+    return pd.DataFrame([
+        {"true_auroc": value, "flipped": share,
+         "derived": expected_auroc(value, high, share),
+         "simulated": simulated_auroc(value, high, share, seed=seed)}
+        for value in (1.0, 0.95, 0.92) for share in np.linspace(0, 0.32, 9)
+    ])
+
+
+def cell_ceilings() -> pd.DataFrame:
+    """Ceilings on the test genes of Roadmap's cell types under the text rule.
+
+    Columns cell, flipped (share), class (ceiling of a score that knows every gene's class), rpkm
+    (AUROC of the RPKM itself).
+    """
+    counts = published.label_rule_counts().query("split == 'test'").set_index(["rule", "cell"])
+    high = (counts["positive"] / counts["genes"]).unstack("rule")
+    flipped = high["numeric"] - high["lexicographic"]
+    return pd.DataFrame({
+        "cell": high.index,
+        "flipped": flipped.to_numpy(),
+        "class": [expected_auroc(1.0, share, max(lost, 0.0))
+                  for share, lost in zip(high["numeric"], flipped, strict=True)],
+        "rpkm": published.rpkm_columns()["rpkm_auroc"].reindex(high.index).to_numpy(),
+    })
 
 
 def decompose(scores: np.ndarray, true: np.ndarray, observed: np.ndarray) -> dict[str, float]:

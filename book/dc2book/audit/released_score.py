@@ -167,6 +167,14 @@ def mean_gap(gaps: pd.DataFrame) -> Interval:
     return Interval(mean, max(mean - half, -1.0), min(mean + half, 1.0), n)
 
 
+def gap_table(gaps: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """`mean_gap` of each group: columns as in ``by``, estimate, low, high and n (seeds)."""
+    return pd.DataFrame([
+        dict(zip(by, group, strict=True)) | vars(mean_gap(part))
+        for group, part in gaps.groupby(list(by))
+    ])
+
+
 def rescaled(dataset: HistoneDataset, scale: float) -> HistoneDataset:
     """The dataset with its counts multiplied and rounded, at most 65,535."""
     if scale == 1:

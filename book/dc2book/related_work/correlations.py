@@ -17,6 +17,12 @@ from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
 
 INPUTS = dict(zip(WAYS, ("mean_profile", "other_marks", "other_marks_and_cell"), strict=True))
+RECORDED = {
+    "measured_mean_auroc": "measured",
+    "imputed_mean_auroc": "imputed",
+    "imputed_minus_measured_auroc": "difference",
+    "imputed_minus_measured_distance": "further",
+}
 
 
 @dataclass(frozen=True)
@@ -51,22 +57,11 @@ class Correlations:
             for way, inputs in INPUTS.items()
         ])
 
-    def spread(self, mark: str, other: str, way: str = "others") -> Interval:
-        """Of one mark minus that of another, paired over genes."""
-        if mark == other:
-            return Interval(0.0, 0.0, 0.0, self.n)
-        return self._combined({(mark, way): 1, (other, way): -1})
-
     def mean_gain(self, way: str = "other_cell", without: str = "others") -> Interval:
         """Mean over the marks of what one way adds to another, paired over genes."""
         share = 1 / len(self.marks)
         signs = ((way, share), (without, -share))
         return self._combined({(mark, one): sign for mark in self.marks for one, sign in signs})
-
-    def extremes(self, way: str = "others") -> tuple[str, str]:
-        """The marks of the highest and of the lowest correlation."""
-        column = self.estimate[:, WAYS.index(way)]
-        return self.marks[int(column.argmax())], self.marks[int(column.argmin())]
 
     def _combined(self, weights: Mapping[tuple[str, str], float]) -> Interval:
         """A weighted sum of entries, with the percentiles of the same sum on resampled genes."""

@@ -90,6 +90,31 @@ def scores_of_records(
     )
 
 
+def metric_table(
+    scores: Mapping[str, SystemScores],
+    metrics: Sequence[str] = ("average_precision", "log_loss", "calibration_error"),
+) -> pd.DataFrame:
+    """Scores by label rule as one table: metric, labels, system, estimate, low, high, n."""
+    return pd.concat([
+        one.table(metric).assign(metric=metric, labels=labels)
+        for metric in metrics for labels, one in scores.items()
+    ])
+
+
+def differences(
+    scores: Mapping[str, SystemScores], compared: Sequence[tuple[str, str]]
+) -> pd.DataFrame:
+    """AUROC of systems minus that of others, paired.
+
+    Columns system, reference, labels, estimate, low, high, n.
+    """
+    return pd.DataFrame([
+        {"system": system, "reference": other, "labels": labels}
+        | vars(one.difference(system, other))
+        for system, other in compared for labels, one in scores.items()
+    ])
+
+
 def blocks_of(record: TrialRecord) -> np.ndarray:
     """The stretch of the genome that each test gene of a fit lies in, ``(gene,)``."""
     return genome_blocks(record.trial.dataset().take("test").gene_id)

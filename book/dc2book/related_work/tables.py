@@ -38,6 +38,15 @@ PUBLISHED_ORDERS = [
     ("shallow_chrome", "attentive_chrome", "Frasca 2022"),
 ]
 
+COMPARED = [
+    ("attentive_chrome", "deepchrome"),
+    ("joint_lstm", "attentive_chrome"),
+    ("joint_lstm", "deepchrome"),
+    ("deepchrome_own", "deepchrome"),
+    ("attentive_chrome", "deepchrome_own"),
+    ("cheng_balanced", "cheng"),
+]
+
 
 def systems_table() -> pd.DataFrame:
     """Who described which system, and what of its inputs is missing and what stands in."""
@@ -103,14 +112,40 @@ def correlation_table(correlations: Correlations, other: str) -> pd.DataFrame:
     ])
 
 
-def auroc_table(aurocs: pd.DataFrame) -> pd.DataFrame:
-    """One row a mark: AUROCs and their paired difference, with half the width of the intervals."""
-    return pd.DataFrame({
-        "mark": aurocs["mark"],
-        "measured": aurocs["measured"].map(half_width),
-        "imputed": aurocs["imputed"].map(half_width),
-        "imputed minus measured": aurocs["difference"].map(signed_half_width),
-    })
+def interval_rows(table: pd.DataFrame, column: str, tags: Sequence[str]) -> pd.DataFrame:
+    """A column of intervals as estimate, low, high and n beside some of the other columns.
+
+    Rows without an interval are left out.
+    """
+    rows = table[table[column].notna()]
+    ends = pd.DataFrame(
+        [vars(one) for one in rows[column]], rows.index, ["estimate", "low", "high", "n"]
+    )
+    return rows[list(tags)].join(ends)
+
+
+def attention_tables(
+    over_bins: np.ndarray,
+    over_marks: np.ndarray,
+    label: np.ndarray,
+    marks: Sequence[str],
+    kb: np.ndarray,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean attention by mark and class: over bins (with column kb), and over marks.
+
+    Attention is ``(gene, mark, bin)`` and ``(gene, mark)``, labels ``(gene,)``, kb ``(bin,)``.
+    """
+    classes = {"high": label == 1, "low": label == 0}
+    bins = [
+        pd.DataFrame({"mark": mark, "class": name, "kb": kb,
+                      "attention": over_bins[here, number].mean(0)})
+        for number, mark in enumerate(marks) for name, here in classes.items()
+    ]
+    rows = [
+        {"mark": mark, "class": name, "attention": float(over_marks[here, number].mean())}
+        for name, here in classes.items() for number, mark in enumerate(marks)
+    ]
+    return pd.concat(bins), pd.DataFrame(rows)
 
 
 def half_width(interval: Interval) -> str:
