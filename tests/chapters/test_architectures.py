@@ -130,6 +130,14 @@ def test_differences_stand_by_cell_type_and_as_a_mean():
     assert table["n"].tolist() == [40, 40, 2]
 
 
+def test_the_lead_counts_cell_types_whose_whole_interval_is_above_zero():
+    rows_of = [("A", 0.1, 0.05, 0.2), ("B", 0.1, -0.1, 0.2), ("mean", 0.1, 0.01, 0.2)]
+    table = pd.DataFrame(rows_of, columns=["cell", "estimate", "low", "high"])
+    table = table.assign(labels="numeric", model=comparison.BASE)
+    (one,) = comparison.leads(table, ["labels"]).to_dict("records")
+    assert one == {"labels": "numeric", "lead": "+0.100 [+0.010, +0.200]", "ahead": "1 of 2"}
+
+
 def test_fits_that_still_rise_decide_nothing():
     gap = Interval(0.03, 0.02, 0.04, 7)
     assert comparison.verdict(gap, 0.4) == comparison.NOT_CONVERGED != comparison.verdict(gap)

@@ -81,6 +81,8 @@ def test_majority_shares_of_the_cells_in_the_reference():
 
 
 def test_cells_without_flips_are_the_best():
+    border = evidence.border_of_unflipped()
+    assert border["are_best"].all() and (border["lowest"] > border["highest_other"]).all()
     for column in ("published", "released"):
         unflipped, best, lowest, highest = evidence.best_cells_are_unflipped(column)
         assert unflipped == best
@@ -231,6 +233,13 @@ def test_the_mean_gap_has_the_seeds_as_units():
     assert alone.n == 1 and np.isnan(alone.low)
 
 
+def test_gaps_stand_by_what_they_are_grouped_by():
+    gaps = pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0], "gap": [0.1, 0.3, -0.2]})
+    table = released_score.gap_table(gaps, ["model"]).set_index("model")
+    assert table["estimate"].tolist() == pytest.approx([0.2, -0.2])
+    assert table["n"].tolist() == [2, 1] and np.isnan(table.loc["b", "low"])
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
@@ -256,6 +265,10 @@ def test_the_repairs_add_up_to_their_ends(models):
             assert part["estimate"].iloc[-1] == pytest.approx(
                 np.mean([auroc(truth, one) for one in scores])
             )
+    changes = label_effects.stage_rows(table, "change")
+    assert len(changes) == len(table) - len(table[["cell", "model"]].drop_duplicates())
+    assert changes["estimate"].sum() == pytest.approx(table["change"].sum())
+    assert label_effects.stage_rows(table)["stage"].str.contains(" ").sum() == 0
     turned = table.query("model == 'linear' and stage == 'gene orientation'")["change"]
     assert (turned == 0).all()
     network = table.query("model == 'deepchrome_max'").set_index(["cell", "stage"])
@@ -330,12 +343,11 @@ def test_published_figures_are_drawn():
 def test_figures_of_models_are_drawn(models):
     crossed = label_effects.train_and_score(models, n_resamples=5)
     shown = crossed.query("recipe == 'tuned' and scoring == 'probability'")
-    means = shown.groupby(["model", "labels", "scored_on"], as_index=False, sort=False)[
-        ["estimate", "low", "high"]].mean()
+    means = label_effects.mean_crossed(shown)
+    assert len(means) == len(label_effects.MODELS) * 4
     released = pd.Series({"deepchrome_max": 0.8, "linear": 0.7})
     for fig, panels in (
         (figures.train_and_score(shown, means), 2),
-        (figures.leads(label_effects.leads_over_linear(models, n_resamples=5), 0.01), 1),
         (figures.repairs(label_effects.repair_table(models, n_resamples=5), released), 1),
     ):
         fig.draw_without_rendering()

@@ -51,6 +51,15 @@ def test_signs_count_whole_intervals_of_each_mark():
     assert counts.loc["H3K27me3", ["above", "below", "n"]].tolist() == [1, 1, 2]
 
 
+def test_restarts_spread_as_far_as_in_the_worst_cell_type():
+    restarts = pd.DataFrame({
+        "labels": "numeric", "scoring": "probability", "cell": list("AABB"),
+        "auroc": [0.8, 0.9, 0.7, 0.72],
+    })
+    (one,) = baseline.spread_of_restarts(restarts).to_dict("records")
+    assert one["estimate"] == pytest.approx(0.1) and one["n"] == 2
+
+
 def test_cell_types_are_the_unit_of_means_over_many():
     cells = pd.DataFrame({"estimate": np.arange(6.0), "low": -100.0, "high": 100.0})
     many, few = baseline.mean_over_cells(cells), baseline.mean_over_cells(cells[:2])

@@ -290,6 +290,13 @@ def test_open_questions_of_a_study(small_study):
     assert set(breadth.group_names(table, 2)) == set(table["group"])
 
 
+def test_intervals_become_columns_beside_the_tags():
+    table = pd.DataFrame({"kind": ["a", "b"], "gap": [Interval(0.1, 0.0, 0.2, 9), None], "x": 1})
+    (one,) = tables.interval_rows(table, "gap", ["kind"]).to_dict("records")
+    assert one == {"kind": "a", "estimate": 0.1, "low": 0.0, "high": 0.2, "n": 9}
+    assert tables.interval_rows(table[1:], "gap", ["kind"]).empty
+
+
 def test_splits_of_a_study(small_study):
     planned = study.split_trials(small_study.records, ["karlic"], 2)
     assert [(t.split, t.seed) for t in planned] == [

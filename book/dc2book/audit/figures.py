@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dc2book.architectures import LABEL_NAMES
 from dc2book.style import (
     CLASS_COLOURS,
     LABEL_COLOURS,
@@ -18,7 +19,6 @@ from dc2book.style import (
     forest,
     legend_below,
 )
-from dc2lib.labels import RULES
 
 MODEL_NAMES = {
     "deepchrome_max": "DeepChrome (max)",
@@ -121,7 +121,7 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
         As `dc2book.audit.label_noise.cell_ceilings`.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharey=True)
-    shades = RISING_COLOURS[::2]
+    shades = (*RISING_COLOURS[:3:2], RISING_COLOURS[3])
     for shade, (value, part) in zip(
         shades, sorted(curves.groupby("true_auroc"), reverse=True), strict=False
     ):
@@ -149,8 +149,8 @@ def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
         Columns model, labels, scored_on, estimate; a row a cell type, drawn as dots, and their
         means with low and high.
     """
-    learned = {rule: f"learned {rule} labels" for rule in RULES}
-    panels = {rule: f"scored on {rule} labels" for rule in RULES}
+    learned = {rule: f"learned {name}" for rule, name in LABEL_NAMES.items()}
+    panels = {rule: f"scored on {name}" for rule, name in LABEL_NAMES.items()}
     table, means = (one.assign(scored_on=one["scored_on"].map(panels)) for one in (table, means))
     return forest(means, "model", panels="scored_on", colour="labels", dots=table,
                   names=MODEL_NAMES | learned, xlabel="test AUROC (probability)")
@@ -170,11 +170,11 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
         1, len(tables), figsize=(0.6 + 3.4 * len(tables), 3.5), sharey=True, squeeze=False
     )
     for axis, (cell, table) in zip(axes[0], tables.items(), strict=True):
-        for rule in ("numeric", "lexicographic"):
+        for rule, name in LABEL_NAMES.items():
             axis.step(table["rpkm"], table[f"labelled_{rule}"], where="mid", linewidth=1.1,
-                      color=LABEL_COLOURS[rule], linestyle=":", label=f"labelled high, {rule}")
+                      color=LABEL_COLOURS[rule], linestyle=":", label=f"share high, {name}")
             axis.plot(table["rpkm"], table[f"predicted_{rule}"], color=LABEL_COLOURS[rule],
-                      marker="o", markersize=3, label=f"predicted, learned {rule}")
+                      marker="o", markersize=3, label=f"predicted, learned {name}")
         axis.axvline(medians[cell], color="0.4", linewidth=0.9, linestyle="--")
         axis.set_xscale("log")
         axis.set(title=cell, xlabel="expression (RPKM)")
