@@ -16,22 +16,14 @@ LEAST_OPEN = 2 / 3
 # Chapters that are still to be rewritten, with what they may not exceed until then.
 OPEN_SO_FAR = {
     "index": 0.0,
-    "architectures": 0.2,
-    "linear_baseline": 0.1,
     "cross_cell": 0.48,
-    "audit": 0.11,
     "ground_truth": 0.41,
-    "related_work": 0.14,
     "claims": 0.0,
 }
 ABOVE_SO_FAR = {
     "index": {"longest_line": 100, "loops": 1},
-    "architectures": {"longest_cell": 31, "longest_line": 100, "loops": 6},
-    "linear_baseline": {"longest_cell": 34, "longest_line": 100, "loops": 4},
     "cross_cell": {"longest_cell": 33, "longest_line": 100, "loops": 5},
-    "audit": {"longest_cell": 41, "longest_line": 100, "loops": 16, "minutes": 17.4},
     "ground_truth": {"longest_cell": 41, "longest_line": 100, "loops": 4},
-    "related_work": {"longest_cell": 34, "longest_line": 100, "loops": 11},
     "claims": {"longest_line": 100, "loops": 3},
 }
 READINGS = house.readings(house.ROOT)
