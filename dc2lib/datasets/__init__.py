@@ -71,7 +71,7 @@ def store_of(data: str = "auto", n_cells: int = 8, n_genes: int = 4000, seed: in
             f"The store {data_home()} holds no cell type. Fill it with `make data`, or use"
             " data='simulated'."
         )
-    return data_home()
+    return data_home().absolute()
 
 
 def load_cells(

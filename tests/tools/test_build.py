@@ -253,8 +253,8 @@ def test_no_setting_of_the_reader_changes_a_result(book, tmp_path, monkeypatch):
     write_chapter(book, "first", SEEN)
     write_chapter(book, "second", SEEN)
     plain, settled = plans_of(book)
-    data = tmp_path / "store"
-    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "empty"), "DC2LIB_DATA": str(data)}
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "empty"), "DC2LIB_DATA": "store"}
+    monkeypatch.chdir(tmp_path)
     found = []
     for plan, variables in ((plain, {}), (settled, plant_settings(tmp_path / "reader"))):
         with monkeypatch.context() as patch:
@@ -270,7 +270,7 @@ def test_no_setting_of_the_reader_changes_a_result(book, tmp_path, monkeypatch):
     assert found[0] == found[1]
     seen = json.loads(found[0][0]["seen.json"])
     assert set(seen["threads"]) == {1}
-    assert seen["home"] == str(data)
+    assert seen["home"] == str(tmp_path / "store"), "relative to where the command was given"
 
 
 def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatch):
