@@ -174,8 +174,8 @@ def test_linear_model_cannot_see_positions(dataset: HistoneDataset) -> None:
 def test_a_fit_that_still_improves_is_not_counted_as_converged(plan: Plan) -> None:
     curves = [np.array([0.5, 0.6, 0.7, 0.7, 0.7]), np.array([0.5, 0.55, 0.6, 0.65, 0.7])]
     ones = [Replicate(plan, {}, np.zeros(0), {}, {"attentive_chrome": one}) for one in curves]
-    share = tables.converged(ones, "attentive_chrome")
-    assert (share.estimate, share.n) == (0.5, 2)
+    (share,) = tables.converged(ones, ["attentive_chrome"]).itertuples()
+    assert (share.model, share.estimate, share.n) == ("attentive_chrome", 0.5, 2)
 
 
 def test_wider_bins_by_hand() -> None:
@@ -207,11 +207,16 @@ def test_ranks_are_paired_by_world() -> None:
         return pd.DataFrame(rows)
 
     ranks = tables.ranking(scores((1.0, 0.6), (0.8, 0.4)), scores((0.5, 0.5), (0.7, 0.3)))
-    assert ranks["method"].tolist() == ["good", "bad"]
-    assert [one.estimate for one in ranks["behind"]] == pytest.approx([0.0, 0.2])
-    assert ranks["behind"][1].low == pytest.approx(0.2)  # the same gap in both worlds
-    assert [one.estimate for one in ranks["learned"]] == pytest.approx([0.3, 0.1])
-    assert ranks["estimate"].tolist() == pytest.approx([0.8, 0.6])
+    by_quantity = dict(list(ranks.groupby("of")))
+    assert by_quantity["score"]["method"].tolist() == ["good", "bad"]
+    assert by_quantity["score"]["estimate"].tolist() == pytest.approx([0.8, 0.6])
+    assert by_quantity["behind"]["estimate"].tolist() == pytest.approx([0.0, 0.2])
+    assert by_quantity["behind"]["low"].iloc[1] == pytest.approx(0.2)  # the same in both worlds
+    assert by_quantity["learned"]["estimate"].tolist() == pytest.approx([0.3, 0.1])
+    other = pd.DataFrame([("good", "sign", 1.0)], columns=["method", "aspect", "estimate"])
+    shown = tables.summary(ranks, other)
+    assert shown.loc["good"].tolist()[::3] == ["0.80", "1.00"]
+    assert shown.loc["bad", "sign"] == ""
 
 
 def test_paired_difference_by_hand() -> None:
@@ -219,17 +224,23 @@ def test_paired_difference_by_hand() -> None:
         {"rule": "null", "seed": [0, 1, 0, 1], "model": ["a", "a", "b", "b"],
          "auroc": [0.6, 0.8, 0.5, 0.5]}
     )  # fmt: skip
-    gap = tables.paired_difference(table, "null", "a", "b")
+    (gap,) = tables.model_differences(table, "a", "b").itertuples()
     half = 12.7062 * 0.1  # Student's t with one degree of freedom, standard error 0.1
     assert (gap.estimate, gap.n) == (pytest.approx(0.2), 2)
     assert (gap.low, gap.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
+
+
+def test_intervals_of_scores_end_where_scores_end() -> None:
+    whole = tables.mean_interval([1.0, 0.8, 1.0])
+    assert whole.high > 1 >= tables.mean_interval([1.0, 0.8, 1.0], score=True).high
+    assert tables.mean_interval([0.0, 0.1, 0.0], score=True).low == 0
 
 
 def test_score_difference_by_hand() -> None:
     rows = [("marks", "a", 0, 1.0), ("marks", "a", 1, 1.0), ("marks", "b", 0, 1.0),
             ("marks", "b", 1, 0.0), ("sign", "a", 0, 0.0)]  # fmt: skip
     scores = pd.DataFrame(rows, columns=["aspect", "method", "seed", "value"]).assign(rule="null")
-    gap = tables.score_difference(scores, "a", "b")
+    (gap,) = tables.score_differences(scores, ["a"], "b").itertuples()
     assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from dc2book.ground_truth.recovery import recovery, share_interval, similarity
 from dc2book.ground_truth.replicates import Replicate
+from dc2book.style import interval_text
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.training.fit import levelled_off
@@ -34,12 +35,12 @@ def recovery_table(scores: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     untrained, untrained_low, untrained_high.
     """
     by = ["rule", "method", "aspect"]
-    control = {key: mean_interval(group["value"]) for key, group in before.groupby(by)}
+    control = {key: mean_interval(group["value"], score=True) for key, group in before.groupby(by)}
     rows = []
     for key, group in scores.groupby(by, sort=False):
         start = control[key]
         rows.append(
-            dict(zip(by, key, strict=True)) | vars(mean_interval(group["value"]))
+            dict(zip(by, key, strict=True)) | vars(mean_interval(group["value"], score=True))
             | {"untrained": start.estimate, "untrained_low": start.low}
             | {"untrained_high": start.high}
         )  # fmt: skip
@@ -52,8 +53,8 @@ def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -
     Returns
     -------
     DataFrame
-        Columns method, estimate, low, high, n (worlds); and intervals of the score before training
-        (untrained), of the gain over it (learned) and of the best method minus this one (behind).
+        Columns method, of, estimate, low, high, n (worlds); of: score, untrained (the score before
+        training), learned (score minus untrained), behind (the best method's score minus this one).
     """
     wide, control = (
         table[table["aspect"] == aspect].pivot(
@@ -63,28 +64,60 @@ def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -
     )
     order = wide.mean().sort_values(ascending=False, kind="stable").index
     return pd.DataFrame([
-        {"method": method} | vars(mean_interval(wide[method]))
-        | {"untrained": mean_interval(control[method]),
-           "learned": mean_interval(wide[method] - control[method]),
-           "behind": mean_interval(wide[order[0]] - wide[method])}
+        {"method": method, "of": of}
+        | vars(mean_interval(values[method], score=of in ("score", "untrained")))
         for method in order
+        for of, values in {
+            "score": wide, "untrained": control, "learned": wide - control,
+            "behind": wide.rsub(wide[order[0]], axis=0),
+        }.items()
     ])  # fmt: skip
 
 
-def score_difference(scores: pd.DataFrame, first: str, second: str) -> Interval:
-    """Mean over worlds of one method's score minus another's, over the aspects that both have.
+def summary(ranks: pd.DataFrame, recovered: pd.DataFrame) -> pd.DataFrame:
+    """Methods as a reader compares them: mean score for marks, learned, behind, other aspects.
+
+    The tables are those of `ranking` and `recovery_table`.
+    """
+    text = ranks.assign(text=[
+        f"{one.estimate:.2f}" if one.of == "score"
+        else interval_text(one.estimate, one.low, one.high, digits=2)
+        for one in ranks.itertuples()
+    ]).pivot(index="method", columns="of", values="text")  # fmt: skip
+    other = recovered[recovered["aspect"] != "marks"]
+    other = other.groupby(["method", "aspect"])["estimate"].mean().unstack()
+    shown = text.loc[ranks["method"].unique(), ["score", "learned", "behind"]]
+    shown = shown.set_axis(["marks", "learned", "behind the best"], axis=1)
+    other = other.reindex(shown.index).map(lambda one: "" if np.isnan(one) else f"{one:.2f}")
+    return shown.join(other)
+
+
+def score_differences(
+    scores: pd.DataFrame, methods: Sequence[str], against: str
+) -> pd.DataFrame:
+    """Mean over worlds of each method's score minus another's, over the aspects that both have.
 
     Student's interval over worlds, all rules together; the table is that of `score_table`.
+    Columns method, estimate, low, high, n.
     """
     wide = scores.pivot(index=["rule", "seed", "aspect"], columns="method", values="value")
-    gap = (wide[first] - wide[second]).dropna().groupby(level=["rule", "seed"]).mean()
-    return mean_interval(gap)
+    gaps = {
+        method: (wide[method] - wide[against]).dropna().groupby(level=["rule", "seed"]).mean()
+        for method in methods
+    }
+    return pd.DataFrame([
+        {"method": method} | vars(mean_interval(gap)) for method, gap in gaps.items()
+    ])
 
 
-def converged(replicates: Sequence[Replicate], model: str) -> Interval:
-    """Share of the trained networks whose validation AUROC has levelled off, with its interval."""
-    curves = [one.valid_auroc[model] for one in replicates if model in one.valid_auroc]
-    return share_interval([levelled_off(curve) for curve in curves])
+def converged(replicates: Sequence[Replicate], models: Sequence[str]) -> pd.DataFrame:
+    """Share of each model's networks whose validation AUROC has levelled off, with its interval."""
+    return pd.DataFrame([
+        {"model": model} | vars(share_interval([
+            levelled_off(one.valid_auroc[model]) for one in replicates if model in one.valid_auroc
+        ]))
+        for model in models
+    ])  # fmt: skip
 
 
 def similarity_table(
@@ -127,23 +160,31 @@ def model_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
 def model_aurocs(models: pd.DataFrame) -> pd.DataFrame:
     """Mean AUROC over worlds by rule and model: columns rule, model, estimate, low, high, n."""
     return pd.DataFrame([
-        {"rule": rule, "model": model} | vars(mean_interval(group["auroc"]))
+        {"rule": rule, "model": model} | vars(mean_interval(group["auroc"], score=True))
         for (rule, model), group in models.groupby(["rule", "model"], sort=False)
     ])
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Mean over worlds with Student's interval; a single world has none but itself."""
+def mean_interval(
+    values: Sequence[float], level: float = 0.95, *, score: bool = False
+) -> Interval:
+    """Mean over worlds with Student's interval; a single world has none but itself.
+
+    The interval of a ``score`` (0 to 1) ends where scores end.
+    """
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
     mean = float(values.mean())
     if n < 2:
         return Interval(mean, mean, mean, n)
     half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values))
+    if score:
+        return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0), n)
     return Interval(mean, mean - half, mean + half, n)
 
 
-def paired_difference(table: pd.DataFrame, rule: str, first: str, second: str) -> Interval:
-    """Mean over worlds of the AUROC of one model minus that of another in the same world."""
-    wide = table[table["rule"] == rule].pivot(index="seed", columns="model", values="auroc")
-    return mean_interval(wide[first] - wide[second])
+def model_differences(models: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """AUROC of one model minus that of another in the same world: rule, estimate, low, high, n."""
+    wide = models.pivot(index=["rule", "seed"], columns="model", values="auroc")
+    gap = (wide[first] - wide[second]).groupby(level="rule", sort=False)
+    return pd.DataFrame([{"rule": rule} | vars(mean_interval(one)) for rule, one in gap])
