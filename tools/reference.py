@@ -139,9 +139,10 @@ def make_reference(
     known = [job.name for job in wanted]
     if wrong := sorted({*only, *keep} - set(known)):
         raise BuildError(f"no chapter of the reference run: {', '.join(wrong)}; there are {known}")
+    known = {job.name: job for job in wanted}
     wanted = [job for job in wanted if not only or job.name in only]
     print(f"{len(wanted)} chapters, profile {profile}, data {source}", flush=True)
-    failed = build.run_jobs(wanted, side_by_side)
+    failed = build.run_jobs(_with_needed(wanted, known), side_by_side)
     if failed:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
@@ -186,6 +187,14 @@ def write_readme(root: Path) -> None:
     text = between_marks(path.read_text(encoding="utf-8"), BEGIN, END, readme_block(root))
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def _with_needed(wanted: Iterable[Job], known: Mapping[str, Job]) -> list[Job]:
+    """These jobs and those whose results they read, which are executed only where they are not."""
+    names = [job.name for job in wanted]
+    for name in names:
+        names += [one for one in known[name].needs if one in known and one not in names]
+    return [job for name, job in known.items() if name in names]
 
 
 def _without_readers(jobs: Iterable[Job], root: Path) -> list[Job]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from dc2book.audit.evidence import toy_labels_under_rules
 from dc2book.claims.recorded import Query, recorded_value
 from dc2book.cross_cell.gains import released_gains
+from dc2book.record import finding, record
 from dc2book.style import interval_text, intervals
 from dc2lib.datasets import SOURCES
 from dc2lib.evaluation.statistics import MARGIN
@@ -155,6 +156,14 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
         "sampled-not-optimised": None if optimised is None or sampled is None
         else optimised.high < 0 < sampled.high,
     }
+
+
+def record_values(results: pd.DataFrame) -> None:
+    """Record findings and numbers of the front page, each glued under its own name."""
+    for name, text in texts(results).items():
+        record("front_page_value", text, name=name, glue=name)
+    for name, holds in findings(results).items():
+        finding(name, holds)
 
 
 def texts(results: pd.DataFrame) -> dict[str, str]:

@@ -8,8 +8,14 @@ authors' released runs, and nothing is typed: a verdict changes when a result ch
 
 from dc2book.claims.figures import plot_scorecard
 from dc2book.claims.paper import CLAIMS, CONDITIONS
-from dc2book.claims.reference import Reference, load_reference
-from dc2book.claims.tables import scorecard_table, summary_table, values_table, verdict_counts
+from dc2book.claims.reference import Reference, load_reference, reference_in_words
+from dc2book.claims.tables import (
+    count_verdicts,
+    scorecard_table,
+    summary_table,
+    values_table,
+    verdict_counts,
+)  # fmt: skip
 from dc2book.claims.verdicts import claim_values, scorecard
 
 __all__ = [
@@ -17,8 +23,10 @@ __all__ = [
     "CONDITIONS",
     "Reference",
     "claim_values",
+    "count_verdicts",
     "load_reference",
     "plot_scorecard",
+    "reference_in_words",
     "scorecard",
     "scorecard_table",
     "summary_table",

@@ -116,6 +116,11 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     return Reference(table.assign(**absent), provenance)
 
 
+def reference_in_words(reference: Reference | None) -> str:
+    """Where the values of the reference run come from; that there is none, if there is none."""
+    return "not made yet" if reference is None else reference.sentence()
+
+
 def code_digest(package: Path | None = None) -> str:
     """Hash of the code that decides results: models, training, labels and scoring."""
     return digest_of(deciding_modules(DECISIVE, package=package))[:16]

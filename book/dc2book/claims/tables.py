@@ -52,8 +52,23 @@ def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
+def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:
+    """How many claims got each kind of verdict: columns kind, estimate.
+
+    Examples
+    --------
+    >>> count_verdicts(pd.DataFrame({"verdict": ["supported"] * 2}))["estimate"].tolist()
+    [2, 0, 0, 0]
+    """
+    return pd.DataFrame([
+        {"kind": kind.strip().split()[0],
+         "estimate": int(card["verdict"].str.startswith(kind).sum())}
+        for kind in KINDS
+    ])
+
+
 def verdict_counts(card: pd.DataFrame) -> str:
-    """How many claims got each kind of verdict.
+    """How many claims got each kind of verdict, in words.
 
     Examples
     --------
