@@ -59,7 +59,7 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
     ("changes", "message"),
     [
         ({"strand": None}, r"no whole \.npz of gene_id, strand, split and <cell>/<mark>"),
-        ({"split": np.array([0, 1, 3])}, "no whole"),
+        ({"split": np.array([0, 1, 3])}, r"none of 0 \(train\), 1 \(valid\) and 2 \(test\)"),
         ({"split": np.array([0, 1])}, "no whole"),
         ({"strand": np.array(["+", "-", "."])}, "bins cannot be turned"),
         ({"E003/H3K4me3": None}, "no member <cell>/<mark>"),

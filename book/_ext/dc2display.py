@@ -73,13 +73,12 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
     for output in outputs:
         data = output["data"]
-        markdown = data.get("text/markdown")
+        markdown = without_html("".join(data.get("text/markdown", ""))) or None
         for mime, maker in makers.items():
             if mime in data:
                 data, markdown = {}, maker(docname, data[mime])
         output["data"] = {kind: data[kind] for kind in data if "vnd.dc2lib" not in kind}
         if markdown is not None:
-            markdown = without_html("".join(markdown))
             output["data"]["text/markdown"] = link_chapters(markdown, chapters)
     source[0] = json.dumps(notebook)
 
@@ -146,8 +145,8 @@ def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
     path = f"figures/{docname}/{shown['name']}"
     table = pd.DataFrame(shown["rows"], columns=shown["header"])
     return (
-        f"```{{table}} {shown['caption']}\n:name: tab-{shown['name']}\n\n"
-        f"{markdown_table(table, shown['numeric'])}\n```\n\n"
+        f"```{{table}} {without_html(shown['caption'])}\n:name: tab-{shown['name']}\n\n"
+        f"{without_html(markdown_table(table, shown['numeric']))}\n```\n\n"
         f"{{download}}`Table as CSV <{path}.csv>`"
     )
 

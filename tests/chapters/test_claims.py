@@ -4,6 +4,7 @@ import json
 import shutil
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -440,6 +441,16 @@ def test_a_reference_run_that_contradicts_the_front_page_says_so():
 
 
 # the README ------------------------------------------------------------------------------------
+
+
+def test_a_chapter_executed_alone_takes_along_those_whose_results_it_reads():
+    def job(name, *needs):
+        return SimpleNamespace(name=name, needs=needs)
+
+    jobs = [job("data"), job("nets", "data"), job("audit", "nets", "elsewhere"), job("other")]
+    known = {one.name: one for one in jobs}
+    names = [one.name for one in tool._with_needed([known["audit"]], known)]
+    assert names == ["data", "nets", "audit"]
 
 
 def test_the_readme_shows_the_committed_reference_run():

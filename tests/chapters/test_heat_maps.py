@@ -12,7 +12,7 @@ def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
     rpkm = pd.DataFrame(rng.gamma(1, 9, (60, 8)), columns=[f"E{n:03d}" for n in range(8)])
     matrix, other = (expression_correlation(part) for part in (rpkm[:30], rpkm[30:]))
     table = heat_maps.correlation_summary({"train": matrix, "test": other}).set_index("split")
-    ends = ["similarity", "similarity_low", "similarity_high"]
+    ends = ["similarity", "low", "high"]
     np.testing.assert_allclose(table.loc["train", ends].astype(float), 1)
     middle, low, high = table.loc["test", ends].astype(float)
     assert low < middle < high
