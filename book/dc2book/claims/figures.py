@@ -39,7 +39,8 @@ def plot_scorecard(card: pd.DataFrame, values: pd.DataFrame) -> Figure:
     fig, axis = plt.subplots(figsize=(WIDTH, ROW * len(card) + 0.9))
     for place, row in enumerate(card.itertuples()):
         axis.text(0, place, row.short, va="bottom", fontsize=10)
-        verdict = f"{row.verdict} · {row.cells}" if row.cells else row.verdict
+        verdict = row.verdict.partition(" on ")[0]  # on what it depends stands in the table
+        verdict = f"{verdict} · {row.cells}" if row.cells else verdict
         axis.text(1, place, verdict, va="bottom", ha="right", fontsize=10, fontweight="bold",
                   color=_verdict_colour(row.verdict))
         mine = values[(values["claim"] == row.claim) & values["outcome"].isin((HOLDS, FAILS, OPEN))]
