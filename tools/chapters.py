@@ -145,24 +145,20 @@ def chosen_parameters(
         If the profile's section of the chapter, or an override, names an undeclared parameter, or
         one that is the build's: captions and cache would then say what was not so.
     """
-    for names, where in (
-        ({**settings.get(COMMON, {}), **settings.get(chapter.name, {})},
-         f"book/profiles/{profile}.yml"),
-        (overrides or {}, "the command line"),
-    ):  # fmt: skip
+    of_all, own = settings.get(COMMON, {}), settings.get(chapter.name, {})
+    overrides, where = overrides or {}, f"book/profiles/{profile}.yml"
+    for names, place in (({**of_all, **own}, where), (overrides, "the command line")):
         for name in SET_BY_BUILD.keys() & names:
             raise BuildError(
-                f"{where}: {name} is set for the whole build, by {SET_BY_BUILD[name].strip('`')},"
+                f"{place}: {name} is set for the whole build, by {SET_BY_BUILD[name].strip('`')},"
                 " and is no parameter to be given to one chapter"
             )
-    common = {"profile": profile, "data": source, **settings.get(COMMON, {})}
-    own = settings.get(chapter.name, {})
-    where = f"book/profiles/{profile}.yml"
+    common = {"profile": profile, "data": source, **of_all}
     return {
         **{name: typed_value(chapter, name, value, where)
            for name, value in common.items() if name in chapter.parameters},
         **{name: typed_value(chapter, name, value, where) for name, value in own.items()},
-        **{name: typed_value(chapter, name, value) for name, value in (overrides or {}).items()},
+        **{name: typed_value(chapter, name, value) for name, value in overrides.items()},
     }
 
 

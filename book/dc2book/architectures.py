@@ -404,14 +404,18 @@ def leads(
     which the whole interval lies above zero.
     """
     own = differences[differences["model"] == BASE]
-    is_mean = own["cell"] == "mean"
-    each = own[~is_mean].assign(ahead=own["low"] > 0, n=1)
-    ahead = each.groupby(list(tags))[["ahead", "n"]].sum()
-    mean = own[is_mean].set_index(list(tags))
+    mean = own[own["cell"] == "mean"].set_index(list(tags))
     texts = [interval_text(*ends, signed=True)
              for ends in mean[["estimate", "low", "high"]].to_numpy()]
-    counts = ahead["ahead"].astype(str) + " of " + ahead["n"].astype(str)
-    return pd.DataFrame({"lead": texts, "ahead": counts}, index=mean.index).reset_index()
+    ahead = cells_ahead(own, tags)
+    return pd.DataFrame({"lead": texts, "ahead": ahead}, index=mean.index).reset_index()
+
+
+def cells_ahead(differences: pd.DataFrame, tags: Sequence[str]) -> pd.Series:
+    """In how many cell types the whole interval lies above zero, as "3 of 7", by the tags."""
+    each = differences[differences["cell"] != "mean"]
+    counts = each.assign(ahead=each["low"] > 0, n=1).groupby(list(tags))[["ahead", "n"]].sum()
+    return counts["ahead"].astype(str) + " of " + counts["n"].astype(str)
 
 
 def direction_gains(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from dc2book.architectures import (
     LABEL_NAMES,
     auroc_table,
     blocks_of,
+    cells_ahead,
     distinct_rules,
     labels_of,
     scores_of,
@@ -199,10 +200,7 @@ def cells_gained(gains: pd.DataFrame) -> pd.DataFrame:
 
     Columns labels, orientation, estimate ("3 of 7").
     """
-    each = gains[gains["cell"] != MEAN].assign(above=gains["low"] > 0, n=1)
-    counts = each.groupby(["labels", "orientation"])[["above", "n"]].sum()
-    texts = counts["above"].astype(str) + " of " + counts["n"].astype(str)
-    return texts.rename("estimate").reset_index()
+    return cells_ahead(gains, ["labels", "orientation"]).rename("estimate").reset_index()
 
 
 def with_text(table: pd.DataFrame) -> pd.DataFrame:

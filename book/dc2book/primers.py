@@ -16,7 +16,6 @@ from dc2lib.errors import DataError
 
 BIN_KB = 0.1
 GREY = "0.5"
-ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 
 
 def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:

@@ -61,7 +61,7 @@ def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:
     [2, 0, 0, 0]
     """
     return pd.DataFrame([
-        {"kind": kind.strip().split()[0],
+        {"kind": kind.split()[0],
          "estimate": int(card["verdict"].str.startswith(kind).sum())}
         for kind in KINDS
     ])
@@ -75,9 +75,9 @@ def verdict_counts(card: pd.DataFrame) -> str:
     >>> verdict_counts(pd.DataFrame({"verdict": ["supported", "depends on the labels"] * 2}))
     '2 supported, 2 depends on the conditions'
     """
-    counts = {kind: int(card["verdict"].str.startswith(kind).sum()) for kind in KINDS}
-    names = {DEPENDS.strip(): f"{DEPENDS}conditions"}
-    return ", ".join(f"{n} {names.get(kind, kind)}" for kind, n in counts.items() if n)
+    counts = count_verdicts(card).itertuples(index=False)
+    names = {"depends": f"{DEPENDS}conditions"}
+    return ", ".join(f"{n} {names.get(kind, kind)}" for kind, n in counts if n)
 
 
 def _claim_text(row: pd.Series) -> str:

@@ -240,26 +240,6 @@ def count_of_cell_types(number: int, source: str = "") -> str:
     return f"{number} {origin}cell type{'' if number == 1 else 's'}"
 
 
-def label_column_evidence(datasets: Mapping[str, HistoneDataset]) -> str:
-    """What the label column of stored cell types is worth as evidence about the released files.
-
-    The released files hold every gene; cell types that lack some were rebuilt from public reads,
-    and their label column was written by a rule that somebody chose.
-    """
-    if any(dataset.source == "simulated" for dataset in datasets.values()):
-        return (
-            "The simulator writes its labels by the text rule on purpose, so this shows that the "
-            "check works and is no evidence about the released files."
-        )
-    if all(len(dataset) == GENES_RELEASED for dataset in datasets.values()):
-        return "These cell types hold every gene of the released set, so this is the direct test."
-    return (
-        "These cell types do not hold all genes of the released set, so they were rebuilt by "
-        "others from public reads, and their label column was written by the rule in question: it "
-        "shows that the check works and is no evidence about the released files."
-    )
-
-
 def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFrame:
     """Median and share of zeros of every cell type's expression.
 
