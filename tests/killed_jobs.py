@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 
 def one_more(number):
@@ -20,3 +21,8 @@ def die_always(name, deadly):
     if deadly:
         os.kill(os.getpid(), signal.SIGKILL)
     return name.name
+
+
+def compute_for_long(file):
+    file.write_text(str(os.getpid()))
+    time.sleep(3600)

@@ -1,8 +1,13 @@
 """Jobs on any executor: an outcome for each, whatever happens to the workers."""
 
 import os
+import subprocess
+import sys
+import time
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 from killed_jobs import die_always, die_once, one_more
 
@@ -75,3 +80,28 @@ def test_the_number_of_workers_comes_from_the_environment(monkeypatch):
     monkeypatch.setattr(engine, "Processes", ThreadPoolExecutor)
     results = sorted(outcomes(one_more, [(1,), (2,), (3,)]))
     assert results == [(0, 2, None), (1, 3, None), (2, 4, None)]
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from killed_jobs import compute_for_long
+from dc2lib.training.executors import outcomes
+if __name__ == "__main__":
+    list(outcomes(compute_for_long, [(Path({folder!r}) / str(n),) for n in range(2)], workers=2))
+"""
+
+
+def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+    script = tmp_path / "driver.py"
+    path = [str(Path(__file__).parent)]
+    script.write_text(DRIVER.format(path=path, folder=str(tmp_path)))
+    with subprocess.Popen([sys.executable, str(script)]) as driver:
+        files = [tmp_path / "0", tmp_path / "1"]
+        while not all(file.exists() and file.read_text() for file in files):
+            assert driver.poll() is None
+            time.sleep(0.05)
+        workers = [psutil.Process(int(file.read_text())) for file in files]
+        driver.kill()
+    assert not psutil.wait_procs(workers, timeout=600)[1]

@@ -23,7 +23,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, NamedTuple
 
 # As dask.distributed calls it; it need not be installed.
@@ -106,7 +106,9 @@ class Processes(Executor):
     def _call(self, function: Callable[..., Any], args: tuple) -> Any:
         pool = getattr(self._of_thread, "pool", None)
         if pool is None:
-            pool = self._of_thread.pool = ProcessPoolExecutor(1, get_context("spawn"))
+            pool = self._of_thread.pool = ProcessPoolExecutor(
+                1, get_context("spawn"), initializer=end_with_parent
+            )
             self._pools.append(pool)
         try:
             return pool.submit(function, *args).result()
@@ -119,6 +121,17 @@ class Processes(Executor):
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         for pool in self._pools:
             pool.shutdown(wait)
+
+
+def end_with_parent() -> None:
+    """In a worker: end at once when the process that started it has ended, however it ended."""
+    parent = parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def worker_lost(error: BaseException | None) -> bool:
