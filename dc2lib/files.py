@@ -16,9 +16,15 @@ from dc2lib.errors import DataError
 
 
 def data_home() -> Path:
-    """Folder of all data: ``$DC2LIB_DATA``, or ``dc2lib`` in the user's cache folder."""
+    """Folder of all data: ``$DC2LIB_DATA``, or ``dc2lib`` in the user's cache folder.
+
+    Raises DataError if the variable begins with the home of a user who does not exist.
+    """
     given = os.environ.get("DC2LIB_DATA")
-    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
+    try:
+        return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
+    except RuntimeError as error:
+        raise DataError(f"DC2LIB_DATA is {given}: {error} Set it to a folder.") from None
 
 
 @contextmanager
@@ -44,6 +50,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield unfinished
+        with open(unfinished, "rb") as written:  # on the disk itself before an older file goes
+            os.fsync(written.fileno())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -246,3 +246,14 @@ def test_killing_a_dask_worker_in_mid_grid_loses_nothing(dask_client, home, tmp_
     assert [one.fit for one in records] == planned
     serial = run_grid(planned[-2:], tmp_path / "serial", progress=False)
     np.testing.assert_array_equal(records[-1].test_logits, serial[-1].test_logits)
+
+
+@pytest.mark.parametrize("left", [0, 0.5, 0.99])
+def test_a_damaged_record_is_trained_again(home, tmp_path, left):
+    one, other = run_grid(fits(home), tmp_path / "fits", progress=False)
+    whole = one.path.read_bytes()
+    one.path.write_bytes(whole[: int(left * len(whole))])
+    with pytest.warns(UserWarning, match=rf"{one.path.name} is damaged"):
+        again, kept = run_grid(fits(home), tmp_path / "fits", progress=False)
+    np.testing.assert_array_equal(again.test_logits, one.test_logits)
+    assert kept.seconds == other.seconds

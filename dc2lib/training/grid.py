@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -61,7 +62,7 @@ def run_grid(
         twice more.
     """
     paths = {one: fit_path(one, folder) for one in fits}
-    missing = [one for one, path in paths.items() if not path.exists()]
+    missing = [one for one, path in paths.items() if not _is_kept(one, path)]
     groups = trainings(missing)
     jobs = [(group, [paths[one] for one in group]) for group in groups]
     failures: dict[Fit, BaseException] = {}
@@ -78,6 +79,19 @@ def run_grid(
     if failures:
         raise GridError(failures, len(paths))
     return [read_record(one, paths[one]) for one in fits]
+
+
+def _is_kept(one: Fit, path: Path) -> bool:
+    """Whether the record of a fit is there; a damaged one is removed, with a warning."""
+    if not path.exists():
+        return False
+    try:
+        read_record(one, path).weights()
+    except Exception as error:  # whatever a damaged file makes NumPy meet
+        warnings.warn(f"{path} is damaged ({error}): trained again", stacklevel=3)
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def trainings(fits: Sequence[Fit]) -> list[list[Fit]]:
