@@ -12,6 +12,7 @@ import pytest
 from test_linear import planted
 
 import dc2lib.training.grid
+from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, write_cell
 from dc2lib.errors import DataError
 from dc2lib.labels import label
@@ -257,3 +258,25 @@ def test_a_damaged_record_is_trained_again(home, tmp_path, left):
         again, kept = run_grid(fits(home), tmp_path / "fits", progress=False)
     np.testing.assert_array_equal(again.test_logits, one.test_logits)
     assert kept.seconds == other.seconds
+
+
+@pytest.mark.parametrize("other", ["order", "marks", "bins", "unit"])
+def test_cell_types_that_differ_are_not_pooled_nor_scored(home, tmp_path, other):
+    given = open_cell("A", home)
+    counts, marks, unit = np.asarray(given.counts), given.marks, given.unit
+    if other == "order":
+        counts, marks = counts[:, :, ::-1], marks[::-1]
+    elif other == "marks":
+        marks = (*marks[:-1], "H3K27ac")
+    elif other == "bins":
+        counts = np.repeat(counts, 2, axis=1)
+    else:
+        counts, unit = counts.astype(np.float32), "coverage"
+    write_cell(replace(given, cell="C", counts=counts, marks=marks, unit=unit), home)
+    own = run_grid([replace(fits(home)[0], test_cell="A")], tmp_path / "fits", progress=False)
+    for train, test in ((("A", "C"), "A"), (("A",), "C")):
+        one = replace(fits(home)[0], train_cells=train, test_cell=test)
+        with pytest.raises(DataError, match=f"(A|C) has the {other.replace('order', 'marks')}"):
+            run_grid([one], tmp_path / "fits", progress=False)
+    with pytest.raises(DataError, match="has the"):
+        transfer({"A": own[0]}, tmp_path, cells=["A", "C"])

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from dc2lib.cache import cache_path, cached
-from dc2lib.datasets import open_cell
+from dc2lib.datasets import check_alike, open_cell
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.fast.matrix_form import matrix_form
 from dc2lib.labels import label
@@ -36,7 +36,8 @@ def transfer(
     """AUROC of each cell type's own model on the test genes of each cell type.
 
     One pass a test cell type: its genes are read once and shown to all models. The logits are kept
-    on disk, so that nothing is evaluated twice.  A table (training cell, test cell); RuntimeError
+    on disk, so that nothing is evaluated twice.  DataError if cell types differ in marks, bins or
+    unit.  A table (training cell, test cell); RuntimeError
     if a test cell type could not be evaluated.
 
     Parameters
@@ -53,6 +54,8 @@ def transfer(
         As for `dc2lib.training.grid.run_grid`.
     """
     models = list(records.values())
+    named = {*(cells or records), *(cell for one in models for cell in one.fit.train_cells)}
+    check_alike(open_cell(cell, models[0].fit.home) for cell in sorted(named))
     names = list(records if cells is None else cells)
     jobs = [(models, cell, home) for cell in names]
     missing = [job for job in jobs if not _kept(*job).exists()]

@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dc2lib.datasets.histone import MARKS, SOURCES, SPLITS, UNITS, HistoneDataset, shared_marks
+from dc2lib.datasets.histone import (
+    MARKS,
+    SOURCES,
+    SPLITS,
+    UNITS,
+    HistoneDataset,
+    check_alike,
+    shared_marks,
+)
 from dc2lib.datasets.released import read_csv_folder
 from dc2lib.datasets.rpkm import check_cell, read_rpkm
 from dc2lib.datasets.store import list_cells, open_cell, write_cell
@@ -27,6 +35,7 @@ __all__ = [
     "SPLITS",
     "UNITS",
     "HistoneDataset",
+    "check_alike",
     "data_home",
     "list_cells",
     "load_cells",

@@ -194,6 +194,27 @@ class HistoneDataset:
         )
 
 
+def check_alike(cells: Iterable[HistoneDataset]) -> None:
+    """Raise DataError unless one model may read all these cell types as they are stored.
+
+    That is, they have the same marks in the same order, as many bins, and one unit.
+    """
+    first = None
+    for one in cells:
+        first = first or one
+        for what, mine, other in (
+            ("marks", one.marks, first.marks),
+            ("bins", one.counts.shape[1], first.counts.shape[1]),
+            ("unit", one.unit, first.unit),
+        ):
+            if mine != other:
+                raise DataError(
+                    f"{one.cell} has the {what} {mine}, and {first.cell} {other}: a model of one"
+                    " would take the other's for its own. Make them alike, by name, with"
+                    " dc2lib.signals.comparable_store, or leave one of them out."
+                )
+
+
 def shared_marks(cells: Iterable[HistoneDataset]) -> tuple[str, ...]:
     """The marks that all cell types have, in the order of the first: what one study can use.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dc2lib.datasets import check_alike, open_cell
 from dc2lib.training.executors import outcomes
 from dc2lib.training.grid_fits import (
     Fit,
@@ -47,7 +48,7 @@ def run_grid(
     """Train the fits that are not on disk yet and return the records of all, in order.
 
     Raises GridError if fits failed, after all others are done; the message lists them with their
-    parameters.
+    parameters.  Raises DataError if a fit's cell types differ in marks, bins or unit.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def run_grid(
         As for `dc2lib.training.executors.outcomes`. A training whose worker was killed is tried
         twice more.
     """
+    for cells, home in {((*one.train_cells, one.test_cell), one.home) for one in fits}:
+        check_alike(open_cell(cell, home) for cell in dict.fromkeys(cells))
     paths = {one: fit_path(one, folder) for one in fits}
     missing = [one for one, path in paths.items() if not _is_kept(one, path)]
     groups = trainings(missing)
