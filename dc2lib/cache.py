@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write, data_home
+from dc2lib.files import atomic_write, computed_home, data_home
 
 LEFT_OUT = (
     "dc2lib.cache", "dc2lib.datasets", "dc2lib.errors", "dc2lib.files", "dc2lib.training.executors"
@@ -92,6 +92,9 @@ def cache_path(
     Parameters are those of `cached`; for what writes its file itself, such as a training that goes
     on from it (`write_checkpoint`).
 
+    Where the data folder cannot be written, a result that it does not hold has its path in
+    `dc2lib.files.computed_home`.
+
     Raises TypeError if a setting is of another kind than `cached` takes: its text might not say
     what it is.
     """
@@ -100,7 +103,11 @@ def cache_path(
         [settings, code_digest(*modules, without=without)], sort_keys=True, default=_plain
     )
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return (data_home() if home is None else Path(home)) / kind / f"{name}{suffix}"
+    place = Path(kind) / f"{name}{suffix}"
+    if home is not None:
+        return Path(home) / place
+    shared = data_home() / place
+    return shared if shared.exists() else computed_home() / place
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import secrets
 import zlib
@@ -25,6 +26,19 @@ def data_home() -> Path:
         return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
     except RuntimeError as error:
         raise DataError(f"DC2LIB_DATA is {given}: {error} Set it to a folder.") from None
+
+
+def computed_home() -> Path:
+    """Folder of what is computed: `data_home`, or one beside it where that cannot be written.
+
+    A store that is shared, read-only, has its own such folder in the user's cache folder.
+    """
+    home = data_home()
+    there = next((one for one in (home, *home.absolute().parents) if one.exists()), home)
+    if os.access(there, os.W_OK | os.X_OK):
+        return home
+    name = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:8]
+    return Path(platformdirs.user_cache_dir("dc2lib")) / f"computed-{name}"
 
 
 @contextmanager
@@ -68,7 +82,7 @@ def text_lines(path: str | Path) -> Iterator[str]:
     try:
         with open(path, "rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8") as file:
+        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as file:
             start = file.readline()
             if start.lstrip().lower().startswith(("<!doctype", "<html")):
                 raise DataError(f"{path} is an HTML page; delete it and download it again.")

@@ -1,5 +1,8 @@
 """A result is computed once for equal settings, code and data; a change computes it again."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from dc2lib import cache
 from dc2lib.cache import cache_path, cached
+from dc2lib.files import text_lines
 
 CODE = "dc2lib.errors"
 
@@ -108,3 +112,49 @@ def test_files_lie_in_the_data_folder(tmp_path, monkeypatch):
 def test_what_has_no_clear_text_is_refused(value):
     with pytest.raises(TypeError, match="expected plain values"):
         cache_path("fits", {"value": value}, code=CODE)
+
+
+IN_READ_ONLY = """
+import sys
+from dc2lib.cache import cached
+from dc2lib.datasets import data_home
+from dc2lib.files import computed_home
+def compute():
+    print("computed")
+    return {"one": 1}
+def value(n):
+    return int(cached("numbers", {"n": n}, compute, code="dc2lib.errors")["one"])
+try:
+    (data_home() / "probe").touch()
+    sys.exit(3)  # it can be written
+except OSError:
+    print(value(0), value(1), value(1), len(list(computed_home().glob("numbers/*.npz"))))
+"""
+
+
+def test_what_is_computed_on_a_read_only_store_goes_beside_it(tmp_path):
+    """A class shares a store, with what the teacher computed: that is read, the rest kept apart."""
+    home = tmp_path / "store"
+    cached("numbers", {"n": 0}, lambda: {"one": 1}, code="dc2lib.errors", home=home)
+    command = [sys.executable, "-c", IN_READ_ONLY]
+    mounts = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    private = ["unshare", *(["-r"] if os.getuid() else []), "-m", "sh", "-c", mounts, str(home)]
+    env = {**os.environ, "DC2LIB_DATA": str(home), "XDG_CACHE_HOME": str(tmp_path / "own")}
+    try:
+        ended = subprocess.run([*private, *command], env=env, capture_output=True, text=True,
+                               check=False)
+    except OSError:
+        ended = None
+    if ended is None or ended.returncode:  # no mount is allowed here: the nearest is a folder
+        home.chmod(0o555)
+        ended = subprocess.run(command, env=env, capture_output=True, text=True,
+                               check=False)
+        home.chmod(0o755)
+    if ended.returncode == 3:
+        pytest.skip("no read-only folder can be made here")
+    assert ended.stdout.split() == ["computed", "1", "1", "1", "1"], ended.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "peaks.bed").write_bytes(b"\xef\xbb\xbfchr1\t1\t100\n")
+    assert list(text_lines(tmp_path / "peaks.bed")) == ["chr1\t1\t100\n"]
