@@ -3,6 +3,9 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
+import ssl
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,7 +33,9 @@ def _no_pause(monkeypatch):
 
 
 @contextmanager
-def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), single=False, **more):
+def serving(
+    content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), single=False, tls=None, **more
+):
     """A server on this machine; `cut` says after how many bytes it hangs up, by request."""
     state = SimpleNamespace(content=content, etag=etag, cut=list(cut), **more)
     state.requests, state.ranges = [], []
@@ -76,9 +81,11 @@ def serving(content=CONTENT, *, cut=(), ranges=True, etag='"one"', status=(), si
 
     kind = HTTPServer if single else ThreadingHTTPServer
     server = kind(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    state.base = f"http://127.0.0.1:{server.server_port}/files"
+    state.base = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/files"
     state.file = RemoteFile("data.gz", f"{state.base}/data.gz", "roadmap")
     try:
         yield state
@@ -254,6 +261,42 @@ def test_a_proxy_is_asked(tmp_path, monkeypatch):
         monkeypatch.setenv("http_proxy", server.base.removesuffix("/files"))
         assert fetch(file, tmp_path).read_bytes() == CONTENT
     assert server.requests == [file.url]
+
+
+def test_a_proxy_that_cannot_be_used_is_named_and_not_asked_again(tmp_path, monkeypatch):
+    file = RemoteFile("data.gz", "http://example.invalid/files/data.gz", "roadmap")
+    for proxy in ("socks5h://", "nonsense://"):
+        monkeypatch.setenv("all_proxy", f"{proxy}me:secret@127.0.0.1:9")
+        monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("asked again"))
+        with pytest.raises(DataError, match=rf"be fetched.*{proxy}\.\.\.@127"):
+            fetch(file, tmp_path)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Key and certificate of 127.0.0.1 that nobody has signed, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    made = tmp_path / "own.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", made, "-out", tmp_path / "certificate"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    made.write_bytes((tmp_path / "certificate").read_bytes() + made.read_bytes())
+    return made
+
+
+def test_a_certificate_of_the_company_is_asked_for_and_used(tmp_path, monkeypatch, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(tls=context) as server:
+        monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("asked again"))
+        with pytest.raises(DataError, match="certificate is not trusted here"):
+            fetch(server.file, tmp_path / "store")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert fetch(server.file, tmp_path / "store").read_bytes() == CONTENT
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the store as the command line says; 0 if all went well, 1 if something is missing."""
     options = _parser().parse_args(arguments)
     problems: list[str] = []
-    with _noting(problems):
+    with _noting(problems, Path()):
         home = store.usable_home(options.home)
         return _filled(options, home)
     print(problems[0], file=sys.stderr)
@@ -35,10 +35,10 @@ def _filled(options: argparse.Namespace, home: Path) -> int:
     if not options.list:
         common = {name: getattr(options, name) for name in ("mirror", "refetch")}
         common["progress"] = not options.quiet
-        with _noting(problems):
+        with _noting(problems, home):
             _fill(options, home, problems, common)
         if options.mnist or _brings_digits(options):
-            with _noting(problems):
+            with _noting(problems, home):
                 mnist.fetch_mnist(home, **common)
                 print("MNIST: 70,000 digits stored")
     _print_table(home, problems)
@@ -99,10 +99,10 @@ def _path(text: str) -> str:
 
 
 @contextmanager
-def _noting(problems: list[str]) -> Iterator[None]:
+def _noting(problems: list[str], home: Path) -> Iterator[None]:
     """What goes wrong in the block joins the problems, and what follows is done all the same."""
     try:
-        with store.explained(Path()):
+        with store.explained(home):
             yield
     except DataError as error:
         problems.append(str(error))
@@ -119,7 +119,7 @@ def _fill(
         table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, check=rpkm.read_rpkm, **common))
     for folder in options.csv or ():
         expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
-        with _noting(problems):
+        with _noting(problems, home):
             _store_folder(folder, expression, home, options)
     cells = _names(options.cells)
     if files:
@@ -127,7 +127,7 @@ def _fill(
         for cell in cells or ():
             rpkm.check_cell(cell, [one.cell for one in inputs], "these files")
         for one in inputs:
-            with _noting(problems):
+            with _noting(problems, home):
                 if cells is None or one.cell in cells:
                     again = {"suffix": options.suffix, "again": options.refetch}
                     _say(store_cell(one, table, home, **again))
@@ -223,7 +223,7 @@ def _print_table(home: Path, problems: list[str]) -> None:
     head += "".join(f"{split:>7}" for split in SPLITS) + "".join(f"{rule:>15}" for rule in RULES)
     print(f"{head}  marks   (shares of positive genes by label rule)")
     for cell in cells:
-        with _noting(problems):
+        with _noting(problems, home):
             print(_row(cell, home))
 
 

@@ -356,7 +356,7 @@ def _downloaded(address: str, target: Path, progress: bool) -> Path:
                 " certificate: REQUESTS_CA_BUNDLE=/path/to/it.pem"
             ) from None
         except NO_ADDRESS as error:
-            raise DataError(f"{address} cannot be fetched: {error}") from None
+            raise DataError(f"{address} cannot be fetched: {error}{_by_proxy(address)}") from None
         except INTERRUPTIONS as error:
             problem = error
         except requests.RequestException as error:
@@ -366,6 +366,21 @@ def _downloaded(address: str, target: Path, progress: bool) -> Path:
         f"{address} did not come whole after {ATTEMPTS} attempts ({problem}). {received:,.1f} MiB"
         " are kept: run the same command again and the download goes on from there, or take the"
         " file from a mirror: `make data MIRROR=...`."
+    )
+
+
+def _by_proxy(address: str) -> str:
+    """By which proxy the surroundings send requests to an address, as a sentence, if by one."""
+    kind, proxy = address.partition(":")[0], None
+    with suppress(ValueError):
+        given = requests.utils.get_environ_proxies(address)
+        proxy = given.get(kind) or given.get("all")
+    if not proxy:
+        return ""
+    proxy = re.sub("//.*@", "//...@", proxy)  # a password is nobody's business
+    return (
+        f" The proxy {proxy} was to be asked ({kind.upper()}_PROXY or ALL_PROXY): expected"
+        " http://host:port; one of SOCKS needs `pip install pysocks` in this environment."
     )
 
 

@@ -309,7 +309,8 @@ def put_back(folder: Path) -> None:
 
 def full_disk(folder: Path, needed: int | None = None) -> DataError:
     """The error for a disk that has no room for `needed` more bytes in `folder`."""
-    free = shutil.disk_usage(folder).free / 2**20
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    free = shutil.disk_usage(there).free / 2**20
     wanted = f" and {needed / 2**20:,.0f} MiB are needed" if needed else ""
     return DataError(
         f"The disk of {folder} is full: {free:,.0f} MiB are free{wanted}. Free some space, or set"

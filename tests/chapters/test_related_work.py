@@ -321,6 +321,13 @@ def test_shared_genes_are_in_one_order():
     assert here.gene_id.tolist() == there.gene_id.tolist() == first.gene_id[:200].tolist()
 
 
+def test_a_pair_of_other_marks_is_refused():
+    first, second = planted("A"), planted("B")
+    turned = replace(second, marks=second.marks[::-1])
+    with pytest.raises(DataError, match="B has the marks"):
+        pairs.shared_genes(first, turned)
+
+
 def test_the_control_cannot_know_the_direction(tmp_path, monkeypatch):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
     first, second = planted("A", n=400), planted("B", n=400, seed=1)

@@ -14,7 +14,7 @@ from dc2lib.baselines import deepdiff, ernst
 from dc2lib.baselines.contract import genes_of, log_counts
 from dc2lib.baselines.deepdiff import Pair, correlation, paired
 from dc2lib.cache import cached
-from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets import HistoneDataset, check_alike
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.signals import training_genes
@@ -48,7 +48,11 @@ def another_cell(cell: str, datasets: Mapping[str, HistoneDataset]) -> HistoneDa
 
 
 def shared_genes(first: HistoneDataset, second: HistoneDataset) -> tuple[HistoneDataset, ...]:
-    """Both cell types with the genes that both hold, in one order, split as in the first."""
+    """Both cell types with the genes that both hold, in one order, split as in the first.
+
+    Raises DataError if they differ in marks, bins or unit.
+    """
+    check_alike((first, second))
     _, here, there = np.intersect1d(first.gene_id, second.gene_id, return_indices=True)
     order = np.argsort(here)
     return first.select(here[order]), second.select(there[order])
