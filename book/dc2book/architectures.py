@@ -265,6 +265,23 @@ def labels_of(row: pd.Series, rule: str | None = None, split: str = "test") -> n
     return label(dataset, rule or row["labels"])[dataset.split == split]
 
 
+def restricted(trained: pd.DataFrame, genes: np.ndarray) -> pd.DataFrame:
+    """The same fits judged on some test genes only, those whose ids are in `genes`."""
+    kept = {
+        cell: np.isin(part["dataset"].iloc[0].take("test").gene_id, genes)
+        for cell, part in trained.groupby("cell", sort=False)
+    }
+    rows = trained.copy()
+    rows["dataset"] = [
+        one.select((one.split != "test") | np.isin(one.gene_id, genes)) for one in rows["dataset"]
+    ]
+    rows["fits"] = [
+        [Scored(one.test_logits[kept[cell]], one.valid_logits) for one in fits]
+        for cell, fits in zip(rows["cell"], rows["fits"], strict=True)
+    ]
+    return rows
+
+
 def blocks_of(dataset: HistoneDataset) -> np.ndarray:
     """The stretch of the genome that each test gene lies in, ``(gene,)``."""
     return genome_blocks(dataset.gene_id[dataset.split == "test"])

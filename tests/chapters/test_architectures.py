@@ -196,3 +196,19 @@ def test_genes_of_one_stretch_are_drawn_together(monkeypatch):
     assert together.low == together.high == together.estimate
     alone = comparison.mean_auroc(one_stretch, n_resamples=50, blocks=False)
     assert alone.low < alone.estimate < alone.high
+
+
+def test_fits_are_judged_on_the_chosen_test_genes_only():
+    dataset = planted("A")
+    test = dataset.take("test")
+    logits = np.stack([np.zeros(len(test)), np.arange(len(test))], axis=1)
+    fits = [comparison.Scored(logits, np.zeros((3, 2)))]
+    trained = pd.DataFrame([{"cell": "A", "dataset": dataset, "labels": "numeric",
+                             "model": "deepchrome_max", "fits": fits}])
+    few = comparison.restricted(trained, test.gene_id[::3])
+    row = few.iloc[0]
+    ranks = comparison.scores_of(row)[0].argsort()
+    np.testing.assert_array_equal(ranks, np.arange(len(test.gene_id[::3])))
+    np.testing.assert_array_equal(comparison.labels_of(row), label(test, "numeric")[::3])
+    assert (row["dataset"].split != "test").sum() == (dataset.split != "test").sum()
+    assert len(trained["fits"][0][0].test_logits) == len(test)

@@ -70,3 +70,26 @@ def test_auroc_rises_where_the_hard_genes_are_left_out():
     gain = sources.gain_of_kept(table.reset_index())
     assert gain.n == 2
     assert gain.low > 0.1
+
+
+def test_genes_of_the_same_start_are_found_along_the_gene():
+    rng = np.random.default_rng(0)
+    moved = np.repeat([0, 1, 12, -30], 25)
+    strand = np.tile(["+", "-"], 50)
+
+    def cell(name, unit, places, empty):
+        counts = rng.poisson(1, (100, 100, 5))
+        for gene, place in enumerate(places):
+            counts[gene, 40 + place : 46 + place] += 30
+        counts[empty] = 0
+        counts[strand == "-"] = counts[strand == "-", ::-1]
+        return HistoneDataset.from_arrays(
+            counts, [f"G{i:03d}" for i in range(100)], name, ["test"] * 100, unit=unit,
+            strand=strand, rpkm_text=["1.000"] * 100, rpkm_median_text="1.000",
+        )
+
+    reads = cell("A", "reads", moved, empty=[3])
+    peaks = cell("B", "peak signal", np.zeros(100, int), empty=[])
+    found = sources.same_start({"A": reads, "B": peaks})
+    assert found.tolist() == [f"G{i:03d}" for i in range(50) if i != 3]
+    assert sources.same_start({"A": reads}) is None

@@ -7,6 +7,7 @@ and hold fewer genes than the windows of DeepChrome; cell types from peak calls 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_me
 from dc2lib.labels import flipped, label
 
 WEAK_PENALTY = 1e6  # inverse strength, in scikit-learn's unit
+FARTHEST = 40  # bins that a profile is moved to lie on another
 
 
 def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
@@ -95,6 +97,51 @@ def first_with_missing_genes(datasets: Mapping[str, HistoneDataset]) -> HistoneD
     """The first cell type of Roadmap's that does not hold all genes."""
     return next((one for one in datasets.values()
                  if one.source == "roadmap" and len(one) < GENES_RELEASED), None)
+
+
+def same_start(
+    datasets: Mapping[str, HistoneDataset], mark: str = "H3K4me3", within: int = 2
+) -> np.ndarray | None:
+    """Genes whose promoter mark lies in the same bins of counts and of peaks.
+
+    Counts and peaks come from two sources with windows of their own.  For each gene the mean log
+    profile of the mark in cell types with counts is moved along that in cell types with peaks until
+    they correlate best; a gene is taken if that is above 0.5, and `within` so many bins of no move.
+
+    Returns
+    -------
+    str array (gene,)
+        Their ids; None unless there are cell types of both kinds that hold the mark.
+    """
+    marked = [one for one in datasets.values() if mark in one.marks]
+    by_unit = [[one for one in marked if (one.unit == "reads") == reads] for reads in (True, False)]
+    if not all(by_unit):
+        return None
+    genes = reduce(np.intersect1d, [one.gene_id for part in by_unit for one in part])
+    first, second = (np.mean([_profiles(one, genes, mark) for one in part], axis=0)
+                     for part in by_unit)
+    moves = range(-FARTHEST, FARTHEST + 1)
+    n = first.shape[1]
+    agreement = np.array([
+        _correlations(first[:, max(0, move) : n + min(0, move)],
+                      second[:, max(0, -move) : n + min(0, -move)])
+        for move in moves
+    ])
+    best = np.abs(agreement.argmax(axis=0) - FARTHEST)
+    return genes[(best <= within) & (agreement.max(axis=0) > 0.5)]
+
+
+def _profiles(dataset: HistoneDataset, genes: np.ndarray, mark: str) -> np.ndarray:
+    """Log signal of a mark along the gene, ``(gene, bin)``."""
+    _, rows, _ = np.intersect1d(dataset.gene_id, genes, return_indices=True)
+    return np.log1p(dataset.select(rows).gene_oriented()[:, :, dataset.marks.index(mark)])
+
+
+def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson correlation of each row with the same row; 0 where one is constant."""
+    first, second = (one - one.mean(axis=1, keepdims=True) for one in (first, second))
+    scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return np.divide((first * second).sum(axis=1), scale, out=np.zeros(len(scale)), where=scale > 0)
 
 
 def shares(lacking: Mapping[str, Interval]) -> pd.DataFrame:
