@@ -308,11 +308,14 @@ def test_splits_of_a_study(small_study):
     assert all(one.low < one.estimate < one.high for one in table["auroc"])
 
 
-def test_a_pair_needs_another_cell_type():
-    datasets = {name: planted(name, n=8) for name in ("A", "B")}
-    assert pairs.another_cell("A", datasets).cell == "B"
-    with pytest.raises(DataError, match="B is the only cell type"):
-        pairs.another_cell("B", {"B": datasets["B"]})
+def test_a_pair_has_one_unit_and_the_marks_that_both_hold():
+    cells = {name: planted(name, n=8) for name in ("A", "B", "C")}
+    cells["B"] = replace(cells["B"], unit="peak signal")
+    cells["C"] = cells["C"].with_marks(cells["C"].marks[:0:-1])
+    first, second = pairs.pair_of(cells["A"], cells)
+    assert (first.cell, second.cell) == ("A", "C")
+    assert first.marks == second.marks == cells["A"].marks[1:]
+    assert pairs.pair_of(cells["B"], cells) is None
 
 
 def test_shared_genes_are_in_one_order():

@@ -15,7 +15,6 @@ from dc2lib.baselines.contract import genes_of, log_counts
 from dc2lib.baselines.deepdiff import Pair, correlation, paired
 from dc2lib.cache import cached
 from dc2lib.datasets import HistoneDataset, check_alike
-from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.signals import training_genes
 
@@ -30,21 +29,18 @@ WAYS = ("profile", "others", "other_cell")
 ROUNDING = 1e-12
 
 
-def another_cell(cell: str, datasets: Mapping[str, HistoneDataset]) -> HistoneDataset:
-    """The first of the cell types that is not the named one.
+def pair_of(
+    first: HistoneDataset, datasets: Mapping[str, HistoneDataset]
+) -> tuple[HistoneDataset, HistoneDataset] | None:
+    """A cell type and the first other one of its unit, both with the marks that they share.
 
-    Raises
-    ------
-    DataError
-        If there is no other.
+    None if there is no such other one, or they share no mark.
     """
-    for name, dataset in datasets.items():
-        if name != cell:
-            return dataset
-    raise DataError(
-        f"{cell} is the only cell type there is, and its partner is a second one: load more by "
-        "`make data`, or simulate more (n_cells)"
-    )
+    for other in datasets.values():
+        marks = [mark for mark in first.marks if mark in other.marks]
+        if other.cell != first.cell and other.unit == first.unit and marks:
+            return first.with_marks(marks), other.with_marks(marks)
+    return None
 
 
 def shared_genes(first: HistoneDataset, second: HistoneDataset) -> tuple[HistoneDataset, ...]:
