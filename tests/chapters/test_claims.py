@@ -253,6 +253,13 @@ def test_without_a_run_the_authors_runs_judge():
     assert table.loc["counts_are_enough", "conditions"].startswith("nothing recorded")
 
 
+def test_a_gain_below_the_margin_is_no_better():
+    (claim,) = (one for one in CLAIMS if one.id == "all_cells_help")
+    for low, high, outcome in ((-0.003, 0.002, "fails"), (0.02, 0.05, "holds"), (0, 0.05, "open")):
+        value = RecordedValue((low + high) / 2, low, high, 7, ("roadmap",))
+        assert rule.evidence(value, claim.region) == outcome
+
+
 def test_simulated_cell_types_decide_nothing():
     found = judged(differences((0.04, 0.005), (0.04, 0.005), source="simulated"))
     assert found["verdict"] == "undecided"
