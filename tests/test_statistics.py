@@ -25,14 +25,25 @@ def test_bootstrap_estimate_is_the_auroc():
     assert interval.low < interval.estimate < interval.high and interval.n == 300
 
 
-def test_weighted_auroc_is_the_auroc_of_the_repeated_genes():
+def test_resampled_auroc_is_the_auroc_of_the_repeated_genes():
     labels, scores, _ = binormal(1, n=60)
     scores = np.round(scores, 1)
-    weights = np.random.default_rng(0).integers(0, 4, (60, 5))
-    expected = [scoring.auroc(np.repeat(labels, w), np.repeat(scores, w)) for w in weights.T]
+    place = np.repeat(np.random.default_rng(2).permutation(30), 2)
+    times = np.random.default_rng(0).integers(0, 4, (30, 5)).astype(np.uint16)
+    expected = [
+        scoring.auroc(np.repeat(labels, w), np.repeat(scores, w)) for w in times[place].T
+    ]
     np.testing.assert_allclose(
-        statistics._weighted_auroc(labels, scores, weights), expected, rtol=1e-12
+        statistics._resampled_auroc(labels, scores, place, times), expected, rtol=1e-12
     )
+
+
+def test_blocks_are_drawn_once_for_cell_types_that_share_them():
+    labels, scores, _ = binormal(1)
+    statistics._drawn_times.cache_clear()
+    for _ in range(3):
+        statistics.bootstrap_auroc(labels, scores, n_resamples=50)
+    assert statistics._drawn_times.cache_info().misses == 1
 
 
 def test_bootstrap_interval_covers_the_truth():

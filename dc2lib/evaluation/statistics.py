@@ -12,17 +12,18 @@ choice of test genes and of the seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import stats
 
 from dc2lib.evaluation.scores import auroc
+from dc2lib.fast.fused_step import compiled
 
 LEVEL = 0.95  # of all intervals
 MARGIN = 0.01
-RESAMPLE_BLOCK = 50
 MIN_CELLS = 5
 
 
@@ -128,24 +129,25 @@ def bootstrap_mean_auroc(
     order.  With ``paired_fits`` the fits of both sides belong together one by one (the same seed)
     and are drawn together.
     """
-    rng = np.random.default_rng(seed)
     n = len(labels[0])
     if blocks is None and any(len(one) != n for one in labels):
         sizes = [len(one) for one in labels]
         raise ValueError(f"the cell types have {sizes} genes: expected equal numbers, or blocks")
     places = [np.arange(n)] * len(labels) if blocks is None else [np.asarray(b) for b in blocks]
-    drawn = _block_weights([np.asarray(one) for one in labels], places, n_resamples, rng)
+    labels = [np.asarray(one) for one in labels]
+    places, times, rng = _drawn_blocks(labels, places, n_resamples, seed)
     others = [None] * len(labels) if other_scores is None else other_scores
     draws, estimates = [], []
-    for label, first, second, weights in zip(labels, scores, others, drawn, strict=True):
-        label, first = np.asarray(label), np.atleast_2d(first)
-        fits = _drawn_fits(len(first), weights, rng)
-        draw, estimate = _mean_over_fits(label, first, weights, fits), _mean_auroc(label, first)
+    for label, first, second, place in zip(labels, scores, others, places, strict=True):
+        first = np.atleast_2d(first)
+        fits = _drawn_fits(len(first), times, rng)
+        draw = _mean_over_fits(label, first, place, times, fits)
+        estimate = _mean_auroc(label, first)
         if second is not None:
             second = np.atleast_2d(second)
             if not paired_fits:
-                fits = _drawn_fits(len(second), weights, rng)
-            draw = draw - _mean_over_fits(label, second, weights, fits)
+                fits = _drawn_fits(len(second), times, rng)
+            draw = draw - _mean_over_fits(label, second, place, times, fits)
             estimate -= _mean_auroc(label, second)
         draws.append(draw)
         estimates.append(estimate)
@@ -175,14 +177,12 @@ def paired_auroc_changes(
     if any(len(one) != n for one in labels):
         raise ValueError(f"the stages have {[len(one) for one in labels]} genes: expected equal")
     place = np.arange(n) if blocks is None else np.asarray(blocks)
-    weights = _block_weights(
-        labels, [place] * len(labels), n_resamples, np.random.default_rng(seed)
-    )[0]
+    places, times, _ = _drawn_blocks(labels, [place] * len(labels), n_resamples, seed)
     draws, estimates = [], []
-    for label, (_, scores) in zip(labels, stages, strict=True):
+    for label, place, (_, scores) in zip(labels, places, stages, strict=True):
         scores = np.atleast_2d(scores)
-        fits = _drawn_fits(len(scores), weights, np.random.default_rng((seed, len(scores))))
-        draws.append(_mean_over_fits(label, scores, weights, fits))
+        fits = _drawn_fits(len(scores), times, np.random.default_rng((seed, len(scores))))
+        draws.append(_mean_over_fits(label, scores, place, times, fits))
         estimates.append(_mean_auroc(label, scores))
     result: list[tuple[Interval, Interval | None]] = []
     for number, (draw, estimate) in enumerate(zip(draws, estimates, strict=True)):
@@ -271,14 +271,14 @@ def _mean_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean([auroc(labels, row) for row in scores]))
 
 
-def _drawn_fits(n_fits: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rng.integers(n_fits, size=(weights.shape[1], n_fits))
+def _drawn_fits(n_fits: int, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(n_fits, size=(times.shape[1], n_fits))
 
 
 def _mean_over_fits(
-    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, fits: np.ndarray
+    labels: np.ndarray, scores: np.ndarray, place: np.ndarray, times: np.ndarray, fits: np.ndarray
 ) -> np.ndarray:
-    aurocs = np.stack([_weighted_auroc(labels, row, weights) for row in scores], axis=1)
+    aurocs = np.stack([_resampled_auroc(labels, row, place, times) for row in scores], axis=1)
     return np.take_along_axis(aurocs, fits, axis=1).mean(1)
 
 
@@ -286,16 +286,13 @@ def _one(blocks: np.ndarray | None) -> list[np.ndarray] | None:
     return None if blocks is None else [blocks]
 
 
-def _block_weights(
-    labels: Sequence[np.ndarray],
-    blocks: Sequence[np.ndarray],
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> list[np.ndarray]:
-    """How often each gene is drawn, ``(gene, resample)`` a cell type.
+def _drawn_blocks(
+    labels: Sequence[np.ndarray], blocks: Sequence[np.ndarray], n_resamples: int, seed: int
+) -> tuple[list[np.ndarray], np.ndarray, np.random.Generator]:
+    """Row of each gene's block ``(gene,)`` a cell type, how often each is drawn, what draws next.
 
-    A block is drawn as often for all; resamples in which a cell type has one class only are left
-    out.
+    A block is drawn as often for all cell types, ``(block, resample)``; resamples in which a cell
+    type has one class only are left out.
     """
     for one, place in zip(labels, blocks, strict=True):
         if set(np.unique(one).tolist()) != {0, 1}:
@@ -303,41 +300,73 @@ def _block_weights(
         if place.shape != one.shape:
             raise ValueError(f"{len(place)} blocks for {len(one)} genes: expected one a gene")
     known = np.unique(np.concatenate(list(blocks)))
-    drawn = rng.integers(len(known), size=(n_resamples, len(known)))
-    times = np.stack([np.bincount(row, minlength=len(known)) for row in drawn], axis=1)
-    weights = [times[np.searchsorted(known, place)] for place in blocks]
+    times, state = _drawn_times(len(known), n_resamples, seed)
+    places = [np.searchsorted(known, place) for place in blocks]
     whole = np.ones(n_resamples, bool)
-    for one, times in zip(labels, weights, strict=True):
-        whole &= (times[one == 1].sum(0) > 0) & (times[one == 0].sum(0) > 0)
-    return [times[:, whole].astype(np.float32) for times in weights]
+    for one, place in zip(labels, places, strict=True):
+        for value in (0, 1):
+            whole &= times[np.unique(place[one == value])].any(0)
+    rng = np.random.default_rng(seed)
+    rng.bit_generator.state = state
+    return places, times if whole.all() else times[:, whole], rng
 
 
-def _weighted_auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUROC of one score vector under each column of gene weights ``(gene, resample)``.
+@lru_cache(maxsize=4)
+def _drawn_times(n_blocks: int, n_resamples: int, seed: int) -> tuple[np.ndarray, dict]:
+    """How often each block is drawn, uint16 ``(block, resample)``, and the generator's next state.
 
-    Genes are sorted by score once; blocks of resamples that fit the cache are then summed up.
+    Cell types with the same test genes share it.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(n_blocks, size=(n_resamples, n_blocks))
+    times = np.empty((n_blocks, n_resamples), np.uint16)
+    for resample, row in enumerate(drawn):
+        times[:, resample] = np.bincount(row, minlength=n_blocks)
+    return times, rng.bit_generator.state
+
+
+def _resampled_auroc(
+    labels: np.ndarray, scores: np.ndarray, place: np.ndarray, times: np.ndarray
+) -> np.ndarray:
+    """AUROC of one score vector in each resample: genes are ranked once, whatever is drawn.
+
+    ``times`` ``(block, resample)`` says how often the blocks are drawn, ``place`` ``(gene,)`` in
+    which of them each gene lies.
     """
     order = np.argsort(scores, kind="stable")
-    sorted_scores, positive = scores[order], labels[order] == 1
-    first_of_tie = np.flatnonzero(np.r_[True, sorted_scores[1:] != sorted_scores[:-1]])
-    blocks = range(0, weights.shape[1], RESAMPLE_BLOCK)
-    return np.concatenate([
-        _sorted_auroc(weights[order, start : start + RESAMPLE_BLOCK], positive, first_of_tie)
-        for start in blocks
-    ])
+    ascending = scores[order]
+    ends = np.searchsorted(ascending, ascending, "right")
+    counts = np.zeros((3, times.shape[1]), np.int64)
+    _compiled_wins()(labels[order] == 1, ends, place[order], times, counts)
+    won, below, positives = counts
+    return won / (positives * below)
 
 
-def _sorted_auroc(
-    weights: np.ndarray, positive: np.ndarray, first_of_tie: np.ndarray
-) -> np.ndarray:
-    """Weighted AUROC of genes in ascending order of score; ties by where each group starts."""
-    negative = np.where(positive[:, None], np.float32(0), weights)
-    below = np.cumsum(negative, axis=0)
-    n = len(positive)
-    if len(first_of_tie) < n:
-        group = np.repeat(np.arange(len(first_of_tie)), np.diff(np.r_[first_of_tie, n]))
-        tied = np.add.reduceat(negative, first_of_tie, axis=0)
-        below = below[np.r_[first_of_tie[1:] - 1, n - 1]][group] - tied[group] / 2
-    positives = weights[positive]
-    pairs = positives.sum(0, dtype=np.float64) * negative.sum(0, dtype=np.float64)
-    return (positives * below[positive]).sum(0, dtype=np.float64) / pairs
+@cache
+def _compiled_wins() -> Callable:
+    return compiled(count_wins)
+
+
+def count_wins(
+    positive: np.ndarray, ends: np.ndarray, place: np.ndarray, times: np.ndarray, counts: np.ndarray
+) -> None:
+    """Pairs won, twice, a tie counting one; twice the negative genes; the positive genes.
+
+    These are the rows of ``counts`` ``(3, resample)``.  Genes ascend by score; ``ends`` says where
+    the genes that tie with each one end.
+    """
+    start = 0
+    while start < len(ends):
+        end = ends[start]
+        for part in range(3):  # of a tie: half of the negatives, the positives, the other half
+            for gene in range(start, end):
+                drawn = times[place[gene]]
+                if positive[gene]:
+                    if part == 1:
+                        for resample in range(times.shape[1]):
+                            counts[0, resample] += drawn[resample] * counts[1, resample]
+                            counts[2, resample] += drawn[resample]
+                elif part != 1:
+                    for resample in range(times.shape[1]):
+                        counts[1, resample] += drawn[resample]
+        start = end
