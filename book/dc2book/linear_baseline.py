@@ -29,7 +29,7 @@ from dc2book.architectures import (
     labels_of,
     scores_of,
 )
-from dc2book.style import interval_text, legend_below, mark_colour
+from dc2book.style import MANY_CELLS, interval_text, legend_below, mark_colour
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
@@ -352,6 +352,8 @@ def logistic_scores(
 def plot_restarts(table: pd.DataFrame) -> Figure:
     """AUROC of every restart under both score rules, a panel a label rule.
 
+    Cell types ascend by their mean AUROC by probability; many have no names.
+
     Parameters
     ----------
     table
@@ -361,19 +363,24 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
     fig, axes = plt.subplots(
         1, len(rules), figsize=(1.2 + 3.2 * len(rules), 3.4), sharey=True, squeeze=False
     )
-    cells = list(dict.fromkeys(table["cell"]))
+    by_probability = table[table["scoring"] == "probability"].groupby("cell")["auroc"].mean()
+    cells = by_probability.sort_values().index.tolist()
+    many = len(cells) > MANY_CELLS
     looks = {"positive_logit": ("released: positive logit", "#9C9C9C", "s", 0.15),
              "probability": ("probability", "#1F1F1F", "o", -0.15)}
     for axis, rule in zip(axes[0], rules, strict=True):
         for scoring, part in table[table["labels"] == rule].groupby("scoring", sort=False):
             name, colour, marker, shift = looks[scoring]
             x = part["cell"].map(cells.index) + shift + 0.02 * (part["restart"] - 2)
-            axis.scatter(x, part["auroc"], s=22, color=colour, marker=marker, label=name)
+            axis.scatter(x, part["auroc"], s=5 if many else 22, color=colour, marker=marker,
+                         label=name)
             best = part["chosen"].astype(bool)
-            axis.scatter(x[best], part["auroc"][best], s=90, facecolor="none", edgecolor=colour,
-                         marker=marker)
+            axis.scatter(x[best], part["auroc"][best], s=20 if many else 90, facecolor="none",
+                         edgecolor=colour, marker=marker, linewidth=0.7 if many else None)
         axis.set(title=f"{rule} labels", xlim=(-0.6, len(cells) - 0.4))
-        axis.set_xticks(range(len(cells)), cells, rotation=90 if len(cells) > 4 else 0)
+        axis.set_xlabel(f"{len(cells)} cell types, sorted")
+        shown = [] if many else cells
+        axis.set_xticks(range(len(shown)), shown, rotation=90 if len(cells) > 4 else 0)
         axis.grid(axis="y", alpha=0.3)
     axes[0, 0].set_ylabel("test AUROC")
     legend_below(fig, title="score rule")

@@ -19,6 +19,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dc2lib.evaluation.statistics import bootstrap_mean
+
 MARK_COLOURS = {
     "H3K9me3": "#2B1C6B",
     "H3K27me3": "#8B2F7A",
@@ -46,6 +48,7 @@ MODEL_NAMES = {
     "deepchrome_strided": "DeepChrome, strided",
     "linear": "linear, 12 parameters",
 }
+MANY_CELLS = 12  # more cell types have no room for their names on an axis or in a legend
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
 STYLE = {
@@ -273,6 +276,25 @@ def forest(
     if named:
         legend_below(fig, legend_columns, legend_title)
     return fig
+
+
+def forest_by_cell(table: pd.DataFrame, rows: str, **options: Any) -> Figure:
+    """`forest` of a table with column cell: a marker a cell type.
+
+    Of many cell types the mean over them, with its bootstrap interval, and a dot each; ``options``
+    are those of `forest`, of which panels and colour name columns.
+    """
+    cells = table["cell"].unique()
+    if len(cells) <= MANY_CELLS:
+        return forest(table, rows, marker="cell", **options)
+    looks = (options.get(name) for name in ("panels", "colour"))
+    columns = list(dict.fromkeys([rows, *(one for one in looks if one is not None)]))
+    means = pd.DataFrame([
+        dict(zip(columns, key, strict=True)) | vars(bootstrap_mean(part["estimate"].to_numpy()))
+        for key, part in table.groupby(columns, sort=False)
+    ])
+    said = f"{options.get('xlabel', '')}\nmean of {len(cells)} cell types (dots)"
+    return forest(means, rows, dots=table, **options | {"xlabel": said, "legend_title": None})
 
 
 def legend_below(fig: Figure, columns: int = 2, title: str | None = None) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, forest, legend_below
+from dc2book.style import LABEL_COLOURS, MANY_CELLS, OTHER_COLOURS, forest, legend_below
 from dc2lib.crosscell.correlation import THRESHOLDS
 
 EXPERIMENT_NAMES = {
@@ -34,7 +34,6 @@ DRIVER_NAMES = {
 }
 RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
 RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
-MANY_CELLS = 12
 
 
 def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
@@ -148,6 +147,24 @@ def change_forest(table: pd.DataFrame) -> Figure:
     )
     fig.axes[0].xaxis.set_major_locator(MaxNLocator(4))
     return fig
+
+
+def elsewhere_forest(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """AUROC of each predictor, a panel a choice of genes: by cell type, or many as dots.
+
+    Parameters
+    ----------
+    table
+        Columns genes, predictor, cell (``"mean"`` is the mean over the others), estimate, low,
+        high.
+    names
+        Text of predictors and of choices of genes.
+    """
+    look = {"panels": "genes", "colour": "predictor", "names": names, "xlabel": "test AUROC"}
+    is_mean = table["cell"] == "mean"
+    if table["cell"][~is_mean].nunique() <= MANY_CELLS:
+        return forest(table, "cell", legend_columns=3, **look)
+    return forest(table[is_mean], "predictor", dots=table[~is_mean], **look)
 
 
 def pair_panels(

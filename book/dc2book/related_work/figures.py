@@ -40,12 +40,22 @@ def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
 def auroc_by_bin(table: pd.DataFrame) -> Figure:
     """What one bin is worth: validation AUROC of a linear SVM in each bin, a line a cell type.
 
+    Of more cell types than there are line styles all lines are thin, and their mean is thick.
+
     Columns cell, kb, auroc.
     """
     fig, axis = plt.subplots(figsize=(6.4, 3.2))
     styles = ("-", "--", ":", "-.")
-    for (cell, rows), style in zip(table.groupby("cell", sort=False), styles, strict=False):
-        axis.plot(rows["kb"], rows["auroc"], style, color="#1F1F1F", linewidth=1.4, label=cell)
+    cells = table["cell"].unique()
+    few = len(cells) <= len(styles)
+    for number, (cell, rows) in enumerate(table.groupby("cell", sort=False)):
+        name = cell if few else None if number else "one cell type"
+        look = {"color": "#1F1F1F", "linewidth": 1.4} if few else {"color": "0.6", "linewidth": 0.7}
+        axis.plot(rows["kb"], rows["auroc"], styles[number] if few else "-", label=name, **look)
+    if not few:
+        mean = table.groupby("kb")["auroc"].mean()
+        axis.plot(mean.index, mean, color="#1F1F1F", linewidth=2,
+                  label=f"mean of {len(cells)} cell types")
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.set(xlabel="bin, kb from the TSS (upstream is negative)", ylabel="validation AUROC")
     axis.grid(alpha=0.3)
