@@ -69,6 +69,15 @@ def test_generated_signals_are_those_of_whole_counts():
     np.testing.assert_array_equal(counts_to_signals(signals_to_counts(fast)), fast)
 
 
+def test_no_mark_exceeds_its_own_largest_count():
+    signals = counts_to_signals(np.tile([3, 40], (100, 8, 1)))
+    generator, _ = histone_gan_for(signals, width=4)
+    generator.output.bias.data.fill_(9.0)
+    noise = torch.zeros(3, generator.n_latent)
+    for made in (generator(noise).detach(), matrix_form(generator)(noise)):
+        assert signals_to_counts(made.numpy()).max((0, 1)).tolist() == [3, 40]
+
+
 def test_measured_and_generated_signals_of_a_count_are_the_same_number():
     measured = counts_to_signals(np.arange(65_536, dtype=np.uint16).reshape(64, 512, 2))
     for signals in (torch.from_numpy(measured), torch.from_numpy(measured).transpose(1, 2)):

@@ -55,7 +55,7 @@ def _generator(model: HistoneGenerator) -> Network:
         inside[..., :width] = shape
         inside[..., width:] = noise[:, N_LATENT:].unflatten(1, model.shape).transpose(1, 2)
         mixed = linear(_windows(joined, 2 * reach + 1), mix, mix_bias).relu_()
-        made = softplus(linear(mixed, output, output_bias), beta=4).clamp_(max=model.limit)
+        made = softplus(linear(mixed, output, output_bias), beta=4).minimum(model.limit.flatten())
         return whole_counts(made).view(n, n_bins, n_marks).transpose(1, 2)
 
     return signals

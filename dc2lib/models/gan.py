@@ -8,7 +8,7 @@ counts; `generate` draws from any of them.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -83,9 +83,9 @@ class HistoneGenerator(nn.Module):
     join before the last layer.
 
     ``n_bins`` is a multiple of 4; ``width`` are the channels before the last layer, twice as many a
-    layer before, four times at the start; no bin gets more reads than ``largest_count``.  There is
-    no batch normalisation: the averaged weights that `train_gan` returns would meet the running
-    statistics of other weights.
+    layer before, four times at the start; no bin gets more reads than ``largest_count``, one number
+    or one a mark.  There is no batch normalisation: the averaged weights that `train_gan` returns
+    would meet the running statistics of other weights.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class HistoneGenerator(nn.Module):
         n_marks: int = 5,
         n_bins: int = 100,
         width: int = 16,
-        largest_count: int = COUNT_LIMIT,
+        largest_count: int | Sequence[int] = COUNT_LIMIT,
     ) -> None:
         super().__init__()
         if n_bins % COARSE:
@@ -114,14 +114,15 @@ class HistoneGenerator(nn.Module):
         )
         self.mix = nn.Conv1d(width + n_marks, 2 * width, 5, padding=2)
         self.output = nn.Conv1d(2 * width, n_marks, 1)
-        self.register_buffer("limit", torch.tensor(math.log1p(largest_count)))
+        limit = np.log1p(np.broadcast_to(largest_count, n_marks)).astype(np.float32)
+        self.register_buffer("limit", torch.from_numpy(limit).unsqueeze(1))
 
     def forward(self, noise: Tensor) -> Tensor:
         """Signals ``(sample, mark, bin)``."""
         shape, counting = self.layers(noise[:, :N_LATENT]), noise[:, N_LATENT:]
         joined = torch.cat([shape, counting.unflatten(1, self.shape)], dim=1)
         signals = nn.functional.softplus(self.output(torch.relu(self.mix(joined))), beta=4)
-        return whole_counts(signals.clamp(max=self.limit))
+        return whole_counts(signals.minimum(self.limit))
 
 
 class HistoneDiscriminator(nn.Module):
@@ -163,7 +164,7 @@ def build_histone_gan(
     n_marks: int = 5,
     n_bins: int = 100,
     width: int = 16,
-    largest_count: int = COUNT_LIMIT,
+    largest_count: int | Sequence[int] = COUNT_LIMIT,
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
     """A new generator and discriminator; the global random state is left untouched."""
     with initial_weights(seed):
@@ -176,9 +177,9 @@ def build_histone_gan(
 def histone_gan_for(
     signals: np.ndarray, seed: int = 0, width: int = 16
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
-    """A new pair for these signals ``(gene, mark, bin)``: their shape and their largest count."""
+    """A new pair for these signals ``(gene, mark, bin)``: their shape, and largest count a mark."""
     n_marks, n_bins = signals.shape[1:]
-    largest = int(np.rint(np.expm1(np.float64(signals.max()))))
+    largest = np.rint(np.expm1(signals.max((0, 2)).astype(np.float64))).astype(int)
     return build_histone_gan(
         seed, n_marks=n_marks, n_bins=n_bins, width=width, largest_count=largest
     )

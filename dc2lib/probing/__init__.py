@@ -12,6 +12,7 @@ module.  Section 3.1 of DeepChrome 2.0 (arXiv 2209.11923).
 """
 
 from dc2lib.probing.monte_carlo import (
+    Panel,
     ProbeResult,
     Samples,
     log_odds,
@@ -33,6 +34,7 @@ from dc2lib.probing.optimise import (
 
 __all__ = [
     "LossTerm",
+    "Panel",
     "ProbeResult",
     "Samples",
     "Trajectory",

@@ -178,6 +178,13 @@ class ProbeResult:
             self.n + other.n,
         )
 
+    def of(self, first: int, n_classes: int) -> ProbeResult:
+        """What was found for some classes that follow each other, such as one of a `Panel`."""
+        part = slice(first, first + n_classes)
+        return replace(
+            self, accepted=self.accepted[part], top=self.top[part], first=self.first[part]
+        )
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: numbers and tensors."""
         return {
@@ -235,7 +242,7 @@ def monte_carlo_probe(
         Turns noise ``(sample, generator.n_latent)``, independent standard normal float32, into
         samples ``(sample, ...)``.  Modules are put into evaluation mode.
     classifier
-        Turns samples into logits ``(sample, class)``.
+        Turns samples into logits ``(sample, class)``; a `Panel` asks several at once.
     n, keep
         Samples to draw, and how many of the most probable are kept for each class.
     thresholds
@@ -295,18 +302,38 @@ def noise_block(seed: int, block: int, n_latent: int) -> Tensor:
     return draw_noise(BLOCK, n_latent, torch.Generator().manual_seed(int(key >> np.uint64(1))))
 
 
+class Panel(nn.Module):
+    """Several classifiers of the same samples, which are drawn once: ``(sample, member, class)``.
+
+    The classes of a member follow those of the member before it in what a probe finds.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Logits ``(sample, member, class)``."""
+        return torch.stack([member(samples) for member in self.members], 1)
+
+    def fast(self) -> Network:
+        """The same in evaluation mode as matrix products, where a member has them."""
+        forms = [matrix_form(member) for member in self.members]
+        return lambda samples: torch.stack([form(samples) for form in forms], 1)
+
+
 def log_odds(logits: Tensor) -> Tensor:
-    """Log odds of each class against all others, ``(sample, class)``, from logits of that shape.
+    """Log odds of each class against all others, from logits ``(sample, class)`` or a panel's.
 
     Unlike a float32 probability this never saturates at 1, so it ranks the most confident
     samples.  For two classes it is the difference of the logits.
     """
-    n_classes = logits.shape[1]
+    n_classes = logits.shape[-1]
     if n_classes == 2:
-        return logits - logits.flip(1)
+        return logits - logits.flip(-1)
     itself = torch.eye(n_classes, dtype=torch.bool, device=logits.device)
-    others = logits.unsqueeze(1).expand(-1, n_classes, -1).masked_fill(itself, -math.inf)
-    return logits - others.logsumexp(2)
+    others = logits.unsqueeze(-2).masked_fill(itself, -math.inf)
+    return logits - others.logsumexp(-1)
 
 
 @dataclass
@@ -343,10 +370,12 @@ class _Probing:
         found = ProbeResult(self.keep, self.keep_first, self.thresholds)
         with evaluating(generator, classifier, device=self.device), torch.inference_mode():
             if self.device == "cpu":
-                generator, classifier = matrix_form(generator), matrix_form(classifier)
+                panel = isinstance(classifier, Panel)
+                classifier = classifier.fast() if panel else matrix_form(classifier)
+                generator = matrix_form(generator)
             for number, noise in self._batches(start, stop):
                 samples = generator(noise)
-                odds = log_odds(classifier(samples).float()).double().cpu().numpy()
+                odds = log_odds(classifier(samples).float()).flatten(1).double().cpu().numpy()
                 found.add(number, samples, odds, self.so_far.floors)
         self.so_far = self.so_far.merged(found)
         return found
