@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dc2lib.errors import DataError
-from dc2lib.models.digits import DIGIT_CLASSIFIERS, as_pixels, build_digit_classifier
+from dc2lib.models.digits import as_pixels, build_digit_classifier
 from dc2lib.models.networks import apply_in_batches
 from dc2lib.training import digits
 from dc2lib.training.digits import DigitRecipe
@@ -33,7 +33,7 @@ def accuracy(model):
     return np.mean(apply_in_batches(model, as_pixels(images)).argmax(1) == labels)
 
 
-@pytest.mark.parametrize("name", DIGIT_CLASSIFIERS)
+@pytest.mark.parametrize("name", ["mnist_classifier", "digit_judge"])
 def test_bars_are_learned(name):
     model, history = train(name, DigitRecipe(epochs=4, batch_size=32, learning_rate=3e-3))
     assert accuracy(model) > 0.9

@@ -1,6 +1,7 @@
 """Judges say what they should of planted samples; trends are found within strata only."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -31,6 +32,19 @@ def test_nearest_judge_is_even_for_real_samples_and_zero_for_strange_ones():
     assert judge.probability(reference[:1], np.zeros(1, int)) == 1
 
 
+def test_a_rank_is_even_for_real_samples_whatever_the_scale_of_the_judge():
+    rng = np.random.default_rng(0)
+    real, fresh = rng.normal(size=(2, 4000, 1))
+    for scale in (lambda x: x, lambda x: 0.5 + 0.001 * np.exp(x)):
+        judge = generated.Judge("any", lambda samples, _, scale=scale: scale(samples[:, 0]))
+        rank = generated.ranked(judge, real, np.zeros(4000, int))
+        assert rank.probability(fresh, fresh).mean() == pytest.approx(0.5, abs=0.03)
+        ends = rank.probability(np.array([[-9.0], [9.0]]), np.zeros(2, int))
+        assert ends.tolist() == [0, 1]
+    shrug = generated.Judge("shrug", lambda samples, _: np.full(len(samples), 0.5))
+    assert generated.ranked(shrug, real, real).probability(fresh, fresh).tolist() == [0.5] * 4000
+
+
 def test_ratings_and_their_means():
     judge = generated.Judge("share", lambda samples, targets: samples[:, 0] * targets)
     methods = {
@@ -46,6 +60,24 @@ def test_ratings_and_their_means():
     assert means["n"].tolist() == [2, 1]
     with pytest.raises(DataError, match="a: 1 samples and 2 targets"):
         generated.rate_samples({"a": (np.zeros((1, 1)), np.zeros(2, int))}, [judge])
+
+
+def test_an_easy_class_that_passes_more_often_makes_no_difference():
+    rng = np.random.default_rng(0)
+    easy, hard = (rng.normal(mean, 0.05, 400) for mean in (0.9, 0.3))
+    first = np.concatenate([easy[:190], hard[:10]]), np.repeat([0, 1], [190, 10])
+    second = np.concatenate([easy[200:210], hard[200:390]]), np.repeat([0, 1], [10, 190])
+    assert generated.difference_of_means(first[0], second[0]).low > 0.4
+    gap = generated.difference_of_means(first[0], second[0], strata=(first[1], second[1]))
+    assert 0 in gap and gap.high - gap.low < 0.1
+    means = generated.judge_means(pd.DataFrame(
+        {"method": "a", "sample": range(200), "target": first[1], "judge": first[0]}))
+    assert means.loc[0, "probability"] == pytest.approx(0.6, abs=0.03)
+    few = np.array([0, 0, 2]), np.array([0, 0, 1])
+    kept = generated.difference_of_means(np.array([1.0, 1, 9]), np.zeros(3), strata=few)
+    assert (kept.estimate, kept.n) == (1, 2)
+    with pytest.raises(DataError, match="two samples on either side"):
+        generated.difference_of_means(np.ones(2), np.ones(2), strata=([0, 0], [1, 1]))
 
 
 def test_difference_of_means():

@@ -245,6 +245,21 @@ def nearest_judge(
     return Judge(name, probability)
 
 
+def ranked(judge: Judge, real: np.ndarray, targets: np.ndarray) -> Judge:
+    """A judge's rating as a rank: the share of held-out real samples it rates no higher, ties half.
+
+    Real samples have 0.5 on average by construction, whatever the scale of the judge.
+    """
+    scale = np.sort(judge.probability(real, targets))
+
+    def probability(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        ratings = judge.probability(samples, targets)
+        below = [np.searchsorted(scale, ratings, side=side) for side in ("left", "right")]
+        return (below[0] + below[1]) / (2 * len(scale))
+
+    return Judge(judge.name, probability)
+
+
 def rate_samples(
     methods: Mapping[str, tuple[np.ndarray, np.ndarray]], judges: Sequence[Judge]
 ) -> pd.DataFrame:
@@ -269,31 +284,58 @@ def rate_samples(
 
 
 def judge_means(ratings: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Mean of each judge for each method with a bootstrap interval over the samples.
+    """Mean of each judge for each method, every class with the same weight.
 
-    Columns ``method``, ``judge``, ``probability``, ``low``, ``high``, ``n``, in the order of the
-    methods and judges.
+    Columns ``method``, ``judge``, ``probability``, ``low``, ``high`` (bootstrap over the samples
+    within classes), ``n``, in the order of the methods and judges.
     """
     judges = [c for c in ratings.columns if c not in ("method", "sample", "target")]
     rows = []
     for method, part in ratings.groupby("method", sort=False):
         for judge in judges:
-            mean = bootstrap_mean(part[judge].to_numpy(), seed=seed)
-            rows.append({"method": method, "judge": judge, "probability": mean.estimate,
-                         "low": mean.low, "high": mean.high, "n": mean.n})  # fmt: skip
+            classes = [one.to_numpy() for _, one in part.groupby("target")[judge]]
+            draws = _balanced(classes, np.random.default_rng(seed))
+            low, high = np.quantile(draws[1:], [0.025, 0.975])
+            rows.append({"method": method, "judge": judge, "probability": draws[0],
+                         "low": low, "high": high, "n": len(part)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def difference_of_means(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Interval:
-    """Mean of the first minus mean of the second, independent samples, percentile bootstrap."""
-    rng = np.random.default_rng(seed)
-    draws = [
-        values[rng.integers(len(values), size=(2000, len(values)))].mean(1)
-        for values in (np.asarray(first, float), np.asarray(second, float))
+def difference_of_means(
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    strata: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
+) -> Interval:
+    """Mean of the first minus mean of the second, independent samples, percentile bootstrap.
+
+    With ``strata``, ``(sample,)`` each, every stratum has the same weight and draws stay within
+    strata.  Strata with fewer than two samples on either side are left out; DataError if none is
+    left.
+    """
+    parts = [np.asarray(part, float) for part in (first, second)]
+    groups = strata or [np.zeros(len(part), int) for part in parts]
+    split = [
+        [part[group == one] for part, group in zip(parts, groups, strict=True)]
+        for one in np.unique(groups[0])
     ]
-    low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
-    difference = float(np.mean(first) - np.mean(second))
-    return Interval(difference, float(low), float(high), min(len(first), len(second)))
+    split = [pair for pair in split if min(map(len, pair)) >= 2]
+    if not split:
+        raise DataError("no stratum has two samples on either side: draw more samples")
+    rng = np.random.default_rng(seed)
+    one, other = (_balanced(kept, rng) for kept in zip(*split, strict=True))
+    low, high = np.quantile((one - other)[1:], [0.025, 0.975])
+    n = min(sum(map(len, kept)) for kept in zip(*split, strict=True))
+    return Interval(float(one[0] - other[0]), float(low), float(high), n)
+
+
+def _balanced(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Mean of the parts' means, and after it 2,000 of bootstrap draws within parts."""
+    return np.mean([
+        [part.mean(), *part[rng.integers(len(part), size=(2000, len(part)))].mean(1)]
+        for part in parts
+    ], axis=0)  # fmt: skip
 
 
 def trend_test(

@@ -5,6 +5,8 @@ Images are float32 ``(image, 1, 28, 28)`` with pixels in [0, 1].
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -57,10 +59,10 @@ class DigitJudge(nn.Module):
     """Two strided convolutions with smooth activations and no pooling: 237,898 parameters.
 
     Another architecture than `DeepChromeMNIST` on purpose: what fools the one need not fool the
-    other.
+    other.  With two classes it can learn what is a real image and what is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_classes: int = N_DIGITS) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(1, 24, 5, stride=2, padding=2),
@@ -71,10 +73,10 @@ class DigitJudge(nn.Module):
             nn.Linear(48 * 49, 96),
             nn.SiLU(),
         )
-        self.output = nn.Linear(96, N_DIGITS)
+        self.output = nn.Linear(96, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(image, 10)``."""
+        """Logits ``(image, class)``."""
         return self.output(self.body(images))
 
     def features(self, images: Tensor) -> Tensor:
@@ -130,7 +132,11 @@ class DigitDiscriminator(nn.Module):
         return self.layers(images).squeeze(1)
 
 
-DIGIT_CLASSIFIERS = {"mnist_classifier": DeepChromeMNIST, "digit_judge": DigitJudge}
+DIGIT_CLASSIFIERS = {
+    "mnist_classifier": DeepChromeMNIST,
+    "digit_judge": DigitJudge,
+    "real_or_not": partial(DigitJudge, n_classes=2),
+}
 
 
 def build_digit_classifier(name: str, seed: int = 0) -> nn.Module:

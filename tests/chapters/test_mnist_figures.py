@@ -63,6 +63,9 @@ def test_the_other_figures_hold_their_lines():
          "low": 0.4, "high": 0.6}
     )
     assert len(digit_plots.dose_response(bands, {"x": "judge"}).axes) == 1
+    fig = digit_plots.zero_loss(np.array([[4.0, 2], [1, 1]]), np.full(9, 2.0),
+                                np.zeros((10, 28, 28)), np.ones((10, 28, 28)))
+    assert [line.get_ydata().tolist() for line in fig.axes[0].get_lines()] == [[3, 1], [2, 2]]
     signal = np.arange(-5.0, 5.0).reshape(2, 5)
     maps = digit_plots.signal_maps({"one": signal}, ["H3K4me3", "H3K9me3"])
     assert maps.axes[0].get_images()[0].get_clim() == (-5, 5)

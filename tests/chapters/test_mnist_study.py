@@ -9,9 +9,15 @@ import torch
 from dc2book.mnist import study as digit_study
 from torch import nn
 
-from dc2lib.evaluation.generated import Judge, two_sample_test
-from dc2lib.models.digits import DigitDiscriminator, DigitGenerator
+from dc2lib.evaluation.generated import Judge, judge_means, rate_samples, two_sample_test
+from dc2lib.models.digits import (
+    DigitDiscriminator,
+    DigitGenerator,
+    as_pixels,
+    build_digit_classifier,
+)
 from dc2lib.probing import monte_carlo_probe
+from dc2lib.training.digits import DigitRecipe, fit_digits
 
 
 class LeftOrRight(nn.Module):
@@ -91,28 +97,57 @@ def test_panels_show_what_passed_and_mark_what_did_not(networks):
     assert len(digit_study.accepted_samples(probe, 1)[0]) == 0
 
 
-def test_comparison_with_real_samples():
-    ratings = pd.DataFrame(
-        {
-            "method": ["a"] * 20 + ["real"] * 20,
-            "low": [0.0] * 20 + [1.0] * 20,
-            "same": [0.4, 0.6] * 20,
-        }
-    )
-    found = digit_study.compare_with_real(ratings, "a", ["low", "same"])
-    assert found["outcome"].tolist() == ["lower", "undecided"]
-    assert found.loc[0, ["difference", "low", "high"]].tolist() == [-1, -1, -1]
-    assert found["separation"].tolist() == [1.0, 0.5]
+def test_sampled_digits_are_compared_with_real_ones_above_the_same_threshold():
+    ratings = pd.DataFrame({
+        "method": np.repeat(["sampled, > 0.9", "real, > 0.9", "real, any"], 20),
+        "target": [0, 1] * 30,
+        "judge": np.repeat([0.4, 0.6, 0.3], 20),
+    })
+    pairs = [(name, digit_study.counterpart(name)) for name in ("sampled, > 0.9", "(a) optimised")]
+    assert pairs[1] == ("(a) optimised", "real, any")
+    found = digit_study.compare(ratings, pairs, ["judge"])
+    assert found[["method", "against"]].to_numpy().tolist() == [list(pairs[0])]
+    assert found.loc[0, ["estimate", "low", "high"]].tolist() == pytest.approx([-0.2] * 3)
+    assert digit_study.worst(found, "sampled, > 0.9")["judge"] == "judge"
+    assert digit_study.worst(found, "(a) optimised") is None
+    assert digit_study.compare(ratings.assign(target=range(60)), pairs, ["judge"]).empty
 
 
-def test_methods_without_samples_and_the_real_ones_are_not_compared():
-    images = np.zeros((20, 1))
-    methods = {"a": (images, images), "empty": (images[:0], images[:0]), "real": (images, images)}
-    ratings = pd.DataFrame({"method": ["a"] * 20 + ["real"] * 20} | dict.fromkeys(
-        digit_study.UNSEEN, [0.0] * 20 + [1.0] * 20))
-    found = digit_study.compare_methods(ratings, methods)
-    assert found["method"].tolist() == ["a"] * 3
-    assert found["outcome"].tolist() == ["lower"] * 3
+def test_who_gives_noise_about_what_it_gives_real_digits_is_no_judge():
+    rng = np.random.default_rng(0)
+    noise, digits = rng.random((400, 1, 28, 28)), np.zeros((400, 1, 28, 28))
+    digits[:, :, 5:20, 5:20] = rng.random((400, 1, 15, 15))
+    shrug = Judge("shrug", lambda images, _: 0.52 - 0.22 * images.mean((1, 2, 3)))
+    sees = Judge("sees", lambda images, _: 1 - images.mean((1, 2, 3)) * 1.9)
+    kinds = {"real": (digits, np.zeros(400, int)), "noise": (noise, np.zeros(400, int))}
+    means = judge_means(rate_samples(kinds, [shrug, sees])).rename(
+        columns={"method": "of", "probability": "estimate"})
+    by_judge = means.pivot(index="judge", columns="of", values="estimate")
+    assert by_judge.at["shrug", "noise"] == pytest.approx(0.41, abs=0.01)
+    assert digit_study.judges_that_count(means) == ["sees"]
+
+
+def test_a_judge_of_real_or_not_learns_what_no_digit_is():
+    def bars(seed, n=300):
+        rng = np.random.default_rng(seed)
+        images = np.zeros((n, 28, 28), np.uint8)
+        for image, row in zip(images, rng.integers(3, 24, n), strict=True):
+            image[row : row + 3, 4:24] = 255
+        return images
+
+    made = np.roll(bars(1), 1, axis=2) // 2
+    images, labels = digit_study.real_and_not(bars(0), made[:100])
+    assert images.dtype == np.uint8 and labels.tolist() == [1] * 300 + [0] * 300
+    np.testing.assert_array_equal(images[300:400], made[:100])
+    model = build_digit_classifier("real_or_not")
+    fit_digits(model, images, labels, recipe=DigitRecipe(4, 32))
+    judge = digit_study.unseen_judges(build_digit_classifier("digit_judge"), model,
+                                      bars(2), bars(3))[2]
+    kinds = {"real": bars(4), "generated": made[100:]} | digit_study.control_images(bars(5))
+    given = {name: judge.probability(as_pixels(kind).numpy(), np.zeros(len(kind), int)).mean()
+             for name, kind in kinds.items()}
+    assert given["real"] > 0.8 and max(given[name] for name in (
+        "generated", "noise", "blurred")) < 0.2
 
 
 def test_quality_of_real_digits_beside_that_of_a_worse_set():
@@ -157,6 +192,6 @@ def test_the_pixel_classifier_tells_bars_from_noise_and_not_from_bars():
         return images
 
     noise = np.random.default_rng(5).integers(0, 60, (400, 28, 28)).astype(np.uint8)
-    fit = partial(digit_study.pixel_classifier, epochs=3, width=4)
+    fit = partial(digit_study.pixel_classifier, epochs=4)
     assert two_sample_test(bars(0), noise, fit=fit).low > 0.9
     assert 0.5 in two_sample_test(bars(0), bars(7), fit=fit)

@@ -7,3 +7,5 @@ confidence), `figures` draws images, ratings and acceptance.
 >>> study.band_name(0.75, [0.75, 0.99])
 '0.75 to 0.99'
 """
+
+RANK_MARGIN = 0.05  #: a difference in mean rank among real digits that does not matter

@@ -23,6 +23,7 @@ METHOD_COLOURS = {
 }
 REAL_COLOUR = INPUT_COLOURS["real"]
 LINE_COLOURS = (*OTHER_COLOURS, "#6E6E6E")
+QUANTILES = (0.05, 0.5, 0.95)
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 
@@ -94,8 +95,38 @@ def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figu
     return fig
 
 
+def zero_loss(
+    optimised: np.ndarray, real: np.ndarray, images: np.ndarray, digits: np.ndarray
+) -> Figure:
+    """A loss of optimised images by step beside that of real digits, and where it ends.
+
+    Parameters
+    ----------
+    optimised
+        Loss ``(step, image)``.
+    real
+        Loss of real digits, ``(digit,)``.
+    images, digits
+        Optimised images and real digits, ``(class, 28, 28)``.
+    """
+    fig, (axis, shown) = plt.subplots(1, 2, figsize=(7.4, 2.7), width_ratios=(1, 1.3))
+    steps = np.arange(len(optimised))
+    real = np.tile(np.quantile(real, np.linspace(0, 1, 101)), (len(steps), 1))
+    for name, loss, colour, line in (("optimised, (b)", optimised, METHOD_COLOURS["b"], "-"),
+                                     ("real digits", real, REAL_COLOUR, "--")):  # fmt: skip
+        low, middle, high = np.quantile(loss, QUANTILES, axis=1)
+        axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+        axis.plot(steps, middle, line, color=colour, label=name)
+    axis.set(xlabel="step", ylabel="loss (b)", yscale="log")
+    axis.legend()
+    half = len(images) // 2
+    rows = [images[:half], digits[:half], images[half:], digits[half:]]
+    image_grid(shown, np.stack(rows), rows=["(b)", "real"] * 2)
+    return fig
+
+
 def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Mean probability of each method with its interval, a panel a judge.
+    """Mean rating of each method with its interval, a panel a judge.
 
     A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
 
@@ -110,7 +141,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     fig = forest(
         table, "method", panels="judge", colour="method", names=titles, wrap=2, sharex=False,
         colours={method: method_colour(method) for method in table["method"]},
-        xlabel="mean probability",
+        xlabel="mean rating",
     )
     for axis, (judge, rows) in zip(fig.axes, table.groupby("judge", sort=False), strict=False):
         if np.ptp(rows[["low", "high"]].to_numpy()) < 0.2:
@@ -147,7 +178,7 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                 axis, rows.rename(columns={"response": "estimate"}), x, vertical=True,
                 fmt=("o-", "s--")[number % 2], color=colours[str(source)], label=source,
             )
-        axis.set(ylabel="mean probability")
+        axis.set(ylabel="mean rank")
         axis.set_title(title, fontsize=9)
         axis.grid(axis="y", alpha=0.3)
     axes[-1, 0].set_xticks(range(len(labels)), labels)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.mnist import Digits
+from dc2lib.errors import DataError
 from dc2lib.evaluation.generated import (
     Judge,
     classifier_judge,
@@ -27,9 +30,8 @@ from dc2lib.evaluation.generated import (
     trend_test,
     two_sample_test,
 )
-from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import bootstrap_mean
-from dc2lib.models.digits import as_pixels, build_digit_gan
+from dc2lib.models.digits import as_pixels, build_digit_classifier
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import (
     ProbeResult,
@@ -45,7 +47,8 @@ from dc2lib.probing import (
     uniform_start,
 )
 from dc2lib.signals import to_signal
-from dc2lib.training.fit import TUNED, batches, default_device
+from dc2lib.training.digits import DigitRecipe, attacked_accuracy, fit_digits
+from dc2lib.training.fit import TUNED
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
 
@@ -53,11 +56,14 @@ PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
 JUDGES = {
     "attacked_classifier": "the probed classifier",
+    "own_discriminator": "the discriminator in the loss",
     "other_classifier": "another classifier",
-    "other_discriminator": "another discriminator",
     "nearest_digit": "the nearest real digit",
+    "real_or_not": "a judge of real or not",
 }
-UNSEEN = list(JUDGES)[1:]
+UNSEEN = list(JUDGES)[2:]
+NETWORKS = {"other_classifier": 1, "nearest_digit": 1, "real_or_not": 2}  # which they look through
+NOISE_SHARE = 0.5  # of its rating of real digits: what a judge may give noise at most
 GENE_CLASSES = {"high": 1, "low": 0}
 
 
@@ -271,41 +277,40 @@ def accepted_samples(probe: ProbeResult, threshold: int) -> tuple[np.ndarray, np
     return samples, np.repeat(np.arange(len(chosen)), [len(one) for one in chosen])
 
 
-def compare_with_real(
-    ratings: pd.DataFrame,
-    method: str,
-    judges: Sequence[str],
-    *,
-    real: str = "real",
-    seed: int = 0,
+def compare(
+    ratings: pd.DataFrame, pairs: Sequence[tuple[str, str]], judges: Sequence[str], seed: int = 0
 ) -> pd.DataFrame:
-    """Mean of a method minus mean of real samples for each judge, with intervals.
+    """Mean of the first method minus mean of the second, every class with the same weight.
 
-    Columns ``judge``, ``difference``, ``low``, ``high``, ``outcome`` (``"lower"`` or ``"higher"``
-    where the interval excludes 0, else ``"undecided"``) and ``separation``: the share of pairs in
-    which the judge rates the real sample higher, ties half; 0.5 if it cannot tell them apart.
+    A row a pair and judge: ``method`` (the first), ``against``, ``judge``, ``estimate``, ``low``,
+    ``high``, ``n`` (samples of the smaller one).  Classes that one of the two hardly has are left
+    out, and so are pairs without a class in common.
     """
+    parts = dict(list(ratings.groupby("method")))
     rows = []
-    for judge in judges:
-        parts = [ratings.loc[ratings["method"] == name, judge].to_numpy()
-                 for name in (method, real)]  # fmt: skip
-        gap = difference_of_means(*parts, seed=seed)
-        outcome = "lower" if gap.high < 0 else "higher" if gap.low > 0 else "undecided"
-        is_real = np.repeat([0, 1], [len(part) for part in parts])
-        rows.append({"judge": judge, "difference": gap.estimate, "low": gap.low, "high": gap.high,
-                     "outcome": outcome,
-                     "separation": auroc(is_real, np.concatenate(parts))})  # fmt: skip
-    return pd.DataFrame(rows)
+    for pair in pairs:
+        if not set(pair) <= set(parts):
+            continue
+        first, second = (parts[name] for name in pair)
+        for judge in judges:
+            with suppress(DataError):
+                gap = difference_of_means(
+                    first[judge].to_numpy(), second[judge].to_numpy(), seed=seed,
+                    strata=(first["target"].to_numpy(), second["target"].to_numpy()))
+                rows.append({"method": pair[0], "against": pair[1], "judge": judge, **vars(gap)})
+    columns = ["method", "against", "judge", "estimate", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def compare_methods(
-    ratings: pd.DataFrame, methods: Mapping[str, tuple[np.ndarray, np.ndarray]], seed: int = 0
-) -> pd.DataFrame:
-    """`compare_with_real` by the judges that took no part, for each method that has samples."""
-    return pd.concat([
-        compare_with_real(ratings, name, UNSEEN, seed=seed).assign(method=name)
-        for name, (samples, _) in methods.items() if name != "real" and len(samples)
-    ], ignore_index=True)
+def counterpart(method: str) -> str:
+    """The real digits that a method is compared with: above the same threshold, if it has one.
+
+    Examples
+    --------
+    >>> counterpart("sampled, > 0.99"), counterpart("(a) optimised")
+    ('real, > 0.99', 'real, any')
+    """
+    return method.replace("sampled", "real") if "sampled" in method else "real, any"
 
 
 def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -322,6 +327,12 @@ def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
     return table[["judge", *ends]].assign(**tags)
 
 
+def worst(compared: pd.DataFrame, method: str) -> pd.Series | None:
+    """The row of `compare` whose judge rates a method lowest, by the lower end of its interval."""
+    rows = compared[compared["method"] == method]
+    return None if rows.empty else rows.loc[rows["low"].idxmin()]
+
+
 def sweep_table(curve: pd.DataFrame) -> pd.DataFrame:
     """Mean probability by judge and pair of weights, over ten starts, as results are recorded."""
     named = curve.rename(columns={"lambda": "lambda_weight", "phi": "phi_weight"})
@@ -329,15 +340,88 @@ def sweep_table(curve: pd.DataFrame) -> pd.DataFrame:
     return tidy.assign(n=10)
 
 
-def impartial_judges(
-    judge: Network, images: np.ndarray, real: np.ndarray
+def control_images(images: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """What is no handwritten digit, made of the images: uint8 ``(image, 28, 28)`` by name.
+
+    Blurred ones, patchwork (the upper half of one above the lower half of another) and noise.
+    """
+    patchwork = images.copy()
+    patchwork[:, 14:] = np.roll(images, 1, axis=0)[:, 14:]
+    noise = np.random.default_rng(seed).integers(0, 256, images.shape, dtype=np.uint8)
+    return {"blurred": gaussian_filter(images, (0, 1.5, 1.5)), "patchwork": patchwork,
+            "noise": noise}  # fmt: skip
+
+
+def real_and_not(
+    images: np.ndarray, generated: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a judge of real or not learns from: images uint8, and 1 for those that are real.
+
+    For ``n`` generated images, ``(n, 28, 28)``, as many blurred ones (by 0.8 to 2 pixels) and as
+    many that dissolve in noise (20 to 100 %), and ``3 n`` real ones.
+    """
+    rng = np.random.default_rng(seed)
+    n = min(len(generated), len(images) // 3)
+    real = images[rng.permutation(len(images))[: 3 * n]]
+    widths = rng.uniform(0.8, 2, n)
+    blurred = [gaussian_filter(image, width) for image, width in zip(real, widths, strict=False)]
+    share = rng.uniform(0.2, 1, (n, 1, 1))
+    noise = rng.integers(0, 256, (n, *real.shape[1:]))
+    noisy = np.rint((1 - share) * real[n : 2 * n] + share * noise).astype(np.uint8)
+    return np.concatenate([real, generated[:n], blurred, noisy]), np.repeat([1, 0], 3 * n)
+
+
+def unseen_judges(
+    judge: Network, realism: Network, images: np.ndarray, real: np.ndarray
 ) -> list[Judge]:
-    """Another classifier, and the distance to the nearest of the images, both uint8."""
+    """The judges that took no part, each on its own scale; images uint8.
+
+    Another classifier; the distance to the nearest of the images in its features; and a network
+    that was trained on `real_and_not` (it sees whole grey levels, as it was trained).
+    """
     known = as_pixels(images[:20_000]).numpy()
+    real_class = classifier_judge("", realism).probability
     return [
         classifier_judge("other_classifier", judge),
-        nearest_judge("nearest_digit", judge.features, known, as_pixels(real)),
-    ]
+        nearest_judge("nearest_digit", judge.features, known, as_pixels(real).numpy()),
+        Judge("real_or_not", lambda samples, _: real_class(
+            as_pixels(as_bytes(samples)).numpy(), np.ones(len(samples), int))),
+    ]  # fmt: skip
+
+
+def judges_that_count(means: pd.DataFrame) -> list[str]:
+    """The judges that give noise at most `NOISE_SHARE` of what they give real digits.
+
+    A judge that gives uniform noise about what it gives real digits is none.
+
+    Parameters
+    ----------
+    means
+        Columns judge, of ("real", "noise" and others), estimate: mean ratings on the judge's scale.
+    """
+    wide = means.pivot(index="judge", columns="of", values="estimate")
+    return [name for name in dict.fromkeys(means["judge"])
+            if wide.at[name, "noise"] <= NOISE_SHARE * wide.at[name, "real"]]  # fmt: skip
+
+
+def optimised_pixels(
+    classifier: Network, wanted: Sequence[int], *, steps: int, seed: int = 0
+) -> np.ndarray:
+    """Images of loss (a): random pixels moved until the classifier sees the wanted classes."""
+    start = uniform_start(len(wanted), IMAGE, seed)
+    terms = [class_term(classifier, list(map(int, wanted)))]
+    return optimise_input(start, terms, steps=steps, bounds=PIXELS).final
+
+
+def attacked_accuracies(
+    classifiers: Mapping[str, nn.Module], held_out: Digits, epsilon: float, seed: int = 0
+) -> pd.DataFrame:
+    """Accuracy on 500 attacked digits: columns model, estimate."""
+    digits = held_out.images[:500], held_out.labels[:500]
+    return pd.DataFrame([
+        {"model": name, "estimate": attacked_accuracy(model, *digits, epsilon, seed=seed)}
+        for name, model in classifiers.items()
+    ])
 
 
 def gene_classifiers(
@@ -470,21 +554,12 @@ def as_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def pixel_classifier(
-    images: np.ndarray, labels: np.ndarray, *, epochs: int = 8, seed: int = 0, width: int = 32
+    images: np.ndarray, labels: np.ndarray, *, epochs: int = 8, seed: int = 0
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A discriminator of pixels as the ``fit`` of `two_sample_test`: uint8 images to labels.
+    """A network of pixels as the ``fit`` of `two_sample_test`: uint8 images to labels.
 
     It sees both sets at the same grey levels, so rounding gives nothing away.
     """
-    place = default_device()
-    model = build_digit_gan(seed, width=width)[1].to(place)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    targets = torch.from_numpy(labels).float().to(place)
-    for epoch in range(epochs):
-        for rows in batches(len(images), 64, seed, epoch):
-            logits = model(as_pixels(images[rows]).to(place))
-            loss = binary_cross_entropy_with_logits(logits, targets[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return lambda tested: (apply_in_batches(model, as_pixels(tested)) > 0).astype(int)
+    model = build_digit_classifier("real_or_not", seed)
+    fit_digits(model, images, labels, recipe=DigitRecipe(epochs), seed=seed)
+    return lambda tested: apply_in_batches(model, as_pixels(tested)).argmax(1)
