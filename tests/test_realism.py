@@ -120,17 +120,11 @@ def test_ranks_make_the_trend_invariant():
         generated.trend_test(np.zeros(10), np.arange(10), np.zeros(10))
 
 
-def test_bands_and_their_verdicts():
-    dose = np.repeat([0.1, 0.6, 0.95], 50)
-    noise = np.random.default_rng(0).normal(0, 0.01, 150)
-    for responses, verdict in (
-        ([0, 1, 2], "rises at every step"),
-        ([0, 1, 1], "does not fall at any step"),
-        ([0, 1, 0.5], "falls at some step"),
-    ):
-        bands = generated.dose_bands(dose, np.repeat(responses, 50) + noise, [0.5, 0.9])
-        assert bands["above"].tolist() == [0, 0.5, 0.9]
-        assert bands["n"].tolist() == [50, 50, 50]
-        np.testing.assert_allclose(bands["response"], responses, atol=0.01)
-        np.testing.assert_allclose(bands["change"][1:], np.diff(responses), atol=0.01)
-        assert generated.is_monotone(bands) == verdict
+def test_bands_of_the_dose():
+    dose, noise = np.repeat([0.1, 0.6, 0.95], 50), np.random.default_rng(0).normal(0, 0.01, 150)
+    bands = generated.dose_bands(dose, np.repeat([0, 1, 0.5], 50) + noise, [0.5, 0.9])
+    assert bands["above"].tolist() == [0, 0.5, 0.9]
+    assert bands["n"].tolist() == [50, 50, 50]
+    np.testing.assert_allclose(bands["response"], [0, 1, 0.5], atol=0.01)
+    assert (bands["high"] - bands["low"] < 0.01).all()
+    assert generated.dose_bands(dose, noise, [0.95, 0.99])["above"].tolist() == [0]

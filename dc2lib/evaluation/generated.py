@@ -191,7 +191,7 @@ def _flat(samples: np.ndarray) -> np.ndarray:
     return np.asarray(samples).reshape(len(samples), -1)
 
 
-BAND_COLUMNS = ["above", "response", "low", "high", "n", "change", "change_low", "change_high"]
+BAND_COLUMNS = ["above", "response", "low", "high", "n"]
 
 
 @dataclass(frozen=True)
@@ -369,40 +369,18 @@ def trend_test(
 def dose_bands(
     dose: np.ndarray, response: np.ndarray, limits: Sequence[float], *, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean response between limits of the dose, and the change from one band to the next.
+    """Mean response between limits of the dose.
 
     A row a band: ``above`` (its lower limit; 0 for the first), ``response``, ``low``, ``high``,
-    ``n``, and ``change``, ``change_low``, ``change_high`` against the band before (missing in the
-    first).  Bands with fewer than two samples are left out.
+    ``n``.  Bands with fewer than two samples are left out.
     """
     rows: list[list[float]] = []
-    before: np.ndarray | None = None
     for low, high in pairwise([0.0, *limits, np.inf]):
         inside = response[(dose > low) & (dose <= high)]
-        if len(inside) < 2:
-            continue
-        mean = bootstrap_mean(inside, seed=seed)
-        change = [np.nan] * 3
-        if before is not None:
-            found = difference_of_means(inside, before, seed=seed)
-            change = [found.estimate, found.low, found.high]
-        rows.append([low, mean.estimate, mean.low, mean.high, mean.n, *change])
-        before = inside
+        if len(inside) >= 2:
+            mean = bootstrap_mean(inside, seed=seed)
+            rows.append([low, mean.estimate, mean.low, mean.high, mean.n])
     return pd.DataFrame(rows, columns=BAND_COLUMNS)
-
-
-def is_monotone(bands: pd.DataFrame) -> str:
-    """Whether the response rises over the bands of `dose_bands`.
-
-    ``"rises at every step"`` (every change's interval lies above 0), ``"falls at some step"`` (one
-    lies below 0), or ``"does not fall at any step"``.
-    """
-    changes = bands.dropna(subset="change")
-    if len(changes) and (changes["change_low"] > 0).all():
-        return "rises at every step"
-    if (changes["change_high"] < 0).any():
-        return "falls at some step"
-    return "does not fall at any step"
 
 
 def _ranked_groups(

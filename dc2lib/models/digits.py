@@ -5,8 +5,6 @@ Images are float32 ``(image, 1, 28, 28)`` with pixels in [0, 1].
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -59,10 +57,10 @@ class DigitJudge(nn.Module):
     """Two strided convolutions with smooth activations and no pooling: 237,898 parameters.
 
     Another architecture than `DeepChromeMNIST` on purpose: what fools the one need not fool the
-    other.  With two classes it can learn what is a real image and what is none.
+    other.
     """
 
-    def __init__(self, n_classes: int = N_DIGITS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(1, 24, 5, stride=2, padding=2),
@@ -73,10 +71,10 @@ class DigitJudge(nn.Module):
             nn.Linear(48 * 49, 96),
             nn.SiLU(),
         )
-        self.output = nn.Linear(96, n_classes)
+        self.output = nn.Linear(96, N_DIGITS)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(image, class)``."""
+        """Logits ``(image, 10)``."""
         return self.output(self.body(images))
 
     def features(self, images: Tensor) -> Tensor:
@@ -132,11 +130,24 @@ class DigitDiscriminator(nn.Module):
         return self.layers(images).squeeze(1)
 
 
+class RealOrNot(DigitDiscriminator):
+    """A wider discriminator with two classes, not real and real, to be trained by itself.
+
+    It sees what generated digits have and real ones lack far better than `DigitJudge` does.
+    """
+
+    def __init__(self, width: int = 32, hidden: int = 128) -> None:
+        super().__init__(width, hidden)
+        self.layers[-1] = nn.Linear(hidden, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(image, 2)``."""
+        return self.layers(images)
+
+
 DIGIT_CLASSIFIERS = {
-    "mnist_classifier": DeepChromeMNIST,
-    "digit_judge": DigitJudge,
-    "real_or_not": partial(DigitJudge, n_classes=2),
-}
+    "mnist_classifier": DeepChromeMNIST, "digit_judge": DigitJudge, "real_or_not": RealOrNot,
+}  # fmt: skip
 
 
 def build_digit_classifier(name: str, seed: int = 0) -> nn.Module:

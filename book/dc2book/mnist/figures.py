@@ -117,7 +117,7 @@ def zero_loss(
         low, middle, high = np.quantile(loss, QUANTILES, axis=1)
         axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         axis.plot(steps, middle, line, color=colour, label=name)
-    axis.set(xlabel="step", ylabel="loss (b)", yscale="log")
+    axis.set(xlabel="step", ylabel="loss (b)", ylim=(0, None))
     axis.legend()
     half = len(images) // 2
     rows = [images[:half], digits[:half], images[half:], digits[half:]]
@@ -201,9 +201,8 @@ def weight_sweep(
     real
         The same measure of real digits, drawn as a line, where there is one.
     """
-    fig, axes = plt.subplots(
-        len(measures) // 2 + 1, 2, figsize=(7.4, 2.4 * (len(measures) // 2 + 1)), squeeze=False
-    )
+    n_rows = -(-len(measures) // 2)
+    fig, axes = plt.subplots(n_rows, 2, figsize=(7.4, 2.4 * n_rows), squeeze=False)
     values = np.sort(table["phi"].unique())
     panels = axes.ravel()
     for axis, (column, title) in zip(panels, measures.items(), strict=False):
@@ -223,7 +222,7 @@ def weight_sweep(
         axis.set_xlabel("Φ")
     for axis in panels[len(measures) :]:
         axis.axis("off")
-    panels[len(measures)].legend(*panels[0].get_legend_handles_labels(), loc="center left")
+    panels[0].legend(loc="lower left", fontsize=7)
     return fig
 
 

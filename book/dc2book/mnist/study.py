@@ -23,7 +23,6 @@ from dc2lib.evaluation.generated import (
     difference_of_means,
     dose_bands,
     frechet_distance,
-    is_monotone,
     nearest_judge,
     precision_recall_coverage,
     split_distances,
@@ -327,10 +326,13 @@ def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
     return table[["judge", *ends]].assign(**tags)
 
 
-def worst(compared: pd.DataFrame, method: str) -> pd.Series | None:
-    """The row of `compare` whose judge rates a method lowest, by the lower end of its interval."""
+def worst(compared: pd.DataFrame, method: str) -> pd.Series:
+    """The row of `compare` whose judge rates a method lowest, by the lower end of its interval.
+
+    All values are missing where the method was not compared.
+    """
     rows = compared[compared["method"] == method]
-    return None if rows.empty else rows.loc[rows["low"].idxmin()]
+    return rows.loc[rows["low"].idxmin()] if len(rows) else pd.Series(np.nan, compared.columns)
 
 
 def sweep_table(curve: pd.DataFrame) -> pd.DataFrame:
@@ -511,7 +513,8 @@ def dose_table(
     DataFrame
         `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``.
     DataFrame
-        A row a source and judge: ``correlation``, ``low``, ``high``, ``pvalue``, ``monotone``.
+        A row a source and judge, where it can be computed: ``estimate`` (the correlation),
+        ``low``, ``high``, ``n``, ``pvalue``.
     """
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
@@ -520,12 +523,13 @@ def dose_table(
             table = dose_bands(confidence, response, limits, seed=seed)
             names = [band_name(above, limits) for above in table["above"]]
             bands.append(table.assign(source=source, judge=judge.name, band=names))
-            trend, pvalue = trend_test(confidence, response, predicted, n_resamples=n_resamples,
-                                       seed=seed)  # fmt: skip
-            trends.append({"source": source, "judge": judge.name, "correlation": trend.estimate,
-                           "low": trend.low, "high": trend.high, "pvalue": pvalue,
-                           "monotone": is_monotone(table)})  # fmt: skip
-    return pd.concat(bands, ignore_index=True), pd.DataFrame(trends)
+            with suppress(DataError):  # a judge that gives all samples of each class the same
+                trend, pvalue = trend_test(confidence, response, predicted,
+                                           n_resamples=n_resamples, seed=seed)  # fmt: skip
+                trends.append({"source": source, "judge": judge.name, **vars(trend),
+                               "pvalue": pvalue})  # fmt: skip
+    columns = ["source", "judge", "estimate", "low", "high", "n", "pvalue"]
+    return pd.concat(bands, ignore_index=True), pd.DataFrame(trends, columns=columns)
 
 
 def band_name(above: float, limits: Sequence[float]) -> str:
