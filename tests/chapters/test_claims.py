@@ -288,6 +288,19 @@ def test_the_linear_level_reads_the_best_of_five_and_not_single_restarts():
     assert {one.tags["restarts"] for one in queries.values()} == {"best_of_all"}
 
 
+def test_the_probe_is_judged_by_the_pairs_of_both_generators():
+    ranges = {"histone_gan": (0.2, 0.4), "histone_likelihood": (-0.3, -0.1)}
+    rows = pd.DataFrame([
+        row("mark_activation", 0.1, *ends, chapter="gan_probe", mark="H3K4me1", labels=labels,
+            model=model, **{"class": "high"})
+        for labels in ("lexicographic", "numeric")
+        for model, ends in {**ranges, "both_generators": (-0.3, 0.4)}.items()
+    ])
+    assert judged(rows, "probe_enhancer")["verdict"] == "undecided"
+    of_one = rows[rows["model"] == "histone_gan"].drop(columns="model")
+    assert judged(of_one, "probe_enhancer")["verdict"] == "supported"
+
+
 @pytest.mark.parametrize(("random", "expected"), [(0.2, "supported"), (0.4, "supported"),
                                                   (0.31, "contradicted")])
 def test_random_inputs_may_differ_in_either_direction(random, expected):

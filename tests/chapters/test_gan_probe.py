@@ -4,11 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from dc2book.gan_probe import favourites, quality
 from dc2book.gan_probe import figures as gan_plots
 from dc2book.gan_probe import study as histone_probe
+from torch import nn
 
 from dc2lib.models.gan import counts_to_signals
-from dc2lib.probing import ProbeResult, Samples
+from dc2lib.models.networks import initial_weights
+from dc2lib.probing import ProbeResult, Samples, monte_carlo_probe
 
 MARKS = ("H3K27me3", "H3K4me3")
 
@@ -25,33 +29,43 @@ def own_features(signals):
     return np.concatenate([signals.mean(2), signals.std(2)], axis=1)
 
 
-def test_a_collapsed_generator_is_caught_and_fresh_data_are_not():
+def report_on(train, valid, made, size):
+    report = quality.quality_report(train, valid, {"made": made}, own_features, size=size)
+    return report, report.set_index(["against", "key", "on"])["estimate"]["generated"]
+
+
+def test_a_collapsed_and_a_copying_generator_are_caught_and_fresh_data_are_not():
     train, valid, fresh = (toy_signals(400, seed) for seed in range(3))
-    good = histone_probe.quality_report(train, valid, fresh, own_features, size=300)
-    one_gene = np.repeat(fresh[:1], 300, axis=0)
-    collapsed = histone_probe.quality_report(
-        train, valid, one_gene + 0.001 * toy_signals(300, 5), own_features, size=300
-    )
-    assert not histone_probe.has_collapsed(good)
-    assert histone_probe.has_collapsed(collapsed)
-    good, collapsed = (
-        table[table["against"] == "generated"].set_index(["key", "on"])["estimate"]
-        for table in (good, collapsed))
+    report, good = report_on(train, valid, fresh, 300)
+    assert not quality.has_collapsed(report)
+    collapsed_report, collapsed = report_on(train, valid, np.repeat(fresh[:1], 300, axis=0), 300)
+    assert quality.has_collapsed(collapsed_report)
     far = "frechet_distance", "features"
     assert collapsed[far] > 5 * good[far]
-    assert good["two_sample_accuracy", "features"] < 0.6
-    assert collapsed["two_sample_accuracy", "features"] > 0.8
+    for judge in ("features", "bins", "raw", "convolutions"):
+        assert good["two_sample_accuracy", judge] < 0.62 < collapsed["two_sample_accuracy", judge]
+    _, copied = report_on(train, valid, train, 300)
     assert good["memorised_share", "features"] < 0.15
-    assert set(good.index) == set(histone_probe.MEASURES)
+    assert copied["memorised_share", "features"] == 1
+    assert set(good.index) == set(quality.MEASURES)
+    shown = quality.quality_layout(report.assign(text="x", model="histone_gan"))
+    assert shown.columns.tolist() == ["measure", "GAN", "measured genes"]
 
 
-def test_copied_training_signals_count_as_memorised():
-    train, valid = toy_signals(200, 0), toy_signals(200, 1)
-    report = histone_probe.quality_report(train, valid, train, own_features, size=150)
-    copied = report.set_index(["key", "against"])["estimate"]
-    assert copied["memorised_share", "generated"] == 1
-    shown = histone_probe.quality_layout(report.assign(text="x"))
-    assert shown["measure"].tolist() == list(histone_probe.MEASURES.values())
+def test_no_judge_sees_which_program_took_the_logarithm():
+    train, valid = (toy_signals(100, seed) for seed in range(2))
+    counts = np.random.default_rng(5).poisson(8, size=(100, 8, 2))
+    by_torch = counts_to_signals(counts)
+    by_numpy = np.log1p(counts.astype(np.float32)).transpose(0, 2, 1)
+    assert (by_torch != by_numpy).mean() > 0.01
+    one, other = (quality.quality_report(train, valid, {"made": made}, own_features, size=100)
+                  for made in (by_torch, by_numpy))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_signals_of_peaks_are_judged_as_they_are():
+    peaks = counts_to_signals(np.random.default_rng(0).gamma(2, 3, size=(5, 4, 2)))
+    np.testing.assert_allclose(quality.canonical(peaks), peaks, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", histone_probe.RANDOM_INPUTS)
@@ -84,32 +98,87 @@ def probe_of(low, high):
     return ProbeResult(3, 1, (), top=[kept(low), kept(high)])
 
 
-def test_a_mark_agrees_with_the_paper_where_it_is_higher_in_the_right_class():
+def test_a_mark_is_active_where_all_pairs_say_so_in_the_class_of_the_paper():
     probes = {
-        ("numeric", 0, 0): probe_of(low=[8, 1], high=[1, 8]),
-        ("numeric", 0, 1): probe_of(low=[8, 8], high=[1, 1]),
+        ("histone_gan", "numeric", 0, 0): probe_of(low=[8, 1], high=[1, 8]),
+        ("histone_likelihood", "numeric", 0, 1): probe_of(low=[8, 8], high=[1, 1]),
+        ("measured_genes", "numeric", 0, 0): probe_of(low=[1, 1], high=[1, 8]),
     }
-    usual = {0: kept([2, 2]).samples}
-    found = histone_probe.activations(probes, usual, MARKS)
-    agrees = histone_probe.agrees_with_paper(found).loc["numeric"]
-    assert agrees.to_dict() == {"H3K4me3": 0.5, "H3K27me3": 1.0}
-    table = histone_probe.over_seeds(found).set_index(["key", "class", "mark"])
-    fold = table.loc[("mark_activation", "high", "H3K4me3")]
+    usual = {(model, 0): kept([2, 2]).samples for model, *_ in probes}
+    found = favourites.over_seeds(favourites.activations(probes, usual, MARKS))
+    verdict = favourites.verdicts(found).set_index(["model", "mark"])["verdict"]
+    assert verdict[favourites.BOTH].to_dict() == {"H3K4me3": "not determined", "H3K27me3": "yes"}
+    assert verdict["measured_genes"].to_dict() == {"H3K4me3": "yes", "H3K27me3": "no"}
+    table = found.set_index(["key", "model", "class", "mark"])
+    fold = table.loc[("mark_activation", favourites.BOTH, "high", "H3K4me3")]
     assert fold["low"] == pytest.approx(np.log2(1.01 / 2.01))
     assert fold["high"] == pytest.approx(np.log2(8.01 / 2.01))
     assert fold["n"] == 2
-    least = histone_probe.least_probability({"numeric": probes["numeric", 0, 0]})
+    least = histone_probe.least_probability(
+        {"numeric": probes["histone_gan", "numeric", 0, 0]})
     assert least["estimate"].tolist() == pytest.approx([1 / (1 + np.exp(-1))] * 2)
 
 
-def test_favourites_are_compared_by_profile_and_by_what_they_reach():
-    top = {("numeric", "high"): {"real": kept([1, 8]), "generated": kept([2, 7])}}
-    found = histone_probe.compare_favourites(top, largest=np.log1p(8.0))
-    values = found.set_index(["key", "input"])["estimate"]
-    assert values["share_at_largest_count", "real"] == 1
-    assert values["share_at_largest_count", "generated"] == 0
-    assert found.loc[found["key"] == "profile_correlation", "estimate"].item() > 0.99
-    assert "diversity, generated" in histone_probe.favourites_table(found)
+def reads_of_the_second_mark(signals):
+    """Log odds of high: mean signal of the second mark beyond 2."""
+    odds = signals[:, 1].mean(1) - 2
+    return torch.stack([torch.zeros_like(odds), odds], 1)
+
+
+def test_favourites_are_compared_with_those_of_measured_genes():
+    genes = counts_to_signals(np.tile(np.arange(1, 101)[:, None, None], (1, 4, 2)))
+    classifiers = {("numeric", 0): reads_of_the_second_mark}
+    of_genes = favourites.favourites_of_genes(genes, classifiers, 3)
+    best = of_genes["measured_genes", "numeric", 0, 0].top
+    assert best[1].index.tolist() == [99, 98, 97] and best[0].index.tolist() == [0, 1, 2]
+    top = {("numeric", "high"): {"measured_genes": best[1], "histone_gan": kept([1, 120]),
+                                 "histone_likelihood": kept([1, 60])}}
+    odds = histone_probe.classifier_log_odds(reads_of_the_second_mark, genes)
+    found = favourites.compare_favourites(
+        top, {"numeric": {"itself": (reads_of_the_second_mark, odds)}}, genes)
+    value = found.set_index(["key", "model"])["estimate"]
+    for key, expected in {"confirmed": (1 / 3, 1, 0), "outside_measured": (0, 1, 0),
+                          "share_at_largest_count": (1 / 3, 1, 0)}.items():
+        assert value[key].tolist() == pytest.approx(expected)
+    shown = favourites.favourites_table(found, quality.NAMES)
+    assert {"confirmed by itself", "outside measured"} < set(shown)
+
+
+class Spread(nn.Module):
+    """Noise as signals of two marks in two bins."""
+
+    n_latent = 4
+
+    def forward(self, noise):
+        return noise.abs().view(-1, 2, 2)
+
+
+def test_one_stream_serves_all_classifiers():
+    with initial_weights(0):
+        classifiers = {("numeric", n): nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+                       for n in range(2)}
+    found = favourites.probe_all(("histone_gan", 3), Spread(), classifiers, 5000, 7, seed=1)
+    for (rule, number), classifier in classifiers.items():
+        alone = monte_carlo_probe(Spread(), classifier, 5000, 7, seed=1)
+        shared = found["histone_gan", rule, 3, number]
+        assert [one.index.tolist() for one in shared.top] == [
+            one.index.tolist() for one in alone.top]
+        assert shared.n == 5000 and shared.accepted.shape == (2, 0)
+
+
+def test_effects_of_pairs_that_are_those_of_measured_genes_correlate():
+    rng = np.random.default_rng(0)
+    genes = rng.normal(size=(500, 3, 4)).astype(np.float32)
+
+    def classifier(signals):
+        means = signals.mean(2)
+        odds = means[:, 0] * means[:, 2] - means[:, 0] * means[:, 1]
+        return torch.stack([torch.zeros_like(odds), odds], 1)
+
+    found = favourites.effects_alike(
+        {"measured_genes": genes[:250], "made": genes[250:]}, classifier, "abc",
+        histone_probe.combination_effects)
+    assert found["made"] > 0.9
 
 
 def test_means_stand_beside_the_paper_and_their_distance_from_real_is_known():
@@ -166,11 +235,12 @@ def test_best_and_worst_by_log_odds():
 
 def test_figures_are_drawn():
     signals = toy_signals(20)
-    sets = {"real": signals, "generated": signals}
+    sets = dict.fromkeys(quality.NAMES, signals)
     activation = pd.DataFrame(
-        [{"labels": "numeric", "class": c, "mark": m, "key": key,
+        [{"model": model, "class": c, "mark": m, "key": key,
           "estimate": 0.5, "low": 0.4, "high": 0.6}
-         for c in ("high", "low") for m in MARKS for key in gan_plots.NORMALISED]
+         for model in quality.NAMES for c in ("high", "low") for m in MARKS
+         for key in gan_plots.NORMALISED]
     )
     figures = [
         gan_plots.signal_profiles(sets, MARKS),

@@ -155,8 +155,9 @@ def _positive_weights(*marks: str) -> dict[str, Query]:
 
 
 def _activation(class_: str, *marks: str) -> dict[str, Query]:
-    tags = {"mark": marks, "class": class_}
-    return _both(Query("gan_probe", "mark_activation", tags, "lowest", per=("mark",)))
+    """Range over all pairs of a generator, of either kind, and a classifier."""
+    return _both(Query("gan_probe", "mark_activation", {"mark": marks, "class": class_}, "lowest",
+                       per=("mark",), prefer={"model": "both_generators"}))
 
 
 def _difference(of: str, minus: str, size: bool = False) -> Query:

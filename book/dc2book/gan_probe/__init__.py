@@ -1,7 +1,7 @@
 """The chapter on the GAN probe: signals drawn from a generator that a classifier is sure about.
 
-`study` has the classifiers, the quality of a generator, activation and combinations of marks,
-`figures` draws profiles, correlations and the paper's Figure 4.
+`study` has the classifiers, Table 1, and combinations of marks; `quality` tells generated signals
+from measured ones; `favourites` compares what classifiers like best; `figures` draws.
 
 >>> import numpy as np
 >>> from dc2book.gan_probe import study

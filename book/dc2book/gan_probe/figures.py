@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2book.style import CLASS_COLOURS, INPUT_COLOURS, mark_colour
+from dc2book.gan_probe.quality import NAMES
+from dc2book.style import CLASS_COLOURS, FURTHER_COLOURS, INPUT_COLOURS, mark_colour
 
+SOURCE_STYLES = {
+    "measured_genes": ("-", INPUT_COLOURS["real"]),
+    "histone_gan": ("--", INPUT_COLOURS["generated"]),
+    "histone_likelihood": ("-.", FURTHER_COLOURS[1]),
+}
 INPUT_STYLES = {"real": "-", "generated": "--", "random": ":"}
 NORMALISED = {
     "mark_share_of_reads": "share of reads",
@@ -27,7 +33,7 @@ def signal_profiles(
     Parameters
     ----------
     sets
-        Signals ``(sample, mark, bin)`` by kind of input ("real", "generated").
+        Signals ``(sample, mark, bin)`` by source, as in `NAMES`.
     bin_width
         Base pairs of a bin.
     """
@@ -36,8 +42,8 @@ def signal_profiles(
         for name, signals in sets.items():
             values = signals[:, number]
             place = positions(values.shape[1], bin_width)
-            style, colour = INPUT_STYLES[name], INPUT_COLOURS[name]
-            axis.plot(place, values.mean(0), style, color=colour, linewidth=2, label=name)
+            style, colour = SOURCE_STYLES[name]
+            axis.plot(place, values.mean(0), style, color=colour, linewidth=2, label=NAMES[name])
             axis.plot(place, np.quantile(values, 0.9, axis=0), style, color=colour, linewidth=0.8)
         axis.set_title(mark)
         axis.set_ylabel("log(1 + reads)")
@@ -68,49 +74,55 @@ def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
     return fig
 
 
-def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
-    """Figure 4 of the paper: activation by mark and class, a column a label rule.
+def mark_activation(
+    table: pd.DataFrame, marks: Sequence[str], sources: Mapping[str, str] = NAMES
+) -> Figure:
+    """Figure 4 of the paper: activation by mark and class, a column a source.
 
     Parameters
     ----------
     table
-        Columns ``key`` (one of `NORMALISED`, a row each), ``labels``, ``class``, ``mark``,
-        ``estimate``, ``low``, ``high``.
+        Columns ``key`` (one of `NORMALISED`, a row each), ``model``, ``class``, ``mark``,
+        ``estimate``, ``low``, ``high``, of one label rule.
+    sources
+        Titles of the columns by ``model``.
     """
-    rules = list(dict.fromkeys(table["labels"]))
     fig, axes = plt.subplots(
-        len(NORMALISED), len(rules), figsize=(3.7 * len(rules), 2.4 * len(NORMALISED)),
+        len(NORMALISED), len(sources), figsize=(2.7 * len(sources), 2.3 * len(NORMALISED)),
         squeeze=False, sharex=True, sharey="row",
     )
     places = np.arange(len(marks))
     for row, (key, title) in zip(axes, NORMALISED.items(), strict=True):
         row[0].set_ylabel(title)
-        for axis, rule in zip(row, rules, strict=True):
-            part = table[(table["labels"] == rule) & (table["key"] == key)]
+        for axis, model in zip(row, sources, strict=True):
+            part = table[(table["model"] == model) & (table["key"] == key)]
             for side, class_ in ((-0.2, "high"), (0.2, "low")):
                 one = part[part["class"] == class_].set_index("mark").loc[list(marks)]
                 spread = np.stack([one["estimate"] - one["low"], one["high"] - one["estimate"]])
                 axis.bar(places + side, one["estimate"], 0.38, yerr=spread.clip(0), capsize=2,
                          color=CLASS_COLOURS[class_], label=f"{class_} expression",
                          hatch="" if class_ == "high" else "//", edgecolor="white")
-            axis.set_xticks(places, marks, rotation=30, ha="right")
+            axis.set_xticks(places, marks, rotation=40, ha="right")
             axis.axhline(0, color="#444444", linewidth=0.8)
-    for axis, rule in zip(axes[0], rules, strict=True):
-        axis.set_title(f"{rule} labels")
+    for axis, title in zip(axes[0], sources.values(), strict=True):
+        axis.set_title(title)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 
 
 def top_profiles(
-    panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str], bin_width: int = 100
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    marks: Sequence[str],
+    names: Mapping[str, str] = NAMES,
+    bin_width: int = 100,
 ) -> Figure:
     """Mean signal by position of the samples a classifier likes best, a row a mark.
 
     Parameters
     ----------
     panels
-        Class ("high", "low") to kind of input ("real", "generated") to signals
-        ``(sample, mark, bin)``; a column a class.
+        Class ("high", "low") to source, as in ``names``, to signals ``(sample, mark, bin)``; a
+        column a class.
     """
     fig, axes = plt.subplots(
         len(marks), len(panels), figsize=(3.6 * len(panels), 1.4 * len(marks)),
@@ -121,15 +133,16 @@ def top_profiles(
             axis = axes[number, column]
             for name, signals in sets.items():
                 place = positions(signals.shape[2], bin_width)
-                colour = mark_colour(mark) if name == "generated" else "#444444"
-                axis.plot(place, signals[:, number].mean(0), color=colour,
-                          linestyle="-" if name == "generated" else ":", label=name)
+                real = name == "measured_genes"
+                axis.plot(place, signals[:, number].mean(0), SOURCE_STYLES[name][0],
+                          color="#444444" if real else mark_colour(mark), label=names[name],
+                          linewidth=2.4 if real else 1.2)
             axis.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
             axis.set_title(f"{mark}, {class_}")
             if column == 0:
                 axis.set_ylabel("log(1 + reads)")
         axis.set_xlabel(KILOBASES)
-    axes[0, 0].legend()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig
 
 

@@ -1,4 +1,4 @@
-"""The steps of the GAN probe chapter: classifiers, generators, their quality, what the probe finds.
+"""The steps of the GAN probe chapter: classifiers, random inputs, Table 1, combinations of marks.
 
 Signals are float32 ``(sample, mark, bin)``, the logarithm of one plus the reads (see
 `dc2lib.models.gan`); counts are uint16 ``(sample, bin, mark)``.
@@ -6,7 +6,7 @@ Signals are float32 ``(sample, mark, bin)``, the logarithm of one plus the reads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -18,13 +18,6 @@ from scipy.spatial.distance import pdist
 
 from dc2lib.datasets import HistoneDataset
 from dc2lib.errors import DataError
-from dc2lib.evaluation.generated import (
-    frechet_distance,
-    memorised,
-    precision_recall_coverage,
-    split_distances,
-    two_sample_test,
-)
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import Network, apply_in_batches
@@ -44,17 +37,6 @@ OTHER_RANDOM = {
 PAPER_TABLE_1 = {"real": "0.30", "generated": "0.31", "random": "0.19"}
 EXPECTED = {"H3K36me3": "high", "H3K4me1": "high", "H3K4me3": "high", "H3K27me3": "low",
             "H3K9me3": "low"}  # section 4.1 of the paper: the class in which a mark is active
-MEASURES = {
-    ("frechet_distance", "features"): "Fréchet distance, last hidden layer",
-    ("two_sample_accuracy", "features"): "two-sample accuracy, last hidden layer",
-    ("two_sample_accuracy", "bins"): "two-sample accuracy, statistics of bins",
-    ("precision", "features"): "precision",
-    ("recall", "features"): "recall",
-    ("coverage", "features"): "coverage",
-    ("mark_correlation_gap", "features"): "largest gap of a correlation between marks",
-    ("mean_profile_gap", "features"): "largest gap of the mean profile (log reads)",
-    ("memorised_share", "features"): "nearer to a training gene than 95 % of held-out ones",
-}
 
 
 def classifier_fits(
@@ -149,72 +131,6 @@ def mark_correlations(signals: np.ndarray) -> np.ndarray:
     return centred.T @ centred / np.outer(scale, scale)
 
 
-def quality_report(
-    train: np.ndarray,
-    valid: np.ndarray,
-    generated: np.ndarray,
-    features: Callable[[np.ndarray], np.ndarray],
-    *,
-    size: int = 2000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Statistics of generated, and of validation, signals against training signals.
-
-    Parameters
-    ----------
-    train, valid, generated
-        Signals ``(sample, mark, bin)``.
-    features
-        Turns signals into feature vectors, such as a classifier's last hidden layer.
-    size
-        Samples of each set that are compared, drawn without replacement.
-
-    Returns
-    -------
-    DataFrame
-        A row a measure and set, with columns ``key``, ``on`` (what the sets are compared by:
-        ``"features"`` or ``"bins"``), ``against`` (``"generated"`` or ``"real"``, the validation
-        signals), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
-    """
-    rng = np.random.default_rng(seed)
-    size = min(size, len(train), len(valid), len(generated))
-    known, made, real = (
-        part[rng.permutation(len(part))[:size]] for part in (train, generated, valid)
-    )
-    compared = {
-        name: _compared(known, part, features(known), features(part), seed)
-        for name, part in (("generated", made), ("real", real))
-    }
-    held_out = valid[rng.permutation(len(valid))]
-    half = len(held_out) // 2
-    for name, part in (("generated", made), ("real", held_out[:half])):
-        compared[name]["memorised_share", "features"] = memorised(part, train, held_out[half:])
-    return pd.DataFrame([
-        {"key": key, "on": on, "against": name, "estimate": one.estimate, "low": one.low,
-         "high": one.high}
-        for name, measures in compared.items() for (key, on), one in measures.items()
-    ])
-
-
-def quality_layout(report: pd.DataFrame) -> pd.DataFrame:
-    """The report as it is shown: a row a measure, a column a set."""
-    wide = report.pivot(index=["key", "on"], columns="against", values="text")
-    wide = wide.loc[list(MEASURES)].rename(
-        columns={"generated": "generated and training", "real": "validation and training"}
-    )
-    wide.insert(0, "measure", list(MEASURES.values()))
-    return wide.reset_index(drop=True).rename_axis(columns=None)
-
-
-def has_collapsed(report: pd.DataFrame, least: float = 0.25) -> bool:
-    """Whether the generator misses most of the distribution.
-
-    True if its coverage is below ``least`` times that of the validation signals.
-    """
-    coverage = report[report["key"] == "coverage"].set_index("against")["estimate"]
-    return bool(coverage["generated"] < least * coverage["real"])
-
-
 def mean_table(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     """Mean probability by label rule and kind of input: labels, input, estimate, low, high, n."""
     return pd.DataFrame([
@@ -248,114 +164,12 @@ def largest_gaps(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.Data
     ])
 
 
-def activations(
-    probes: Mapping[tuple[str, int, int], ProbeResult],
-    usual: Mapping[int, np.ndarray],
-    marks: Sequence[str],
-) -> pd.DataFrame:
-    """How active each mark is in what every probe kept, by two normalisations.
-
-    Parameters
-    ----------
-    probes
-        By label rule, seed of the generator and seed of the classifier.
-    usual
-        Signals of each generator as they come, by seed.
-
-    Returns
-    -------
-    DataFrame
-        Columns key (``mark_share_of_reads`` or ``mark_activation``), labels, class, mark,
-        gan_seed, classifier_seed, value.
-    """
-    rows = []
-    for (rule, gan_seed, classifier_seed), probe in probes.items():
-        for class_, column in CLASSES.items():
-            best = probe.top[column].samples
-            found = {"mark_share_of_reads": activation(best),
-                     "mark_activation": enrichment(best, usual[gan_seed])}
-            rows += [
-                {"key": key, "labels": rule, "class": class_, "mark": mark, "gan_seed": gan_seed,
-                 "classifier_seed": classifier_seed, "value": value}
-                for key, values in found.items() for mark, value in zip(marks, values, strict=True)
-            ]
-    return pd.DataFrame(rows)
-
-
-def over_seeds(activation: pd.DataFrame) -> pd.DataFrame:
-    """Mean and range over the pairs of seeds: key, labels, class, mark, estimate, low, high, n."""
-    by = activation.groupby(["key", "labels", "class", "mark"], sort=False)["value"]
-    table = by.agg(estimate="mean", low="min", high="max", n="size")
-    return table.reset_index()
-
-
-def agrees_with_paper(activation: pd.DataFrame) -> pd.DataFrame:
-    """Share of the pairs of seeds in which a mark is higher in the class that the paper says.
-
-    Returns
-    -------
-    DataFrame (labels, mark)
-        Of the marks in `EXPECTED`.
-    """
-    part = activation[activation["key"] == "mark_activation"]
-    wide = part.pivot(
-        index=["labels", "mark", "gan_seed", "classifier_seed"], columns="class", values="value"
-    )
-    higher = (wide["high"] > wide["low"]).groupby(["labels", "mark"]).mean().unstack("mark")
-    marks = [mark for mark in EXPECTED if mark in higher]
-    return pd.DataFrame({
-        mark: higher[mark] if EXPECTED[mark] == "high" else 1 - higher[mark] for mark in marks
-    })
-
-
 def least_probability(probes: Mapping[str, ProbeResult]) -> pd.DataFrame:
     """Probability of the last of the kept signals, by label rule and class."""
     return pd.DataFrame([
         {"labels": rule, "class": class_, "estimate": probe.top[column].probability.min()}
         for rule, probe in probes.items() for class_, column in CLASSES.items()
     ])
-
-
-def compare_favourites(
-    top: Mapping[tuple[str, str], Mapping[str, Samples]], *, largest: float
-) -> pd.DataFrame:
-    """The favourites among real and among generated signals.
-
-    Parameters
-    ----------
-    top
-        By label rule and class: the best of the inputs ``"real"`` and ``"generated"``.
-    largest
-        Largest signal that a generator may make.
-
-    Returns
-    -------
-    DataFrame
-        Columns key, labels, class, input (missing for profile_correlation), estimate.
-    """
-    rows = []
-    for (rule, class_), sets in top.items():
-        tags = {"labels": rule, "class": class_}
-        means = [part.samples.mean(0) for part in sets.values()]
-        rows.append({"key": "profile_correlation", **tags, "estimate": correlation(*means)})
-        for name, part in sets.items():
-            measured = {
-                "top_log_odds": part.log_odds.mean(),
-                "top_diversity": diversity(part.samples),
-                "share_at_largest_count": (part.samples.max((1, 2)) > largest - 1e-4).mean(),
-            }
-            rows += [{"key": key, **tags, "input": name, "estimate": value}
-                     for key, value in measured.items()]
-    return pd.DataFrame(rows)
-
-
-def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
-    """What `compare_favourites` found, a row a label rule and class."""
-    names = favourites["key"].str.removeprefix("top_").str.replace("_", " ")
-    column = (names + ", " + favourites["input"]).fillna(names)
-    wide = favourites.assign(column=column).pivot(
-        index=["labels", "class"], columns="column", values="estimate")
-    return wide[list(dict.fromkeys(column))].reset_index().rename_axis(columns=None)
 
 
 def activation(signals: np.ndarray) -> np.ndarray:
@@ -491,52 +305,3 @@ def curve_table(curves: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
                       "probability": np.quantile(values, shares)})
         for rule, sets in curves.items() for name, values in sets.items()
     ])
-
-
-def _compared(
-    train: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int
-) -> dict[tuple[str, str], Interval]:
-    distances = split_distances(
-        frechet_distance, first, second, size=max(len(first) // 2, 2), repeats=5, seed=seed
-    )
-    numbers = {
-        **precision_recall_coverage(first, second),
-        "mark_correlation_gap": np.abs(mark_correlations(train) - mark_correlations(other)).max(),
-        "mean_profile_gap": np.abs(train.mean(0) - other.mean(0)).max(),
-    }
-    by_features = {
-        "frechet_distance": Interval(
-            distances.mean(), distances.min(), distances.max(), len(distances)
-        ),
-        "two_sample_accuracy": two_sample_test(first, second, seed=seed),
-        **{name: Interval(float(value), np.nan, np.nan, len(first))
-           for name, value in numbers.items()},
-    }
-    by_bins = two_sample_test(train, other, seed=seed, fit=_boosting)
-    return {(key, "features"): one for key, one in by_features.items()} | {
-        ("two_sample_accuracy", "bins"): by_bins
-    }
-
-
-def _boosting(
-    signals: np.ndarray, labels: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Boosted trees on statistics of each mark that a linear model of means would not see."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    model = HistGradientBoostingClassifier(
-        max_iter=80, max_leaf_nodes=15, early_stopping=False, random_state=0
-    )
-    model.fit(_summaries(signals), labels)
-    return lambda other: model.predict(_summaries(other))
-
-
-def _summaries(signals: np.ndarray) -> np.ndarray:
-    """Mean, spread, zeros, roughness and coarse profile of each mark, ``(sample, feature)``."""
-    n_bins = signals.shape[2]
-    coarse = np.add.reduceat(signals, np.arange(0, n_bins, max(n_bins // 10, 1)), axis=2)
-    parts = [
-        signals.mean(2), signals.std(2), (signals == 0).mean(2), signals.max(2),
-        np.abs(np.diff(signals, axis=2)).mean(2), coarse.reshape(len(signals), -1),
-    ]
-    return np.concatenate(parts, axis=1)
