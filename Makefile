@@ -91,8 +91,8 @@ bench: env  ## time each stage against the plain way of doing it (10 minutes): _
 scale: env  ## the full size by simulation, 56 cell types (half an hour, goes on where it stopped): _build/scale.json
 	@$(PY) -m tools.bench --full-size
 
-pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file]
-	@$(PY) -m tools.pdf $(call option,output,PDF)
+pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file] [WHOLE=1: library reference and solutions too]
+	@$(PY) -m tools.pdf $(call option,output,PDF) $(if $(WHOLE),--whole)
 
 compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]
 	@$(PY) -m tools.compare $(call option,ignore,IGNORE) $(call option,key,KEY) -- $(call quoted,A) $(call quoted,B)

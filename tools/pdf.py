@@ -1,6 +1,8 @@
 """Print the built book into one PDF: title page, contents with page numbers, bookmarks.
 
-Usage: python -m tools.pdf [_build/html] [--output FILE] [--skip api]
+Usage: python -m tools.pdf [_build/html] [--output FILE] [--whole]
+
+Library reference, status and solutions of exercises stay online, unless the whole is asked for.
 
 The pages become one long page in the order of ``_toc.yml``, which headless Chromium prints: links
 between pages lead inside the PDF, and headings become bookmarks.
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("_build") / "deepchrome2-book.pdf"
+ONLINE = ("api", "status")
+SOLUTIONS = ".tag_solution, .admonition.solution, .dc2quiz-solution"
 STYLE = Path(__file__).with_name("print.css")
 WIDTH = {"width": 1000, "height": 900}
 PATIENCE_MS = 600_000
@@ -64,7 +68,9 @@ numbers => document.querySelectorAll('.contents span').forEach((place, i) => {
 """
 
 
-def print_book(html: Path, names: Sequence[str], facts: Sequence[str]) -> bytes:
+def print_book(
+    html: Path, names: Sequence[str], facts: Sequence[str], solutions: bool = False
+) -> bytes:
     """Return the pages of a built book as one PDF.
 
     Parameters
@@ -75,6 +81,8 @@ def print_book(html: Path, names: Sequence[str], facts: Sequence[str]) -> bytes:
         Pages in reading order, without ``.html``.
     facts
         Lines for the title page; the first is the title, the second the authors.
+    solutions
+        Print the solutions of exercises and questions too.
 
     Raises
     ------
@@ -89,7 +97,7 @@ def print_book(html: Path, names: Sequence[str], facts: Sequence[str]) -> bytes:
     except ImportError as error:
         raise BuildError("pypdf is missing: make env") from error
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium miscounts its objects by a few
-    whole = one_page(html, names, facts)
+    whole = one_page(html, names, facts, solutions)
     with (
         tempfile.NamedTemporaryFile("w", suffix=".html", dir=html, encoding="utf-8") as file,
         open_browser() as browser,
@@ -109,13 +117,18 @@ def print_book(html: Path, names: Sequence[str], facts: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def one_page(html: Path, names: Sequence[str], facts: Sequence[str]) -> str:
+def one_page(
+    html: Path, names: Sequence[str], facts: Sequence[str], solutions: bool = False
+) -> str:
     """Return title page, contents and all pages as one; each id has its page's name before it."""
     texts = {name: (html / f"{name}.html").read_text(encoding="utf-8") for name in names}
     pages = {name: BeautifulSoup(text, "html.parser") for name, text in texts.items()}
     # Only pages with formulas load MathJax.
     base = next((name for name, text in texts.items() if "mathjax" in text.lower()), names[0])
     articles = {name: _article(page, name, names) for name, page in pages.items()}
+    for article in articles.values() if not solutions else ():
+        for solution in article.select(SOLUTIONS):
+            solution.decompose()
     titles = {name: _title(article) or name for name, article in articles.items()}
     body = "\n".join(
         f'<section class="chapter" id="{name}">{article.decode_contents()}</section>'
@@ -203,13 +216,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.pdf", description=__doc__)
     parser.add_argument("html", type=Path, nargs="?", default=ROOT / "_build" / "html")
     parser.add_argument("--output", type=Path, default=ROOT / OUTPUT)
-    parser.add_argument("--skip", action="append", default=[], help="a page to leave out")
+    parser.add_argument("--whole", action="store_true", help=f"{', '.join(ONLINE)}, solutions too")
     options = parser.parse_args()
-    names = [name for name in page_names(ROOT / "_toc.yml") if name not in options.skip]
+    left_out = () if options.whole else ONLINE
+    names = [name for name in page_names(ROOT / "_toc.yml") if name not in left_out]
     html = options.html.resolve()
     if not (html / "index.html").exists():
         raise BuildError(f"{html} holds no built book: make book")
-    content = print_book(html, names, title_facts(ROOT, html))
+    content = print_book(html, names, title_facts(ROOT, html), options.whole)
     with atomic_write(options.output) as unfinished:
         unfinished.write_bytes(content)
     print(f"{options.output}: {len(content) / 1e6:.1f} MB")

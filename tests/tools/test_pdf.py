@@ -92,12 +92,19 @@ def test_links_between_pages_lead_inside_the_pdf(printed):
     assert targets(printed, 1) == [2, 4]
 
 
-def test_folded_code_stays_away_and_solutions_are_shown(printed):
+def test_folded_code_and_solutions_stay_away(printed):
     text = words(printed, 2)
     assert "secret" not in text
-    assert "answer" in text
+    assert "answer" not in text
     assert "Table as CSV" not in text
     assert "#" not in text
+
+
+def test_the_whole_has_solutions(html):
+    if missing():
+        pytest.skip(missing())
+    whole = pypdf.PdfReader(io.BytesIO(pdf.print_book(html, ["first"], FACTS, solutions=True)))
+    assert "answer" in words(whole, 2)
 
 
 def test_nothing_is_left_beside_the_pages(html, printed):
