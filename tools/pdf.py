@@ -2,7 +2,7 @@
 
 Usage: python -m tools.pdf [_build/html] [--output FILE] [--whole]
 
-Library reference, status and solutions of exercises stay online, unless the whole is asked for.
+Library reference, benchmarks, status and solutions of exercises stay online, unless the whole is asked for.
 
 The pages become one long page in the order of ``_toc.yml``, which headless Chromium prints: links
 between pages lead inside the PDF, and headings become bookmarks.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("_build") / "deepchrome2-book.pdf"
-ONLINE = ("api", "status")
+ONLINE = ("api", "benchmarks", "status")
 SOLUTIONS = ".tag_solution, .admonition.solution, .dc2quiz-solution"
 STYLE = Path(__file__).with_name("print.css")
 WIDTH = {"width": 1000, "height": 900}
