@@ -2,7 +2,8 @@
 
 Usage: python -m tools.pdf [_build/html] [--output FILE] [--whole]
 
-Library reference, benchmarks, status and solutions of exercises stay online, unless the whole is asked for.
+Library reference, benchmarks, status and solutions of exercises stay online, unless the whole is
+asked for.
 
 The pages become one long page in the order of ``_toc.yml``, which headless Chromium prints: links
 between pages lead inside the PDF, and headings become bookmarks.
