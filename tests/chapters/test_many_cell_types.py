@@ -11,6 +11,7 @@ import pytest
 from dc2book import linear_baseline, style
 from dc2book.cross_cell import figures as cross_cell
 from dc2book.data import figures as data
+from dc2book.data import sources
 from dc2book.related_work import figures as related_work
 
 from dc2lib.crosscell import EXPERIMENTS
@@ -123,6 +124,27 @@ def test_few_cell_types_keep_their_names_and_all_of_them_are_drawn():
     few = crossed(system=["a"], cell=CELLS[:7])
     texts = style.forest_by_cell(few, "system").legends[0].get_texts()
     assert [text.get_text() for text in texts] == CELLS[:7]
+
+
+def test_points_of_both_label_rules_stand_side_by_side():
+    left = class_shares().axes[0]
+    numeric, text = (points[0].get_xdata() for points in left.containers)
+    for split in range(3):
+        near = [one[np.abs(one - split) < 0.5] for one in (numeric, text)]
+        assert near[0].max() < near[1].min()
+
+
+def test_a_table_of_many_cell_types_has_a_row_a_kind():
+    table = pd.DataFrame({
+        "cell type": CELLS, "source": "roadmap", "unit": ["reads"] * 50 + ["peaks"] * 6,
+        "marks": "K4me3", "genes": [19_795] * 55 + [18_000], "test genes": 6600,
+        "labels flipped": np.linspace(0, 0.3, 56),
+    })
+    short = sources.in_short(table)
+    assert short[["unit", "cell types", "genes", "test genes"]].to_numpy().tolist() == [
+        ["reads", 50, "19,795", "6,600"], ["peaks", 6, "18,000 to 19,795", "6,600"]
+    ]
+    assert sources.in_short(table[:9]).equals(table[:9])
 
 
 def captions():

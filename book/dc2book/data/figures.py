@@ -14,6 +14,7 @@ from dc2book.data.tables import BIN_KB, ORIENTATIONS
 from dc2book.style import (
     CLASS_COLOURS,
     LABEL_COLOURS,
+    MANY_CELLS,
     MARKERS,
     intervals,
     mark_colour,
@@ -130,14 +131,17 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
         1, 2, figsize=(9.2, 3.7), sharey=True, gridspec_kw={"width_ratios": [1, 1.25]}
     )
     cells = list(dict.fromkeys(balance["cell"]))
-    spread = np.linspace(-0.2, 0.2, len(cells)) if len(cells) > 1 else [0.0]
+    spread = np.linspace(-0.2, 0.2, len(cells)) if len(cells) > 1 else np.zeros(1)
+    many = len(cells) > MANY_CELLS  # then the rules stand side by side, in small marks
+    look = {"capsize": 0 if many else 2, "markersize": 2 if many else 4.5,
+            "linewidth": 0.5 if many else 1.2, "markeredgewidth": 0 if many else 0.4}
+    offsets = dict(zip(cells, spread / 2 if many else spread, strict=True))
     for rule, part in balance.groupby("labels", sort=False):
-        colour, marker = LABEL_COLOURS[rule], LABEL_MARKERS[rule]
-        for offset, cell in zip(spread, cells, strict=True):
-            one = part[part["cell"] == cell].set_index("split").loc[list(SPLITS)]
-            intervals(left, one, np.arange(len(SPLITS)) + offset, vertical=True, fmt=marker,
-                      color=colour, capsize=2, markeredgecolor="black", markeredgewidth=0.4,
-                      label=LABEL_NAMES[rule] if cell == cells[0] else None)
+        side = (0.2 if rule == "lexicographic" else -0.2) if many else 0
+        place = part["split"].map(SPLITS.index) + part["cell"].map(offsets) + side
+        intervals(left, part, place, vertical=True, fmt=LABEL_MARKERS[rule],
+                  color=LABEL_COLOURS[rule], markeredgecolor="black", label=LABEL_NAMES[rule],
+                  **look)
     left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
     left.set_xticks(range(len(SPLITS)), SPLITS)
     left.set(xlabel="split", ylabel="genes in the class high", ylim=(0, 1), title="By split")

@@ -23,6 +23,7 @@ from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_me
 from dc2lib.labels import flipped, label
 
 WEAK_PENALTY = 1e6  # inverse strength, in scikit-learn's unit
+MOST_ROWS = 30  # of a table of cell types on a page
 FARTHEST = 40  # bins that a profile is moved to lie on another
 
 
@@ -37,6 +38,19 @@ def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
         }
         for one in datasets
     ])
+
+
+def in_short(table: pd.DataFrame) -> pd.DataFrame:
+    """`source_table`, a row a source, unit and set of marks where it has more than `MOST_ROWS`."""
+    if len(table) <= MOST_ROWS:
+        return table
+    groups = table.groupby(["source", "unit", "marks"], sort=False)
+    ends = groups[["genes", "test genes", "labels flipped"]].agg(["min", "max"])
+    shown = {"cell types": groups.size()}
+    for name, digits in (("genes", ",.0f"), ("test genes", ",.0f"), ("labels flipped", ".3f")):
+        low, high = (ends[name, end].map(f"{{:{digits}}}".format) for end in ("min", "max"))
+        shown[name] = low.where(low == high, low + " to " + high)
+    return pd.DataFrame(shown).reset_index()
 
 
 def missing_genes(dataset: HistoneDataset, table: RpkmTable) -> dict[str, Interval]:
