@@ -186,6 +186,39 @@ def test_sets_run_their_own_epochs_and_unflipped_cells_are_trained_once():
     assert fits["inclusive_all", "A"].recipe.epochs == 1
 
 
+def test_groups_of_cell_types_are_left_out_together_and_share_a_training():
+    cells = [f"C{number}" for number in range(8)]
+    table = pd.DataFrame(0.9, cells, cells)
+    sets = crosscell.training_sets(table, "all", inclusive=False, groups=3)
+    assert sets["C1"] == sets["C4"] == sets["C7"] == ("C0", "C2", "C3", "C5", "C6")
+    assert len(set(sets.values())) == 3
+    alone = crosscell.training_sets(table, "all", inclusive=False)
+    assert alone == crosscell.training_sets(table, "all", inclusive=False, groups=8)
+    assert len(set(alone.values())) == 8
+
+
+def test_a_budget_of_passes_bounds_each_training_on_several_cell_types(home):
+    base = Fit("linear", RECIPE, ("",), "", home)
+    free, bound = (
+        experiments.planned_experiments(base, CORRELATION, n_random=2, set_passes=passes)
+        for passes in (0, 300)
+    )
+    assert free.keys() == bound.keys() and len({one.n_train for one in free.values()}) == 1
+    for name, one in bound.items():
+        passes = one.recipe.epochs * experiments.training_size(one)
+        assert passes <= 300 if len(one.train_cells) > 1 else one == free[name]
+        if free[name].recipe.epochs * experiments.training_size(free[name]) <= 300:
+            assert one == free[name]
+
+
+def test_sets_between_own_and_all_are_planned_for_some_test_cell_types():
+    base = Fit("linear", RECIPE, ("",), "", "nowhere")
+    fits = experiments.planned_experiments(base, CORRELATION, n_random=2, set_cells=2)
+    tested = {name: [cell for one, cell in fits if one == name] for name, _ in fits}
+    assert tested["deepchrome"] == tested["exclusive_all"] == list(CELLS)
+    assert tested["inclusive_random"] == [CELLS[0], CELLS[-1]]
+
+
 # --- the regression on mark totals ---
 
 

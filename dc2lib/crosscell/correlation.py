@@ -126,6 +126,7 @@ def training_sets(
     inclusive: bool = True,
     n_random: int = 10,
     seed: int = 0,
+    groups: int = 0,
 ) -> dict[str, tuple[str, ...]]:
     """Training cell types by test cell type, in the order of `correlation`.
 
@@ -146,6 +147,10 @@ def training_sets(
     seed : int
         For the random sets. The exclusive set of a test cell type is the inclusive one with another
         cell type in its place.
+    groups : int
+        The exclusive sets of all cell types leave out a group of them, of so many groups, and serve
+        every test cell type in it; the first cell type is of the first group, the second of the
+        second, and so on.  0: each is left out alone, as in the paper.
     """
     if kind not in KINDS:
         raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(KINDS)}.")
@@ -155,6 +160,9 @@ def training_sets(
         others = [other for other in cells if other != cell]
         if kind == "own":
             others = []
+        elif kind == "all" and groups and not inclusive:
+            together = set(cells[number % groups :: groups])
+            others = [o for o in others if o not in together]
         elif kind == "random":
             rng = np.random.default_rng((seed, number))
             others = rng.permutation(others)[: n_random - inclusive].tolist()

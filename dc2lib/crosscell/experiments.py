@@ -34,6 +34,9 @@ def planned_experiments(
     n_random: int = 10,
     set_seed: int = 0,
     set_epochs: int = 0,
+    set_passes: int = 0,
+    set_cells: int = 0,
+    groups: int = 0,
     unflipped: Collection[str] = (),
 ) -> dict[tuple[str, str], Fit]:
     """One fit an experiment and test cell type, by (experiment, cell).
@@ -43,25 +46,52 @@ def planned_experiments(
     `training_sets`; without ``test_cells`` every cell type with a training set is one.
 
     Training sets of several cell types run ``set_epochs`` epochs (0: as many as one cell type):
-    each epoch shows them more genes.  Fits on ``unflipped`` cell types only, whose labels are the
-    same under both rules, are numeric ones, so that nothing is trained twice.
+    each epoch shows them more genes.  If they would make more than ``set_passes`` gene passes (0:
+    no bound), they run one epoch on as many training genes of each cell type as make so many.  The
+    sets between own and all are planned for ``set_cells`` test cell types only (0: all), spread
+    evenly; for ``groups`` see `training_sets`.  Fits on ``unflipped`` cell types only, whose labels
+    are the same under both rules, are numeric ones, so that nothing is trained twice.
     """
+    known = test_cells or list(training_sets(correlation, "own"))
     short = replace(base.recipe, epochs=set_epochs, patience=set_epochs) if set_epochs else None
     fits = {}
     for name in experiments:
         kind, inclusive = EXPERIMENTS[name]
         sets = training_sets(
-            correlation, kind, inclusive=inclusive, n_random=n_random, seed=set_seed
+            correlation, kind, inclusive=inclusive, n_random=n_random, seed=set_seed, groups=groups
         )
-        for cell in sets if test_cells is None else test_cells:
+        for cell in known if kind in ("own", "all") else spread(known, set_cells):
             if cell in sets:
                 one = replace(base, train_cells=sets[cell], test_cell=cell)
                 if short and len(sets[cell]) > 1:
                     one = replace(one, recipe=short)
                 if {*sets[cell], cell} <= set(unflipped):
                     one = replace(one, labels="numeric")
-                fits[name, cell] = one
+                fits[name, cell] = within(one, set_passes)
     return fits
+
+
+def spread(cells: Sequence[str], number: int) -> list[str]:
+    """So many of the cell types, evenly spread over their order; all where ``number`` is 0.
+
+    >>> spread(["E003", "E004", "E005", "E006", "E007"], 3)
+    ['E003', 'E005', 'E007']
+    """
+    if not 0 < number < len(cells):
+        return list(cells)
+    return [cells[place] for place in np.linspace(0, len(cells) - 1, number).round().astype(int)]
+
+
+def within(one: Fit, passes: int) -> Fit:
+    """The fit itself, or one epoch on fewer genes of each cell type, if it makes more passes.
+
+    A fit on one cell type stays as it is, and so does any where ``passes`` is 0.
+    """
+    cells = len(one.train_cells)
+    if not passes or cells == 1 or one.recipe.epochs * training_size(one) <= passes:
+        return one
+    n_train = max(1, passes // cells)
+    return replace(one, n_train=n_train, recipe=replace(one.recipe, epochs=1, patience=1))
 
 
 def run_plans(

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from dc2book.cross_cell.worlds import with_flips
 from dc2lib.crosscell.experiments import BASELINE
+from dc2lib.crosscell.mark_totals import MarkTotals
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -66,6 +67,25 @@ def _aurocs(
         (name, cell): np.array([auroc(truth[cell], row) for row in values])
         for (name, cell), values in scores.items()
     }
+
+
+def left_out_together(one: MarkTotals, correlation: pd.DataFrame, groups: int) -> dict[str, float]:
+    """What Exclusive All reaches if it leaves out groups of cell types, in place of each alone.
+
+    Returns
+    -------
+    dict
+        alone and together (mean AUROC over test cell types, numeric labels), apart (the largest
+        difference of a test cell type), n (cell types).
+    """
+    truth = {cell: one.truth(cell, "numeric") for cell in one.cells}
+    aurocs = [
+        levels(one.experiments(correlation, "numeric", ["exclusive_all"], groups=number), truth)
+        .set_index("cell")["estimate"] for number in (0, groups)
+    ]
+    apart = (aurocs[1] - aurocs[0]).abs().max()
+    alone, together = (float(values.mean()) for values in aurocs)
+    return {"alone": alone, "together": together, "apart": float(apart), "n": len(aurocs[0])}
 
 
 def released_changes() -> pd.DataFrame:
