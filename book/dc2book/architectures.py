@@ -75,7 +75,8 @@ class TrainingBudget:
     For the tuned recipe a network tries ``rates`` learning rates, the first of `RATES`, with its
     first seed, and trains the other seeds at the best.  The linear model has one rate: its loss has
     one lowest value, which that rate reaches.  Variants of the network are trained on
-    ``variant_cells`` cell types only.
+    ``variant_cells`` cell types only.  With ``full_cells`` above 0, so many cell types get all
+    rates and seeds, and the others the first of each.
     """
 
     paper_epochs: int = 100
@@ -85,6 +86,11 @@ class TrainingBudget:
     n_train: int = 0
     variant_cells: int = 2
     restarts: int = 5
+    full_cells: int = 0
+
+    def full(self, datasets: Mapping[str, HistoneDataset]) -> set[str]:
+        """Cell types on which a network tries every rate and trains every seed."""
+        return set(variant_cells(datasets, self.full_cells) if self.full_cells else datasets)
 
     def recipes(self, recipe: str, model: str = BASE) -> list[Recipe]:
         """The candidates among which validation genes choose; one for the paper's recipe."""
@@ -137,14 +143,14 @@ def planned_fits(
     seed: int = 0,
 ) -> list[Fit]:
     """The first seed of every network, cell type, distinct label rule and candidate recipe."""
-    varied = variant_cells(datasets, budget.variant_cells)
+    varied, full = variant_cells(datasets, budget.variant_cells), budget.full(datasets)
     return [
         Fit(model, candidate, (cell,), cell, home, rule, orientation, seed, budget.n_train)
         for cell, dataset in datasets.items()
         for rule in distinct_rules(dataset)
         for model in models
         if model == BASE or cell in varied
-        for candidate in budget.recipes(recipe, model)
+        for candidate in budget.recipes(recipe, model)[: None if cell in full else 1]
     ]
 
 
@@ -177,8 +183,11 @@ def trained_models(
                                 models=models, seed=seed)
     ]
     best = chosen_rates(run_grid(planned, progress=False))
-    seeds = range(seed, seed + budget.seeds)
-    fits = [[replace(one.fit, seed=number) for number in seeds] for one in best]
+    full = budget.full(datasets)
+    fits = [
+        [replace(one.fit, seed=seed + number)
+         for number in range(budget.seeds if one.fit.test_cell in full else 1)] for one in best
+    ]
     records = iter(run_grid([one for part in fits for one in part], progress=False))
     rows = [
         row

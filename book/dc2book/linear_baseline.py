@@ -30,6 +30,7 @@ from dc2book.architectures import (
     scores_of,
 )
 from dc2book.style import MANY_CELLS, interval_text, legend_below, mark_colour
+from dc2lib.crosscell.experiments import spread
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
@@ -296,15 +297,18 @@ def feature_lead(
 def boosting_gain(
     datasets: Mapping[str, HistoneDataset],
     *,
+    n_cells: int = 0,
     n_train: int = 0,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Gradient boosting on all bins minus logistic regression on five log mean counts, paired.
 
-    Both orientations of the bins and both label rules.  Columns labels, orientation, cell (and the
-    mean over them), estimate, low, high, n and verdict.
+    On ``n_cells`` cell types, evenly spread (0: all), both orientations of the bins and both label
+    rules.  Columns labels, orientation, cell (and the mean over them), estimate, low, high, n and
+    verdict.
     """
+    datasets = {cell: datasets[cell] for cell in spread(list(datasets), n_cells)}
     scores = {}
     for cell, dataset in datasets.items():
         for rule, stands_for in distinct_rules(dataset).items():

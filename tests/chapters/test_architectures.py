@@ -41,6 +41,25 @@ def test_every_network_has_the_same_candidates():
     assert all(one.train_cells == (one.test_cell,) and one.seed == 0 for one in fits)
 
 
+def test_cell_types_beyond_the_full_ones_get_one_rate_and_one_seed(monkeypatch):
+    cells = {name: planted(name) for name in "ABC"}
+    trained = []
+
+    def train(fits, **_):
+        trained.append(pd.Series([one.test_cell for one in fits]).value_counts().to_dict())
+        history = pd.DataFrame({"valid_auroc": [0.9]})
+        return [FitRecord(one, None, None, history, 0, 0.0, Path()) for one in fits]
+
+    monkeypatch.setattr(comparison, "run_grid", train)
+    budget = TrainingBudget(rates=2, seeds=3, tuned_epochs=1, restarts=1, full_cells=1)
+    comparison.trained_models(cells, "home", budget, [("tuned", "gene", (comparison.BASE,))])
+    both_rules = 2
+    assert trained == [
+        {"A": 2 * both_rules, "B": both_rules, "C": both_rules},  # rates, then seeds
+        {"A": 3 * both_rules, "B": both_rules, "C": both_rules},
+    ]
+
+
 def test_more_rates_than_there_are_is_refused():
     with pytest.raises(ValueError, match="1 to 3"):
         TrainingBudget(rates=9).recipes("tuned")
