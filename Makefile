@@ -10,6 +10,7 @@ CSV ?=
 SOURCE ?=
 RPKM ?=
 GTF ?=
+GENES ?=
 MARKS ?=
 VALUE ?=
 SUFFIX ?=
@@ -48,7 +49,7 @@ LOCK_HEADER := \# Written by `make lock` from pyproject.toml: exact versions, ev
 NOT_LOCKED := (pip|setuptools|wheel|(nvidia|cuda|triton)(-[a-z0-9_-]+)?)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test chapter reference notebooks data bench scale pdf compare keep links serve check lint lock tidy \
+.PHONY: help book test chapter reference notebooks data bench scale rehearsal pdf compare keep links serve check lint lock tidy \
 	env clean distclean
 
 help:  ## say what the targets and variables do
@@ -90,6 +91,10 @@ bench: env  ## time each stage against the plain way of doing it (10 minutes): _
 
 scale: env  ## the full size by simulation, 56 cell types (half an hour, goes on where it stopped): _build/scale.json
 	@$(PY) -m tools.bench --full-size
+
+rehearsal: env  ## what a reader runs on 56 simulated cell types, killed half-way and undisturbed: [CELLS=number GENES= NAME=chapter] _build/scale.json
+	@$(PY) -m tools.rehearsal $(call option,cells,CELLS) $(call option,genes,GENES) \
+		$(call option,profile,PROFILE) $(call option,chapter,NAME)
 
 pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file] [WHOLE=1: library reference and solutions too]
 	@$(PY) -m tools.pdf $(call option,output,PDF) $(if $(WHOLE),--whole)

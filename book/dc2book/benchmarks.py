@@ -197,13 +197,15 @@ def growth(rows: pd.DataFrame) -> pd.DataFrame:
 def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Seconds, peak memory and disk of each piece by number of cell types, its parts together.
 
-    A number of cell types whose parts are not all there is left out.
+    A number of cell types whose parts are not all there is left out, and so are the rows of a
+    rehearsal of the whole book.
 
     Returns
     -------
     DataFrame
         piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
     """
+    rows = rows[rows["piece"].isin(PIECES)]
     rows = rows.assign(disk_mib=_column(rows, "disk_mib"), pairs=_column(rows, "pairs"))
     table = rows.groupby(["piece", "cells"], sort=False).agg(
         seconds=("seconds", "sum"), peak_mib=("peak_mib", "max"), disk_mib=("disk_mib", "max"),
