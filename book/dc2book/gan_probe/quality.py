@@ -21,7 +21,7 @@ from dc2lib.evaluation.generated import (
     split_distances,
     two_sample_test,
 )
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, proportion
 from dc2lib.models.gan import HistoneDiscriminator, counts_to_signals
 from dc2lib.models.networks import apply_in_batches, initial_weights
 
@@ -132,8 +132,8 @@ def _compared(
     distances = split_distances(
         frechet_distance, first, second, size=max(len(first) // 2, 2), repeats=5, seed=seed
     )
+    shares = precision_recall_coverage(first, second)
     numbers = {
-        **precision_recall_coverage(first, second),
         "mark_correlation_gap": np.abs(mark_correlations(train) - mark_correlations(other)).max(),
         "mean_profile_gap": np.abs(train.mean(0) - other.mean(0)).max(),
     }
@@ -142,6 +142,8 @@ def _compared(
             distances.mean(), distances.min(), distances.max(), len(distances)
         ),
         "two_sample_accuracy": two_sample_test(first, second, seed=seed),
+        **{name: proportion(round(share * len(first)), len(first))
+           for name, share in shares.items()},
         **{name: Interval(float(value), np.nan, np.nan, len(first))
            for name, value in numbers.items()},
     }
