@@ -84,7 +84,7 @@ data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE
 		$(call option,peaks,PEAKS) $(call option,tracks,TRACKS) $(call option,binned,BINNED) \
 		$(call option,csv,CSV) $(call option,source,SOURCE) $(call option,rpkm,RPKM) \
 		$(call option,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
-		$(call option,suffix,SUFFIX)
+		$(call option,suffix,SUFFIX) $(if $(REFETCH),--refetch)
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench

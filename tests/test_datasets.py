@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,6 +193,13 @@ def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
     assert open_cell("liver").rpkm_text is not None
     assert main(["--csv", str(folder), str(tmp_path / "none"), "--rpkm", str(table)]) == 1
     assert "none is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--peaks", "--tracks", "--binned", "--gtf"])
+def test_files_that_are_not_there_are_named_before_any_download(home, capsys, monkeypatch, option):
+    monkeypatch.setattr("dc2lib.datasets.__main__.fetch", lambda *_, **__: pytest.fail("asked"))
+    assert main([option, "nowhere", "--quiet"]) == 1
+    assert f"There is no {Path('nowhere').absolute()}" in capsys.readouterr().err
 
 
 def test_own_cells_with_other_marks_beside_those_of_another_source(home, tmp_path, capsys):

@@ -171,6 +171,21 @@ def test_a_cell_type_goes_into_the_store_once(tmp_path):
     assert open_cell("E003", tmp_path).counts.max() == 7
 
 
+def test_other_files_of_fewer_marks_do_not_replace_a_cell_type(tmp_path):
+    folder = folder_of(tmp_path, "E003-H3K9ac.narrowPeak", "E003-H3K4me3.narrowPeak")
+    table = read_rpkm(write_table(tmp_path / "table.tsv"))
+    (given,) = cell_inputs(folder, windows())
+    store_cell(given, table, tmp_path)
+    (fewer,) = cell_inputs(folder, windows(), marks=["H3K4me3"])
+    with pytest.raises(DataError, match=r"stored already, with H3K9ac, which these.*REFETCH=1"):
+        store_cell(fewer, table, tmp_path)
+    assert open_cell("E003", tmp_path).marks == ("H3K4me3", "H3K9ac")
+    (other,) = cell_inputs(folder, windows(), "score")
+    assert "in place of what was stored" in store_cell(other, table, tmp_path)
+    store_cell(fewer, table, tmp_path, again=True)
+    assert open_cell("E003", tmp_path).marks == ("H3K4me3",)
+
+
 def test_only_genes_with_expression_are_taken(tmp_path):
     folder = folder_of(tmp_path, "E003-H3K4me3.narrowPeak")
     (given,) = cell_inputs(folder, windows())

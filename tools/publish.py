@@ -33,6 +33,7 @@ if importlib.util.find_spec("dc2lib") is None:
             "`pip install PATH_OF_THE_CLONE` in this environment, then run this cell again"
         )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)'''
+CELLS = re.compile(r'(?P<name>(gan_)?cells) = "(?P<was>[^"]+)"')
 DATA_LINE = 'data = "auto"  # {was} in the executed build; auto: roadmap if it is stored here'
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 SOLUTION = re.compile(r"^(:{3,})\{solution\}.*?^\1\s*$", re.DOTALL | re.MULTILINE)
@@ -193,6 +194,10 @@ def merged_results(runs: Mapping[str, Path], path: Path) -> int:
 
 
 def _portable(line: str) -> str:
+    """A line of parameters without what only this machine's store holds."""
+    named = CELLS.match(line)
+    if named:
+        return f'{named["name"]} = ""  # {named["was"]} in the executed build; empty: what is there'
     if not line.startswith("data = "):
         return line
     was = line.removeprefix("data = ").split("#")[0].strip().strip("\"'")

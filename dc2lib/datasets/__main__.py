@@ -111,6 +111,10 @@ def _noting(problems: list[str], home: Path) -> Iterator[None]:
 def _fill(
     options: argparse.Namespace, home: Path, problems: list[str], common: dict[str, object]
 ) -> None:
+    given = (options.peaks, options.tracks, options.binned, options.rpkm, options.gtf)
+    for path in filter(None, given):
+        if not Path(path).exists():
+            raise DataError(f"There is no {Path(path).absolute()}; nothing was stored.")
     files = _names_files(options)
     own = files or (options.csv and not options.cells)
     if own and options.rpkm:

@@ -51,7 +51,7 @@ def cell_inputs(
         return _npz_inputs(path, marks)
     found = {
         (file.parent.name, file.name.removesuffix(RDATA)): file
-        for file in sorted(path.resolve().rglob(f"*{RDATA}"))
+        for file in sorted({*path.rglob(f"*{RDATA}"), *path.glob(f"*/*{RDATA}")})
     }
     if not found:
         raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")

@@ -171,9 +171,10 @@ def store_cell(
     Raises
     ------
     DataError
-        If it cannot be read, or a cell type of another source is stored under its name.
+        If it cannot be read, or a cell type of another source, or with marks that this one lacks,
+        is stored under its name.
     """
-    name = given.cell + suffix
+    name, older = given.cell + suffix, []
     text = "\n".join(expression.text(given.cell).tolist())
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     origin = {**given.origin, "rpkm_table": f"{expression.name} {digest}"}
@@ -182,12 +183,20 @@ def store_cell(
         if stored["origin"] == origin:
             return f"{name}: already stored from these files"
         refuse_other_source(name, given.source, home)
+        older = stored["marks"]
     dataset = build_cell(given, expression, suffix)
+    lost = [mark for mark in older if mark not in dataset.marks]
+    if lost:
+        raise DataError(
+            f"{name} is stored already, with {', '.join(lost)}, which these files lack. Replace it"
+            " with REFETCH=1 (--refetch), or store this one beside it: SUFFIX=.other (--suffix)"
+        )
     write_cell(dataset, home, origin)
     zero = [mark for i, mark in enumerate(dataset.marks) if not dataset.counts[:, :, i].any()]
     nothing = f"; 0 around every gene: {', '.join(zero)}" if zero else ""
     marks = ", ".join(dataset.marks)
-    return f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{nothing}"
+    again = ", in place of what was stored from other files" if older else ""
+    return f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{again}{nothing}"
 
 
 def refuse_other_source(cell: str, source: str, home: str | Path | None = None) -> None:
@@ -195,8 +204,8 @@ def refuse_other_source(cell: str, source: str, home: str | Path | None = None) 
     stored = read_meta(cells_folder(home) / cell)["source"] if is_current(cell, home) else source
     if stored != source:
         raise DataError(
-            f"{cell} is stored already, from {stored}. Replace it with --refetch, or store this"
-            f" one beside it under another name: --suffix .{source}"
+            f"{cell} is stored already, from {stored}. Replace it with REFETCH=1 (--refetch), or"
+            f" store this one beside it under another name: SUFFIX=.{source} (--suffix)"
         )
 
 

@@ -333,8 +333,8 @@ def _intact(path: Path, notes: dict[str, dict[str, str]]) -> bool:
 def _wrong_digest(source: str | Path) -> DataError:
     return DataError(
         f"{source} has the wrong digest, another than is published or than it had when it first"
-        " came. It is damaged, or was replaced. To take it anew: `python -m dc2lib.datasets"
-        " --refetch`, with --mirror as before."
+        " came. It is damaged, or was replaced. To take it anew: `make data REFETCH=1` (`python -m"
+        " dc2lib.datasets --refetch`), with the mirror as before."
     )
 
 

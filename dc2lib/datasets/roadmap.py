@@ -266,7 +266,8 @@ def _explained(path: Path) -> Iterator[None]:
     except Exception as error:  # whatever a damaged file makes the readers meet
         raise BrokenArchiveError(
             f"{path} is truncated or corrupt ({error}); get it again with"
-            " `python -m dc2lib.datasets --refetch`. Cell types read before that are stored."
+            " `make data REFETCH=1` (`python -m dc2lib.datasets --refetch`). Cell types read before"
+            " that are stored."
         ) from None
 
 

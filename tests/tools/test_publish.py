@@ -25,7 +25,7 @@ def executed_notebook():
         new.new_markdown_cell("# A chapter"),
         new.new_code_cell('data = "auto"  # where from', metadata={"tags": ["parameters"]}),
         new.new_code_cell(
-            '# Parameters\nprofile = "quick"\ndata = "roadmap"\nseed = 3\n',
+            '# Parameters\nprofile = "quick"\ndata = "roadmap"\nseed = 3\ncells = "liver"\n',
             metadata={"tags": ["injected-parameters"]},
         ),
         new.new_code_cell("1 + 1", outputs=[new.new_output("stream", text="2")]),
@@ -50,7 +50,8 @@ def test_the_first_code_cell_installs_dc2lib_or_says_what_to_do(monkeypatch):
 def test_injected_data_becomes_what_every_machine_has():
     injected = taken().cells[3].source.splitlines()
     assert injected[2].startswith('data = "auto"  # roadmap in the executed build')
-    assert injected[1::2] == ['profile = "quick"', "seed = 3"]
+    assert injected[1] == 'profile = "quick"' and injected[3] == "seed = 3"
+    assert injected[4].startswith('cells = ""  # liver in the executed build')
     assert taken().cells[2].source == 'data = "auto"  # where from'
     assert taken().cells[4].outputs[0]["text"] == "2"
 
