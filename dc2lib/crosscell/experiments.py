@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy import stats
 from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.datasets.gene_windows import genome_blocks
+from dc2lib.datasets.store import cell_stamp
 from dc2lib.evaluation.scores import positive_score
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, holm
 from dc2lib.labels import label
@@ -261,12 +263,17 @@ class Cost:
 def training_size(one: Fit, n_train: int | None = None) -> int:
     """Genes that a fit is trained on, where every cell type has ``n_train``, or those it holds."""
     sizes = [
-        int((open_cell(cell, one.home).split == "train").sum()) if n_train is None else n_train
+        _train_genes(cell, one.home, cell_stamp(cell, one.home)) if n_train is None else n_train
         for cell in one.train_cells
     ]
     if one.each_gene_once:
         return round(float(np.mean(sizes)))
     return sum(min(size, one.n_train or size) for size in sizes)
+
+
+@cache
+def _train_genes(cell: str, home: str, stamp: int) -> int:
+    return int((open_cell(cell, home).split == "train").sum())
 
 
 def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
