@@ -112,8 +112,10 @@ def run_make(
     environment = {name: value for name, value in os.environ.items() if name not in named}
     start, peak = time.perf_counter(), 0
     with (home / "log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(["make", *words], cwd=home / "checkout", stdout=log, stderr=log,
-                                   env=environment | {"DC2LIB_DATA": str(home / "data")})
+        # Not env: the environment is that of this checkout, and would be made the copy's.
+        process = subprocess.Popen(["make", "-o", "env", *words], cwd=home / "checkout", stdout=log,
+                                   stderr=log, env=environment | {
+                                       "DC2LIB_DATA": str(home / "data")})
         while process.poll() is None:
             enough = killed_when is not None and killed_when()
             with suppress(psutil.NoSuchProcess):

@@ -31,7 +31,8 @@ def test_a_make_that_is_killed_leaves_no_process_and_goes_on(tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "Makefile").write_text(
-        "work:\n\t@test -e started || { echo $$$$ > pid; mv pid started; sleep 20; }\n")
+        ".PHONY: env\nenv:\n\tfalse\nwork: env\n"
+        "\t@test -e started || { echo $$$$ > pid; mv pid started; sleep 20; }\n")
     started = checkout / "started"
     _, peak, status = rehearsal.run_make(["work"], tmp_path, killed_when=started.is_file)
     assert status == -signal.SIGKILL and peak > 0
