@@ -61,7 +61,7 @@ class Reference:
     @property
     def cells_in_words(self) -> str:
         """Names of the cell types that were stored, or, of many, their number."""
-        cells = self.provenance["cells"]
+        cells = sorted({name.removesuffix(".counts") for name in self.provenance["cells"]})
         return ", ".join(cells) if len(cells) < 9 else f"{len(cells)} stored cell types"
 
     def sentence(self) -> str:

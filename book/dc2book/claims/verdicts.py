@@ -192,10 +192,12 @@ def _conditions(values: pd.DataFrame) -> str:
 def _converged(results: pd.DataFrame, claim: Claim, condition: str) -> float | None:
     """Share of the fits behind our own value that levelled off, NaN where it was not recorded.
 
-    None where no fit of the paper's recipe is behind it.  Tags that rows do not have are not asked.
+    None where the claim asks for no convergence there.  Tags that rows do not have are not asked.
     """
     about = CONDITIONS[condition]
-    if claim.converged is None or condition == AUTHORS or about.budget != "paper's recipe":
+    if claim.converged is None or condition == AUTHORS:
+        return None
+    if "recipe" in claim.converged.tags and about.budget != "paper's recipe":
         return None
     labels = "lexicographic" if about.labels == "released" else "numeric"
     query = claim.converged.with_tags(labels=labels)
