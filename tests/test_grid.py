@@ -249,6 +249,17 @@ def test_killing_a_dask_worker_in_mid_grid_loses_nothing(dask_client, home, tmp_
     np.testing.assert_array_equal(records[-1].test_logits, serial[-1].test_logits)
 
 
+def test_a_record_of_another_fit_is_not_taken(home, tmp_path):
+    one, other = run_grid(fits(home), tmp_path / "fits", progress=False)
+    content = one.path.read_bytes(), other.path.read_bytes()
+    one.path.write_bytes(content[1])
+    other.path.write_bytes(content[0])
+    with pytest.warns(UserWarning, match="record of another fit"):
+        again = run_grid(fits(home), tmp_path / "fits", progress=False)
+    for before, after in zip((one, other), again, strict=True):
+        np.testing.assert_array_equal(before.test_logits, after.test_logits)
+
+
 @pytest.mark.parametrize("left", [0, 0.5, 0.99])
 def test_a_damaged_record_is_trained_again(home, tmp_path, left):
     one, other = run_grid(fits(home), tmp_path / "fits", progress=False)

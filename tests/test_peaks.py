@@ -107,7 +107,8 @@ def test_names_say_cell_and_mark(tmp_path):
 def test_a_table_says_cell_and_mark(tmp_path):
     folder_of(tmp_path, "x.bed", "y.bed")
     table = write_text(
-        tmp_path / "cells.csv", "cell,mark,file\nE003,H3K4me3,peaks/x.bed\nE003,mine,peaks/y.bed\n"
+        tmp_path / "cells.csv",
+        "\ufeffcell,mark,file\nE003,H3K4me3,peaks/x.bed\nE003,mine,peaks/y.bed\n",
     )
     files = mark_files(table, SUFFIXES, ["H3K4me3", "mine"])
     assert {mark: path.name for mark, path in files["E003"].items()} == {

@@ -261,6 +261,13 @@ def _refuse_unknown_chapters(
             f"book/profiles/{request.profile}.yml sets parameters of "
             f"{', '.join(sorted(unknown))}, which _toc.yml does not list as chapters"
         )
+    known = {name for chapter in chapters.values() for name in chapter.parameters}
+    unknown = set(settings.get("common") or ()) - known
+    if unknown:
+        raise BuildError(
+            f"book/profiles/{request.profile}.yml sets {', '.join(sorted(unknown))} for all chapters"
+            " (common), and none has such a parameter"
+        )
 
 
 def _request(arguments: list[str]) -> tuple[Request, int]:

@@ -232,7 +232,8 @@ def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, st
 
 def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False,
+                            encoding="utf-8-sig")
     except Exception as error:  # whatever pandas meets in what is no table
         raise DataError(f"{path} is no table with columns cell, mark, file: {error}") from None
     if not {"cell", "mark", "file"} <= set(table.columns):

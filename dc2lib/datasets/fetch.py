@@ -170,7 +170,7 @@ def check_not_html(start: bytes, source: Path | str) -> None:
 
 
 def _is_url(mirror: str) -> bool:
-    return mirror.startswith(("http://", "https://"))
+    return mirror.lower().startswith(("http://", "https://"))
 
 
 def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:

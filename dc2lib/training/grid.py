@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,7 @@ def run_grid(
     for cells, home in {((*one.train_cells, one.test_cell), one.home) for one in fits}:
         check_alike(open_cell(cell, home) for cell in dict.fromkeys(cells))
     paths = {one: fit_path(one, folder) for one in fits}
-    missing = [one for one, path in paths.items() if not _is_kept(path)]
+    missing = [one for one, path in paths.items() if not _is_kept(one, path)]
     groups = trainings(missing)
     jobs = [(group, [paths[one] for one in group]) for group in groups]
     failures: dict[Fit, BaseException] = {}
@@ -85,14 +87,21 @@ def run_grid(
     return [read_record(one, paths[one]) for one in fits]
 
 
-def _is_kept(path: Path) -> bool:
-    """Whether the record of a fit is there; a damaged one is removed, with a warning."""
+def _is_kept(one: Fit, path: Path) -> bool:
+    """Whether the record of a fit is there; another's or a damaged one is removed, with a warning.
+
+    The place of the store does not count: a store may be moved with its fits.
+    """
     if not path.exists():
         return False
     try:
         with open(path, "rb") as file, np.load(file) as arrays:
-            for name in arrays.files:
-                arrays[name]
+            whole = {name: arrays[name] for name in arrays.files}
+        about, wanted = json.loads(str(whole["about"]))["fit"], json.loads(json.dumps(asdict(one)))
+        if about | {"home": one.home} != wanted:
+            raise ValueError("it is the record of another fit")
+        if not np.isfinite(whole["test_logits"]).all():
+            raise ValueError("not all logits are numbers")
     except Exception as error:  # whatever a damaged file makes NumPy meet
         warnings.warn(f"{path} is damaged ({error}): trained again", stacklevel=3)
         path.unlink(missing_ok=True)

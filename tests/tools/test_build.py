@@ -78,6 +78,9 @@ def test_unknown_chapters_and_sections_are_refused(book):
     (book / "book" / "profiles" / "quick.yml").write_text("third: {seed: 1}\n")
     with pytest.raises(BuildError, match="sets parameters of third"):
         plans_of(book)
+    (book / "book" / "profiles" / "quick.yml").write_text("common: {sed: 1}\n")
+    with pytest.raises(BuildError, match=r"quick\.yml sets sed for all chapters"):
+        plans_of(book)
 
 
 @pytest.mark.parametrize("arguments", [
