@@ -265,8 +265,8 @@ def _refuse_unknown_chapters(
     unknown = set(settings.get("common") or ()) - known
     if unknown:
         raise BuildError(
-            f"book/profiles/{request.profile}.yml sets {', '.join(sorted(unknown))} for all chapters"
-            " (common), and none has such a parameter"
+            f"book/profiles/{request.profile}.yml sets {', '.join(sorted(unknown))} for all"
+            " chapters (common), and none has such a parameter"
         )
 
 
