@@ -33,6 +33,7 @@ HG19 = {
     "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566,
 }  # fmt: skip
 PLACE = re.compile(r"\d{1,12}", re.ASCII)
+LONGEST = 2**33  # bases, more than any chromosome has
 MAY_LACK = ("chrY", "chrM")
 
 
@@ -209,12 +210,17 @@ def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, i
             f"{where}: no line of a GTF; expected nine tab-separated fields with numbers in the"
             " fourth and fifth and '+' or '-' in the seventh."
         )
-    about = dict(re.findall(r'(\w+) "([^"]*)"', fields[8]))
+    start, end = int(fields[3]), int(fields[4])
+    if not 1 <= start <= end < LONGEST:
+        raise DataError(
+            f"{where}: a gene from {start} to {end}; expected 1 <= start <= end on a chromosome."
+        )
+    about = dict(reversed(re.findall(r'(\w+) "([^"]*)"', fields[8])))  # the first of each name
     if "gene_id" not in about:
         raise DataError(f'{where}: the ninth field names no gene_id "..."; this is no GTF.')
     if gene_type and about.get("gene_type", about.get("gene_biotype")) != gene_type:
         return None
-    tss = int(fields[3] if fields[6] == "+" else fields[4]) - 1
+    tss = (start if fields[6] == "+" else end) - 1
     return about["gene_id"], chromosome_name(fields[0]), tss, fields[6]
 
 
