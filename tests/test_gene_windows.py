@@ -116,12 +116,19 @@ def test_stretches_of_the_genome():
     np.testing.assert_array_equal(genome_blocks(genes[100:200]), known.to_numpy()[100:200])
 
 
-@pytest.mark.parametrize("places", ["9\t1", "0\t9", "1\t900000000000"])
-def test_a_gene_that_is_on_no_chromosome(tmp_path, places):
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        *((places, "a gene from .* expected 1 <= start")
+          for places in ("9\t1", "0\t9", "1\t900000000000")),
+        *((f"{place}\t9", "no line of a GTF") for place in ("\u00b2", "9" * 30, "-5", "1.5")),
+    ],
+)  # fmt: skip
+def test_a_coordinate_that_is_none(tmp_path, places, message):
     path = tmp_path / "genes.gtf"
     about = 'gene_id "E"; gene_type "protein_coding";'
     path.write_text(f"chr1\tx\tgene\t{places}\t.\t+\t.\t{about}\n")
-    with pytest.raises(DataError, match=r"genes\.gtf, line 1: a gene from .* expected 1 <= start"):
+    with pytest.raises(DataError, match=rf"genes\.gtf, line 1: {message}"):
         read_gtf(path)
 
 
@@ -130,12 +137,3 @@ def test_the_first_gene_id_of_a_line_counts(tmp_path):
     about = 'gene_id "E1"; gene_type "protein_coding"; gene_id "E2";'
     path.write_text(f"chr1\tx\tgene\t1\t9\t.\t+\t.\t{about}\n")
     assert read_gtf(path).gene_id.tolist() == ["E1"]
-
-
-@pytest.mark.parametrize("place", ["\u00b2", "9" * 30, "-5", "1.5"])
-def test_a_coordinate_that_is_none(tmp_path, place):
-    path = tmp_path / "genes.gtf"
-    about = 'gene_id "E"; gene_type "protein_coding";'
-    path.write_text(f"chr1\tx\tgene\t{place}\t9\t.\t+\t.\t{about}\n")
-    with pytest.raises(DataError, match=r"genes\.gtf, line 1: no line of a GTF"):
-        read_gtf(path)

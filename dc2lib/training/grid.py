@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,9 @@ def run_grid(
         As for `dc2lib.training.executors.outcomes`. A training whose worker was killed is tried
         twice more.
     """
+    opened = cache(open_cell)
     for cells, home in {((*one.train_cells, one.test_cell), one.home) for one in fits}:
-        check_alike(open_cell(cell, home) for cell in dict.fromkeys(cells))
+        check_alike(opened(cell, home) for cell in dict.fromkeys(cells))
     paths = {one: fit_path(one, folder) for one in fits}
     missing = [one for one, path in paths.items() if not _is_kept(one, path)]
     groups = trainings(missing)
