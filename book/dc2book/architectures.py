@@ -163,17 +163,11 @@ def trained_models(
 ) -> pd.DataFrame:
     """Train what is not on disk yet: a row a cell type, label rule, set-up and model.
 
-    Parameters
-    ----------
-    setups
-        Recipe, orientation, and the networks to train; the linear model comes with each.
+    ``setups``: recipe, orientation, and the networks to train; the linear model comes with each.
 
-    Returns
-    -------
-    DataFrame
-        Columns as `GROUP`, ``dataset``, ``fits`` (a record a seed, or of the linear model one a
-        restart), ``learning_rate`` and ``converged`` (share of the networks' fits that levelled
-        off; NaN for the linear model).
+    Returns columns as `GROUP`, ``dataset``, ``fits`` (a record a seed, or of the linear model one a
+    restart), ``learning_rate`` and ``converged`` (share of the networks' fits that levelled off;
+    NaN for the linear model).
     """
     setups = list(setups)
     planned = [
@@ -471,8 +465,6 @@ def histories(trained: pd.DataFrame, cell: str) -> pd.DataFrame:
 def verdict(gap: Interval, converged: float = 1.0) -> str:
     """`compared`, or `NOT_CONVERGED` where too few of the fits levelled off.
 
-    Examples
-    --------
     >>> verdict(Interval(0.03, 0.02, 0.04, 7)), verdict(Interval(0.03, 0.02, 0.04, 7), 0.5)
     ('better', 'not converged')
     """
@@ -546,12 +538,8 @@ def ladder_gaps(
 def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
     """Mean AUROC by number of windows, a panel a label rule, a line a direction; dashed: networks.
 
-    Parameters
-    ----------
-    ladder
-        Columns labels, orientation, windows, estimate, low, high.
-    networks
-        Columns labels, orientation, estimate.
+    ``ladder``: columns labels, orientation, windows, estimate, low, high. ``networks``: columns
+    labels, orientation, estimate.
     """
     rules = list(dict.fromkeys(ladder["labels"]))
     looks = {"genome": ("along the genome", OTHER_COLOURS[2], "s"),
@@ -578,10 +566,7 @@ def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
 def plot_learning_curves(histories: pd.DataFrame) -> Figure:
     """Validation AUROC by epoch, a panel a set-up, a line a fit.
 
-    Parameters
-    ----------
-    histories
-        As of `histories`.
+    ``histories``: as of `histories`.
     """
     setups = list(dict.fromkeys(histories["set-up"]))
     fig, axes = plt.subplots(
@@ -604,8 +589,6 @@ def plot_learning_curves(histories: pd.DataFrame) -> Figure:
 def resampled_units(n_cells: int) -> str:
     """What the interval of `mean_auroc` resamples over so many cell types.
 
-    Examples
-    --------
     >>> resampled_units(2), resampled_units(56)
     ('genes and seeds', 'genes, seeds and cell types')
     """

@@ -84,16 +84,13 @@ def measurement(name: str, root: Path | None = None) -> Measurement:
 
     One of this machine that lacks rows that the page cannot do without does not count.
 
+    Raises DataError if a file cannot be read, or there is none.
+
     Parameters
     ----------
     name
     root
         Folder that holds ``_build`` and ``book``; default this one or one above it.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read, or there is none.
     """
     roots = [root] if root is not None else [Path.cwd(), *Path.cwd().parents]
     column, needed = REQUIRED[name]
@@ -117,11 +114,8 @@ def measurement(name: str, root: Path | None = None) -> Measurement:
 def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Ours against the plain way, a row a stage and number of threads, as text.
 
-    Returns
-    -------
-    DataFrame
-        stage (with the unit of its rates), threads, ours, plain, ratio (of the pairs: median,
-        lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit).
+    Columns stage (with the unit of its rates), threads, ours, plain, ratio (of the pairs: median,
+    lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit).
     """
     own = rows[rows["name"].isin(STAGES)].copy()
     own = own.sort_values(["name", "threads"], key=_stage_place, kind="stable")
@@ -144,11 +138,8 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
 def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Best ratio of each measured stage with a target, and whether it reaches it.
 
-    Returns
-    -------
-    DataFrame
-        stage, ratio, low and high (of a pair of runs; NaN where no range was measured), target,
-        met, at_limit (the ratio if ours ran at the limit, NaN without one).
+    Columns stage, ratio, low and high (of a pair of runs; NaN where no range was measured), target,
+    met, at_limit (the ratio if ours ran at the limit, NaN without one).
     """
     own = rows[rows["name"].isin(TARGETS) & rows["ratio"].notna()]
     best = own.loc[own.groupby("name")["ratio"].idxmax()]
@@ -172,8 +163,6 @@ def range_confidence(pairs: int) -> float:
 
     It does not if all lie on one side of it: 2 in 2 to the power of their number.
 
-    Examples
-    --------
     >>> range_confidence(5)
     0.9375
     """
@@ -200,10 +189,7 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     A number of cell types whose parts are not all there is left out, and so are the rows of a
     rehearsal of the whole book.
 
-    Returns
-    -------
-    DataFrame
-        piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
+    Returns columns piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
     """
     rows = rows[rows["piece"].isin(PIECES)]
     rows = rows.assign(disk_mib=_column(rows, "disk_mib"), pairs=_column(rows, "pairs"))
@@ -230,8 +216,6 @@ def growth_powers(table: pd.DataFrame, by: str) -> dict[str, float]:
 def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
     """Power p of the best fit of seconds ~ work ** p (least squares of the logarithms).
 
-    Examples
-    --------
     >>> round(growth_power([1, 2, 4], [3, 6, 12]), 3)
     1.0
     """
@@ -266,22 +250,11 @@ def full_grid(recipe: Recipe) -> Cost:
 def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> pd.DataFrame:
     """Hours of the full grid at the rates of one thread, on 2 and 32 workers and, assumed, a GPU.
 
-    Parameters
-    ----------
-    rows
-        Of ``bench.json``.
-    gpu_teraflops
-        Sustained 10^12 operations a second that a GPU is assumed to reach; nothing is measured.
+    ``rows``: of ``bench.json``. ``gpu_teraflops``: sustained 10^12 operations a second that a GPU
+    is assumed to reach; nothing is measured.
 
-    Returns
-    -------
-    DataFrame
-        recipe, gene_passes, hours_2, hours_32, hours_gpu.
-
-    Raises
-    ------
-    DataError
-        If training or evaluation with one thread was not measured.
+    Returns columns recipe, gene_passes, hours_2, hours_32, hours_gpu. Raises DataError if training
+    or evaluation with one thread was not measured.
     """
     speed = Speed(_one_thread(rows, "train_one"), _one_thread(rows, "evaluate"))
     assumed = Speed(gpu_teraflops * 1e12 / TRAINING_FLOP, gpu_teraflops * 1e12 / EVALUATION_FLOP)
@@ -305,10 +278,7 @@ def tidy_hours(hours: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def plot_ratios(table: pd.DataFrame) -> Figure:
     """How many times as fast as the plain way, a bar a stage, with its target and limit.
 
-    Parameters
-    ----------
-    table
-        As from `best_ratios`.
+    ``table``: as from `best_ratios`.
     """
     fig, axis = plt.subplots(figsize=(6.4, 0.9 + 0.42 * len(table)))
     places = range(len(table))
@@ -333,10 +303,7 @@ def plot_ratios(table: pd.DataFrame) -> Figure:
 def plot_full_size(table: pd.DataFrame) -> Figure:
     """Seconds against the number of cell types, or of pairs, a panel a piece of work.
 
-    Parameters
-    ----------
-    table
-        As from `scale_table`.  The line is proportional, through the largest size.
+    ``table``: as from `scale_table`.  The line is proportional, through the largest size.
     """
     names = [name for name in PIECES if name in set(table["piece"])]
     fig, axes = plt.subplots(-(-len(names) // 2), 2, squeeze=False,

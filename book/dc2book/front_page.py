@@ -81,10 +81,7 @@ LEAD = Query("mnist_visualization", "judge_lead", {}, "lowest", per=("method", "
 def picture_rows(results: pd.DataFrame) -> pd.DataFrame:
     """The numbers of the picture that have been computed.
 
-    Returns
-    -------
-    DataFrame
-        Columns name, panel, row, estimate, low, high, n (cell types), data.
+    Columns name, panel, row, estimate, low, high, n (cell types), data.
     """
     released = released_gains().query("experiment == 'inclusive_all' and flipped != 'all'")
     rows = [
@@ -108,10 +105,7 @@ def picture_rows(results: pd.DataFrame) -> pd.DataFrame:
 def plot_findings(rows: pd.DataFrame) -> Figure:
     """The picture: a panel a finding, one below the other, each with rows and scale of its own.
 
-    Parameters
-    ----------
-    rows
-        As from `picture_rows`.
+    ``rows``: as from `picture_rows`.
     """
     panels = list(rows.groupby("panel", sort=False))
     sizes = [len(part) for _, part in panels]
@@ -166,8 +160,6 @@ def record_values(results: pd.DataFrame) -> None:
 def texts(results: pd.DataFrame) -> dict[str, str]:
     """Each number of the picture as text, with its interval; a name that is not there is not yet.
 
-    Examples
-    --------
     >>> texts(pd.DataFrame())["network"]
     'not computed yet'
     """

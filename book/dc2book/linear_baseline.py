@@ -122,12 +122,9 @@ def bootstrap_weights(
 
     Stretches of the genome with their training genes are resampled.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell (and the mean over them, with cell types as units), labels, class, mark,
-        estimate, low, high, n.  The weight on class *high* is half of the logistic coefficient on
-        the mean of log counts, on *low* its negative.
+    Returns columns cell (and the mean over them, with cell types as units), labels, class, mark,
+    estimate, low, high, n.  The weight on class *high* is half of the logistic coefficient on the
+    mean of log counts, on *low* its negative.
     """
     rows = []
     for cell, dataset in datasets.items():
@@ -358,10 +355,7 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
 
     Cell types ascend by their mean AUROC by probability; many have no names.
 
-    Parameters
-    ----------
-    table
-        Columns cell, labels, scoring, restart, auroc, chosen.
+    ``table``: columns cell, labels, scoring, restart, auroc, chosen.
     """
     rules = list(dict.fromkeys(table["labels"]))
     fig, axes = plt.subplots(

@@ -48,10 +48,7 @@ def typical_gene(dataset: HistoneDataset, mark: str, quantile: float) -> int:
 def middle_gene(dataset: HistoneDataset, chosen: np.ndarray) -> int:
     """Row of the most ordinary of the chosen genes: nearest to the median of each mark's reads.
 
-    Parameters
-    ----------
-    chosen
-        Boolean array ``(gene,)``.
+    ``chosen``: boolean array ``(gene,)``.
     """
     totals = np.log1p(dataset.counts.sum(axis=1, dtype=np.float64))
     away = np.abs(totals - np.median(totals[chosen], axis=0)).sum(axis=1)
@@ -61,17 +58,10 @@ def middle_gene(dataset: HistoneDataset, chosen: np.ndarray) -> int:
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Shares of low and of high genes at or above each score, from the highest score on.
 
-    Parameters
-    ----------
-    labels
-        0 or 1 ``(gene,)``, both present.
-    scores
-        ``(gene,)``; genes with equal scores enter together.
+    ``labels``: 0 or 1 ``(gene,)``, both present. ``scores``: ``(gene,)``; genes with equal scores
+    enter together.
 
-    Returns
-    -------
-    DataFrame
-        Columns threshold, false_positive and true_positive, beginning at (0, 0).
+    Returns columns threshold, false_positive and true_positive, beginning at (0, 0).
     """
     if not {0, 1} <= set(np.asarray(labels).tolist()):
         raise DataError("A ROC curve needs genes of both classes.")
@@ -82,10 +72,7 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
 def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
     """Counts of each mark along single genes, a column a gene, a row a mark.
 
-    Parameters
-    ----------
-    genes
-        Row of each gene by what is said above its column.
+    ``genes``: row of each gene by what is said above its column.
     """
     marks = dataset.marks
     fig, axes = plt.subplots(len(marks), len(genes), figsize=(6.4, 0.6 + 0.95 * len(marks)),
@@ -105,10 +92,7 @@ def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
 def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
     """Counts of one mark along one gene, a panel a depth of sequencing.
 
-    Parameters
-    ----------
-    counts
-        Reads ``(bin,)`` by title.
+    ``counts``: reads ``(bin,)`` by title.
     """
     fig, axes = plt.subplots(len(counts), 1, figsize=(6.4, 1.5 + 1.25 * len(counts)), sharex=True,
                              sharey=True, squeeze=False)
@@ -125,12 +109,8 @@ def plot_convolution_steps(
 ) -> Figure:
     """A signal, a filter, the filter's answers, and what pooling keeps of them.
 
-    Parameters
-    ----------
-    signal, filter_, answers
-        ``(bin,)``, ``(width,)`` and ``(bin - width + 1,)``.
-    pooled
-        Largest answer of each stretch of neighbours.
+    ``signal``, ``filter_``, ``answers``: ``(bin,)``, ``(width,)`` and ``(bin - width + 1,)``.
+    ``pooled``: largest answer of each stretch of neighbours.
     """
     fig, axes = plt.subplots(3, 1, figsize=(6.4, 5.4), sharex=True)
     axes[0].step(np.arange(1, len(signal) + 1), signal, where="mid", color=mark_colour(mark))
@@ -153,10 +133,7 @@ def plot_convolution_steps(
 def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Receiver operating characteristics, a line a score.
 
-    Parameters
-    ----------
-    curves
-        Tables of `roc_curve` by title; a title that names a mark gets its colour.
+    ``curves``: tables of `roc_curve` by title; a title that names a mark gets its colour.
     """
     fig, axis = plt.subplots(figsize=(4.6, 4.6))
     for style, (title, table) in zip(("-", "--", ":", "-."), curves.items(), strict=False):

@@ -83,8 +83,6 @@ def style() -> None:
 def mark_colour(mark: str) -> str:
     """Colour of a histone mark; a mark outside the released five always gets the same one.
 
-    Examples
-    --------
     >>> mark_colour("H3K4me3")
     '#EC7A4B'
     >>> mark_colour("H3K27ac") == mark_colour("H3K27ac")
@@ -99,8 +97,6 @@ def interval_text(
 ) -> str:
     """An estimate with its interval, as text; without the brackets where there is no interval.
 
-    Examples
-    --------
     >>> interval_text(0.9123, 0.9, 0.93)
     '0.912 [0.900, 0.930]'
     >>> interval_text(0.01, -0.002, 0.022, digits=2, signed=True)

@@ -37,10 +37,7 @@ def toy_labels_under_rules() -> pd.DataFrame:
 
     Thresholds of E003 come from its whole column (`dc2lib.datasets.published.rpkm_columns`).
 
-    Returns
-    -------
-    DataFrame
-        Columns gene_id, rpkm (text), released, and one a rule (0 or 1).
+    Returns columns gene_id, rpkm (text), released, and one a rule (0 or 1).
     """
     one = _toy_expression()
     column = published.rpkm_columns().loc[TOY_CELL]
@@ -63,10 +60,7 @@ def toy_agreement() -> pd.DataFrame:
     ``any_threshold`` and ``any_threshold_on_reads`` are the best that any single threshold on RPKM,
     or on RPKM times the gene's length, can do: they bound every mean, median and quantile.
 
-    Returns
-    -------
-    DataFrame
-        Columns rule, says, explained, genes.
+    Returns columns rule, says, explained, genes.
     """
     table = toy_labels_under_rules()
     released = table["released"].to_numpy()
@@ -91,11 +85,8 @@ def toy_chance() -> pd.DataFrame:
     that they fall anywhere, anywhere among the genes that are numerically high (all of them are),
     or anywhere among the high genes up to the largest RPKM that is called low.
 
-    Returns
-    -------
-    DataFrame
-        Columns null (any, high, near), where a label may be wrong, genes (that could be), wrong,
-        probability (one over the number of ways to choose them).
+    Returns columns null (any, high, near), where a label may be wrong, genes (that could be),
+    wrong, probability (one over the number of ways to choose them).
     """
     table = toy_labels_under_rules()
     rpkm = table["rpkm"].astype(float)
@@ -135,11 +126,8 @@ def run_counts() -> pd.DataFrame:
     split, so each is a count of correct answers.  A model that always gives one answer is right
     exactly as often as that class occurs.
 
-    Returns
-    -------
-    DataFrame
-        One row a run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
-        (correct minus majority).
+    Returns one row a run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
+    (correct minus majority).
     """
     runs = published.released_results().dropna(subset=["test_accuracy"])
     runs = runs.assign(correct=(runs["test_accuracy"] * TEST_GENES).round().astype(int))
@@ -161,18 +149,11 @@ def coincidences(
     `SHIFT` genes, at random and never by 0: this keeps how close accuracies lie to class balances,
     and breaks the identity.
 
-    Parameters
-    ----------
-    runs
-        As `run_counts`.
+    ``runs``: as `run_counts`.
 
-    Returns
-    -------
-    DataFrame
-        Columns rule, exact (runs at distance 0), cells (different ones among them), runs (all),
-        by_chance and most_by_chance (mean and largest number of exact runs after such moves),
-        pvalue (share of moves, the true place among them, with as many exact runs), most
-        coincidences first.
+    Returns columns rule, exact (runs at distance 0), cells (different ones among them), runs (all),
+    by_chance and most_by_chance (mean and largest number of exact runs after such moves), pvalue
+    (share of moves, the true place among them, with as many exact runs), most coincidences first.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -201,10 +182,7 @@ def majority_matches() -> pd.DataFrame:
     closest run.  These rows are chosen because they match and illustrate; `coincidences` is the
     test.  Validation rows: `dc2lib.datasets.published.released_first_epoch`.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, split, predicted, numeric (share under the numeric rule), released, runs.
+    Returns columns cell, split, predicted, numeric (share under the numeric rule), released, runs.
     """
     counts = published.label_rule_counts().set_index(["rule", "cell", "split"])
     share = counts["positive"] / counts["genes"]
@@ -229,10 +207,7 @@ def flips_and_scores() -> pd.DataFrame:
 
     Published: DeepChrome's own table.  Released: the run of DeepChrome 2.0 named ``deepchrome``.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, flipped, median, digit (first digit of the median), published, released.
+    Returns columns cell, flipped, median, digit (first digit of the median), published, released.
     """
     audit = published.label_audit().reset_index(names="cell")
     return pd.DataFrame(
@@ -336,12 +311,7 @@ def competing_slopes(
     Both predictors are standardised, so a slope is the change of AUROC for one standard deviation;
     intervals are percentile bootstraps over the cell types.
 
-    Parameters
-    ----------
-    table
-        As `flips_and_scores`.
-    column
-        ``"published"`` or ``"released"``.
+    ``table``: as `flips_and_scores`. ``column``: ``"published"`` or ``"released"``.
 
     Returns
     -------
@@ -372,15 +342,8 @@ def first_digit_steps(
     A reach of 0.5 keeps every other whole number out of the cell types that a step looks at; with
     1 the control at 2.5 would hold the true steps at 2 and 3.
 
-    Parameters
-    ----------
-    table
-        As `flips_and_scores`.
-
-    Returns
-    -------
-    DataFrame
-        Columns source, median, first_digit_changes, estimate, low, high, n.
+    ``table``: as `flips_and_scores`. Returns columns source, median, first_digit_changes, estimate,
+    low, high, n.
     """
     places = [(at, True) for at in (2.0, 3.0, 4.0)] + [(at, False) for at in (2.5, 3.5, 4.5)]
     return pd.DataFrame(

@@ -33,10 +33,7 @@ FIRST_STEP = (-0.13, 0.13)  # where `dc2book.style.forest` puts two points of th
 def toy_genes(table: pd.DataFrame, median: float) -> Figure:
     """The toy set's genes along their RPKM, coloured by label: released, text rule, numeric rule.
 
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.evidence.toy_labels_under_rules`.
+    ``table``: as `dc2book.audit.evidence.toy_labels_under_rules`.
     """
     rows = {"numeric rule": "numeric", "text rule": "lexicographic", "released label": "released"}
     rpkm = table["rpkm"].astype(float).clip(lower=NOT_DETECTED).to_numpy()
@@ -65,10 +62,7 @@ def toy_genes(table: pd.DataFrame, median: float) -> Figure:
 def coincidences(table: pd.DataFrame, reach: int = 30) -> Figure:
     """How many released runs lie at each distance from a majority class, by rule.
 
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.evidence.run_counts`.
+    ``table``: as `dc2book.audit.evidence.run_counts`.
     """
     fig, axes = plt.subplots(2, 1, figsize=(7.2, 3.8), sharex=True, sharey=True)
     names = {"lexicographic": "text", "numeric": "numeric"}
@@ -87,10 +81,7 @@ def coincidences(table: pd.DataFrame, reach: int = 30) -> Figure:
 def flips_against_scores(table: pd.DataFrame) -> Figure:
     """AUROC of every cell type by flipped share and by median RPKM, coloured by its first digit.
 
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.evidence.flips_and_scores`.
+    ``table``: as `dc2book.audit.evidence.flips_and_scores`.
     """
     fig, axes = plt.subplots(2, 2, figsize=(7.4, 5.4), sharey="row", sharex="col")
     sources = {"published": "DeepChrome, published", "released": "DeepChrome 2.0, released"}
@@ -113,12 +104,8 @@ def flips_against_scores(table: pd.DataFrame) -> Figure:
 def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     """AUROC on observed labels by flipped share: derived, simulated, and of the cell types' RPKM.
 
-    Parameters
-    ----------
-    curves
-        Columns true_auroc, flipped, derived, simulated.
-    cells
-        As `dc2book.audit.label_noise.cell_ceilings`.
+    ``curves``: columns true_auroc, flipped, derived, simulated. ``cells``: as
+    `dc2book.audit.label_noise.cell_ceilings`.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.4), sharey=True)
     shades = (*RISING_COLOURS[:3:2], RISING_COLOURS[3])
@@ -143,11 +130,8 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
 def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
     """AUROC by model, the rule it learned from (colour) and the rule it is scored on (panel).
 
-    Parameters
-    ----------
-    table, means
-        Columns model, labels, scored_on, estimate; a row a cell type, drawn as dots, and their
-        means with low and high.
+    ``table``, ``means``: columns model, labels, scored_on, estimate; a row a cell type, drawn as
+    dots, and their means with low and high.
     """
     learned = {rule: f"learned {name}" for rule, name in LABEL_NAMES.items()}
     panels = {rule: f"scored on {name}" for rule, name in LABEL_NAMES.items()}
@@ -159,12 +143,8 @@ def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
 def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, float]) -> Figure:
     """Share labelled high (steps) and mean predicted probability (lines) of test genes by RPKM.
 
-    Parameters
-    ----------
-    tables
-        By cell type, as `dc2book.audit.label_effects.by_expression`.
-    medians
-        Median RPKM of each cell type.
+    ``tables``: by cell type, as `dc2book.audit.label_effects.by_expression`. ``medians``: median
+    RPKM of each cell type.
     """
     fig, axes = plt.subplots(
         1, len(tables), figsize=(0.6 + 3.4 * len(tables), 3.5), sharey=True, squeeze=False
@@ -186,10 +166,7 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
 def linear_runs(table: pd.DataFrame) -> Figure:
     """Released restarts of the linear model, cell types sorted by the AUROC of the chosen one.
 
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.released_score.released_linear_runs`.
+    ``table``: as `dc2book.audit.released_score.released_linear_runs`.
     """
     chosen = table[table["chosen"]].sort_values("auroc")
     place = {cell: number for number, cell in enumerate(chosen["cell"], 1)}
@@ -209,10 +186,7 @@ def linear_runs(table: pd.DataFrame) -> Figure:
 def gaps(table: pd.DataFrame) -> Figure:
     """AUROC by probability minus AUROC by the released score, by epochs, scale and seed.
 
-    Parameters
-    ----------
-    table
-        Columns model, scale, epochs, gap.
+    ``table``: columns model, scale, epochs, gap.
     """
     models = list(dict.fromkeys(table["model"]))
     fig, axes = plt.subplots(1, len(models), figsize=(3.7 * len(models), 3.2), sharey=True,
@@ -239,12 +213,8 @@ def gaps(table: pd.DataFrame) -> Figure:
 def repairs(table: pd.DataFrame, released: pd.Series) -> Figure:
     """Mean AUROC of network and linear model after each repair; cell types are drawn as dots.
 
-    Parameters
-    ----------
-    table
-        As `dc2book.audit.label_effects.repair_table`.
-    released
-        Mean AUROC that the authors released, by model, to mark at the first step.
+    ``table``: as `dc2book.audit.label_effects.repair_table`. ``released``: mean AUROC that the
+    authors released, by model, to mark at the first step.
     """
     first, *others = table["stage"].unique()
     names = MODEL_NAMES | {first: first} | {name: f"+ {name}" for name in others}

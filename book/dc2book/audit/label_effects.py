@@ -106,10 +106,7 @@ def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
 
     ``resampling`` is here and below ``n_resamples`` and ``seed`` of the bootstrap.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, recipe, model, labels, scored_on, scoring, estimate, low, high, n.
+    Returns columns cell, recipe, model, labels, scored_on, scoring, estimate, low, high, n.
     """
     combinations = [
         (recipe, model, scoring)
@@ -170,10 +167,7 @@ def mean_lead(
 def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
     """AUROC of network and boosting minus that of the linear model, scored on the rule learned.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell (and the mean over them), recipe, model, labels, estimate, low, high, n.
+    Columns cell (and the mean over them), recipe, model, labels, estimate, low, high, n.
     """
     compared = (("paper", architectures.BASE), ("tuned", architectures.BASE),
                 ("tuned", "gradient_boosting"))
@@ -220,13 +214,10 @@ def scoring_cost(models: AuditModels, **resampling: int) -> Interval:
 def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
     """AUROC after each step of `REPAIRS`, its paired change, and the network's lead at that step.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell (and the mean over them), model, stage (name of `REPAIRS`), estimate, low,
-        high, n; change, change_low, change_high (from the stage before); lead, lead_low, lead_high
-        (network minus linear, in the network's rows), converged (share of the network's fits that
-        levelled off, likewise).
+    Columns cell (and the mean over them), model, stage (name of `REPAIRS`), estimate, low, high, n;
+    change, change_low, change_high (from the stage before); lead, lead_low, lead_high (network
+    minus linear, in the network's rows), converged (share of the network's fits that levelled off,
+    likewise).
     """
     rows = []
     for cell, model in product(models.datasets, GRID_MODELS):
@@ -289,6 +280,9 @@ def by_expression(
 ) -> pd.DataFrame:
     """Share labelled high, and mean predicted probability, of the test genes by their RPKM.
 
+    Columns rpkm (geometric middle of the bin), genes, and for each rule labelled_<rule> and
+    predicted_<rule>; bins with fewer than five genes are left out.
+
     Parameters
     ----------
     dataset
@@ -297,12 +291,6 @@ def by_expression(
         Test probabilities ``(fit, gene)`` by the label rule trained on.
     per_decade
         Bins of equal width in log RPKM; genes below 0.1 RPKM share the first bin.
-
-    Returns
-    -------
-    DataFrame
-        Columns rpkm (geometric middle of the bin), genes, and for each rule labelled_<rule> and
-        predicted_<rule>; bins with fewer than five genes are left out.
     """
     test = dataset.take("test")
     edges = 10 ** np.arange(-1, 4 + 1 / per_decade, 1 / per_decade)
@@ -319,11 +307,8 @@ def by_expression(
 def flipped_gene_ranking(models: AuditModels) -> pd.DataFrame:
     """How models rank kept, flipped and truly low test genes, by the rule that they learned from.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, model, labels, and the values of `dc2book.audit.label_noise.decompose`,
-        averaged over fits.  Cell types without a flipped test gene are left out.
+    Columns cell, model, labels, and the values of `dc2book.audit.label_noise.decompose`, averaged
+    over fits.  Cell types without a flipped test gene are left out.
     """
     rows = []
     for cell, model, labels in product(models.datasets, MODELS, LABEL_RULES):

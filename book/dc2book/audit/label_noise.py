@@ -25,18 +25,8 @@ def expected_auroc(true_auroc: float, high: float, flipped: float) -> float:
     flipped)`` with ``low = 1 - high``.  With a true AUROC of 1 it is the ceiling of scores that
     know every gene's true class and no more.
 
-    Parameters
-    ----------
-    high, flipped : float
-        Shares of all genes.
+    ``high``, ``flipped``: shares of all genes. Raises DataError if the shares are impossible.
 
-    Raises
-    ------
-    DataError
-        If the shares are impossible.
-
-    Examples
-    --------
     >>> expected_auroc(1.0, 0.5, 0.0)
     1.0
     >>> round(expected_auroc(1.0, 0.5, 0.25), 4)
@@ -103,6 +93,8 @@ def decompose(scores: np.ndarray, true: np.ndarray, observed: np.ndarray) -> dic
     An identity, whatever the score:
     ``observed = (1 - weight_flipped) * kept_over_low + weight_flipped * kept_over_flipped``.
 
+    Raises DataError if a truly low gene is labelled high, or no gene is flipped.
+
     Parameters
     ----------
     scores : array (gene,)
@@ -115,11 +107,6 @@ def decompose(scores: np.ndarray, true: np.ndarray, observed: np.ndarray) -> dic
         ``flipped_over_low``: how often a gene of the first kind scores above one of the second,
         kept being the high genes that are labelled so; ``weight_flipped``: share of flipped genes
         among the observed negatives.
-
-    Raises
-    ------
-    DataError
-        If a truly low gene is labelled high, or no gene is flipped.
     """
     kept, flipped, low = observed == 1, (true == 1) & (observed == 0), true == 0
     if (kept & low).any():

@@ -31,10 +31,7 @@ MOST_COUNTS = 65_535
 def smallest_example() -> pd.DataFrame:
     """Two genes that the two scores rank in opposite order.
 
-    Returns
-    -------
-    DataFrame
-        Columns gene, label, logit_low, logit_high, probability, positive_logit.
+    Columns gene, label, logit_low, logit_high, probability, positive_logit.
     """
     logits = np.array([[1.0, 3.0], [4.0, 4.5]])
     genes = pd.DataFrame({"gene": ["A", "B"], "label": [1, 0]})
@@ -60,10 +57,7 @@ def repeated_runs() -> pd.DataFrame:
     Where the Highly set of a cell type holds that cell type alone, the run ``inclusive_high`` is
     the run ``deepchrome`` once more.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, first, second (test AUROC), difference (second minus first).
+    Returns columns cell, first, second (test AUROC), difference (second minus first).
     """
     sets = published.released_training_sets()["inclusive_high"]
     alone = [cell for cell, cells in sets.items() if cells == [cell]]
@@ -81,18 +75,15 @@ def scoring_gaps(
 ) -> pd.DataFrame:
     """AUROC under both scores by scale of the counts, epochs and seed; paper's recipe and labels.
 
+    Columns cell, model, scale, epochs, seed, probability, positive_logit, and gap, the first
+    score's AUROC minus the second's.
+
     Parameters
     ----------
     model : {"linear", "deepchrome_max"}
     scales
         The counts are multiplied by these and rounded, as a deeper or shallower sequencing run
         would have them on average.
-
-    Returns
-    -------
-    DataFrame
-        Columns cell, model, scale, epochs, seed, probability, positive_logit, and gap, the first
-        score's AUROC minus the second's.
     """
     logits_of = _linear_logits if model == "linear" else _network_logits
     rows = []
@@ -148,10 +139,7 @@ def mean_gap(gaps: pd.DataFrame) -> Interval:
     cell type, the scale and the number of epochs: their mean is one independent value, and a single
     seed has no interval.
 
-    Parameters
-    ----------
-    gaps
-        Columns seed, gap.
+    ``gaps``: columns seed, gap.
 
     Returns
     -------

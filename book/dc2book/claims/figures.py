@@ -31,10 +31,7 @@ def plot_scorecard(card: pd.DataFrame, values: pd.DataFrame) -> Figure:
     The shaded stretch is where the claim holds; the number is that of cell types.  Drawn are the
     conditions that give evidence.
 
-    Parameters
-    ----------
-    card, values
-        As `dc2book.claims.scorecard` and `dc2book.claims.claim_values`.
+    ``card``, ``values``: as `dc2book.claims.scorecard` and `dc2book.claims.claim_values`.
     """
     fig, axis = plt.subplots(figsize=(WIDTH, ROW * len(card) + 0.9))
     for place, row in enumerate(card.itertuples()):

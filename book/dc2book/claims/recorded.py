@@ -103,10 +103,7 @@ def recorded_value(results: pd.DataFrame, query: Query) -> RecordedValue | None:
 
     Measured rows are taken where there are any, simulated ones only where there are no others.
 
-    Parameters
-    ----------
-    results
-        As `dc2book.record.results`.
+    ``results``: as `dc2book.record.results`.
     """
     rows = measured_first(matching_rows(results, query))
     if rows.empty:
@@ -180,6 +177,9 @@ def compare_runs(
 ) -> pd.DataFrame:
     """A recorded quantity by some tags, in both runs; means over all other tags (cell types, ...).
 
+    Columns as in ``by``, then "this build" and "reference run", as text; empty if neither run
+    recorded the quantity.
+
     Parameters
     ----------
     build, reference
@@ -190,12 +190,6 @@ def compare_runs(
         Tags that make the rows of the table.
     only
         Further tags that rows must have.
-
-    Returns
-    -------
-    DataFrame
-        Columns as in ``by``, then "this build" and "reference run", as text; empty if neither run
-        recorded the quantity.
     """
     query = Query(chapter, key, dict(only or {}))
     found = {

@@ -88,15 +88,8 @@ class Reference:
 def load_reference(folder: Path | str | None = None) -> Reference | None:
     """The committed reference run; None if there is none.
 
-    Parameters
-    ----------
-    folder
-        Default: ``book/reference`` in this folder or in one above it.
-
-    Raises
-    ------
-    DataError
-        If its files cannot be read.
+    ``folder``: default: ``book/reference`` in this folder or in one above it. Raises DataError if
+    its files cannot be read.
     """
     above = (one / FOLDER for one in (Path.cwd(), *Path.cwd().parents))
     places = above if folder is None else [Path(folder)]

@@ -25,12 +25,8 @@ def summary_table(card: pd.DataFrame) -> pd.DataFrame:
 def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row a claim: where the paper makes it, verdict, conditions, and what is missing.
 
-    Parameters
-    ----------
-    card
-        As `dc2book.claims.scorecard`.
-    build
-        The same of another run, whose verdicts get a column of their own.
+    ``card``: as `dc2book.claims.scorecard`. ``build``: the same of another run, whose verdicts get
+    a column of their own.
     """
     shown = summary_table(card).drop(columns="paper")
     shown["claim"] = [_claim_text(row) for row in card.itertuples()]
@@ -55,8 +51,6 @@ def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
 def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:
     """How many claims got each kind of verdict: columns kind, estimate.
 
-    Examples
-    --------
     >>> count_verdicts(pd.DataFrame({"verdict": ["supported"] * 2}))["estimate"].tolist()
     [2, 0, 0, 0]
     """
@@ -70,8 +64,6 @@ def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:
 def verdict_counts(card: pd.DataFrame) -> str:
     """How many claims got each kind of verdict, in words.
 
-    Examples
-    --------
     >>> verdict_counts(pd.DataFrame({"verdict": ["supported", "depends on the labels"] * 2}))
     '2 supported, 2 depends on the conditions'
     """

@@ -46,17 +46,11 @@ REMEDIES = {
 def scorecard(results: pd.DataFrame) -> pd.DataFrame:
     """Every claim with its verdict, judged on recorded results.
 
-    Parameters
-    ----------
-    results
-        As `dc2book.record.results`.
+    ``results``: as `dc2book.record.results`.
 
-    Returns
-    -------
-    DataFrame
-        One row a claim: claim, short, words, where, paper, quantity, chapter, verdict, conditions
-        (which decide, as text), cells (the most cell types behind a condition that decides, or that
-        is open where none does), missing (what would judge the claim where the rest does not).
+    Returns one row a claim: claim, short, words, where, paper, quantity, chapter, verdict,
+    conditions (which decide, as text), cells (the most cell types behind a condition that decides,
+    or that is open where none does), missing (what would judge the claim where the rest does not).
     """
     values = claim_values(results)
     return pd.DataFrame([_row(claim, values[values["claim"] == claim.id]) for claim in CLAIMS])
@@ -65,12 +59,9 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
 def claim_values(results: pd.DataFrame) -> pd.DataFrame:
     """What each claim's quantity is under each condition.
 
-    Returns
-    -------
-    DataFrame
-        Columns claim, condition, outcome ("holds", "fails", "open", or why the condition gives no
-        evidence), estimate, low, high (NaN where nothing was recorded), n (cell types), data,
-        text, region_low, region_high.
+    Columns claim, condition, outcome ("holds", "fails", "open", or why the condition gives no
+    evidence), estimate, low, high (NaN where nothing was recorded), n (cell types), data, text,
+    region_low, region_high.
     """
     rows = []
     for claim in CLAIMS:
@@ -95,8 +86,6 @@ def evidence(
 ) -> str:
     """``"holds"``, ``"fails"``, ``"open"``, or why the value is no evidence.
 
-    Examples
-    --------
     >>> one = RecordedValue(0.02, 0.015, 0.025, 7, ("roadmap",))
     >>> evidence(one, (0, 1)), evidence(one, (-0.01, 0.01)), evidence(one, (0.02, 1))
     ('holds', 'fails', 'open')
@@ -120,8 +109,6 @@ def evidence(
 def verdict(outcomes: Mapping[str, str]) -> str:
     """The verdict from what comes out under each condition of `CONDITIONS`.
 
-    Examples
-    --------
     >>> verdict({"released": "holds", "numeric": "open"})
     'supported'
     >>> verdict({"released": "fails", "numeric": "open"})

@@ -39,10 +39,7 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
 def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
     """The other cell types' expression.
 
-    Raises
-    ------
-    DataError
-        If the cell type is not in the table, or is the only one.
+    Raises DataError if the cell type is not in the table, or is the only one.
     """
     name = cell if cell in expression.columns else roadmap_name(cell)
     if name not in expression.columns:

@@ -39,10 +39,7 @@ RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
 def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
     """Correlation of expression between cell types, a panel a way to read the table (Figure 3).
 
-    Parameters
-    ----------
-    matrices
-        Table (cell, cell) by title; NaN stays blank.
+    ``matrices``: table (cell, cell) by title; NaN stays blank.
     """
     fig, axes = plt.subplots(1, len(matrices), figsize=(1 + 3.3 * len(matrices), 3.6),
                              squeeze=False)
@@ -60,10 +57,7 @@ def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
 def experiment_maps(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """AUROC normalised by cell type, a row an experiment; blank where none qualifies (Figure 5).
 
-    Parameters
-    ----------
-    tables
-        Table (experiment, cell) with values from 0 to 1, by title.
+    ``tables``: table (experiment, cell) with values from 0 to 1, by title.
     """
     first = next(iter(tables.values()))
     height = 0.9 + 0.27 * len(first) + (0.35 if len(first.columns) > MANY_CELLS else 0.1)
@@ -86,11 +80,8 @@ def experiment_maps(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def experiment_bars(means: pd.DataFrame) -> Figure:
     """Mean AUROC of the experiments, sorted by correlation and by training-set size (Figure 6).
 
-    Parameters
-    ----------
-    means
-        Columns labels, experiment, estimate, low, high, correlation (mean of the training cell
-        types with the test cell type), genes (mean number of training genes).
+    ``means``: columns labels, experiment, estimate, low, high, correlation (mean of the training
+    cell types with the test cell type), genes (mean number of training genes).
     """
     rules = list(dict.fromkeys(means["labels"]))
     fig, axes = plt.subplots(len(rules), 2, figsize=(8.6, 0.9 + 2.9 * len(rules)), squeeze=False,
@@ -120,10 +111,7 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
 def gain_forest(table: pd.DataFrame) -> Figure:
     """Gain of pooled training over the own model, a row a comparison, colours by training set.
 
-    Parameters
-    ----------
-    table
-        Columns row, experiment, estimate, low, high.
+    ``table``: columns row, experiment, estimate, low, high.
     """
     colours = dict(zip(("inclusive_all", "exclusive_all"), OTHER_COLOURS[1:3], strict=True))
     return forest(
@@ -135,10 +123,7 @@ def gain_forest(table: pd.DataFrame) -> Figure:
 def change_forest(table: pd.DataFrame) -> Figure:
     """Change of AUROC against the own model, experiments as rows, set-ups side by side.
 
-    Parameters
-    ----------
-    table
-        Columns setup, labels, experiment, estimate, low, high.
+    ``table``: columns setup, labels, experiment, estimate, low, high.
     """
     fig = forest(
         table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | RULE_NAMES,
@@ -152,13 +137,8 @@ def change_forest(table: pd.DataFrame) -> Figure:
 def elsewhere_forest(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """AUROC of each predictor, a panel a choice of genes: by cell type, or many as dots.
 
-    Parameters
-    ----------
-    table
-        Columns genes, predictor, cell (``"mean"`` is the mean over the others), estimate, low,
-        high.
-    names
-        Text of predictors and of choices of genes.
+    ``table``: columns genes, predictor, cell (``"mean"`` is the mean over the others), estimate,
+    low, high. ``names``: text of predictors and of choices of genes.
     """
     look = {"panels": "genes", "colour": "predictor", "names": names, "xlabel": "test AUROC"}
     is_mean = table["cell"] == "mean"
@@ -172,11 +152,8 @@ def pair_panels(
 ) -> Figure:
     """Change of AUROC against a driver for every pair of cell types, with trend (Figure 7).
 
-    Parameters
-    ----------
-    panels
-        By title: a table with columns driver and change, the label of its x axis, and the text to
-        write into the panel.
+    ``panels``: by title: a table with columns driver and change, the label of its x axis, and the
+    text to write into the panel.
     """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -204,10 +181,7 @@ def pair_panels(
 def driver_forest(table: pd.DataFrame) -> Figure:
     """Rank correlation of transfer with each driver, a panel a study.
 
-    Parameters
-    ----------
-    table
-        Columns study (the panel), labels, driver, estimate, low, high.
+    ``table``: columns study (the panel), labels, driver, estimate, low, high.
     """
     return forest(
         table, "driver", panels="study", colour="labels", names=DRIVER_NAMES | RULE_NAMES,
@@ -219,11 +193,8 @@ def driver_forest(table: pd.DataFrame) -> Figure:
 def probability_shift(table: pd.DataFrame) -> Figure:
     """Change of predicted probability by the gene's RPKM rank, a panel a label rule (Figure 9).
 
-    Parameters
-    ----------
-    table
-        Columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean, lower, upper
-        (quartiles of the genes).  Thin lines are cell types, the thick one is their mean.
+    ``table``: columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean,
+    lower, upper (quartiles of the genes).  Thin lines are cell types, the thick one is their mean.
     """
     rules = list(dict.fromkeys(table["labels"]))
     fig, axes = plt.subplots(1, len(rules), figsize=(1 + 3.5 * len(rules), 3.2), sharey=True,

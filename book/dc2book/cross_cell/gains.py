@@ -105,19 +105,11 @@ def released_gains() -> pd.DataFrame:
 def gains(table: pd.DataFrame, flipped: Collection[str] | None = None) -> pd.DataFrame:
     """Mean change over the test cell types, by experiment.
 
-    Parameters
-    ----------
-    table
-        As from `changes`.
-    flipped
-        Cell types with labels that differ between the two rules; then also for these (``"yes"``)
-        and for the others (``"no"``).
+    ``table``: as from `changes`. ``flipped``: cell types with labels that differ between the two
+    rules; then also for these (``"yes"``) and for the others (``"no"``).
 
-    Returns
-    -------
-    DataFrame
-        Columns experiment, flipped (``"all"``, ``"yes"``, ``"no"``; only if asked), estimate, low,
-        high (bootstrap over cell types; NaN below five), n (cell types).
+    Returns columns experiment, flipped (``"all"``, ``"yes"``, ``"no"``; only if asked), estimate,
+    low, high (bootstrap over cell types; NaN below five), n (cell types).
     """
     rows = []
     for experiment, part in table.groupby("experiment", sort=False):
@@ -136,17 +128,11 @@ def gains(table: pd.DataFrame, flipped: Collection[str] | None = None) -> pd.Dat
 def relabelled(by_rule: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The same gains, trained under either label rule and scored on numeric labels.
 
-    Parameters
-    ----------
-    by_rule
-        `changes` on numeric labels of models trained under ``"numeric"`` and ``"lexicographic"``
-        labels, of the same cell types.
+    ``by_rule``: `changes` on numeric labels of models trained under ``"numeric"`` and
+    ``"lexicographic"`` labels, of the same cell types.
 
-    Returns
-    -------
-    DataFrame
-        Columns experiment, trained_on (a rule, or ``"difference"``: lexicographic minus numeric,
-        paired by cell type), estimate, low, high, n.
+    Returns columns experiment, trained_on (a rule, or ``"difference"``: lexicographic minus
+    numeric, paired by cell type), estimate, low, high, n.
     """
     both = by_rule["lexicographic"].merge(
         by_rule["numeric"], on=["experiment", "cell"], suffixes=("_text", "")
@@ -165,12 +151,8 @@ def label_cost(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """What text labels cost the model of each training cell type when it is used elsewhere.
 
-    Parameters
-    ----------
-    numeric, text
-        AUROC (training cell, test cell) on numeric labels, trained under either rule.
-    flips
-        Share of flipped labels by training cell type.
+    ``numeric``, ``text``: AUROC (training cell, test cell) on numeric labels, trained under either
+    rule. ``flips``: share of flipped labels by training cell type.
 
     Returns
     -------

@@ -27,11 +27,8 @@ def released_sets_reproduced() -> pd.DataFrame:
 
     A test cell type counts if both its inclusive and its exclusive set are the released ones.
 
-    Returns
-    -------
-    DataFrame
-        Columns kind, alignment (of the RPKM table: released, one column off, or aligned), exact,
-        cells.
+    Returns columns kind, alignment (of the RPKM table: released, one column off, or aligned),
+    exact, cells.
     """
     rows = []
     for kind in RELEASED_NAMES:
@@ -71,12 +68,8 @@ def bar_correlation(
 
     What the bars of Figure 6 show. The interval is from a bootstrap over the test cell types.
 
-    Parameters
-    ----------
-    table
-        As from `dc2lib.crosscell.experiments.experiment_table`, one label rule.
-    column
-        ``"correlation"`` or ``"genes"``.
+    ``table``: as from `dc2lib.crosscell.experiments.experiment_table`, one label rule. ``column``:
+    ``"correlation"`` or ``"genes"``.
     """
     cells = table["cell"].unique()
     by_cell = [
@@ -116,16 +109,10 @@ def size_and_correlation(
     types with the test cell type, and whether that is among them, after taking out each test cell
     type's mean. Intervals from a bootstrap over test cell types.
 
-    Parameters
-    ----------
-    table
-        As from `dc2lib.crosscell.experiments.experiment_table`; several may be stacked.
+    ``table``: as from `dc2lib.crosscell.experiments.experiment_table`; several may be stacked.
 
-    Returns
-    -------
-    DataFrame
-        Columns term (``"doubling"``: AUROC a doubling of the training genes; ``"correlation"``:
-        AUROC for a correlation of 1 in place of 0; ``"own"``), estimate, low, high, n (rows).
+    Returns columns term (``"doubling"``: AUROC a doubling of the training genes; ``"correlation"``:
+    AUROC for a correlation of 1 in place of 0; ``"own"``), estimate, low, high, n (rows).
     """
     columns = np.column_stack([
         np.log2(table["genes"]), table["correlation"], table["own"].astype(float), table["auroc"]
@@ -156,24 +143,14 @@ def prediction_shift(
 ) -> pd.DataFrame:
     """Probability of high expression by one model minus that by another, by RPKM rank (Figure 9).
 
-    Parameters
-    ----------
-    one, other
-        Fits of both models, paired by seed, with the same test cell type.
-    n_bins
-        Bins of equal numbers of test genes, in the order of their RPKM.
+    ``one``, ``other``: fits of both models, paired by seed, with the same test cell type.
+    ``n_bins``: bins of equal numbers of test genes, in the order of their RPKM.
 
-    Returns
-    -------
-    DataFrame
-        Columns position (middle of the bin, 0 to 1), mean over seeds and genes, low, high (95 %
-        interval over seeds and stretches of the genome), lower, upper (quartiles of the genes), n
-        (genes).
+    Returns columns position (middle of the bin, 0 to 1), mean over seeds and genes, low, high (95 %
+    interval over seeds and stretches of the genome), lower, upper (quartiles of the genes), n
+    (genes).
 
-    Raises
-    ------
-    DataError
-        If the fits have different test cell types.
+    Raises DataError if the fits have different test cell types.
     """
     cells = {record.fit.test_cell for record in (*one, *other)}
     if len(cells) > 1:
@@ -199,15 +176,8 @@ def prediction_shift(
 def fifths(shift: pd.DataFrame) -> pd.DataFrame:
     """The lowest, middle and highest of five bins, and their means over the cell types.
 
-    Parameters
-    ----------
-    shift
-        `prediction_shift` with ``n_bins=5`` of several cell types, with column cell.
-
-    Returns
-    -------
-    DataFrame
-        Columns fifth, cell (or ``"mean"``), estimate, low, high, n.
+    ``shift``: `prediction_shift` with ``n_bins=5`` of several cell types, with column cell. Returns
+    columns fifth, cell (or ``"mean"``), estimate, low, high, n.
     """
     rows = []
     for name, position in {"low": 0.1, "middle": 0.5, "high": 0.9}.items():

@@ -56,10 +56,8 @@ def simulated_world(
 ) -> World:
     """Simulate cell types and try the regression of each on all, under both label rules.
 
-    Parameters
-    ----------
-    n_cells, n_genes, seed, shared_rule, rule_divergence
-        As for `dc2lib.datasets.simulated.simulate`. One cell type is in memory at a time.
+    ``n_cells``, ``n_genes``, ``seed``, ``shared_rule``, ``rule_divergence``: as for
+    `dc2lib.datasets.simulated.simulate`. One cell type is in memory at a time.
     """
     rpkm, flips = {}, {}
 
@@ -163,11 +161,8 @@ def repeated_worlds(
 def drivers_by_rule(world: World, **options: int) -> pd.DataFrame:
     """`driver_table` of a world under every label rule.
 
-    Returns
-    -------
-    DataFrame
-        With the further columns labels and loss: the mean change of AUROC of another cell type's
-        model against the own one.
+    Returns it with the further columns labels and loss: the mean change of AUROC of another cell
+    type's model against the own one.
     """
     parts = []
     for rule, values in world.transfer.items():
@@ -207,11 +202,8 @@ def driver_table(
 ) -> pd.DataFrame:
     """A statistic of every driver with transfer: interval by two-way bootstrap, Mantel's p-value.
 
-    Returns
-    -------
-    DataFrame
-        Columns driver, statistic, estimate, low, high, n (cells), pvalue, positive (test cells
-        with a rank correlation above 0).
+    Columns driver, statistic, estimate, low, high, n (cells), pvalue, positive (test cells with a
+    rank correlation above 0).
     """
     rows = []
     for name, driver in drivers.items():

@@ -33,10 +33,7 @@ POSITION = {
 def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
     """Counts of single genes, a panel a gene, a row a mark, colour by log count.
 
-    Parameters
-    ----------
-    genes
-        Columns row, name, rpkm and why, as from :func:`dc2book.data.tables.example_genes`.
+    ``genes``: columns row, name, rpkm and why, as from :func:`dc2book.data.tables.example_genes`.
     """
     n_marks, n_bins = len(dataset.marks), dataset.counts.shape[1]
     fig, axes = plt.subplots(
@@ -120,12 +117,8 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
     """Share of high-expression genes by split and label rule, and along the gene list.
 
-    Parameters
-    ----------
-    balance
-        Columns cell, labels, split, estimate, low, high.
-    along
-        Columns cell, labels, rank, share.
+    ``balance``: columns cell, labels, split, estimate, low, high. ``along``: columns cell, labels,
+    rank, share.
     """
     fig, (left, right) = plt.subplots(
         1, 2, figsize=(9.2, 3.7), sharey=True, gridspec_kw={"width_ratios": [1, 1.25]}

@@ -23,23 +23,15 @@ def correlation_summary(
 ) -> pd.DataFrame:
     """What each heat map holds, and how alike it is to the first, one row a set of genes.
 
-    Parameters
-    ----------
-    correlations : mapping
-        Correlation matrix of the same cell types over each set of genes, training genes first.
+    ``correlations``: correlation matrix of the same cell types over each set of genes, training
+    genes first.
 
-    Returns
-    -------
-    DataFrame
-        Columns split, mean, lowest and highest correlation between two cell types, and
-        similarity: Pearson correlation of the matrix's entries with the first matrix's, with its
-        95 % bootstrap interval low, high over cell types (pairs of copies of
-        one cell type left out; NaN with fewer than `MIN_CELLS` cell types).
+    Returns columns split, mean, lowest and highest correlation between two cell types, and
+    similarity: Pearson correlation of the matrix's entries with the first matrix's, with its 95 %
+    bootstrap interval low, high over cell types (pairs of copies of one cell type left out; NaN
+    with fewer than `MIN_CELLS` cell types).
 
-    Raises
-    ------
-    DataError
-        If there are fewer than three cell types.
+    Raises DataError if there are fewer than three cell types.
     """
     first = next(iter(correlations.values())).to_numpy()
     if len(first) < 3:
@@ -97,12 +89,7 @@ def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def dark_lines(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
     """Cell types that are darker than in training genes, each against its heat map's average.
 
-    Parameters
-    ----------
-    means
-        As from `mean_with_others`.
-    by
-        By more than this much correlation.
+    ``means``: as from `mean_with_others`. ``by``: by more than this much correlation.
 
     Returns
     -------

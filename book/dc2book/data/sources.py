@@ -78,15 +78,8 @@ def auroc_by_genes(
     One logistic regression a cell type, on the totals of its marks, ranked within the cell type;
     numeric labels; intervals over 1-Mb stretches of the genome.
 
-    Parameters
-    ----------
-    genes : str array (gene,)
-        Ids of the genes to keep.
-
-    Returns
-    -------
-    DataFrame
-        Columns cell, genes ("all" or "kept"), estimate, low, high, n (genes).
+    ``genes`` (str array (gene,)): ids of the genes to keep. Returns columns cell, genes ("all" or
+    "kept"), estimate, low, high, n (genes).
     """
     rows = []
     for cell, dataset in datasets.items():

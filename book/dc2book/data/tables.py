@@ -41,23 +41,12 @@ def mean_profiles(
 ) -> pd.DataFrame:
     """Mean count by bin for the genes of each class, with a bootstrap band over genes.
 
-    Parameters
-    ----------
-    labels : {"numeric", "lexicographic"}
-        Rule that makes the classes.
-    orientation : {"genome", "gene"}
-        ``"genome"``: bins as released. ``"gene"``: minus-strand genes turned, upstream first;
-        genes of unknown strand are left out.
+    ``labels``: one of "numeric", "lexicographic". Rule that makes the classes. ``orientation``: one
+    of "genome", "gene". ``"genome"``: bins as released. ``"gene"``: minus-strand genes turned,
+    upstream first; genes of unknown strand are left out.
 
-    Returns
-    -------
-    DataFrame
-        Columns mark, class, position (kb from the TSS), mean, low, high (reads a bin), n (genes).
-
-    Raises
-    ------
-    DataError
-        If the orientation is unknown or the strands are not known.
+    Returns columns mark, class, position (kb from the TSS), mean, low, high (reads a bin), n
+    (genes). Raises DataError if the orientation is unknown or the strands are not known.
     """
     if orientation not in ORIENTATIONS:
         raise DataError(f"Unknown orientation {orientation!r}: use one of genome, gene.")
@@ -92,10 +81,7 @@ def values(table: pd.DataFrame, column: str, tags: Sequence[str]) -> pd.DataFram
 def marks_go_as_known(means: pd.DataFrame) -> bool:
     """Whether just the marks of active genes are higher in genes that are on.
 
-    Parameters
-    ----------
-    means : DataFrame (mark, class)
-        Columns high and low.
+    ``means`` (DataFrame (mark, class)): columns high and low.
     """
     higher = set(means.index[means["high"] > means["low"]])
     return higher == set(ACTIVE) & set(means.index)
@@ -111,12 +97,9 @@ def downstream_ratio(profiles: pd.DataFrame, mark: str, class_: str = "high") ->
 def count_summary(dataset: HistoneDataset) -> pd.DataFrame:
     """Distribution of the counts in a bin, one row a mark.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, mark, mean, variance, dispersion (variance over mean; 1 for a Poisson
-        count), zero_share, percentile_99, maximum, above_255 (share of genes with a bin that one
-        byte cannot hold), library_size (reads in all bins).
+    Columns cell, mark, mean, variance, dispersion (variance over mean; 1 for a Poisson count),
+    zero_share, percentile_99, maximum, above_255 (share of genes with a bin that one byte cannot
+    hold), library_size (reads in all bins).
     """
     rows = []
     for place, mark in enumerate(dataset.marks):
@@ -161,10 +144,7 @@ def mark_correlation(dataset: HistoneDataset) -> pd.DataFrame:
 def class_balance(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     """Share of genes in the class of high expression, by cell type, label rule and split.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, labels, split, estimate, low, high (Wilson's interval), n.
+    Columns cell, labels, split, estimate, low, high (Wilson's interval), n.
     """
     rows = []
     for cell, dataset in datasets.items():
@@ -180,10 +160,7 @@ def class_balance(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
 def falls_from_train_to_test(balance: pd.DataFrame) -> pd.Series:
     """Whether fewer test than training genes are high, intervals apart, by label rule and cell.
 
-    Parameters
-    ----------
-    balance
-        As from `class_balance`.
+    ``balance``: as from `class_balance`.
     """
     wide = balance.pivot(index=["labels", "cell"], columns="split", values=["low", "high"])
     return wide["high", "test"] < wide["low", "train"]
@@ -194,10 +171,7 @@ def share_along_genes(
 ) -> pd.DataFrame:
     """Share of high-expression genes in a window that slides over the gene list, in its order.
 
-    Returns
-    -------
-    DataFrame
-        Columns rank (middle of the window, in genes) and share.
+    Columns rank (middle of the window, in genes) and share.
     """
     classes = label(dataset, labels).astype(np.float64)
     window = min(window, max(1, len(classes) // 4))
@@ -210,11 +184,8 @@ def share_along_genes(
 def label_agreement(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     """Share of released labels that each label rule reproduces.
 
-    Returns
-    -------
-    DataFrame
-        Columns cell, labels, estimate, low, high (Wilson's interval), n; cell types without
-        released labels are left out.
+    Columns cell, labels, estimate, low, high (Wilson's interval), n; cell types without released
+    labels are left out.
     """
     rows = []
     for cell, dataset in datasets.items():
@@ -231,8 +202,6 @@ def label_agreement(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
 def count_of_cell_types(number: int, source: str = "") -> str:
     """A number of cell types in words, with where they come from.
 
-    Examples
-    --------
     >>> count_of_cell_types(2, "roadmap"), count_of_cell_types(1)
     ('2 Roadmap cell types', '1 cell type')
     """
@@ -243,17 +212,14 @@ def count_of_cell_types(number: int, source: str = "") -> str:
 def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFrame:
     """Median and share of zeros of every cell type's expression.
 
+    Columns cell, median (RPKM), zero_share, ambiguous (share of genes whose text sorts on the other
+    side of the median than their number).
+
     Parameters
     ----------
     rpkm : DataFrame (gene, cell)
     text : mapping
         Median of each cell type as text, as the file writes numbers.
-
-    Returns
-    -------
-    DataFrame
-        Columns cell, median (RPKM), zero_share, ambiguous (share of genes whose text sorts on the
-        other side of the median than their number).
     """
     rows = []
     for cell, median in text.items():
@@ -267,11 +233,8 @@ def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFr
 def example_genes(dataset: HistoneDataset) -> pd.DataFrame:
     """A few genes worth looking at, chosen by rule and not by eye.
 
-    Returns
-    -------
-    DataFrame
-        Columns row (position in the dataset), gene_id, name (symbol, or the id where unknown),
-        rpkm, why.
+    Columns row (position in the dataset), gene_id, name (symbol, or the id where unknown), rpkm,
+    why.
     """
     classes = label(dataset)
     mean = dataset.counts.mean(axis=1, dtype=np.float64)
@@ -315,10 +278,7 @@ def counts_of(dataset: HistoneDataset, genes: pd.DataFrame) -> pd.DataFrame:
 def label_examples(dataset: HistoneDataset) -> pd.DataFrame:
     """Genes from low to high expression on which the two label rules agree and differ.
 
-    Returns
-    -------
-    DataFrame
-        Columns gene and RPKM (as text).
+    Columns gene and RPKM (as text).
     """
     median = float(dataset.rpkm_median_text)
     targets = (median / 3, median * 1.1, 9.9, 10.5, 29.9, 30.1, 150.0)

@@ -62,16 +62,10 @@ def activations(
 ) -> pd.DataFrame:
     """How active each mark is in what every probe kept, by two normalisations.
 
-    Parameters
-    ----------
-    usual
-        Signals as they come, by source and seed of the generator.
+    ``usual``: signals as they come, by source and seed of the generator.
 
-    Returns
-    -------
-    DataFrame
-        Columns key (``mark_share_of_reads`` or ``mark_activation``), model, labels, class, mark,
-        value; a row for each pair of seeds.
+    Returns columns key (``mark_share_of_reads`` or ``mark_activation``), model, labels, class,
+    mark, value; a row for each pair of seeds.
     """
     rows = []
     for (model, rule, seed, _), probe in probes.items():
@@ -105,11 +99,8 @@ def verdicts(over_seeds: pd.DataFrame) -> pd.DataFrame:
     The criterion of the scorecard: more reads among the favourites than among all signals of the
     same source.
 
-    Returns
-    -------
-    DataFrame
-        Columns labels, mark, model, verdict: ``"yes"`` (for every pair), ``"no"`` (for none) or
-        ``"not determined"``.
+    Returns columns labels, mark, model, verdict: ``"yes"`` (for every pair), ``"no"`` (for none) or
+    ``"not determined"``.
     """
     part = over_seeds[(over_seeds["key"] == "mark_activation") & (
         over_seeds["class"] == over_seeds["mark"].map(EXPECTED))]

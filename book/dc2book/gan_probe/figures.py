@@ -30,12 +30,8 @@ def signal_profiles(
 ) -> Figure:
     """Mean and 90th percentile of the signal by position, a panel a mark.
 
-    Parameters
-    ----------
-    sets
-        Signals ``(sample, mark, bin)`` by source, as in `NAMES`.
-    bin_width
-        Base pairs of a bin.
+    ``sets``: signals ``(sample, mark, bin)`` by source, as in `NAMES`. ``bin_width``: base pairs of
+    a bin.
     """
     fig, axes = plt.subplots(len(marks), 1, figsize=(5.6, 1.5 * len(marks)), sharex=True)
     for number, (mark, axis) in enumerate(zip(marks, np.atleast_1d(axes), strict=True)):
@@ -55,10 +51,7 @@ def signal_profiles(
 def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Share of inputs below each probability of high expression, a panel a label rule.
 
-    Parameters
-    ----------
-    panels
-        Label rule to kind of input to probabilities ``(sample,)``.
+    ``panels``: label rule to kind of input to probabilities ``(sample,)``.
     """
     fig, axes = plt.subplots(
         len(panels), 1, figsize=(5.0, 2.6 * len(panels)), sharex=True, squeeze=False
@@ -79,13 +72,9 @@ def mark_activation(
 ) -> Figure:
     """Figure 4 of the paper: activation by mark and class, a column a source.
 
-    Parameters
-    ----------
-    table
-        Columns ``key`` (one of `NORMALISED`, a row each), ``model``, ``class``, ``mark``,
-        ``estimate``, ``low``, ``high``, of one label rule.
-    sources
-        Titles of the columns by ``model``.
+    ``table``: columns ``key`` (one of `NORMALISED`, a row each), ``model``, ``class``, ``mark``,
+    ``estimate``, ``low``, ``high``, of one label rule. ``sources``: titles of the columns by
+    ``model``.
     """
     fig, axes = plt.subplots(
         len(NORMALISED), len(sources), figsize=(2.7 * len(sources), 2.3 * len(NORMALISED)),
@@ -118,11 +107,8 @@ def top_profiles(
 ) -> Figure:
     """Mean signal by position of the samples a classifier likes best, a row a mark.
 
-    Parameters
-    ----------
-    panels
-        Class ("high", "low") to source, as in ``names``, to signals ``(sample, mark, bin)``; a
-        column a class.
+    ``panels``: class ("high", "low") to source, as in ``names``, to signals ``(sample, mark,
+    bin)``; a column a class.
     """
     fig, axes = plt.subplots(
         len(marks), len(panels), figsize=(3.6 * len(panels), 1.4 * len(marks)),

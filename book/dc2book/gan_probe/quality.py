@@ -65,6 +65,10 @@ def quality_report(
 ) -> pd.DataFrame:
     """Statistics of generated, and of validation, signals against training signals.
 
+    Returns a row a measure and set: ``model`` (the generator), ``key`` and ``on`` (as in
+    `MEASURES`), ``against`` (``"generated"``, or ``"real"``: validation signals, the same for every
+    generator), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
+
     Parameters
     ----------
     train, valid
@@ -75,13 +79,6 @@ def quality_report(
         Turns signals into feature vectors, such as a classifier's last hidden layer.
     size
         Samples of each set that are compared, drawn without replacement.
-
-    Returns
-    -------
-    DataFrame
-        A row a measure and set: ``model`` (the generator), ``key`` and ``on`` (as in `MEASURES`),
-        ``against`` (``"generated"``, or ``"real"``: validation signals, the same for every
-        generator), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
     """
     rng = np.random.default_rng(seed)
     size = min(size, len(train), len(valid), *map(len, made.values()))

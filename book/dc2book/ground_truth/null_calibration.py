@@ -27,10 +27,7 @@ def calibrate(statistics: Sequence[float], level: float, confidence: float = 0.9
     beta distribution with parameters k and n + 1 - k, whatever the distribution of the statistic
     (Wilks 1941, doi:10.1214/aoms/1177731788); k is as large as level and confidence allow.
 
-    Raises
-    ------
-    DataError
-        If there are too few networks: at least log(1 - confidence) / log(1 - level).
+    Raises DataError if there are too few networks: at least log(1 - confidence) / log(1 - level).
     """
     values = np.sort(np.asarray(statistics, dtype=np.float64))[::-1]
     n = len(values)

@@ -50,11 +50,8 @@ def recovery_table(scores: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
 def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -> pd.DataFrame:
     """Methods from best to worst by their mean score over all worlds, paired by world.
 
-    Returns
-    -------
-    DataFrame
-        Columns method, of, estimate, low, high, n (worlds); of: score, untrained (the score before
-        training), learned (score minus untrained), behind (the best method's score minus this one).
+    Columns method, of, estimate, low, high, n (worlds); of: score, untrained (the score before
+    training), learned (score minus untrained), behind (the best method's score minus this one).
     """
     wide, control = (
         table[table["aspect"] == aspect].pivot(
@@ -128,11 +125,8 @@ def similarity_table(
     The replicates of both are paired by rule and seed: the untrained network is the one from which
     training started, explained on the same genes.
 
-    Returns
-    -------
-    DataFrame
-        Columns rule, method, seed, other_seed (correlation with the next seed's trained network),
-        untrained.
+    Returns columns rule, method, seed, other_seed (correlation with the next seed's trained
+    network), untrained.
     """
     before = {(one.plan.rule, one.plan.seed): one for one in untrained}
     rows = []

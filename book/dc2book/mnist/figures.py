@@ -81,11 +81,8 @@ def digit_rows(
 def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Figure 2 of the paper: a panel a threshold, a row a class.
 
-    Parameters
-    ----------
-    panels
-        By title: images ``(class, rank, 28, 28)``, blank ones NaN, and ``(class, rank)`` whether an
-        image is shown although it did not pass.
+    ``panels``: by title: images ``(class, rank, 28, 28)``, blank ones NaN, and ``(class, rank)``
+    whether an image is shown although it did not pass.
     """
     fig, axes = plt.subplots(len(panels), 1, figsize=(5.0, 5.0 * len(panels)), squeeze=False)
     for axis, (title, (images, failed)) in zip(axes[:, 0], panels.items(), strict=True):
@@ -130,12 +127,8 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
     A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
 
-    Parameters
-    ----------
-    means
-        Of `dc2lib.evaluation.generated.judge_means`.
-    titles
-        Names of the judges as they are shown.
+    ``means``: of `dc2lib.evaluation.generated.judge_means`. ``titles``: names of the judges as they
+    are shown.
     """
     table = means[means["judge"].isin(titles)].rename(columns={"probability": "estimate"})
     fig = forest(
@@ -160,10 +153,7 @@ def method_colour(method: str) -> str:
 def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Mean of each judge by band of the classifier's confidence, generated and real images.
 
-    Parameters
-    ----------
-    bands
-        Columns of `realism.dose_bands` with judge, source and band (the label of the band).
+    ``bands``: columns of `realism.dose_bands` with judge, source and band (the label of the band).
     """
     labels = list(dict.fromkeys(bands["band"]))
     fig, axes = plt.subplots(

@@ -78,6 +78,9 @@ def quality_table(
 ) -> pd.DataFrame:
     """Quality of a generator of digits beside that of real digits against real digits.
 
+    Columns key, on (features, pixels or missing), against (generated or real), estimate, low, high,
+    n.
+
     Parameters
     ----------
     real_features, made_features
@@ -88,12 +91,6 @@ def quality_table(
         Images uint8, two sets of real ones and the generated ones.
     looking
         Fits a classifier of pixels, as `dc2lib.evaluation.generated.two_sample_test` calls it.
-
-    Returns
-    -------
-    DataFrame
-        Columns key, on (features, pixels or missing), against (generated or real), estimate, low,
-        high, n.
     """
     first, second = (real_features[rows] for rows in halves)
     size, made = len(first), made_features[: len(first)]
@@ -304,8 +301,6 @@ def compare(
 def counterpart(method: str) -> str:
     """The real digits that a method is compared with: above the same threshold, if it has one.
 
-    Examples
-    --------
     >>> counterpart("sampled, > 0.99"), counterpart("(a) optimised")
     ('real, > 0.99', 'real, any')
     """
@@ -396,10 +391,8 @@ def judges_that_count(means: pd.DataFrame) -> list[str]:
 
     A judge that gives uniform noise about what it gives real digits is none.
 
-    Parameters
-    ----------
-    means
-        Columns judge, of ("real", "noise" and others), estimate: mean ratings on the judge's scale.
+    ``means``: columns judge, of ("real", "noise" and others), estimate: mean ratings on the judge's
+    scale.
     """
     wide = means.pivot(index="judge", columns="of", values="estimate")
     return [name for name in dict.fromkeys(means["judge"])
@@ -448,10 +441,7 @@ def judged_genes(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Optimised inputs and the real genes that a classifier is surest of, judged alike.
 
-    Parameters
-    ----------
-    paths
-        Optimised inputs by class ("high", "low").
+    ``paths``: optimised inputs by class ("high", "low").
 
     Returns
     -------
@@ -501,12 +491,8 @@ def dose_table(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Realism against the confidence of the probed classifier.
 
-    Parameters
-    ----------
-    sources
-        By name: samples, predicted classes and the probabilities of those classes.
-    limits
-        Ends of the bands of confidence.
+    ``sources``: by name: samples, predicted classes and the probabilities of those classes.
+    ``limits``: ends of the bands of confidence.
 
     Returns
     -------
@@ -535,8 +521,6 @@ def dose_table(
 def band_name(above: float, limits: Sequence[float]) -> str:
     """How a band of confidence is written.
 
-    Examples
-    --------
     >>> [band_name(above, [0.75, 0.99]) for above in (0, 0.75, 0.99)]
     ['up to 0.75', '0.75 to 0.99', 'above 0.99']
     """

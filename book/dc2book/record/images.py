@@ -13,12 +13,8 @@ COLOURS = 256
 def lighter_png(content: bytes, *, flatten: bool = True) -> bytes:
     """Return a PNG with a palette of at most 256 colours, or the content if that is no smaller.
 
-    Parameters
-    ----------
-    content
-        Of a PNG file.
-    flatten
-        Put what is transparent on white; otherwise images with transparency stay as they are.
+    ``content``: of a PNG file. ``flatten``: put what is transparent on white; otherwise images with
+    transparency stay as they are.
     """
     with Image.open(io.BytesIO(content)) as drawn:
         clear = "A" in drawn.getbands() and drawn.getchannel("A").getextrema()[0] < 255

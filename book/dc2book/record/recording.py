@@ -188,8 +188,6 @@ def finding(name: str, holds: bool | None, says: str = "") -> None:
 def failed_findings(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Findings among recorded rows that do not hold or were not computed, a line each.
 
-    Examples
-    --------
     >>> failed_findings([{"key": "finding", "chapter": "data", "name": "a-b", "value": False}])
     ['data: finding a-b does not hold']
     """
@@ -207,10 +205,7 @@ def results() -> pd.DataFrame:
     In the build these are the chapters that this one declares in its header
     (``dc2lib: {depends: [data]}`` or ``all``); by hand, ``_build/results.json`` of the last build.
 
-    Raises
-    ------
-    DataError
-        If no results have been built.
+    Raises DataError if no results have been built.
     """
     path = context.inputs_path()
     if path is None or not path.exists():
@@ -224,10 +219,7 @@ def results() -> pd.DataFrame:
 def provenance(cells: Iterable[str] | None = None) -> None:
     """Show one line that says what produced the chapter: the last cell of every chapter.
 
-    Parameters
-    ----------
-    cells
-        Names of the cell types used; by default those of the recorded results.
+    ``cells``: names of the cell types used; by default those of the recorded results.
     """
     about = context.run_context()
     named = sorted(set(cells)) if cells is not None else _recorded_cells()

@@ -95,12 +95,7 @@ def aurocs_of_groups(
 ) -> list[dict[str, Any]]:
     """AUROC among the genes of each of `GROUPS` that has enough of either class.
 
-    Parameters
-    ----------
-    label, group
-        ``(gene,)``.
-    scores
-        ``(fit, gene)``.
+    ``label``, ``group``: ``(gene,)``. ``scores``: ``(fit, gene)``.
     """
     rows = []
     for name in GROUPS:
@@ -120,17 +115,12 @@ def trained_by_breadth(
     other cell types or more; narrow: in a quarter or fewer.  All training sets hold equally many
     genes; ``drawn`` takes them from all.
 
-    Parameters
-    ----------
-    record
-        A fit whose system, setting, cell type and seed are used; at most its number of genes.
+    ``record``: a fit whose system, setting, cell type and seed are used; at most its number of
+    genes.
 
-    Returns
-    -------
-    DataFrame
-        Columns trained_on, tested_on, auroc (an `Interval`), own_kind_minus_this (AUROC of training
-        on the kind that is tested minus that of this training, paired; None for itself), genes (for
-        training), positives (their share); without the sets that lack genes of either class.
+    Returns columns trained_on, tested_on, auroc (an `Interval`), own_kind_minus_this (AUROC of
+    training on the kind that is tested minus that of this training, paired; None for itself), genes
+    (for training), positives (their share); without the sets that lack genes of either class.
     """
     trial = record.trial
     dataset = trial.dataset()

@@ -77,10 +77,8 @@ def correlations(
 ) -> Correlations:
     """Correlation over genes and bins of every mark and way to impute it, genes resampled.
 
-    Parameters
-    ----------
-    imputed
-        By mark, moments ``(gene, 5)`` under each of `WAYS`, as `pairs.imputed_marks` gives them.
+    ``imputed``: by mark, moments ``(gene, 5)`` under each of `WAYS`, as `pairs.imputed_marks` gives
+    them.
     """
     moments = np.stack([[one[way] for way in WAYS] for one in imputed.values()])
     draws = correlation_of(_resampled(moments, n_resamples, seed))
@@ -97,10 +95,8 @@ def correlation_difference(
 ) -> Interval:
     """Pearson correlation of one answer with the truth minus that of another, paired bootstrap.
 
-    Parameters
-    ----------
-    truth, first, second
-        All ``(gene,)``; the genes are resampled jointly. A constant answer has no correlation.
+    ``truth``, ``first``, ``second``: all ``(gene,)``; the genes are resampled jointly. A constant
+    answer has no correlation.
     """
     moments = np.stack([moments_by_gene(one[:, None], truth[:, None]) for one in (first, second)])
     estimate = correlation_of(moments.mean(1))
@@ -122,17 +118,11 @@ def expression_aurocs(
 ) -> pd.DataFrame:
     """How a mark's mean ranks the genes by expression, as measured and as imputed.
 
-    Parameters
-    ----------
-    imputed
-        By mark, measured and imputed means and label, each ``(gene,)``.
+    ``imputed``: by mark, measured and imputed means and label, each ``(gene,)``.
 
-    Returns
-    -------
-    DataFrame
-        Column mark, and of `Interval` measured, imputed, difference (imputed minus measured,
-        paired over genes) and further: the same difference of the distances from 0.5, positive
-        where the imputed mean says more about expression in whichever direction it points.
+    Returns column mark, and of `Interval` measured, imputed, difference (imputed minus
+    measured, paired over genes) and further: the same difference of the distances from 0.5,
+    positive where the imputed mean says more about expression in whichever direction it points.
     """
     options = {"n_resamples": n_resamples, "seed": seed}
     rows = []

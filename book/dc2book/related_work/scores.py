@@ -212,12 +212,8 @@ def weighted_scores(
 ) -> dict[str, np.ndarray]:
     """The four scores under each column of gene weights; scikit-learn's, all columns at once.
 
-    Parameters
-    ----------
-    truth, probability
-        ``(gene,)``.
-    weights
-        ``(gene, resample)``, such as how often each gene was drawn.
+    ``truth``, ``probability``: ``(gene,)``. ``weights``: ``(gene, resample)``, such as how often
+    each gene was drawn.
     """
     total = weights.sum(0)
     safe = np.clip(probability, SMALLEST, 1 - SMALLEST)

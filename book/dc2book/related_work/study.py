@@ -195,15 +195,8 @@ def run_trials(
 ) -> list[TrialRecord]:
     """Fit what is not on disk yet and return the records of all, in order.
 
-    Parameters
-    ----------
-    executor, workers
-        As for `dc2lib.training.grid.run_grid`.
-
-    Raises
-    ------
-    GridError
-        If fits failed, after all others are done.
+    ``executor``, ``workers``: as for `dc2lib.training.grid.run_grid`. Raises GridError if fits
+    failed, after all others are done.
     """
     distinct = dict.fromkeys(trials)
     by_grid = [one for one in distinct if ALL[one.system].network and one.split == "released"]

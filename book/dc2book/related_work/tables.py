@@ -79,10 +79,7 @@ def summary_table(
 def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Published orders beside what is found under each label rule.
 
-    Parameters
-    ----------
-    orders
-        By label rule, from `dc2book.related_work.scores.check_published_orders`.
+    ``orders``: by label rule, from `dc2book.related_work.scores.check_published_orders`.
     """
     first = next(iter(orders.values()))
     table = pd.DataFrame({
@@ -99,10 +96,7 @@ def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def correlation_table(correlations: Correlations, other: str) -> pd.DataFrame:
     """One row a mark: its correlations with half the width of their intervals.
 
-    Parameters
-    ----------
-    other
-        Name of the second cell type.
+    ``other``: name of the second cell type.
     """
     headers = dict(zip(WAYS, ("mean profile", "four other marks", f"and {other}"), strict=True))
     return pd.DataFrame([
@@ -156,8 +150,6 @@ def half_width(interval: Interval) -> str:
 def signed(gap: Interval) -> str:
     """A difference with its interval; what rounds to zero has no sign.
 
-    Examples
-    --------
     >>> signed(Interval(-0.0001, -0.012, 0.011, 9))
     '0.000 [-0.012, +0.011]'
     """
@@ -170,8 +162,6 @@ def signed(gap: Interval) -> str:
 def signed_half_width(gap: Interval) -> str:
     """A difference with half the width of its interval, for a narrow table.
 
-    Examples
-    --------
     >>> signed_half_width(Interval(-0.05, -0.08, -0.02, 9))
     '-0.050±0.030'
     """
