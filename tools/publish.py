@@ -10,15 +10,21 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlparse
 
 import nbformat
 from dc2book.find_the_error import class_files
 from dc2book.record.images import lighter_base64
+from dc2book.record.recording import GLUE_PREFIX
+from dc2book.record.showing import FIGURE_MIME, TABLE_MIME
+from myst_nb.core.variables import format_plain_text
+from sphinx.directives.code import LiteralIncludeReader
 
 from dc2lib.files import atomic_write
 
+ROOT = Path(__file__).resolve().parents[1]
 DOWNLOADS = "_sources"
 INSTALL = '''# Installs dc2lib where it is missing, as on Colab.
 import importlib.util
@@ -49,6 +55,13 @@ names = ("genes.csv", "median.csv", "expression.tsv", "computed.csv")
 files = {name: Path(name).read_text() for name in names}
 gene_file, median_file = files["genes.csv"], files["median.csv"]
 expression_file = files["expression.tsv"]"""
+DIRECTIVE = re.compile(
+    r"^(?P<fence>:{3,}|`{3,})\{(?P<kind>[a-z-]+)\} *(?P<title>[^\n]*)\n"
+    r"(?P<options>(?::[a-z-]+:[^\n]*\n)*)(?P<body>.*?)^(?P=fence) *$", re.DOTALL | re.MULTILINE)
+ROLE = re.compile(r"\{(?P<kind>[a-z:]+)\}`(?P<words>[^`<]+?)(?: *<[^`>]+>)?`")
+UNSEEN = re.compile(r"^(?:\([\w-]+\)=|<!-- figure: .* -->)\n", re.MULTILINE)
+LINK = re.compile(r"\[([^\]]*)\]\((\w+)\.md(#[^)]*)?\)")
+FOLDED = "<details><summary>{}</summary>\n\n{}\n\n</details>"
 OF_THE_BUILD = {"parameters", "injected-parameters", "remove-cell", "remove-input"}
 
 
@@ -101,24 +114,85 @@ def notebook_to_take(executed: bytes, url: str) -> bytes:
     return nbformat.writes(notebook).encode()
 
 
-def without_solutions(executed: bytes) -> bytes:
-    """Return an executed notebook as it is handed to a class: no solutions, no outputs."""
+def readable(executed: bytes, pages: str = "", solutions: bool = True) -> bytes:
+    """Return an executed notebook whose text any notebook program shows: no roles, no directives.
+
+    Values that prose takes from the run are written out, shown code is copied in, and figures and
+    tables have name and caption below them; ``pages`` is the address of the book, or empty.
+    """
     notebook = nbformat.reads(executed.decode(), as_version=4)
-    notebook.cells = [one for one in notebook.cells if "solution" not in _tags(one)]
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", []) if "data" in one]
+    glued = {about["name"]: one.data.get(f"{GLUE_PREFIX}text/plain", "") for one in outputs
+             if (about := one.metadata.get("scrapbook"))}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = SOLUTION.sub("", cell.source)
-        else:
+            text = cell.source if solutions else SOLUTION.sub("", cell.source)
+            cell.source = plain_markdown(text, glued, pages)
+        for output in list(cell.get("outputs", [])):
+            data = output.get("data", {})
+            if shown := data.get(FIGURE_MIME) or data.get(TABLE_MIME):
+                caption = plain_markdown(f"**{shown['name']}.** {shown['caption']}", glued, pages)
+                below = nbformat.v4.new_output("display_data", {"text/markdown": caption})
+                cell.outputs.insert(cell.outputs.index(output) + 1, below)
+    return nbformat.writes(notebook).encode()
+
+
+def plain_markdown(text: str, glued: Mapping[str, str], pages: str) -> str:
+    """Return a chapter's MyST Markdown without what only this book understands."""
+
+    def directive(found: re.Match[str]) -> str:
+        kind, title, body = found["kind"], found["title"], found["body"].strip()
+        options = dict(re.findall(r'^:([a-z-]+): *"?(.*?)"?$', found["options"], re.MULTILINE))
+        if kind == "literalinclude":
+            path = next(one for one in (ROOT / "book" / title, ROOT / title) if one.exists())
+            options |= {"dedent": None} if "dedent" in options else {}
+            code = LiteralIncludeReader(str(path), options, SimpleNamespace(source_encoding="utf8"))
+            return f"```python\n{code.read()[0].rstrip()}\n```"
+        body = plain_markdown(body, glued, pages)
+        if kind == "quiz":
+            asked, *told = re.split(r"^- (?=\[[ x]\])", body, flags=re.MULTILINE)
+            answers = "\n".join(f"- {one[4:].partition(chr(10) * 2)[0].rstrip()}" for one in told)
+            told = [f"- {'Right' if one[1] == 'x' else 'Wrong'}: {one[4:]}" for one in told]
+            return f"**Question.** {asked}{answers}\n\n{FOLDED.format('Answers', ''.join(told))}"
+        if kind in ("solution", "dropdown") or options.get("class") == "dropdown":
+            return FOLDED.format("Solution" if kind == "solution" else title, body)
+        head = f"**{'Exercise: ' if kind == 'exercise' else ''}{title}**"
+        return "\n".join(f"> {line}".rstrip() for line in [head, "", *body.splitlines()])
+
+    def role(found: re.Match[str]) -> str:
+        kind, words = found["kind"], found["words"]
+        if kind == "glue:text":
+            name, _, form = words.partition(":")
+            return format_plain_text(glued[name], form) if name in glued else f"`{name}`"
+        if kind == "numref":
+            return f"{'Table' if words.startswith('tab-') else 'Figure'} *{words[4:]}*"
+        if kind.startswith("cite"):
+            cited = re.findall(r"([a-z]+)(\d*)\w*", words)
+            named = "; ".join(f"{name.title()} {year}".strip() for name, year in cited)
+            return named if kind == "cite:t" else f"({named})"
+        return words
+
+    text = ROLE.sub(role, DIRECTIVE.sub(directive, UNSEEN.sub("", text)))
+    text = re.sub(r"\[\](?=\((\w+)\.md)", lambda name: f"[{name[1].replace('_', ' ')}]", text)
+    return LINK.sub(rf"[\1]({pages}\2.html\3)" if pages else r"\1", text)
+
+
+def without_solutions(executed: bytes, pages: str = "") -> bytes:
+    """Return an executed notebook as it is handed to a class: no solutions, no outputs."""
+    notebook = nbformat.reads(readable(executed, pages, solutions=False).decode(), as_version=4)
+    notebook.cells = [one for one in notebook.cells if "solution" not in _tags(one)]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return nbformat.writes(notebook).encode()
 
 
-def class_bundle(executed: bytes) -> bytes:
+def class_bundle(executed: bytes, pages: str = "") -> bytes:
     """Return the exercises in finding errors as one zip file: a notebook and the files it reads.
 
     It has no solutions, ends before the takeaways, and needs nothing of this book.
     """
-    notebook = nbformat.reads(without_solutions(executed).decode(), as_version=4)
+    notebook = nbformat.reads(without_solutions(executed, pages).decode(), as_version=4)
     notebook.cells = [one for one in notebook.cells if not OF_THE_BUILD & _tags(one)]
     for cell in notebook.cells:
         if "setup" in _tags(cell):
@@ -149,32 +223,21 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 def add_downloads(
-    html: Path, executed: Mapping[str, Path], sources: Mapping[str, Path], url: str
+    html: Path, executed: Mapping[str, Path], sources: Mapping[str, Path], known: Addresses
 ) -> None:
-    """Put notebook, source and data of each chapter beside the pages that link to them.
-
-    Parameters
-    ----------
-    html
-        Folder of the built pages.
-    executed
-        Folder of the execution of each chapter.
-    sources
-        Markdown file of each chapter.
-    url
-        Of the repository; empty where it has none.
-    """
+    """Put notebook, source and data of each executed chapter beside the pages that link to them."""
     folder = html / DOWNLOADS
     folder.mkdir(exist_ok=True)
     for name, run in executed.items():
-        executed_notebook = (run / "executed.ipynb").read_bytes()
-        (folder / f"{name}.ipynb").write_bytes(notebook_to_take(executed_notebook, url))
+        notebook = (run / "executed.ipynb").read_bytes()
+        plain = readable(notebook, known.pages)
+        (folder / f"{name}.ipynb").write_bytes(notebook_to_take(plain, known.repository))
         (folder / f"{name}.md").write_bytes(sources[name].read_bytes())
-        if b"{exercise}" in executed_notebook:
-            student = without_solutions(executed_notebook)
-            (folder / f"{name}-student.ipynb").write_bytes(notebook_to_take(student, url))
+        if b"{exercise}" in notebook:
+            student = notebook_to_take(without_solutions(notebook, known.pages), known.repository)
+            (folder / f"{name}-student.ipynb").write_bytes(student)
         if name == CLASS_CHAPTER:
-            (folder / f"{name}-class.zip").write_bytes(class_bundle(executed_notebook))
+            (folder / f"{name}-class.zip").write_bytes(class_bundle(notebook, known.pages))
         archive = data_archive(run / "figures")
         if archive is not None:
             (folder / f"{name}-data.zip").write_bytes(archive)

@@ -19,7 +19,7 @@ from tools.children import killed_with_parent
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
-from tools.publish import add_downloads, addresses, merged_results
+from tools.publish import Addresses, add_downloads, addresses, merged_results
 from tools.surroundings import surroundings
 
 STAMP = ".staged"
@@ -57,7 +57,7 @@ def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
     stage = root / "_build" / "stage"
     _write_tree(stage, files)
     built = make_pages(root, stage, root / "_build" / "sphinx", "-W", "--keep-going")
-    add_downloads(built, executed, page_sources(root), _repository(root))
+    add_downloads(built, executed, page_sources(root), _addresses(root))
     (built / STAMP).write_text(tree, encoding="utf-8")
     _swap(built, html)
     return page
@@ -76,7 +76,7 @@ def build_page(root: Path, name: str, executed: Path) -> Path:
     }
     _write_tree(stage, files)
     built = make_pages(root, stage, folder / "sphinx")
-    add_downloads(built, {name: executed}, {name: root / "book" / f"{name}.md"}, _repository(root))
+    add_downloads(built, {name: executed}, {name: root / "book" / f"{name}.md"}, _addresses(root))
     _swap(built, folder / "html")
     merged_results({name: executed}, folder / "results.json")
     shutil.copy(executed / "executed.ipynb", folder / f"{name}.ipynb")
@@ -151,8 +151,8 @@ def _config(root: Path) -> dict[str, Any]:
     return config
 
 
-def _repository(root: Path) -> str:
-    return addresses(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))).repository
+def _addresses(root: Path) -> Addresses:
+    return addresses(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")))
 
 
 def _status(executed: Mapping[str, Path]) -> bytes:

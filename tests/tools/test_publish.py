@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import publish
+from tools import errors, publish
 
 URL = "https://github.com/someone/deepchrome-book"
 
@@ -100,6 +102,44 @@ def test_the_exercises_in_finding_errors_run_from_their_files_alone(tmp_path, mo
     assert names["read"].iloc[:, -1].isna().all()  # the error is still in the file
     text = "\n".join(cell.source for cell in cells)
     assert "dc2lib" not in text and "All." not in text and "Next." in text
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("{glue:text}`n:,` {term}`genes <gene>`, {numref}`fig-all` {cite:p}`singh2016deepchrome`",
+         "1,500 genes, Figure *all* (Singh 2016)"),
+        ("[the audit](audit.md#x), [](data.md)", "[the audit](https://b.org/audit.html#x), "
+         "[data](https://b.org/data.html)"),
+        ("(here)=\n<!-- figure: all -->\nText", "Text"),
+        (":::{exercise} One\n:label: ex\nDo *it*.\n\nAll.\n:::\nNext",
+         "> **Exercise: One**\n>\n> Do *it*.\n>\n> All.\nNext"),
+        ("::::{admonition} Hint\n:class: dropdown\n:::{tip} Look\n{term}`Here`.\n:::\n::::",
+         "<details><summary>Hint</summary>\n\n> **Look**\n>\n> Here.\n\n</details>"),
+        (":::{quiz}\nWhy?\n\n- [ ] A.\n\n  No.\n- [x] B.\n\n  Yes.\n:::",
+         "**Question.** Why?\n\n- A.\n- B.\n\n<details><summary>Answers</summary>\n\n"
+         "- Wrong: A.\n\n  No.\n- Right: B.\n\n  Yes.\n\n</details>"),
+        ('```{literalinclude} tools/errors.py\n:start-at: "def "\n:end-at: "def "\n```',
+         f"```python\n{re.search('def .*', inspect.getsource(errors))[0]}\n```"),
+        ("```python\nx = {1: `2`}\n```", "```python\nx = {1: `2`}\n```"),
+    ],
+)
+def test_text_to_take_away_holds_nothing_that_only_the_book_understands(written, read):
+    assert publish.plain_markdown(written, {"n": "1500"}, "https://b.org/") == read
+
+
+def test_prose_of_a_notebook_to_take_holds_the_values_of_its_run_and_its_figures_captions():
+    new, glued = nbformat.v4, f"{publish.GLUE_PREFIX}text/plain"
+    outputs = [
+        new.new_output("display_data", {glued: "0.25"}, metadata={"scrapbook": {"name": "n"}}),
+        new.new_output("display_data", {publish.FIGURE_MIME: {"name": "f", "caption": "All."}}),
+    ]
+    cells = [new.new_markdown_cell("{glue:text}`n:.1%`"), new.new_code_cell("", outputs=outputs)]
+    executed = nbformat.writes(new.new_notebook(cells=cells)).encode()
+    taken = nbformat.reads(publish.readable(executed).decode(), as_version=4).cells
+    assert taken[0].source == "25.0%"
+    assert taken[1].outputs[2].data == {"text/markdown": "**f.** All."}
+    assert nbformat.reads(publish.without_solutions(executed), 4).cells[0].source == "25.0%"
 
 
 def test_images_of_the_notebook_become_lighter_and_look_the_same():
