@@ -12,13 +12,7 @@ from sklearn.metrics import roc_auc_score
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.datasets.released import read_csv_folder, write_released_csv
 from dc2lib.datasets.rpkm import write_rpkm_table
-from dc2lib.datasets.simulated import (
-    RULES,
-    Rule,
-    iter_cells,
-    simulate,
-    study,
-)
+from dc2lib.datasets.simulated import iter_cells, simulate, study
 from dc2lib.datasets.simulated.draws import published_figures
 from dc2lib.datasets.store import cell_stamp
 from dc2lib.errors import DataError
@@ -77,23 +71,17 @@ def test_a_study_has_the_documented_form(small):
     assert dataset.gene_id[0] == "ENSG00000900001"
     assert dataset.split.tolist() == [split for split in SPLITS for _ in range(100)]
     np.testing.assert_array_equal(dataset.gene_id, small.datasets["S001"].gene_id)
-    np.testing.assert_array_equal(dataset.strand, small.truth.genes.strand)
-    assert small.truth.of_cells("expression").shape == (3, 300)
-    assert small.truth.of_cells("mark_level").shape == (3, 300, 5)
-    assert [truth.lineage for truth in small.truth.cells.values()] == [0, 1, 2]
-    assert small.truth.rule == "calibrated"
-
-
-def test_splits_follow_the_fractions():
-    dataset, _ = next(iter_cells(n_cells=1, n_genes=50, split_fractions=(0.6, 0.4, 0)))
-    assert [len(dataset.take(split)) for split in SPLITS] == [30, 20, 0]
+    np.testing.assert_array_equal(dataset.strand, small.genes.strand)
+    assert small.cells["S001"].expression.shape == (300,)
+    assert small.cells["S003"].mark_level.shape == (300, 5)
+    assert [truth.lineage for truth in small.cells.values()] == [0, 1, 2]
 
 
 def test_same_seed_same_study_whatever_is_simulated_beside_it(small):
     again = simulate(n_cells=2, n_genes=300, seed=5)
     assert again.datasets["S002"].fingerprint == small.datasets["S002"].fingerprint
     np.testing.assert_array_equal(
-        again.truth.cells["S002"].mark_level, small.truth.cells["S002"].mark_level
+        again.cells["S002"].mark_level, small.cells["S002"].mark_level
     )
     other = simulate(n_cells=1, n_genes=300, seed=6)
     assert other.datasets["S001"].fingerprint != small.datasets["S001"].fingerprint
@@ -102,7 +90,7 @@ def test_same_seed_same_study_whatever_is_simulated_beside_it(small):
 def test_cells_one_at_a_time_are_the_cells_of_the_study(small):
     for dataset, truth in islice(iter_cells(900, 300, 5), 2):
         assert dataset.fingerprint == small.datasets[dataset.cell].fingerprint
-        assert truth.lineage == small.truth.cells[dataset.cell].lineage
+        assert truth.lineage == small.cells[dataset.cell].lineage
 
 
 def test_no_global_random_state_is_touched():
@@ -116,7 +104,7 @@ def test_marks_are_free_to_choose():
     one = simulate(1, 50, marks=("H3K36me3",))
     assert one.datasets["S001"].counts.shape == (50, 100, 1)
     six = simulate(1, 2000, marks=(*MARKS, "H3K27ac"))
-    score = six.truth.cells["S001"].mark_score
+    score = six.cells["S001"].mark_score
     assert 0.6 < np.corrcoef(score[:, K4ME3], score[:, 5])[0, 1] < 0.99
 
 
@@ -163,22 +151,18 @@ def test_correlation_between_cells_spans_the_real_range():
 
 
 def test_rpkm_follows_latent_expression_whose_parts_add_up(small):
-    truth = small.truth
     for cell, dataset in small.datasets.items():
-        order = np.argsort(truth.cells[cell].expression)
+        truth = small.cells[cell]
+        order = np.argsort(truth.expression)
         assert (np.diff(dataset.rpkm[order]) >= 0).all()
-        parts = truth.genes.shared + truth.cells[cell].lineage_part + truth.cells[cell].cell_part
+        parts = small.genes.shared + truth.lineage_part + truth.cell_part
         np.testing.assert_array_equal(np.argsort(parts), order)
 
 
-def test_expression_falls_along_the_gene_order_unless_told_not_to():
-    def shares(order_drift: bool) -> list[float]:
-        dataset, _ = next(iter_cells(1, 6000, 3, ("H3K9me3",), order_drift=order_drift))
-        return [label(dataset)[dataset.split == split].mean() for split in SPLITS]
-
-    drifting, even = shares(True), shares(False)
-    np.testing.assert_allclose(drifting, [0.62, 0.53, 0.36], atol=0.05)
-    np.testing.assert_allclose(even, 0.5, atol=0.03)
+def test_expression_falls_along_the_gene_order():
+    dataset, _ = next(iter_cells(1, 6000, 3, ("H3K9me3",)))
+    shares = [label(dataset)[dataset.split == split].mean() for split in SPLITS]
+    np.testing.assert_allclose(shares, [0.62, 0.53, 0.36], atol=0.05)
 
 
 # counts like those of E012 and E013
@@ -239,15 +223,6 @@ def test_counts_scatter_about_the_true_levels(reference):
         assert np.corrcoef(made, np.log1p(truth.mark_level[:, m]))[0, 1] > 0.9
 
 
-def test_library_size_scales_the_reads():
-    size = np.array([[1.0, 2.0, 1.0, 4.0, 1.0]])
-    plain, deep = (
-        simulate(1, 2000, library_spread=0, library_size=factor) for factor in (1.0, size)
-    )
-    ratio = deep.datasets["S001"].counts.mean((0, 1)) / plain.datasets["S001"].counts.mean((0, 1))
-    np.testing.assert_allclose(ratio, size[0], rtol=0.03)
-
-
 def test_reference_score_is_not_beaten_by_totals(reference):
     for dataset, truth in reference:
         test = dataset.split == "test"
@@ -256,95 +231,13 @@ def test_reference_score_is_not_beaten_by_totals(reference):
 
 
 def test_without_signal_the_marks_tell_nothing():
-    dataset, _ = next(iter_cells(1, 6000, 4, signal=0.0, order_drift=False))
+    dataset, _ = next(iter_cells(1, 6000, 4, signal=0.0))
     assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.04)
 
 
-# planted rules
-
-
-@pytest.fixture(scope="module")
-def planted():
-    return {name: simulate(1, 6000, 2, rule=name, signal=0.95) for name in RULES}
-
-
-def strongest_marks(dataset: HistoneDataset, n: int) -> dict[str, int]:
-    """The `n` marks with the largest logistic weights on standardised log means, with signs."""
-    features = log_means(dataset)
-    features = (features - features.mean(axis=0)) / features.std(axis=0)
-    weights = LogisticRegression().fit(features, label(dataset)).coef_[0]
-    order = np.argsort(-np.abs(weights))[:n]
-    return {dataset.marks[m]: int(np.sign(weights[m])) for m in order}
-
-
-@pytest.mark.parametrize("name", ["one_mark", "two_marks", "two_groups"])
-def test_a_linear_model_finds_the_planted_marks_and_signs(planted, name):
-    study = planted[name]
-    found = strongest_marks(study.datasets["S001"], len(study.truth.signs))
-    assert found == study.truth.signs
-
-
-def test_one_mark_needs_no_more_than_a_linear_model(planted):
-    dataset = planted["one_mark"].datasets["S001"]
-    assert linear_auroc(dataset) > auroc(blocks(dataset), dataset, "numeric", boosting()) > 0.9
-
-
-def test_two_groups_need_more_than_a_linear_model(planted):
-    dataset = planted["two_groups"].datasets["S001"]
-    assert linear_auroc(dataset) < 0.86
-    assert auroc(log_means(dataset), dataset, "numeric", boosting()) > 0.92
-
-
-def test_position_shows_in_the_bins_and_not_in_the_totals(planted):
-    study = planted["position"]
-    dataset = study.datasets["S001"]
-    assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.05)
-    assert auroc(blocks(dataset), dataset, "numeric", boosting()) > 0.9
-    first, last = study.truth.bins["H3K4me3"]
-    inside = dataset.counts[:, first:last, K4ME3].mean(axis=1)
-    assert roc_auc_score(label(dataset), inside) > 0.85
-    everywhere = dataset.counts[:, :, K4ME3].mean(axis=1)
-    assert roc_auc_score(label(dataset), everywhere) == pytest.approx(0.5, abs=0.03)
-
-
-def test_the_null_rule_leaves_nothing_to_find(planted):
-    study = planted["null"]
-    dataset = study.datasets["S001"]
-    assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.045)
-    assert auroc(blocks(dataset), dataset, "numeric", boosting()) == pytest.approx(0.5, abs=0.045)
-    assert study.truth.signs == {}
-    assert (study.truth.cells["S001"].reference_score == 0).all()
-
-
-def test_marks_are_independent_in_planted_worlds(planted):
-    dataset = planted["one_mark"].datasets["S001"]
-    correlation = np.corrcoef(log_means(dataset).T)
-    np.testing.assert_allclose(correlation, np.eye(5), atol=0.05)
-
-
-def test_a_rule_of_your_own():
-    def silenced(activity):
-        return -activity["H3K9me3"]
-
-    study = simulate(1, 3000, 0, rule=silenced)
-    assert strongest_marks(study.datasets["S001"], 1) == {"H3K9me3": -1}
-    assert study.truth.rule == "silenced"
-    named = simulate(1, 100, 0, rule=Rule("mine", silenced, {"H3K9me3": -1}))
-    assert named.truth.signs == {"H3K9me3": -1}
-
-
-def test_signal_is_the_correlation_of_rule_and_expression():
-    study = simulate(1, 6000, 0, rule="one_mark", signal=0.6)
-    truth = study.truth.cells["S001"]
-    assert np.corrcoef(truth.reference_score, truth.expression)[0, 1] == pytest.approx(
-        0.6, abs=0.03
-    )
-
-
-@pytest.mark.parametrize("rule", [None, "one_mark"])
-def test_cells_share_the_rule_or_have_their_own(rule):
+def test_cells_share_the_rule_or_have_their_own():
     def transfer(shared_rule: bool) -> np.ndarray:
-        study = simulate(4, 4000, 3, rule=rule, shared_rule=shared_rule, signal=0.95)
+        study = simulate(4, 4000, 3, shared_rule=shared_rule, signal=0.95)
         features = {cell: log_means(d) for cell, d in study.datasets.items()}
         scaled = {cell: (f - f.mean(0)) / f.std(0) for cell, f in features.items()}
         labels = {cell: label(d) for cell, d in study.datasets.items()}
@@ -374,15 +267,7 @@ def test_cells_share_the_rule_or_have_their_own(rule):
         ({"n_genes": 2.5}, "n_genes = 2.5: expected a whole number"),
         ({"marks": ("H3K4me3", "H2AZ")}, "no mark 'H2AZ': it knows H3K27me3"),
         ({"marks": ()}, "at least one mark"),
-        ({"rule": "magic"}, "Unknown rule 'magic': use one of one_mark"),
-        ({"rule": "two_marks", "marks": ("H3K4me3",)}, "needs H3K27me3"),
-        ({"rule": lambda activity: activity["H3K9ac"]}, "needs H3K9ac"),
-        ({"rule": lambda activity: activity.score}, "one number a gene"),
         ({"signal": 1.5}, "signal = 1.5: expected a number from 0 to 1"),
-        ({"cell_specific": 0.9, "lineage_specific": 0.3}, "1 at most together"),
-        ({"library_size": -1.0}, "library_size = -1.0: expected a number above 0"),
-        ({"library_size": np.ones((2, 5))}, r"shape \(cell, mark\) = \(1, 5\)"),
-        ({"split_fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
         ({"blend": float("nan")}, "blend = nan"),
     ],
 )
@@ -392,8 +277,8 @@ def test_bad_parameters_name_what_was_expected(wrong, message):
 
 
 def test_the_generator_checks_at_once():
-    with pytest.raises(DataError, match="n_lineages"):
-        iter_cells(n_lineages=0)
+    with pytest.raises(DataError, match="library_spread"):
+        iter_cells(library_spread=-1)
 
 
 # as released files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -56,7 +57,7 @@ def published_figures() -> dict:
     return json.loads(files(__package__).joinpath("figures.json").read_text())
 
 
-def figures_between(blend: np.ndarray, marks: tuple[str, ...]) -> Figures:
+def figures_between(blend: np.ndarray, marks: Sequence[str]) -> Figures:
     """Figures of a cell type between E012 (0) and E013 (1), by the blend of each mark (mark,).
 
     Marks are the five released ones, or those for which one of them stands in (`STAND_IN`).
@@ -92,7 +93,7 @@ def figures_between(blend: np.ndarray, marks: tuple[str, ...]) -> Figures:
     )
 
 
-def mark_index(marks: tuple[str, ...]) -> np.ndarray:
+def mark_index(marks: Sequence[str]) -> np.ndarray:
     """Which calibrated mark each of `marks` takes its figures from.
 
     Raises DataError if a mark has no figures, or comes twice.
@@ -113,11 +114,14 @@ def _residual_correlation(correlation: np.ndarray, index: np.ndarray) -> np.ndar
         return chosen
     return STAND_IN_CORRELATION * chosen + (1 - STAND_IN_CORRELATION) * np.eye(len(index))
 
+
 GENES, LINEAGE, CELL = range(3)  # the streams of random numbers
+N_LINEAGES = 3
+SHARED_SHARE, LINEAGE_SHARE, CELL_SHARE = 0.74, 0.14, 0.12  # of the variance of expression
 NEAR_TSS = 15  # bins: where the field changes from near to far
 DISPERSION = 40.0  # size of the negative binomial of a bin around its own intensity
 FOCUS = 1.05  # change of the profiles with expression: boosting on all bins as on real cells
-MIDDLE_STATE = 0.5  # promoter state (H3K4me3 score) of every gene where marks are independent
+MIDDLE_STATE = 0.5  # promoter state (H3K4me3 score) of every gene without that mark
 LINEAGE_SHARE_OF_RULE = 0.8
 
 
@@ -134,24 +138,12 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
     return ndtri((rankdata(values) - 0.5) / len(values))
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Shares of variance: common to all cell types, of a lineage, of a single cell type."""
-
-    shared: float
-    lineage: float
-    cell: float
-
-
-def shared_part(rng: np.random.Generator, n_genes: int, shares: Shares, drift: bool) -> np.ndarray:
+def shared_part(rng: np.random.Generator, n_genes: int) -> np.ndarray:
     """What a gene's expression is in every cell type (gene,), with the drift along gene order."""
     part = rng.standard_normal(n_genes)
-    if not drift:
-        return np.sqrt(shares.shared) * part
     knots = np.array(published_figures()["rpkm"]["drift"])
     along = np.interp(np.linspace(0, 1, n_genes), np.linspace(0, 1, len(knots)), knots)
-    rest = max(shares.shared - knots.var(), 0.0)
-    return np.sqrt(rest) * part + along
+    return np.sqrt(max(SHARED_SHARE - knots.var(), 0.0)) * part + along
 
 
 def variability(rng: np.random.Generator, shared: np.ndarray) -> np.ndarray:
@@ -163,11 +155,18 @@ def variability(rng: np.random.Generator, shared: np.ndarray) -> np.ndarray:
     return spread / np.sqrt(np.mean(spread**2))
 
 
-def lineage_tightness(lineage: int, n_lineages: int) -> float:
-    """Scale of cell-specific variance: some lineages are tight, others loose; mean 1."""
-    if n_lineages == 1:
-        return 1.0
-    return float(np.linspace(0.1, 1.9, n_lineages)[lineage])
+def specific_parts(
+    rng: np.random.Generator, lineage_rng: np.random.Generator, lineage: int, spread: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What lineage and cell type add to each gene's expression, ``(gene,)`` each.
+
+    `spread` (gene,) is the genes' `variability`.  Some lineages are tight and others loose: the
+    variance that a cell type adds is scaled by 0.1 to 1.9.
+    """
+    tightness = np.linspace(0.1, 1.9, N_LINEAGES)[lineage]
+    of_lineage = np.sqrt(LINEAGE_SHARE) * spread * lineage_rng.standard_normal(len(spread))
+    of_cell = np.sqrt(CELL_SHARE * tightness) * spread * rng.standard_normal(len(spread))
+    return of_lineage, of_cell
 
 
 def median_position(index: int) -> float:
@@ -204,11 +203,6 @@ def explained(x: np.ndarray, figures: Figures) -> tuple[np.ndarray, np.ndarray]:
     return mean, sd
 
 
-def residual_factors(figures: Figures) -> np.ndarray:
-    """Cholesky factors (tertile, mark, mark) of the marks' residual correlation."""
-    return np.linalg.cholesky(figures.residual_correlation)
-
-
 def expression_tertile(x: np.ndarray) -> np.ndarray:
     return np.digitize(x, [-0.5, 0.5])
 
@@ -223,7 +217,8 @@ def calibrated_residual(
     weight = figures.residual_shared
     own = rng.standard_normal(shared.shape)
     white = np.sqrt(weight) * shared + np.sqrt(1 - weight) * own
-    return np.einsum("gij,gj->gi", residual_factors(figures)[expression_tertile(x)], white)
+    factors = np.linalg.cholesky(figures.residual_correlation)
+    return np.einsum("gij,gj->gi", factors[expression_tertile(x)], white)
 
 
 def chance_of_high(
@@ -237,7 +232,7 @@ def chance_of_high(
     n_points = 60
     grid = ndtri((np.arange(n_points) + 0.5) / n_points)
     mean, sd = explained(grid, figures)
-    factors = residual_factors(figures)
+    factors = np.linalg.cholesky(figures.residual_correlation)
     log_weight = np.empty((len(score), n_points))
     for k, x in enumerate(grid):
         residual = (score - mean[k]) / sd[k]

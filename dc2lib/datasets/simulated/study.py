@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -12,97 +13,136 @@ import numpy as np
 from dc2lib.cache import cache_path
 from dc2lib.datasets.histone import MARKS, N_BINS, SPLITS, HistoneDataset, median_text
 from dc2lib.datasets.simulated import draws
-from dc2lib.datasets.simulated.design import (
-    CENTRE,
-    EVERYWHERE,
-    GROUP_MARK,
-    PROMOTER_MARK,
-    Activity,
-    CellTruth,
-    Design,
-    GeneTruth,
-    MarkState,
-    Rule,
-    SimulatedStudy,
-    SimulationTruth,
-    checked_design,
-)
 from dc2lib.datasets.simulated.draws import Figures, figures_between
 from dc2lib.datasets.store import cells_folder, list_cells, temporary_folder, write_cell
 from dc2lib.errors import DataError
 from dc2lib.labels import sorts_after
 
 FIRST_GENE = 900_001  # of the Ensembl ids: six digits, beyond the real genes
+PROMOTER_MARK = "H3K4me3"
 UPSTREAM = 0.6  # share of displaced H3K4me3 peaks
-RULE_OFFSET = 30  # bins (3 kb) from the TSS to a displaced peak, where a rule has positions
-MARK_SHARES = draws.Shares(0.6, 0.2, 0.2)  # of the mark scores, in planted worlds
 DISPLACED_WITHOUT_CAUSE = 0.08  # share of displaced peaks where they tell nothing of expression
-CALIBRATED_SIGNS = {"H3K27me3": -1, "H3K36me3": 1, "H3K4me1": 1, "H3K4me3": 1, "H3K9me3": -1}
+LIMITS = {
+    "n_cells": (1, 999), "n_genes": (10, 99_999), "seed": (0, 2**63 - 1),
+    "rule_divergence": (0, 10), "signal": (0, 1), "library_spread": (0, 2), "blend": (0, 1),
+}  # fmt: skip
 
 
-def simulate(
-    n_cells: int = 8,
-    n_genes: int = 4000,
-    seed: int = 0,
-    marks: Sequence[str] = MARKS,
-    *,
-    rule: str | Rule | Callable[[Activity], np.ndarray] | None = None,
-    shared_rule: bool = True,
-    rule_divergence: float = 0.4,
-    lineage_specific: float = 0.14,
-    cell_specific: float = 0.12,
-    n_lineages: int = 3,
-    signal: float = 1.0,
-    library_size: float | np.ndarray = 1.0,
-    library_spread: float = 0.35,
-    blend: float | None = None,
-    split_fractions: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
-    order_drift: bool = True,
-) -> SimulatedStudy:
-    """Simulated cell types S001, S002, ... and the truth about them.
+@dataclass(frozen=True)
+class Design:
+    """What a simulated study is asked to be.
 
     Raises DataError if a parameter is out of its range.
 
     Parameters
     ----------
     n_cells, n_genes : int
-        Cells beyond what memory holds: use :func:`iter_cells`.
+        Cells beyond what memory holds: use :func:`iter_cells`. Cell types take turns in three
+        lineages: the first belongs to lineage 0, the second to lineage 1, and so on.
     seed : int
         Same seed, same study. A cell type does not depend on how many are simulated beside it.
     marks : sequence of str
         The five released ones; also H3K27ac, H3K9ac, H3K4me2, H3K79me2, for which a released mark
         of similar profile stands in.
-    rule : str, Rule, function of an Activity, or None
-        None: the world calibrated to real cell types. Otherwise a planted rule (see ``RULES``):
-        marks are independent of each other and the rule alone decides about expression.
     shared_rule : bool
         False: each cell type has its own relation of marks and expression, alike within a lineage.
     rule_divergence : float
         How far these relations lie apart (0: not at all; 1: unrelated, even opposite).
-    lineage_specific, cell_specific : float
-        Shares of the variance of latent expression; the rest is common to all cell types.
-    n_lineages : int
-        Cell types take turns: the first belongs to lineage 0, the second to lineage 1, and so on.
     signal : float
-        Correlation, 0 to 1, of what the marks follow (or, with a rule, of what the rule says) with
-        expression. 1 is the calibrated strength, or a rule without exception; 0 is no relation.
-    library_size : float or array (cell, mark)
-        Factor on the reads of every cell type and mark.
+        Correlation, 0 to 1, of what the marks follow with expression. 1 is the calibrated strength,
+        0 is no relation.
     library_spread : float
-        Standard deviation of the log of a further, random factor.
+        Standard deviation of the log of a random factor on the reads of a cell type and mark.
     blend : float, optional
         0: every cell type like E012; 1: like E013. Default: drawn for each cell type and mark.
-    split_fractions : three floats
-        Train, valid and test, contiguous in gene order.
-    order_drift : bool
-        Whether expression falls along the gene order as it does along Ensembl ids, so that classes
-        are unevenly spread over the splits.
+    """
 
-    Returns
-    -------
-    SimulatedStudy
-        ``datasets`` (cell -> HistoneDataset) with RPKM as text, its median over all the genes, and
-        ``released_label`` by the released rule (text comparison); and ``truth``.
+    n_cells: int = 8
+    n_genes: int = 4000
+    seed: int = 0
+    marks: Sequence[str] = MARKS
+    shared_rule: bool = True
+    rule_divergence: float = 0.4
+    signal: float = 1.0
+    library_spread: float = 0.35
+    blend: float | None = None
+
+    def __post_init__(self) -> None:
+        draws.mark_index(self.marks)
+        for name, (low, high) in LIMITS.items():
+            value, whole = getattr(self, name), name in ("n_cells", "n_genes", "seed")
+            if name == "blend" and value is None:
+                continue
+            known = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+            if not known or not low <= value <= high:
+                raise DataError(
+                    f"{name} = {value!r}: expected a {'whole ' * whole}number from {low:,} to"
+                    f" {high:,}."
+                )
+
+    @property
+    def promoter(self) -> int | None:
+        """Where H3K4me3 is among the marks; None where it is not."""
+        return self.marks.index(PROMOTER_MARK) if PROMOTER_MARK in self.marks else None
+
+
+@dataclass(frozen=True)
+class GeneTruth:
+    """What is true of a gene in every cell type; arrays (gene,) but for `residual`."""
+
+    strand: np.ndarray  # "+" or "-"; the bins of minus-strand genes run against the gene
+    shared: np.ndarray  # the part of latent expression that all cell types share
+    variability: np.ndarray  # how far the gene departs from it; root mean square 1
+    residual: np.ndarray  # (gene, mark) strength, unexplained by expression, shared by all cells
+    neighbour_draw: np.ndarray  # 0 to 1; decides whether the H3K4me3 peak is a neighbour's
+    neighbour_share: np.ndarray  # share of the reads that is then the neighbour's
+    offset: np.ndarray  # bins downstream (upstream: below 0) to the neighbour's peak
+
+
+@dataclass(frozen=True)
+class MarkState:
+    """Expression of one cell type, and what decides about its counts.
+
+    `reference_score` is a ranking of the genes to compare models with: the probability of high
+    expression given the exact strength of every mark and whether the peak is displaced, so the most
+    that totals can tell; profiles tell more (`focus`).
+    """
+
+    expression: np.ndarray  # (gene,) latent, as a standard normal score; RPKM has the same order
+    mark_score: np.ndarray  # (gene, mark) strength of each mark as a standard normal score
+    displaced: np.ndarray  # bool (gene,): the H3K4me3 peak does not lie at the gene's own TSS
+    focus: np.ndarray  # (gene,) profiles as those of genes with high (1) or low (0) expression
+    reference_score: np.ndarray  # (gene,)
+
+
+@dataclass(frozen=True)
+class CellTruth(MarkState):
+    """What is true of one simulated cell type, beside its MarkState."""
+
+    lineage: int
+    lineage_part: np.ndarray  # (gene,) what the lineage adds to the shared part of expression
+    cell_part: np.ndarray  # (gene,) what the cell type adds
+    mark_level: np.ndarray  # (gene, mark) expected reads a bin, before the library size
+    library_size: np.ndarray  # (mark,) reads relative to a real library
+    blend: np.ndarray  # (mark,) 0: as in E012; 1: as in E013; between: between
+    rotation: np.ndarray | None  # (mark, mark) of the mark scores, where the rule is the cell's own
+
+
+@dataclass(frozen=True)
+class SimulatedStudy:
+    """Simulated cell types, and what is true of the genes in all of them and in each."""
+
+    datasets: dict[str, HistoneDataset]
+    genes: GeneTruth
+    cells: dict[str, CellTruth]
+
+
+def simulate(*args: object, **parameters: object) -> SimulatedStudy:
+    """Simulated cell types S001, S002, ... and the truth about them; parameters as of `Design`.
+
+    Each has RPKM as text, its median over all the genes, and ``released_label`` by the released
+    rule (text comparison).  The splits are thirds of the genes in order, along which expression
+    falls as it does along Ensembl ids: classes are unevenly spread over them.
 
     Examples
     --------
@@ -110,41 +150,34 @@ def simulate(
     >>> study.datasets["S002"]
     HistoneDataset(S002, simulated: 60 genes x 100 bins x 5 marks)
     """
-    design = checked_design(**locals())
+    design = Design(*args, **parameters)
     genes = draw_genes(design)
     made = [simulate_cell(design, genes, index) for index in range(design.n_cells)]
     datasets = {dataset.cell: dataset for dataset, _ in made}
-    cells = {dataset.cell: truth for dataset, truth in made}
-    return SimulatedStudy(datasets, SimulationTruth(genes, cells, *_findings(design)))
+    return SimulatedStudy(datasets, genes, {dataset.cell: truth for dataset, truth in made})
 
 
 def iter_cells(*args: object, **parameters: object) -> Iterator[tuple[HistoneDataset, CellTruth]]:
     """The cell types of :func:`simulate`, one at a time: for studies larger than memory.
 
-    Takes the parameters of :func:`simulate`, which are checked at once; yields (dataset, truth
-    about this cell type).
+    Parameters are those of `Design`, checked at once; yields (dataset, truth about this cell type).
     """
-    bound = inspect.signature(simulate).bind(*args, **parameters)
-    bound.apply_defaults()
-    design = checked_design(**bound.arguments)
+    design = Design(*args, **parameters)
     genes = draw_genes(design)
     return (simulate_cell(design, genes, index) for index in range(design.n_cells))
 
 
-def stored_simulation(
-    n_cells: int = 8, n_genes: int = 4000, seed: int = 0, **parameters: bool | float | int | str
-) -> Path:
+def stored_simulation(*args: object, **parameters: object) -> Path:
     """Store (home folder) that holds the cell types of `simulate`, made where they are missing.
 
-    Parameters are those of `simulate`; plain values only, since they name the folder. The path is
-    for `dc2lib.datasets.open_cell(cell, home)`; it is named by the simulator's code too, so a
-    changed simulator never serves old cells.
+    Parameters are those of `Design`. The path is for `dc2lib.datasets.open_cell(cell, home)`; it is
+    named by the simulator's code too, so a changed simulator never serves old cells.
     """
-    bound = inspect.signature(simulate).bind(n_cells, n_genes, seed, **parameters)
-    home = cache_path("simulated", bound.arguments, code=__name__, suffix="")
+    design = Design(*args, **parameters)
+    home = cache_path("simulated", {"design": design}, code=__name__, suffix="")
     stored = set(list_cells(home))
-    if len(stored) < n_cells:
-        for dataset, _ in iter_cells(*bound.args, **bound.kwargs):
+    if len(stored) < design.n_cells:
+        for dataset, _ in iter_cells(*args, **parameters):
             if dataset.cell not in stored:
                 _store(dataset, home)
     return home
@@ -167,7 +200,7 @@ def draw_genes(design: Design) -> GeneTruth:
     """What all cell types share."""
     rng = draws.stream(design.seed, draws.GENES)
     n = design.n_genes
-    shared = draws.shared_part(rng, n, design.shares, design.order_drift)
+    shared = draws.shared_part(rng, n)
     return GeneTruth(
         strand=rng.choice(np.array(["-", "+"]), n),
         shared=shared,
@@ -176,7 +209,6 @@ def draw_genes(design: Design) -> GeneTruth:
         neighbour_draw=rng.random(n),
         neighbour_share=rng.uniform(0.6, 1.0, n),
         offset=rng.choice([-1, 1], n, p=[UPSTREAM, 1 - UPSTREAM]) * rng.integers(21, 49, n),
-        group=rng.integers(0, 2, n, dtype=np.int8),
     )
 
 
@@ -185,55 +217,33 @@ def simulate_cell(
 ) -> tuple[HistoneDataset, CellTruth]:
     """Cell type number `index` (from 0) of a design, and the truth about it."""
     rng = draws.stream(design.seed, draws.CELL, index)
-    lineage = index % design.n_lineages
+    lineage = index % draws.N_LINEAGES
     lineage_rng = draws.stream(design.seed, draws.LINEAGE, lineage)
     n_marks = len(design.marks)
-    lineage_part, cell_part = _specific_parts(design, genes, rng, lineage_rng, lineage)
-    background = draws.normal_scores(genes.shared + lineage_part + cell_part)
+    lineage_part, cell_part = draws.specific_parts(rng, lineage_rng, lineage, genes.variability)
+    expression = draws.normal_scores(genes.shared + lineage_part + cell_part)
     blend = rng.random(n_marks)
     if design.blend is not None:
         blend = np.full(n_marks, design.blend)
-    spread = np.exp(design.library_spread * rng.standard_normal(n_marks))
-    library_size = design.library_size[index] * spread
+    library_size = np.exp(design.library_spread * rng.standard_normal(n_marks))
     figures = figures_between(blend, design.marks)
     rotation = None
     if not design.shared_rule:
         rotation = draws.rule_rotation(lineage_rng, rng, n_marks, design.rule_divergence)
-    world = _calibrated if design.rule is None else _planted
-    state = world(design, genes, figures, rotation, background, rng, lineage_rng)
+    state = _mark_state(design, genes, figures, rotation, expression, rng)
     level = draws.levels(state.mark_score, figures)
     counts = _counts(design, genes, figures, state, level * library_size, rng)
     truth = CellTruth(
         **vars(state), lineage=lineage, lineage_part=lineage_part, cell_part=cell_part,
         mark_level=level, library_size=library_size, blend=blend, rotation=rotation,
     )  # fmt: skip
-    return _dataset(design, index, state.expression, counts, genes.strand), truth
+    return _dataset(design, index, expression, counts, genes.strand), truth
 
 
-def _specific_parts(
-    design: Design,
-    genes: GeneTruth,
-    rng: np.random.Generator,
-    lineage_rng: np.random.Generator,
-    lineage: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    tightness = draws.lineage_tightness(lineage, design.n_lineages)
-    lineage_sd = np.sqrt(design.shares.lineage)
-    cell_sd = np.sqrt(design.shares.cell * tightness)
-    lineage_part = lineage_sd * genes.variability * lineage_rng.standard_normal(design.n_genes)
-    cell_part = cell_sd * genes.variability * rng.standard_normal(design.n_genes)
-    return lineage_part, cell_part
-
-
-def _calibrated(
-    design: Design,
-    genes: GeneTruth,
-    figures: Figures,
-    rotation: np.ndarray | None,
-    x: np.ndarray,
-    rng: np.random.Generator,
-    lineage_rng: np.random.Generator,
-) -> MarkState:
+def _mark_state(
+    design: Design, genes: GeneTruth, figures: Figures, rotation: np.ndarray | None,
+    x: np.ndarray, rng: np.random.Generator,
+) -> MarkState:  # fmt: skip
     """Marks follow expression `x`, their profiles too unless each cell type has its own rule."""
     noise = rng.standard_normal(design.n_genes)
     followed = design.signal * x + np.sqrt(1 - design.signal**2) * noise
@@ -251,59 +261,10 @@ def _calibrated(
     return MarkState(x, score, displaced, draws.focus(followed), best)
 
 
-def _planted(
-    design: Design,
-    genes: GeneTruth,
-    figures: Figures,
-    rotation: np.ndarray | None,
-    background: np.ndarray,
-    rng: np.random.Generator,
-    lineage_rng: np.random.Generator,
-) -> MarkState:
-    """Marks are drawn on their own and expression follows the rule."""
-    rule, marks = design.rule, design.marks
-    weights = np.sqrt([MARK_SHARES.shared, MARK_SHARES.lineage, MARK_SHARES.cell])
-    own = [r.standard_normal(genes.residual.shape) for r in (lineage_rng, rng)]
-    score = sum(w * draw for w, draw in zip(weights, (genes.residual, *own), strict=True))
-    displaced = np.zeros(design.n_genes, dtype=bool)
-    focus = np.full(design.n_genes, 0.5)
-    if rule.positions:
-        displaced = genes.neighbour_draw + rng.uniform(-0.2, 0.2, design.n_genes) < 0.5
-        column = marks.index(PROMOTER_MARK)
-        score[:, column] = np.abs(score[:, column])
-    if rule.groups:
-        column = marks.index(GROUP_MARK)
-        score[:, column] = (2.0 * genes.group - 1) * 1.2 + 0.3 * score[:, column]
-    if rule.expression is None:
-        return MarkState(background, score, displaced, focus, np.zeros(design.n_genes))
-    read = score if rotation is None else draws.rotated(score, rotation)
-    told = np.asarray(rule.expression(Activity(read, displaced, genes.group, marks)), dtype=float)
-    if told.shape != (design.n_genes,) or not np.isfinite(told).all():
-        raise DataError(
-            f"Rule {rule.name!r} gave values of shape {told.shape}: expected one number a gene,"
-            f" shape ({design.n_genes},), none missing."
-        )
-    best = draws.normal_scores(told)
-    mixed = design.signal * best / max(best.std(), 1e-9)
-    mixed += np.sqrt(1 - design.signal**2) * background
-    return MarkState(_without_ties(mixed, background), score, displaced, focus, best)
-
-
-def _without_ties(values: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Normal scores of `values` (gene,), ties in the order of `background`."""
-    ranks = np.empty(len(values))
-    ranks[np.lexsort((background, values))] = np.arange(len(values))
-    return draws.normal_scores(ranks)
-
-
 def _counts(
-    design: Design,
-    genes: GeneTruth,
-    figures: Figures,
-    state: MarkState,
-    level: np.ndarray,
+    design: Design, genes: GeneTruth, figures: Figures, state: MarkState, level: np.ndarray,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Reads (gene, bin, mark) along the genome; `level` (gene, mark) are expected reads a bin."""
     counts = np.empty((design.n_genes, N_BINS, len(design.marks)), dtype=np.uint16)
     for m in range(len(design.marks)):
@@ -321,17 +282,13 @@ def mark_shape(
     design: Design, genes: GeneTruth, figures: Figures, state: MarkState, m: int
 ) -> np.ndarray:
     """Expected profiles (gene, bin) of mark number `m` along the gene, upstream first; mean 1."""
-    mark = design.marks[m]
     promoter = np.full(design.n_genes, draws.MIDDLE_STATE)
-    if design.promoter is not None and (design.rule is None or mark == PROMOTER_MARK):
+    if design.promoter is not None:
         promoter = state.mark_score[:, design.promoter]
     shape = draws.profile(promoter, state.focus, m, figures)
     far = np.flatnonzero(state.displaced)
-    if len(far) and (design.rule is None or mark == PROMOTER_MARK):
-        offset, share = genes.offset[far], genes.neighbour_share[far, None]
-        if design.rule is not None:
-            offset, share = np.sign(offset) * RULE_OFFSET, 1.0
-        shape[far] = (1 - share) * shape[far] + share * draws.shifted(shape[far], offset)
+    share = genes.neighbour_share[far, None]
+    shape[far] = (1 - share) * shape[far] + share * draws.shifted(shape[far], genes.offset[far])
     return (shape / shape.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -341,7 +298,7 @@ def _dataset(
     rpkm_text = draws.rpkm_text(draws.rpkm_from_latent(x, draws.median_position(index)))
     rpkm = rpkm_text.astype(np.float64)
     median = median_text(rpkm, rpkm_text)
-    ends = np.round(np.cumsum(design.split_fractions) * design.n_genes).astype(int)
+    ends = np.round(np.arange(1, 4) / 3 * design.n_genes).astype(int)
     return HistoneDataset.from_arrays(
         counts, gene_ids(design.n_genes), f"S{index + 1:03d}",
         np.repeat(SPLITS, np.diff(ends, prepend=0)), marks=design.marks, source="simulated",
@@ -353,12 +310,3 @@ def _dataset(
 def gene_ids(n_genes: int) -> np.ndarray:
     """Ensembl ids (gene,) that no real gene has, in order."""
     return np.array([f"ENSG{FIRST_GENE + i:011d}" for i in range(n_genes)])
-
-
-def _findings(design: Design) -> tuple[str, dict[str, int], dict[str, tuple[int, int]]]:
-    """Name of the rule, signs of the marks that matter, and the bins where they do."""
-    if design.rule is not None:
-        return design.rule.name, design.rule.signs, design.rule.bins
-    signs = {mark: sign for mark, sign in CALIBRATED_SIGNS.items() if mark in design.marks}
-    bins = {mark: CENTRE if mark == PROMOTER_MARK else EVERYWHERE for mark in signs}
-    return "calibrated", signs, bins
