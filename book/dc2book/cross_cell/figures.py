@@ -54,6 +54,34 @@ def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
+def learning_curves(table: pd.DataFrame) -> Figure:
+    """How far each fit is from its best validation AUROC, a panel a label rule, a line a fit.
+
+    Parameters
+    ----------
+    table
+        Columns labels, trained_on, experiment, cell, passes, below.
+    """
+    rules = list(dict.fromkeys(table["labels"]))
+    fig, axes = plt.subplots(1, len(rules), figsize=(1 + 3.5 * len(rules), 3.1), sharey=True,
+                             squeeze=False)
+    colours = dict(zip(("one", "several"), OTHER_COLOURS, strict=False))
+    for axis, rule in zip(axes[0], rules, strict=True):
+        part = table[table["labels"] == rule]
+        labelled = set()
+        for (on, *_), one in part.groupby(["trained_on", "experiment", "cell"], sort=False):
+            text = None if on in labelled else f"{on} cell type{'s' * (on == 'several')}"
+            axis.plot(one["passes"], one["below"], color=colours[on], alpha=0.5, linewidth=0.9,
+                      marker="o", markersize=2.5, label=text)
+            labelled.add(on)
+        axis.axhline(0.001, color="0.4", linewidth=0.8, linestyle=":")
+        axis.set(xscale="log", xlabel="gene passes", title=RULE_NAMES[rule])
+    axes[0, 0].set_yscale("symlog", linthresh=0.001)
+    axes[0, 0].set_ylabel("best validation AUROC\nminus that of the epoch")
+    legend_below(fig, 2)
+    return fig
+
+
 def experiment_maps(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """AUROC normalised by cell type, a row an experiment; blank where none qualifies (Figure 5).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from scipy import stats
 
 from dc2book.cross_cell.gains import over_cells
 from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
+from dc2lib.crosscell.experiments import BASELINE, training_size
 from dc2lib.datasets import open_cell, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.errors import DataError
@@ -20,6 +21,23 @@ from dc2lib.training.grid_fits import FitRecord
 
 RELEASED_NAMES = {"highly": "high", "somewhat": "somewhat"}
 ALIGNMENTS = ("released", "aligned")
+
+
+def learning_curves(records: Mapping[tuple[str, str], FitRecord]) -> pd.DataFrame:
+    """Validation AUROC along the training of every fit, by the gene passes made so far.
+
+    Columns trained_on ("one" cell type or "several"), experiment, cell, passes, below (the fit's
+    best validation AUROC minus that of the epoch).
+    """
+    parts = []
+    for (experiment, cell), one in records.items():
+        auroc = one.history["valid_auroc"]
+        parts.append(pd.DataFrame({
+            "trained_on": "one" if experiment == BASELINE else "several",
+            "experiment": experiment, "cell": cell,
+            "passes": (one.history["epoch"] + 1) * training_size(one.fit),
+            "below": auroc.max() - auroc}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def released_sets_reproduced() -> pd.DataFrame:
