@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, interval_text, intervals, legend_below
+from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, interval_texts, intervals, legend_below
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -425,10 +425,8 @@ def leads(
     """
     own = differences[differences["model"] == BASE]
     mean = own[own["cell"] == "mean"].set_index(list(tags))
-    texts = [interval_text(*ends, signed=True)
-             for ends in mean[["estimate", "low", "high"]].to_numpy()]
-    ahead = cells_ahead(own, tags)
-    return pd.DataFrame({"lead": texts, "ahead": ahead}, index=mean.index).reset_index()
+    columns = {"lead": interval_texts(mean, signed=True), "ahead": cells_ahead(own, tags)}
+    return pd.DataFrame(columns, mean.index).reset_index()
 
 
 def cells_ahead(differences: pd.DataFrame, tags: Sequence[str]) -> pd.Series:

@@ -29,7 +29,7 @@ from dc2book.architectures import (
     labels_of,
     scores_of,
 )
-from dc2book.style import MANY_CELLS, interval_text, legend_below, mark_colour
+from dc2book.style import MANY_CELLS, estimates, kilobases, legend_below, mark_colour
 from dc2lib.crosscell.experiments import spread
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
@@ -148,11 +148,8 @@ def bootstrap_weights(
                 for i, mark in enumerate(dataset.marks)
             ]
     table = pd.DataFrame(rows)
-    means = [
-        {"cell": MEAN, "labels": rule, "mark": mark} | vars(mean_over_cells(part))
-        for (rule, mark), part in table.groupby(["labels", "mark"], sort=False)
-    ]
-    high = pd.concat([table, pd.DataFrame(means)], ignore_index=True)
+    means = estimates(table, ["labels", "mark"], mean_over_cells).assign(cell=MEAN)
+    high = pd.concat([table, means], ignore_index=True)
     mirrored = {"estimate": -high["estimate"], "low": -high["high"], "high": -high["low"]}
     return pd.concat([high.assign(**{"class": "high"}),
                       high.assign(**mirrored, **{"class": "low"})], ignore_index=True)
@@ -199,12 +196,6 @@ def cells_gained(gains: pd.DataFrame) -> pd.DataFrame:
     Columns labels, orientation, estimate ("3 of 7").
     """
     return cells_ahead(gains, ["labels", "orientation"]).rename("estimate").reset_index()
-
-
-def with_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column text: its estimates, signed, with their intervals."""
-    ends = table[["estimate", "low", "high"]].itertuples(index=False)
-    return table.assign(text=[interval_text(*one, signed=True) for one in ends])
 
 
 def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:
@@ -385,13 +376,10 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def plot_auroc_along_bins(
-    by_bin: pd.Series, mark: str = "H3K4me3", base_pairs: int = 100
-) -> Figure:
+def plot_auroc_along_bins(by_bin: pd.Series, mark: str = "H3K4me3") -> Figure:
     """AUROC of one bin's count of a mark ``(bin,)``, by the distance of the bin from the TSS."""
     fig, axis = plt.subplots(figsize=(6.2, 2.8))
-    place = (np.arange(len(by_bin)) - (len(by_bin) - 1) / 2) * base_pairs / 1000
-    axis.plot(place, by_bin.to_numpy(), color=mark_colour(mark))
+    axis.plot(kilobases(len(by_bin)), by_bin.to_numpy(), color=mark_colour(mark))
     axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
     axis.axvline(0, color="0.6", linewidth=1, linestyle="--")
     axis.set(xlabel="distance of the bin from the TSS (kb, along the genome)",

@@ -10,11 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from dc2book.style import INPUT_COLOURS, mark_colour
+from dc2book.style import BIN_KB, INPUT_COLOURS, kilobases, mark_colour
 from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.errors import DataError
 
-BIN_KB = 0.1
 GREY = "0.5"
 
 
@@ -79,7 +78,7 @@ def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
                              sharex=True, sharey="row", squeeze=False)
     for column, (title, gene) in zip(axes.T, genes.items(), strict=True):
         for axis, mark, reads in zip(column, marks, dataset.counts[gene].T, strict=True):
-            axis.bar(_place(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
+            axis.bar(kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
             axis.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
         column[0].set_title(f"{title}, RPKM {dataset.rpkm[gene]:.1f}")
         column[-1].set_xlabel("distance from the TSS (kb)")
@@ -97,7 +96,7 @@ def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
     fig, axes = plt.subplots(len(counts), 1, figsize=(6.4, 1.5 + 1.25 * len(counts)), sharex=True,
                              sharey=True, squeeze=False)
     for axis, (title, reads) in zip(axes[:, 0], counts.items(), strict=True):
-        axis.bar(_place(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
+        axis.bar(kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
         axis.set(title=title, ylabel="reads a bin")
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
     axes[-1, 0].set_xlabel("distance from the TSS (kb, along the genome)")
@@ -146,7 +145,6 @@ def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-
 def plot_samples(samples: Mapping[str, np.ndarray]) -> Figure:
     """Histograms of samples ``(sample,)`` by kind of input, on the same bins."""
     fig, axis = plt.subplots(figsize=(5.6, 2.6))
@@ -158,7 +156,3 @@ def plot_samples(samples: Mapping[str, np.ndarray]) -> Figure:
     axis.legend()
     return fig
 
-
-def _place(n_bins: int) -> np.ndarray:
-    """Middle of each bin in kilobases from the TSS, along the genome."""
-    return (np.arange(n_bins) - (n_bins - 1) / 2) * BIN_KB

@@ -8,7 +8,8 @@ colour: panels, markers and line styles tell them apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 from zlib import crc32
 
@@ -19,7 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dc2lib.evaluation.statistics import bootstrap_mean
+from dc2lib.evaluation.statistics import Interval, bootstrap_mean
 
 MARK_COLOURS = {
     "H3K9me3": "#2B1C6B",
@@ -48,6 +49,7 @@ MODEL_NAMES = {
     "deepchrome_strided": "DeepChrome, strided",
     "linear": "linear, 12 parameters",
 }
+BIN_KB = 0.1
 MANY_CELLS = 12  # more cell types have no room for their names on an axis or in a legend
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
@@ -110,6 +112,27 @@ def interval_text(
     return f"{estimate:{form}} [{low:{form}}, {high:{form}}]"
 
 
+def interval_texts(table: pd.DataFrame, digits: int = 3, *, signed: bool = False) -> list[str]:
+    """`interval_text` of each row of a table with columns estimate, low and high."""
+    return [interval_text(*ends, digits=digits, signed=signed)
+            for ends in table[["estimate", "low", "high"]].itertuples(index=False)]
+
+
+def estimates(
+    table: pd.DataFrame, by: Sequence[str], statistic: Callable[[pd.DataFrame], Interval]
+) -> pd.DataFrame:
+    """A statistic of each group of rows: columns as in ``by``, estimate, low, high and n."""
+    return pd.DataFrame([
+        dict(zip(by, group, strict=True)) | vars(statistic(part))
+        for group, part in table.groupby(list(by), sort=False)
+    ])
+
+
+def kilobases(n_bins: int) -> np.ndarray:
+    """Middle of each bin of 100 base pairs in kilobases from the TSS, ``(bin,)``."""
+    return (np.arange(n_bins) - (n_bins - 1) / 2) * BIN_KB
+
+
 def markdown_table(table: pd.DataFrame, numeric: Sequence[bool] = ()) -> str:
     """A table as Markdown, one line a row; columns flagged in ``numeric`` are set to the right.
 
@@ -151,12 +174,11 @@ def intervals(
 
 def forest(
     table: pd.DataFrame,
-    rows: str | Sequence[str],
+    rows: str,
     *,
     panels: str | Sequence[str] = (),
     colour: str | None = None,
     marker: str | None = None,
-    dodge: str | None = None,
     names: Mapping[Any, str] | None = None,
     order: Sequence[Any] | None = None,
     colours: Mapping[Any, str] | None = None,
@@ -180,15 +202,15 @@ def forest(
     table
         Tidy: columns estimate, low, high, and those that the next arguments name.
     rows
-        Column, or columns together, whose values are the rows, from the top in order of appearance.
+        Column whose values are the rows, from the top in order of appearance.
     panels
         Columns whose values get a panel each: none, one (side by side) or two (a grid, the first
         from top to bottom).
-    colour, marker, dodge
-        Columns told apart by colour, by marker, and by place alone.  Points of one row that differ
-        in one of them stand one below the other.  The marker is by default that of the colour.
+    colour, marker
+        Columns told apart by colour and by marker.  Points of one row that differ in one of them
+        stand one below the other.  The marker is by default that of the colour.
     names
-        Text of a value (or of a tuple of values of a row) on the axis, in titles and legend.
+        Text of a value (or of a tuple of values of a panel) on the axis, in titles and legend.
     order
         Values of ``rows`` from the top, in place of the order of appearance.
     colours, markers
@@ -198,10 +220,9 @@ def forest(
     dots
         Further estimates without interval, drawn small behind the points that they belong to, such
         as the cell types behind their mean: columns as those of ``table`` that the arguments name.
-    reference
-        Where to draw a vertical line.
-    margin
-        Half width of a band around the reference within which differences do not matter.
+    reference, margin
+        Where to draw a vertical line; half width of a band around it within which differences do
+        not matter.
     sharex
         Whether all panels have the same scale.
     connect
@@ -214,62 +235,57 @@ def forest(
     Figure
         Its ``axes`` are the panels, from left to right and top to bottom.
     """
-    row_columns, panel_columns = _listed(rows), _listed(panels)
-    marker = marker or (colour if colour not in (*row_columns, *panel_columns) else None)
-    look = [one for one in dict.fromkeys((colour, marker, dodge)) if one is not None]
-    spread = [one for one in look if one not in (*row_columns, *panel_columns)]
-    named = [one for one in spread if one in (colour, marker)]
-    row_keys = _distinct(table, row_columns)
-    if order is not None:
-        wanted = [key if isinstance(key, tuple) else (key,) for key in order]
-        row_keys = [key for key in wanted if key in set(row_keys)]
-        table = table[[key in row_keys for key in _keys(table, row_columns)]]
-    groups = _distinct(table, spread)
-    wanted_columns = list(dict.fromkeys([*row_columns, *panel_columns, *look]))
+    panels = [panels] if isinstance(panels, str) else list(panels)
+    marker = marker or (colour if colour not in (rows, *panels) else None)
+    look = [one for one in dict.fromkeys((colour, marker)) if one is not None]
+    spread = [one for one in look if one not in (rows, *panels)]
+    in_order = list(dict.fromkeys(table[rows] if order is None else order))
+    table = table[table[rows].isin(in_order)]
+    in_order = [one for one in in_order if one in set(table[rows])]
+    groups = list(dict.fromkeys(_keys(table, spread)))
     half = min(0.34, 0.13 * (len(groups) - 1))
     shifts = dict(zip(groups, np.linspace(-half, half, len(groups)), strict=True))
-    shades = _colours(table, colour, colours)
-    shapes = _markers(table, marker, markers)
-    texts = {key: _text(key, names) for key in row_keys}
-    titles = [_text(key, names) for key in _distinct(table, panel_columns)]
-    lines = [line for text in (*titles, xlabel) for line in text.split("\n")]
-    width = max(2.5, 0.085 * max(map(len, lines)))
-    shape = len(row_keys), len(groups), texts.values(), width
-    fig, axes = _panels(table, panel_columns, wrap, sharex, *shape)
+    shades = _by_appearance(table, colour, OTHER_COLOURS) | {
+        value: mark_colour(value) for value in (table[colour] if colour == "mark" else ())
+    } | NAMED_COLOURS | dict(colours or {})
+    shapes = _by_appearance(table, marker, MARKERS) | dict(markers or {})
+    texts = [_text((one,), names) for one in in_order]
+    fig, axes = _panels(table, panels, wrap, sharex, names, texts, len(groups), xlabel)
     for axis, key in axes.items():
-        part = table[[one == key for one in _keys(table, panel_columns)]]
-        _reference(axis, reference, margin)
-        for points in _parts(part, look):
-            group = _keys(points, spread)[0]
-            places = [row_keys.index(one) + shifts[group] for one in _keys(points, row_columns)]
-            shown = {
-                "color": shades[points[colour].iloc[0]] if colour else OTHER_COLOURS[0],
-                "fmt": shapes[points[marker].iloc[0]] if marker else "o",
-            }
-            label = _text(_keys(points, named)[0], names) if named else None
+        part = table[[one == key for one in _keys(table, panels)]]
+        if margin is not None:
+            axis.axvspan((reference or 0) - margin, (reference or 0) + margin, color="0.9",
+                         zorder=0)
+        if reference is not None:
+            axis.axvline(reference, color="0.4", linewidth=0.8)
+        for points in [one for _, one in part.groupby(look, sort=False)] if look else [part]:
+            group = _keys(points, spread)[0] if spread else ()
+            places = [in_order.index(one) + shifts[group] for one in points[rows]]
+            shade = shades[points[colour].iloc[0]] if colour else OTHER_COLOURS[0]
+            shape = shapes[points[marker].iloc[0]] if marker else "o"
             if dots is not None:
-                own = dots.merge(points[wanted_columns].drop_duplicates(), on=wanted_columns)
-                behind = [row_keys.index(one) + shifts[group] for one in _keys(own, row_columns)]
-                axis.plot(own["estimate"], behind, "o", color=shown["color"], markersize=2.5,
-                          alpha=0.45, markeredgewidth=0, zorder=1)
-            intervals(axis, points, places, label=label, **shown)
+                columns = list(dict.fromkeys([rows, *panels, *look]))
+                own = dots.merge(points[columns].drop_duplicates(), on=columns)
+                behind = [in_order.index(one) + shifts[group] for one in own[rows]]
+                axis.plot(own["estimate"], behind, "o", color=shade, markersize=2.5, alpha=0.45,
+                          markeredgewidth=0, zorder=1)
+            intervals(axis, points, places, color=shade, fmt=shape,
+                      label=_text(group, names) if spread else None)
             if hollow is not None:
-                axis.plot(points[hollow], places, shown["fmt"], color=shown["color"], zorder=3,
+                axis.plot(points[hollow], places, shape, color=shade, zorder=3,
                           markerfacecolor="white", markersize=4.5)
             if connect:
-                axis.plot(points["estimate"], places, color=shown["color"], linewidth=0.8,
-                          alpha=0.5)
+                axis.plot(points["estimate"], places, color=shade, linewidth=0.8, alpha=0.5)
         axis.set_title(_text(key, names))
-        axis.set_yticks(range(len(row_keys)), texts.values())
-        for between in range(1, len(row_keys)):
+        axis.set_yticks(range(len(texts)), texts)
+        for between in range(1, len(texts)):
             axis.axhline(between - 0.5, color="0.9", linewidth=0.6, zorder=0)
         axis.grid(axis="x", alpha=0.3)
         if axis.get_subplotspec().is_last_row() or wrap:
             axis.set_xlabel(xlabel)
             axis.tick_params(labelbottom=True)
-    first = next(iter(axes))
-    first.set(ylim=(len(row_keys) - 0.5, -0.5), xlim=xlim)
-    if named:
+    next(iter(axes)).set(ylim=(len(texts) - 0.5, -0.5), xlim=xlim)
+    if spread:
         legend_below(fig, legend_columns, legend_title)
     return fig
 
@@ -285,10 +301,7 @@ def forest_by_cell(table: pd.DataFrame, rows: str, **options: Any) -> Figure:
         return forest(table, rows, marker="cell", **options)
     looks = (options.get(name) for name in ("panels", "colour"))
     columns = list(dict.fromkeys([rows, *(one for one in looks if one is not None)]))
-    means = pd.DataFrame([
-        dict(zip(columns, key, strict=True)) | vars(bootstrap_mean(part["estimate"].to_numpy()))
-        for key, part in table.groupby(columns, sort=False)
-    ])
+    means = estimates(table, columns, lambda part: bootstrap_mean(part["estimate"].to_numpy()))
     said = f"{options.get('xlabel', '')}\nmean of {len(cells)} cell types (dots)"
     return forest(means, rows, dots=table, **options | {"xlabel": said, "legend_title": None})
 
@@ -303,22 +316,8 @@ def legend_below(fig: Figure, columns: int = 2, title: str | None = None) -> Non
                title=title)
 
 
-def _listed(columns: str | Sequence[str]) -> list[str]:
-    return [columns] if isinstance(columns, str) else list(columns)
-
-
 def _keys(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     return list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
-
-
-def _distinct(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    return list(dict.fromkeys(_keys(table, columns)))
-
-
-def _parts(table: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
-    if table.empty or not columns:
-        return [] if table.empty else [table]
-    return [part for _, part in table.groupby(columns, sort=False)]
 
 
 def _text(key: tuple[Any, ...], names: Mapping[Any, str] | None) -> str:
@@ -326,55 +325,38 @@ def _text(key: tuple[Any, ...], names: Mapping[Any, str] | None) -> str:
     return names.get(key) or ", ".join(str(names.get(value, value)) for value in key)
 
 
-def _colours(
-    table: pd.DataFrame, column: str | None, given: Mapping[Any, str] | None
-) -> dict[Any, str]:
+def _by_appearance(table: pd.DataFrame, column: str | None, looks: Sequence[str]) -> dict[Any, str]:
     values = [] if column is None else list(dict.fromkeys(table[column]))
-    by_place = dict(zip(values, OTHER_COLOURS * len(values), strict=False))
-    marks = {value: mark_colour(value) for value in values if column == "mark"}
-    return by_place | marks | NAMED_COLOURS | dict(given or {})
-
-
-def _markers(
-    table: pd.DataFrame, column: str | None, given: Mapping[Any, str] | None
-) -> dict[Any, str]:
-    values = [] if column is None else list(dict.fromkeys(table[column]))
-    return dict(zip(values, MARKERS * len(values), strict=False)) | dict(given or {})
+    return dict(zip(values, looks * len(values), strict=False))
 
 
 def _panels(
     table: pd.DataFrame,
-    columns: Sequence[str],
+    columns: list[str],
     wrap: int | None,
     sharex: bool,
-    n_rows: int,
+    names: Mapping[Any, str] | None,
+    rows: list[str],
     n_groups: int,
-    texts: Iterable[str],
-    width: float,
+    xlabel: str,
 ) -> tuple[Figure, dict[Axes, tuple[Any, ...]]]:
     """The figure, and the values that each of its panels shows."""
+    keys = list(dict.fromkeys(_keys(table, columns)))
+    side = min(len(keys), wrap or len(keys))
     if len(columns) == 2:
         down, across = (list(dict.fromkeys(table[name])) for name in columns)
-        keys = [(one, other) for one in down for other in across]
-        side = len(across)
-    else:
-        keys = _distinct(table, columns)
-        side = min(len(keys), wrap or len(keys))
+        keys, side = list(product(down, across)), len(across)
     deep = -(-len(keys) // side)
-    label = max(len(line) for text in texts for line in text.split("\n"))
-    height = max(1.0, n_rows * (0.24 + 0.11 * n_groups))
+    titles = [_text(key, names) for key in keys]
+    width = max(2.5, 0.085 * _longest([*titles, xlabel]))
+    height = max(1.0, len(rows) * (0.24 + 0.11 * n_groups))
     fig, grid = plt.subplots(
-        deep, side, figsize=(0.6 + 0.07 * label + width * side, 1.0 + (height + 0.3) * deep),
-        sharex=sharex, sharey=True, squeeze=False,
-    )
-    for axis in list(grid.flat)[len(keys) :]:
+        deep, side, sharex=sharex, sharey=True, squeeze=False,
+        figsize=(0.6 + 0.07 * _longest(rows) + width * side, 1.0 + (height + 0.3) * deep))
+    for axis in grid.flat[len(keys) :]:
         axis.remove()
     return fig, dict(zip(grid.flat, keys, strict=False))
 
 
-def _reference(axis: Axes, reference: float | None, margin: float | None) -> None:
-    if margin is not None:
-        centre = reference or 0.0
-        axis.axvspan(centre - margin, centre + margin, color="0.9", zorder=0)
-    if reference is not None:
-        axis.axvline(reference, color="0.4", linewidth=0.8)
+def _longest(texts: Sequence[str]) -> int:
+    return max(len(line) for text in texts for line in text.split("\n"))

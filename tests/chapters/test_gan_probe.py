@@ -140,7 +140,7 @@ def test_favourites_are_compared_with_those_of_measured_genes():
     for key, expected in {"confirmed": (1 / 3, 1, 0), "outside_measured": (0, 1, 0),
                           "share_at_largest_count": (1 / 3, 1, 0)}.items():
         assert value[key].tolist() == pytest.approx(expected)
-    shown = favourites.favourites_table(found, quality.NAMES)
+    shown = favourites.favourites_table(found)
     assert {"confirmed by itself", "outside measured"} < set(shown)
 
 

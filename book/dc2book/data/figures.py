@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from dc2book.data.tables import BIN_KB, ORIENTATIONS
+from dc2book.data.tables import ORIENTATIONS
 from dc2book.style import (
+    BIN_KB,
     CLASS_COLOURS,
     LABEL_COLOURS,
     MANY_CELLS,

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dc2book.style import kilobases
 from dc2lib.datasets.histone import SOURCES, SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_annotation
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import proportion
+from dc2lib.evaluation.statistics import LEVEL, proportion
 from dc2lib.labels import RULES, flipped, label
 from dc2lib.signals import ORIENTATIONS
 
-BIN_KB = 0.1
+ENDS = (50 * (1 - LEVEL), 50 * (1 + LEVEL))  # percentiles
 ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 CLASSES = {"high": 1, "low": 0}
 GENES_RELEASED = 19_795
@@ -25,51 +26,39 @@ SOURCE_ADJECTIVES = dict.fromkeys(SOURCES, "measured") | {
 }
 
 
-def bin_position(n_bins: int) -> np.ndarray:
-    """Middle of every bin relative to the TSS in kilobases, float64 (bin,)."""
-    return (np.arange(n_bins) - (n_bins - 1) / 2) * BIN_KB
-
-
 def mean_profiles(
-    dataset: HistoneDataset,
-    *,
-    labels: str = "numeric",
-    orientation: str = "gene",
-    n_resamples: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
+    dataset: HistoneDataset, *, orientation: str = "gene", n_resamples: int = 200, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean count by bin for the genes of each class, with a bootstrap band over genes.
+    """Mean count by bin for the genes of each class (numeric labels), with a band over genes.
 
-    ``labels``: one of "numeric", "lexicographic". Rule that makes the classes. ``orientation``: one
-    of "genome", "gene". ``"genome"``: bins as released. ``"gene"``: minus-strand genes turned,
-    upstream first; genes of unknown strand are left out.
+    The band is a 95 % bootstrap interval.  Orientation ``"genome"``: bins as released; ``"gene"``:
+    minus-strand genes turned, upstream first; genes of unknown strand are left out.
 
     Returns columns mark, class, position (kb from the TSS), mean, low, high (reads a bin), n
     (genes). Raises DataError if the orientation is unknown or the strands are not known.
     """
     if orientation not in ORIENTATIONS:
         raise DataError(f"Unknown orientation {orientation!r}: use one of genome, gene.")
-    classes = label(dataset, labels)
-    counts = dataset.counts
+    classes, counts = label(dataset, "numeric"), dataset.counts
     if orientation == "gene":
-        counts = dataset.gene_oriented()
         known = dataset.strand != "."
-        counts, classes = counts[known], classes[known]
+        counts, classes = dataset.gene_oriented()[known], classes[known]
     rng = np.random.default_rng(seed)
+    _, n_bins, n_marks = counts.shape
     parts = []
     for name, value in CLASSES.items():
-        of_class = counts[classes == value]
-        if not len(of_class):
-            raise DataError(f"{dataset.cell}: no gene has {name} expression by the {labels} rule.")
-        bands = _bootstrap_band(of_class, n_resamples, level, rng)
-        for place, mark in enumerate(dataset.marks):
-            mean, low, high = (band[:, place] for band in bands)
-            columns = {"mean": mean, "low": low, "high": high, "n": len(of_class)}
-            position = bin_position(counts.shape[1])
-            parts.append(
-                pd.DataFrame({"mark": mark, "class": name, "position": position, **columns})
-            )
+        flat = counts[classes == value].reshape(-1, n_bins * n_marks).astype(np.float32)
+        n = len(flat)
+        if not n:
+            raise DataError(f"{dataset.cell}: no gene has {name} expression by the numeric rule.")
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
+        low, high = np.percentile(weights.astype(np.float32) @ flat / n, ENDS, axis=0)
+        bands = {"mean": flat.mean(axis=0, dtype=np.float64), "low": low, "high": high}
+        parts.append(pd.DataFrame({
+            "mark": np.repeat(dataset.marks, n_bins), "class": name,
+            "position": np.tile(kilobases(n_bins), n_marks),
+            **{key: band.reshape(n_bins, n_marks).T.ravel() for key, band in bands.items()}, "n": n,
+        }))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -87,9 +76,9 @@ def marks_go_as_known(means: pd.DataFrame) -> bool:
     return higher == set(ACTIVE) & set(means.index)
 
 
-def downstream_ratio(profiles: pd.DataFrame, mark: str, class_: str = "high") -> float:
-    """Reads after the TSS over reads before it in one mark's mean profile."""
-    rows = profiles[(profiles["mark"] == mark) & (profiles["class"] == class_)]
+def downstream_ratio(profiles: pd.DataFrame, mark: str) -> float:
+    """Reads after the TSS over reads before it in one mark's mean profile of high genes."""
+    rows = profiles[(profiles["mark"] == mark) & (profiles["class"] == "high")]
     after = rows.loc[rows["position"] > 0, "mean"].sum()
     return float(after / rows.loc[rows["position"] < 0, "mean"].sum())
 
@@ -98,28 +87,15 @@ def count_summary(dataset: HistoneDataset) -> pd.DataFrame:
     """Distribution of the counts in a bin, one row a mark.
 
     Columns cell, mark, mean, variance, dispersion (variance over mean; 1 for a Poisson count),
-    zero_share, percentile_99, maximum, above_255 (share of genes with a bin that one byte cannot
-    hold), library_size (reads in all bins).
+    zero_share, maximum, library_size (reads in all bins).
     """
-    rows = []
-    for place, mark in enumerate(dataset.marks):
-        counts = dataset.counts[:, :, place]
-        mean, variance = counts.mean(), counts.var()
-        rows.append(
-            {
-                "cell": dataset.cell,
-                "mark": mark,
-                "mean": mean,
-                "variance": variance,
-                "dispersion": variance / mean if mean else np.nan,
-                "zero_share": (counts == 0).mean(),
-                "percentile_99": int(np.percentile(counts, 99, method="inverted_cdf")),
-                "maximum": int(counts.max()),
-                "above_255": float((counts.max(axis=1) > 255).mean()),
-                "library_size": int(counts.sum(dtype=np.int64)),
-            }
-        )
-    return pd.DataFrame(rows)
+    counts = dataset.counts.reshape(-1, len(dataset.marks))
+    table = pd.DataFrame({
+        "cell": dataset.cell, "mark": dataset.marks, "mean": counts.mean(axis=0),
+        "variance": counts.var(axis=0), "zero_share": (counts == 0).mean(axis=0),
+        "maximum": counts.max(axis=0), "library_size": counts.sum(axis=0, dtype=np.int64),
+    })
+    return table.assign(dispersion=table["variance"] / table["mean"])
 
 
 def count_tail(dataset: HistoneDataset) -> pd.DataFrame:
@@ -193,9 +169,8 @@ def label_agreement(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
             continue
         for rule in RULES:
             same = label(dataset, rule) == dataset.released_label
-            rows.append(
-                {"cell": cell, "labels": rule, **vars(proportion(int(same.sum()), len(same)))}
-            )
+            rows.append({"cell": cell, "labels": rule,
+                         **vars(proportion(int(same.sum()), len(same)))})
     return pd.DataFrame(rows, columns=["cell", "labels", "estimate", "low", "high", "n"])
 
 
@@ -254,15 +229,10 @@ def example_genes(dataset: HistoneDataset) -> pd.DataFrame:
         nearest = -np.abs(expression - typical)
         choices["on as a number, off as text"] = np.where(changed & (classes == 1), nearest, -2)
     rows = [int(np.argmax(score)) for score in choices.values()]
-    return pd.DataFrame(
-        {
-            "row": rows,
-            "gene_id": dataset.gene_id[rows],
-            "name": _names(dataset.gene_id[rows]),
-            "rpkm": dataset.rpkm[rows],
-            "why": list(choices),
-        }
-    )
+    return pd.DataFrame({
+        "row": rows, "gene_id": dataset.gene_id[rows], "name": _names(dataset.gene_id[rows]),
+        "rpkm": dataset.rpkm[rows], "why": list(choices),
+    })
 
 
 def counts_of(dataset: HistoneDataset, genes: pd.DataFrame) -> pd.DataFrame:
@@ -290,15 +260,3 @@ def label_examples(dataset: HistoneDataset) -> pd.DataFrame:
 def _names(gene_id: np.ndarray) -> list[str]:
     symbols = gene_annotation()["symbol"].dropna()
     return [symbols.get(gene, gene) for gene in gene_id.tolist()]
-
-
-def _bootstrap_band(
-    counts: np.ndarray, n_resamples: int, level: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    n_genes, *shape = counts.shape
-    flat = counts.reshape(n_genes, -1).astype(np.float32)
-    weights = rng.multinomial(n_genes, np.full(n_genes, 1 / n_genes), size=n_resamples)
-    draws = weights.astype(np.float32) @ flat / n_genes
-    low, high = np.percentile(draws, [50 * (1 - level), 50 * (1 + level)], axis=0)
-    mean = flat.mean(axis=0, dtype=np.float64)
-    return mean.reshape(shape), low.reshape(shape), high.reshape(shape)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from dc2book.gan_probe.quality import NAMES
 from dc2book.gan_probe.study import (
     CLASSES,
     EXPECTED,
@@ -166,12 +167,12 @@ def confirmed_share(
     return float((sign * classifier_log_odds(classifier, samples) >= limit).mean())
 
 
-def favourites_table(favourites: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
     """What `compare_favourites` found under one label rule, a row a class and source."""
     named = favourites["key"].str.removeprefix("top_").str.replace("_", " ")
     judge = favourites["judge"] if "judge" in favourites else pd.Series(index=favourites.index)
     column = (named + " by " + judge.astype(object)).fillna(named)
-    wide = favourites.assign(column=column, source=favourites["model"].map(names)).pivot(
+    wide = favourites.assign(column=column, source=favourites["model"].map(NAMES)).pivot(
         index=["class", "source"], columns="column", values="estimate")
     return wide[list(dict.fromkeys(column))].reset_index().rename_axis(columns=None)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dc2book.gan_probe.quality import NAMES
-from dc2book.style import CLASS_COLOURS, FURTHER_COLOURS, INPUT_COLOURS, mark_colour
+from dc2book.style import CLASS_COLOURS, FURTHER_COLOURS, INPUT_COLOURS, kilobases, mark_colour
 
 SOURCE_STYLES = {
     "measured_genes": ("-", INPUT_COLOURS["real"]),
@@ -25,19 +25,16 @@ NORMALISED = {
 KILOBASES = "distance from the TSS (kb)"
 
 
-def signal_profiles(
-    sets: Mapping[str, np.ndarray], marks: Sequence[str], bin_width: int = 100
-) -> Figure:
+def signal_profiles(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> Figure:
     """Mean and 90th percentile of the signal by position, a panel a mark.
 
-    ``sets``: signals ``(sample, mark, bin)`` by source, as in `NAMES`. ``bin_width``: base pairs of
-    a bin.
+    ``sets``: signals ``(sample, mark, bin)`` by source, as in `NAMES`.
     """
     fig, axes = plt.subplots(len(marks), 1, figsize=(5.6, 1.5 * len(marks)), sharex=True)
     for number, (mark, axis) in enumerate(zip(marks, np.atleast_1d(axes), strict=True)):
         for name, signals in sets.items():
             values = signals[:, number]
-            place = positions(values.shape[1], bin_width)
+            place = kilobases(values.shape[1])
             style, colour = SOURCE_STYLES[name]
             axis.plot(place, values.mean(0), style, color=colour, linewidth=2, label=NAMES[name])
             axis.plot(place, np.quantile(values, 0.9, axis=0), style, color=colour, linewidth=0.8)
@@ -67,23 +64,20 @@ def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
     return fig
 
 
-def mark_activation(
-    table: pd.DataFrame, marks: Sequence[str], sources: Mapping[str, str] = NAMES
-) -> Figure:
+def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
     """Figure 4 of the paper: activation by mark and class, a column a source.
 
     ``table``: columns ``key`` (one of `NORMALISED`, a row each), ``model``, ``class``, ``mark``,
-    ``estimate``, ``low``, ``high``, of one label rule. ``sources``: titles of the columns by
-    ``model``.
+    ``estimate``, ``low``, ``high``, of one label rule.
     """
     fig, axes = plt.subplots(
-        len(NORMALISED), len(sources), figsize=(2.7 * len(sources), 2.3 * len(NORMALISED)),
+        len(NORMALISED), len(NAMES), figsize=(2.7 * len(NAMES), 2.3 * len(NORMALISED)),
         squeeze=False, sharex=True, sharey="row",
     )
     places = np.arange(len(marks))
     for row, (key, title) in zip(axes, NORMALISED.items(), strict=True):
         row[0].set_ylabel(title)
-        for axis, model in zip(row, sources, strict=True):
+        for axis, model in zip(row, NAMES, strict=True):
             part = table[(table["model"] == model) & (table["key"] == key)]
             for side, class_ in ((-0.2, "high"), (0.2, "low")):
                 one = part[part["class"] == class_].set_index("mark").loc[list(marks)]
@@ -93,21 +87,18 @@ def mark_activation(
                          hatch="" if class_ == "high" else "//", edgecolor="white")
             axis.set_xticks(places, marks, rotation=40, ha="right")
             axis.axhline(0, color="#444444", linewidth=0.8)
-    for axis, title in zip(axes[0], sources.values(), strict=True):
+    for axis, title in zip(axes[0], NAMES.values(), strict=True):
         axis.set_title(title)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 
 
 def top_profiles(
-    panels: Mapping[str, Mapping[str, np.ndarray]],
-    marks: Sequence[str],
-    names: Mapping[str, str] = NAMES,
-    bin_width: int = 100,
+    panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]
 ) -> Figure:
     """Mean signal by position of the samples a classifier likes best, a row a mark.
 
-    ``panels``: class ("high", "low") to source, as in ``names``, to signals ``(sample, mark,
+    ``panels``: class ("high", "low") to source, as in `NAMES`, to signals ``(sample, mark,
     bin)``; a column a class.
     """
     fig, axes = plt.subplots(
@@ -118,10 +109,10 @@ def top_profiles(
         for number, mark in enumerate(marks):
             axis = axes[number, column]
             for name, signals in sets.items():
-                place = positions(signals.shape[2], bin_width)
+                place = kilobases(signals.shape[2])
                 real = name == "measured_genes"
                 axis.plot(place, signals[:, number].mean(0), SOURCE_STYLES[name][0],
-                          color="#444444" if real else mark_colour(mark), label=names[name],
+                          color="#444444" if real else mark_colour(mark), label=NAMES[name],
                           linewidth=2.4 if real else 1.2)
             axis.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
             axis.set_title(f"{mark}, {class_}")
@@ -130,8 +121,3 @@ def top_profiles(
         axis.set_xlabel(KILOBASES)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig
-
-
-def positions(n_bins: int, bin_width: int = 100) -> np.ndarray:
-    """Middle of each bin in kilobases from the transcription start site, ``(bin,)``."""
-    return (np.arange(n_bins) - n_bins / 2 + 0.5) * bin_width / 1000

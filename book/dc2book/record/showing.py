@@ -16,7 +16,7 @@ import pandas as pd
 from dc2book.record import context
 from dc2book.record.images import lighter_base64
 from dc2book.record.recording import ESTIMATE, record_table
-from dc2book.style import interval_text
+from dc2book.style import interval_texts
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write
 
@@ -209,10 +209,7 @@ def report(
     """
     record_table(table, key, by=by, **tags)
     full = table.assign(**{one: np.nan for one in ("low", "high") if one not in table})
-    full["text"] = [
-        interval_text(*ends, digits=digits)
-        for ends in full[["estimate", "low", "high"]].itertuples(index=False)
-    ]
+    full["text"] = interval_texts(full, digits)
     if layout is None:
         columns = ["text" if one == "estimate" else one for one in table.columns]
         shown = full[[one for one in columns if one not in ESTIMATE]]
