@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import io
 import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -32,6 +33,7 @@ import numpy as np
 from dc2lib.errors import DataError
 from dc2lib.files import atomic_write, computed_home, data_home
 
+NAME = "kept_as"  # in a kept file: its own name
 LEFT_OUT = (
     "dc2lib.cache", "dc2lib.datasets", "dc2lib.errors", "dc2lib.files", "dc2lib.training.executors"
 )
@@ -69,12 +71,12 @@ def cached(
     dict of arrays by name; numbers and texts come back as arrays without axes.
     """
     path = cache_path(kind, settings, code=code, without=without, home=home)
-    found = _read(path) if path.exists() else None
+    name = f"{kind}/{path.stem}"
+    found = _read(path, name)
     if found is None:
-        computed = {name: np.asarray(value) for name, value in compute().items()}
+        found = {one: np.asarray(value) for one, value in compute().items()}
         with atomic_write(path) as unfinished:
-            np.savez(unfinished, **computed)
-        found = computed
+            np.savez(unfinished, **found, **{NAME: name})
     return found
 
 
@@ -118,19 +120,51 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return {"dtype": value.dtype.str, "shape": value.shape, "sha256": digest}
+    if hasattr(value, "detach"):  # a tensor
+        return _plain(value.numpy(force=True))
     raise TypeError(
         f"{value!r} cannot name a kept result: expected plain values, dataclasses or arrays"
     )
 
 
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a kept result; nothing, with a warning, where its file is damaged."""
+def plain(settings: Any) -> Any:
+    """Settings as JSON holds them: dataclasses by their fields, arrays and tensors by a digest."""
+    return json.loads(json.dumps(settings, default=_plain))
+
+
+def kept_bytes(path: Path) -> io.BytesIO | None:
+    """Content of a kept file, None if there is none: what fails to be parsed then is damaged.
+
+    Raises DataError where a file is there and cannot be read now, as on a bad network or disk.
+    """
     try:
-        with np.load(path) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return io.BytesIO(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read now ({error.strerror}) and was left as it is: try again, and "
+            "delete it if it stays so"
+        ) from error
+
+
+def _read(path: Path, name: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a kept result; nothing, with a warning, where its file is damaged or another's.
+
+    A file that does not say its name is of an earlier version, and is taken.
+    """
+    content = kept_bytes(path)
+    if content is None:
+        return None
+    try:
+        with np.load(content) as arrays:
+            found = {one: arrays[one] for one in arrays.files}
+        if str(found.pop(NAME, name)) != name:
+            raise ValueError("it is the result of other settings")
     except Exception as error:  # whatever a damaged file makes NumPy meet
         warnings.warn(f"{path} is damaged ({error}): computed again", stacklevel=3)
         return None
+    return found
 
 
 @cache
@@ -312,13 +346,14 @@ def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) ->
 def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Keep a state, to be given back by `resume` under equal settings, in place of an older one.
 
-    Settings are plain values by name that decide the result; the state holds numbers, texts and
-    tensors, in lists and dictionaries.
+    Settings are what `cached` takes; the state holds numbers, texts and tensors, in lists and
+    dictionaries.  Raises FloatingPointError where a tensor holds what is no finite number.
     """
     import torch
 
+    content = {"settings": plain(settings), "state": dict(state), "digest": _digest(state)}
     with atomic_write(path) as unfinished:
-        torch.save({"settings": dict(settings), "state": dict(state)}, unfinished)
+        torch.save(content, unfinished)
 
 
 def resume(
@@ -326,16 +361,19 @@ def resume(
 ) -> None:
     """Call ``restore`` with the state that was written, its tensors on the CPU, if there is one.
 
-    Raises DataError if the file cannot be read, belongs to other settings, or ``restore`` cannot
-    take it.
+    Raises DataError if the file cannot be read, was changed, belongs to other settings, or
+    ``restore`` cannot take it.
     """
-    if path is None or not path.exists():
+    content = path and kept_bytes(path)
+    if not content:
         return
     import torch
 
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        differing = _differing(saved["settings"], settings)
+        saved = torch.load(content, map_location="cpu", weights_only=True)
+        if saved["digest"] != _digest(saved["state"]):
+            raise ValueError("it was changed since it was written")
+        differing = _differing(saved["settings"], plain(settings))
         if not differing:
             restore(saved["state"])
     except Exception as error:
@@ -348,6 +386,19 @@ def resume(
             f"{path} belongs to another run ({'; '.join(differing)}): name another checkpoint, or "
             "delete it to start anew"
         )
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, default=_finite).encode()).hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    if hasattr(value, "isfinite") and not value.isfinite().all():
+        raise FloatingPointError(
+            f"a tensor {tuple(value.shape)} of the state holds a number that is not finite, "
+            "and is not kept: the run has diverged"
+        )
+    return _plain(value)
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """A result is computed once for equal settings, code and data; a change computes it again."""
 
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 
 from dc2lib import cache
 from dc2lib.cache import cache_path, cached
+from dc2lib.errors import DataError
 from dc2lib.files import text_lines
 
 CODE = "dc2lib.errors"
@@ -67,6 +69,29 @@ def test_a_damaged_file_is_computed_again_with_a_warning(squares, tmp_path, dama
     assert squares.calls == 2
     squares()
     assert squares.calls == 2
+
+
+def test_a_file_under_the_name_of_another_is_not_taken(squares, tmp_path):
+    squares(3), squares(4)
+    one, other = (cache_path("squares", {"n": n}, code=CODE, home=tmp_path) for n in (3, 4))
+    other.write_bytes(one.read_bytes())
+    with pytest.warns(UserWarning, match="other settings"):
+        assert squares(4)["square"].tolist() == [0, 1, 4, 9]
+    assert squares(3)["square"].tolist() == [0, 1, 4]
+
+
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(squares, tmp_path):
+    squares()
+    (file,) = (tmp_path / "squares").iterdir()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(DataError, match=r"Too many open files.*try again"):
+            squares()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert squares()["n"] == 3
+    assert squares.calls == 1 and file.exists()
 
 
 @pytest.mark.parametrize(

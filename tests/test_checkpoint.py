@@ -62,6 +62,20 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
         resumed(path)
 
 
+@pytest.mark.parametrize("value", [2.0, float("nan"), float("inf")])
+def test_a_changed_state_is_refused_and_one_that_is_not_finite_not_kept(tmp_path, value):
+    path = tmp_path / "run.pt"
+    write_checkpoint(path, SETTINGS, {"rows": [{"loss": 1.0}], "weights": torch.ones(3)})
+    content = torch.load(path)
+    content["state"]["weights"][1] = value
+    torch.save(content, path)
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        resumed(path)
+    if not torch.isfinite(torch.tensor(value)):
+        with pytest.raises(FloatingPointError, match="not finite"):
+            write_checkpoint(path, SETTINGS, content["state"])
+
+
 def test_one_of_other_networks_is_refused(tmp_path):
     path, network = tmp_path / "run.pt", torch.nn.Linear(2, 3)
     write_checkpoint(path, SETTINGS, torch.nn.Linear(2, 2).state_dict())

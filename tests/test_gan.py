@@ -138,6 +138,8 @@ def test_a_foreign_or_broken_checkpoint_is_refused(tmp_path):
     train(checkpoint=path)
     with pytest.raises(DataError, match="belongs to"):
         train(seed=1, checkpoint=path)
+    with pytest.raises(DataError, match="data is"):
+        train_gan(*pair(), points(seed=1), recipe=SHORT, checkpoint=path)
     path.write_bytes(b"half")
     with pytest.raises(DataError, match="not a readable checkpoint"):
         train(checkpoint=path)

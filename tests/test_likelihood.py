@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from dc2lib.errors import DataError
 from dc2lib.models.gan import counts_to_signals, generate, signals_to_counts
 from dc2lib.models.likelihood import (
     count_classes,
@@ -142,6 +143,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
     assert next(batches) == 7
     again = train(small_model(signals), "whole")
     assert again.history.equals(whole.history)
+    (checkpoint,) = (tmp_path / "whole").rglob("*.pt")
+    with pytest.raises(DataError, match="valid is"):
+        train_likelihood(small_model(signals), signals, signals[:50], recipe=recipe,
+                         checkpoint=checkpoint)
 
 
 def test_a_sum_below_one_does_not_give_the_largest_class():

@@ -175,7 +175,8 @@ def fit(
     seed
         Decides the order of the genes and the dropout.
     checkpoint
-        A file that is written after every epoch; if it exists the fit goes on from it.
+        A file that is written after every epoch; if it exists the fit goes on from it.  It knows
+        recipe and seed, and neither data nor labels: name another one for other genes or labels.
     progress
         Show a bar with the validation AUROC.
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 from tqdm import tqdm
 
-from dc2lib.cache import cache_path, resume, write_checkpoint
+from dc2lib.cache import cache_path, plain, resume, write_checkpoint
 from dc2lib.errors import DataError
 from dc2lib.models.gan import draw_noise
 from dc2lib.models.networks import frozen, torch_seed, weights_digest
@@ -188,7 +188,7 @@ def train_gan(
     ------
     DataError
         If there are fewer samples than one batch, the generator makes another shape, ``select`` is
-        not in the history, or the checkpoint belongs to other settings.
+        not in the history, or the checkpoint belongs to other settings or data.
     FloatingPointError
         If a loss is not finite.
     """
@@ -196,7 +196,7 @@ def train_gan(
     place = default_device(device)
     generator.to(place), discriminator.to(place)
     _check_data(generator, data, recipe, place)
-    training = GanTraining(generator, discriminator, recipe, seed, select, checkpoint)
+    training = GanTraining(generator, discriminator, data, recipe, seed, select, checkpoint)
     with tqdm(total=recipe.steps, initial=training.steps_done, disable=not progress) as bar:
         while training.steps_done < recipe.steps:
             row = run_round(training, data, place)
@@ -248,6 +248,7 @@ class GanTraining:
         self,
         generator: nn.Module,
         discriminator: nn.Module,
+        data: np.ndarray | Tensor,
         recipe: GanRecipe,
         seed: int,
         select: str | None = None,
@@ -256,7 +257,8 @@ class GanTraining:
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.seed, self.select = recipe, seed, select
         self.path = None if checkpoint is None else Path(checkpoint)
-        self.settings = {**asdict(recipe), "seed": seed, "select": select}
+        settings = {**asdict(recipe), "seed": seed, "select": select, "data": data}
+        self.settings = plain(settings) if self.path else {}
         self.averaged = copy.deepcopy(generator)
         self.generator_optimizer = _adam(generator, recipe.learning_rate)
         self.discriminator_optimizer = _adam(discriminator, recipe.discriminator_learning_rate)

@@ -6,13 +6,14 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from dc2lib.cache import kept_bytes
 from dc2lib.datasets import check_alike, open_cell
 from dc2lib.training.executors import outcomes
 from dc2lib.training.grid_fits import (
@@ -70,7 +71,8 @@ def run_grid(
     for cells, home in {((*one.train_cells, one.test_cell), one.home) for one in fits}:
         check_alike(opened(cell, home) for cell in dict.fromkeys(cells))
     paths = {one: fit_path(one, folder) for one in fits}
-    missing = [one for one, path in paths.items() if not _is_kept(one, path)]
+    kept = {one: _kept(one, path) for one, path in paths.items()}
+    missing = [one for one, record in kept.items() if record is None]
     groups = trainings(missing)
     jobs = [(group, [paths[one] for one in group]) for group in groups]
     failures: dict[Fit, BaseException] = {}
@@ -86,29 +88,31 @@ def run_grid(
                 bar.set_postfix(failed=len(failures))
     if failures:
         raise GridError(failures, len(paths))
-    return [read_record(one, paths[one]) for one in fits]
+    return [kept[one] or read_record(one, paths[one]) for one in fits]
 
 
-def _is_kept(one: Fit, path: Path) -> bool:
-    """Whether the record of a fit is there; another's or a damaged one is removed, with a warning.
+def _kept(one: Fit, path: Path) -> FitRecord | None:
+    """The record of a fit, if there is one; another's or a damaged one is removed, with a warning.
 
     The place of the store does not count: a store may be moved with its fits.
     """
-    if not path.exists():
-        return False
+    content = kept_bytes(path)
+    if content is None:
+        return None
     try:
-        with open(path, "rb") as file, np.load(file) as arrays:
+        with np.load(content) as arrays:
             whole = {name: arrays[name] for name in arrays.files}
         about, wanted = json.loads(str(whole["about"]))["fit"], json.loads(json.dumps(asdict(one)))
         if about | {"home": one.home} != wanted:
             raise ValueError("it is the record of another fit")
-        if not np.isfinite(whole["test_logits"]).all():
-            raise ValueError("not all logits are numbers")
+        if not all(np.isfinite(whole[name]).all() for name in whole if name != "about"):
+            raise ValueError("not all logits and weights are numbers")
+        content.seek(0)
+        return replace(read_record(one, content), path=path)
     except Exception as error:  # whatever a damaged file makes NumPy meet
         warnings.warn(f"{path} is damaged ({error}): trained again", stacklevel=3)
         path.unlink(missing_ok=True)
-        return False
-    return True
+        return None
 
 
 def trainings(fits: Sequence[Fit]) -> list[list[Fit]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dc2lib.cache import cache_path, resume, write_checkpoint
+from dc2lib.cache import cache_path, plain, resume, write_checkpoint
 from dc2lib.models.networks import weights_digest
 
 
@@ -70,7 +70,7 @@ def train_likelihood(
     Raises
     ------
     DataError
-        If the checkpoint belongs to other settings.
+        If the checkpoint belongs to other settings or data.
     FloatingPointError
         If the loss is not finite.
     """
@@ -79,7 +79,9 @@ def train_likelihood(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     rows: list[dict[str, float]] = []
-    path, settings = checkpoint and Path(checkpoint), {**asdict(recipe), "seed": seed}
+    path = checkpoint and Path(checkpoint)
+    settings = {**asdict(recipe), "seed": seed, "train": train, "valid": valid}
+    settings = plain(settings) if path else {}
 
     def restore(saved: Mapping[str, Any]) -> None:
         model.load_state_dict(saved["model"])
