@@ -67,8 +67,8 @@ help:  ## say what the targets and variables do
 book: env  ## execute the chapters that changed, build _build/html/index.html
 	@$(PY) -m tools.build $(BUILD_OPTIONS)
 
-test: env  ## run every test
-	@$(PY) -m pytest
+test: env  ## run every test, one a core
+	@$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 chapter: env  ## one chapter with its own parameters: NAME=data PARAMS="-p seed 1"
 	@$(PY) -m tools.build $(BUILD_OPTIONS) --chapter=$(call quoted,NAME) $(call option,parameters,PARAMS)

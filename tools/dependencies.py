@@ -13,7 +13,9 @@ from tools.chapters import Chapter, digest
 
 FORMAT = 1
 PACKAGES = ("dc2lib", "book/dc2book")
-NO_CHAPTER = ("axe-core-python", "greenlet", "playwright", "pypdf", "ruff", "uv")
+NO_CHAPTER = (
+    "axe-core-python", "execnet", "greenlet", "playwright", "pypdf", "pytest-xdist", "ruff", "uv",
+)  # fmt: skip
 
 
 def chapter_hash(
