@@ -6,12 +6,12 @@ import importlib.util
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from dc2book.record.showing import FIGURE_MIME, TABLE_MIME
+from dc2book.record.showing import FIGURE_MIME, MISSING_MIME, TABLE_MIME
 from dc2book.style import markdown_table
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -71,6 +71,7 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
     outputs = [one for one in outputs if "data" in one]
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
+    say_missing(notebook["cells"], [one["data"].get(MISSING_MIME) for one in outputs])
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -101,6 +102,15 @@ def pull_figures(
     for cell in cells:
         if cell["cell_type"] == "markdown":
             cell["source"] = re.sub(ASKED_FIGURE, directive, "".join(cell["source"]))
+
+
+def say_missing(cells: Sequence[dict[str, Any]], names: Iterable[str | None]) -> None:
+    """Turn references to what a chapter says it did not compute into words."""
+    missing = "|".join(re.escape(name) for name in names if name)
+    reference = rf"{{numref}}`(?:fig|tab)-(?:{missing})`"
+    for cell in cells:
+        if missing and cell["cell_type"] == "markdown":
+            cell["source"] = re.sub(reference, "not computed here", "".join(cell["source"]))
 
 
 def link_chapters(text: str, chapters: Sequence[str]) -> str:

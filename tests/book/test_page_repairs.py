@@ -123,3 +123,11 @@ def test_a_figure_stands_where_the_prose_asks_for_it():
     assert drawn == {"text/markdown": "This draws {numref}`fig-a-b`."}
     assert other[FIGURE_MIME]["name"] == "d"
     assert cells[1]["source"] == "<!-- figure: a-b -->"
+
+
+def test_what_is_not_computed_has_no_reference():
+    cells = [{"cell_type": "markdown", "source": "See {numref}`fig-a-b`, {numref}`tab-c`."}]
+    dc2display.say_missing(cells, [None, "a-b"])
+    assert cells[0]["source"] == "See not computed here, {numref}`tab-c`."
+    dc2display.say_missing(cells, [None])
+    assert "{numref}`tab-c`" in cells[0]["source"]

@@ -1,5 +1,7 @@
 """Steps and figures of the GAN probe chapter: collapse is caught, planted effects are found."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ from dc2book.gan_probe import figures as gan_plots
 from dc2book.gan_probe import study as histone_probe
 from torch import nn
 
+from dc2lib.datasets import HistoneDataset
+from dc2lib.errors import DataError
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import initial_weights
 from dc2lib.probing import ProbeResult, Samples, monte_carlo_probe
@@ -50,6 +54,25 @@ def test_a_collapsed_and_a_copying_generator_are_caught_and_fresh_data_are_not()
     assert set(good.index) == set(quality.MEASURES)
     shown = quality.quality_layout(report.assign(text="x", model="histone_gan"))
     assert shown.columns.tolist() == ["measure", "GAN", "measured genes"]
+
+
+def test_a_peak_stays_one_height_in_whole_steps(tmp_path, monkeypatch):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    signal = np.zeros((40, 10, 2))
+    signal[:, 2:7, 0] = np.linspace(1.5, 64, 40)[:, None]
+    cell = HistoneDataset.from_arrays(
+        signal, [f"g{i}" for i in range(40)], "mine", ["train"] * 39 + ["test"], marks=MARKS,
+        unit="peak signal", strand=["+", "-"] * 20, source="peaks")
+    stepped, home = histone_probe.in_whole_steps(cell, tmp_path)
+    peaks = np.asarray(stepped.counts)[:, 2:7, 0]
+    assert home != tmp_path and stepped.unit == "peak signal"
+    assert (peaks == peaks[:, :1]).all() and (peaks == np.rint(peaks)).all()
+    assert (np.diff(peaks[:, 0]) >= 0).all() and (peaks.min(), peaks.max()) == (1, 32)
+    assert (np.asarray(stepped.counts)[signal == 0] == 0).all()
+    reads = replace(cell, counts=signal.astype(np.uint16), unit="reads")
+    assert histone_probe.in_whole_steps(reads, tmp_path) == (reads, tmp_path)
+    with pytest.raises(DataError, match="unit"):
+        histone_probe.gene_signals([stepped, reads], "train")
 
 
 def test_no_judge_sees_which_program_took_the_logarithm():

@@ -134,10 +134,16 @@ def test_the_other_cells_never_see_the_cell_itself():
     changed = EXPRESSION.assign(A=[-5.0, 100, 3, 1])
     np.testing.assert_array_equal(elsewhere.other_cells_score(changed, "A", genes), score)
     np.testing.assert_allclose(score, [0.75, 1.0, 0.4375, 0.3125])
-    with pytest.raises(DataError, match="not among"):
-        elsewhere.other_cells_score(EXPRESSION, "E", genes)
-    with pytest.raises(DataError, match="only cell type"):
-        elsewhere.breadth(EXPRESSION[["A"]], "A", genes)
+
+
+def test_an_own_cell_type_beside_a_table_that_lacks_it_and_some_genes():
+    genes = np.array(["w", "new", "y"])
+    assert elsewhere.other_cells(EXPRESSION, "mine").columns.tolist() == ["A", "B", "C"]
+    count = elsewhere.breadth(EXPRESSION, "mine", genes)
+    assert count.tolist() == [2, -1, 1]
+    assert breadth.breadth_group(count, 3).tolist() == ["some", "unknown", "some"]
+    assert np.isnan(elsewhere.other_cells_score(EXPRESSION, "mine", genes)).tolist() == [0, 1, 0]
+    assert not elsewhere.varying(EXPRESSION, "mine", genes)[1]
 
 
 def test_small_groups_are_left_out():
@@ -265,6 +271,11 @@ def test_open_questions_of_a_study(small_study):
         {c: pd.Series(planted(c, n=400, seed=i).rpkm, planted(c, n=400).gene_id)
          for i, c in enumerate(("A", "B", "C"))}
     )
+    for results in (
+        *breadth.by_breadth(records[:1], expression[["A"]], ["karlic"]),
+        breadth.trained_by_breadth(records[0], expression[["A"]]),
+    ):
+        assert len(results) == 0  # no other cell type is known
     table, _ = breadth.by_breadth(records, expression, ["karlic"], n_resamples=20)
     assert set(table["group"]) <= set(breadth.GROUPS) and (table["estimate"] > 0.7).all()
     booster = trials.select(records, "boosting", "numeric", "A")[0]

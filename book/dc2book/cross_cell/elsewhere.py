@@ -13,7 +13,6 @@ from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.roadmap import open_rpkm
 from dc2lib.datasets.rpkm import roadmap_name
-from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import bootstrap_auroc
 
 QUARTER, THREE_QUARTERS = 0.25, 0.75
@@ -27,7 +26,7 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     Measured cell types: Roadmap's whole table, each column under its own name (the released
     analysis reads it one column off, which would leave a cell's own expression among the others).
     Simulated ones, and where the table holds none of them or was not downloaded: the expression of
-    the cell types given.
+    the cell types given, of the genes that they share.
     """
     simulated = any(dataset.source == "simulated" for dataset in datasets.values())
     table = None if simulated else open_rpkm()
@@ -37,36 +36,33 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
 
 
 def other_cells(expression: pd.DataFrame, cell: str) -> pd.DataFrame:
-    """The other cell types' expression.
+    """The other cell types' expression; no column where the cell type is the only one.
 
-    Raises DataError if the cell type is not in the table, or is the only one.
+    All columns are others to a cell type of one's own beside Roadmap's table.
     """
     name = cell if cell in expression.columns else roadmap_name(cell)
-    if name not in expression.columns:
-        raise DataError(f"{cell} is not among the cell types {', '.join(expression.columns[:8])}")
-    rest = expression.drop(columns=name)
-    if rest.shape[1] == 0:
-        raise DataError(f"{cell} is the only cell type with expression: load more of them")
-    return rest
+    return expression.drop(columns=name, errors="ignore")
 
 
 def breadth(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
     """Number of other cell types in which each gene lies above the cell type's median, ``(gene,)``.
 
-    The cell type itself is left out, since its label is what is to be predicted.
+    The cell type itself is left out, since its label is what is to be predicted.  -1 where the
+    table does not hold a gene.
     """
     rest = other_cells(expression, cell)
-    return (rest > rest.median()).sum(axis=1).loc[genes].to_numpy()
+    return (rest > rest.median()).sum(axis=1).reindex(genes, fill_value=-1).to_numpy()
 
 
 def other_cells_score(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
     """Mean rank of each gene's expression in the other cell types, 0 to 1, float64 ``(gene,)``.
 
     Ranks are taken within each cell type over all genes of the table, so all count alike.  Neither
-    the histone marks nor the expression of the cell type itself is read.
+    the histone marks nor the expression of the cell type itself is read.  NaN where the table does
+    not hold a gene.
     """
     ranks = other_cells(expression, cell).rank(pct=True)
-    return ranks.mean(axis=1).loc[genes].to_numpy()
+    return ranks.mean(axis=1).reindex(genes).to_numpy()
 
 
 def varying(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarray:
@@ -91,7 +87,7 @@ def beside_elsewhere(
     scores
         By predictor, then cell type: ``(fit, gene)``.
     expression
-        RPKM (gene, cell).
+        RPKM (gene, cell); genes that it does not hold are left out.
 
     Returns
     -------
@@ -109,7 +105,8 @@ def beside_elsewhere(
     rows = []
     for name in ("all", "varying"):
         for cell, ids in genes.items():
-            use = np.ones(len(ids), bool) if name == "all" else varying(expression, cell, ids)
+            known = np.isin(ids, expression.index)
+            use = known if name == "all" else varying(expression, cell, ids)
             if enough(truth[cell][use]):
                 rows += [
                     {"genes": name, "predictor": who, "cell": cell}

@@ -57,11 +57,11 @@ def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
     bar = fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02)
     ticks = [count for count in (0, 1, 3, 10, 30, 100, 300) if np.log1p(count) <= top]
     bar.set_ticks(np.log1p(ticks), labels=[str(count) for count in ticks])
-    bar.set_label("reads a bin")
+    bar.set_label(f"{dataset.unit} a bin")
     return fig
 
 
-def class_profiles(profiles: Mapping[str, pd.DataFrame]) -> Figure:
+def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") -> Figure:
     """Mean profiles of both classes with bands: a column a mark, a row an orientation."""
     shown = [name for name in ORIENTATIONS if name in profiles]
     marks = list(dict.fromkeys(profiles[shown[0]]["mark"]))
@@ -78,7 +78,7 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame]) -> Figure:
                 axis.fill_between(one["position"], one["low"], one["high"], color=colour, alpha=0.3)
                 axis.plot(one["position"], one["mean"], style, color=colour, label=name)
             axis.axvline(0, color="0.6", linewidth=0.7, linestyle=":")
-        row[0].set_ylabel(f"{orientation}-oriented\nreads a bin")
+        row[0].set_ylabel(f"{orientation}-oriented\n{unit} a bin")
         row[len(marks) // 2].set_xlabel(POSITION[orientation])
     for axis, mark in zip(axes[0], marks, strict=True):
         axis.set_title(mark, color=mark_colour(mark) if mark != "H3K4me1" else "#8A6D00")
@@ -90,15 +90,15 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+def count_tails(tails: pd.DataFrame, summary: pd.DataFrame, unit: str = "reads") -> Figure:
     """Share of bins with at least so many reads, and mean against variance, by mark."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     for mark, one in tails.groupby("mark", sort=False):
         colour = mark_colour(mark)
         left.step(one["count"], one["share"], where="post", color=colour, label=mark)
     left.set_xscale("symlog", linthresh=1)
-    left.set(yscale="log", xlabel="reads in a bin, at least", ylabel="share of bins",
-             title="How often a bin holds so many reads")
+    left.set(yscale="log", xlabel=f"{unit} in a bin, at least", ylabel="share of bins",
+             title="How often a bin holds so much")
     left.legend()
     for marker, (mark, one) in zip(
         MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False
@@ -109,7 +109,7 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         )  # fmt: skip
     ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
     right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
-    right.set(xscale="log", yscale="log", xlabel="mean reads a bin", ylabel="variance",
+    right.set(xscale="log", yscale="log", xlabel=f"mean {unit} a bin", ylabel="variance",
               title="Spread against mean, a point a cell type")
     right.legend()
     return fig

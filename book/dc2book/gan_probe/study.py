@@ -16,7 +16,8 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial.distance import pdist
 
-from dc2lib.datasets import HistoneDataset
+from dc2lib.cache import cache_path
+from dc2lib.datasets import HistoneDataset, check_alike, list_cells, open_cell, write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.models.gan import counts_to_signals
@@ -27,6 +28,7 @@ from dc2lib.training.grid_fits import Fit
 
 CLASSES = {"high": 1, "low": 0}
 PSEUDO_READS = 0.01
+LARGEST_STEP = 32
 RANDOM_INPUTS = ("uniform", "normal", "counts", "poisson", "shuffled")
 OTHER_RANDOM = {
     "normal": "random: absolute normal numbers",
@@ -37,6 +39,30 @@ OTHER_RANDOM = {
 PAPER_TABLE_1 = {"real": "0.30", "generated": "0.31", "random": "0.19"}
 EXPECTED = {"H3K36me3": "high", "H3K4me1": "high", "H3K4me3": "high", "H3K27me3": "low",
             "H3K9me3": "low"}  # section 4.1 of the paper: the class in which a mark is active
+
+
+def in_whole_steps(dataset: HistoneDataset, home: Path | str) -> tuple[HistoneDataset, Path]:
+    """The cell type in whole numbers, which is what the generators draw, and the store it lies in.
+
+    Reads are whole numbers and stay in ``home``.  Of peaks and coverage a mark gets 32 steps up to
+    the 99th percentile of its signal among the training genes; more is 32, and any signal at least
+    1.  A peak has one value in all its bins: finer values, drawn bin by bin, would give a generator
+    away.
+    """
+    if dataset.unit == "reads":
+        return dataset, Path(home)
+    contents = {"cell": dataset.fingerprint, "steps": LARGEST_STEP}
+    place = cache_path("comparable", contents, code=__name__, suffix="")
+    if dataset.cell not in list_cells(place):
+        counts = np.zeros(dataset.counts.shape, dtype=np.float32)
+        train = dataset.take("train").counts
+        for mark in range(len(dataset.marks)):
+            signal = train[:, :, mark][train[:, :, mark] > 0]
+            step = np.quantile(signal, 0.99) / LARGEST_STEP if len(signal) else 1.0
+            counts[:, :, mark] = np.ceil(dataset.counts[:, :, mark] / step).clip(max=LARGEST_STEP)
+        about = {"from": str(home), "unit": dataset.unit}
+        write_cell(replace(dataset, counts=counts), place, about)
+    return open_cell(dataset.cell, place), place
 
 
 def classifier_fits(
@@ -61,7 +87,11 @@ def classifier_fits(
 
 
 def gene_signals(datasets: Sequence[HistoneDataset], split: str, n: int = 0) -> np.ndarray:
-    """Signals along the gene of one split of one or more cell types; the first ``n`` of each."""
+    """Signals along the gene of one split of one or more cell types; the first ``n`` of each.
+
+    Raises DataError if the cell types differ in marks, bins or unit.
+    """
+    check_alike(datasets)
     parts = [dataset.take(split).gene_oriented()[: n or None] for dataset in datasets]
     return counts_to_signals(np.concatenate(parts))
 

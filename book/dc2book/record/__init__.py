@@ -21,11 +21,12 @@ from dc2book.record.recording import (
     record_table,
     results,
 )
-from dc2book.record.showing import report, show_figure, show_table
+from dc2book.record.showing import not_computed, report, show_figure, show_table
 
 __all__ = [
     "VOCABULARY",
     "finding",
+    "not_computed",
     "provenance",
     "record",
     "record_range",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FIGURE_MIME = "application/vnd.dc2lib.figure+json"
 TABLE_MIME = "application/vnd.dc2lib.table+json"
+MISSING_MIME = "application/vnd.dc2lib.missing+json"
 SOURCE_NAMES = {
     "roadmap": "measured cell types",
     "peaks": "measured cell types, called peaks",
@@ -223,6 +224,23 @@ def report(
     texts = {"text": quantity} | dict(names or {})
     shown = shown.replace(dict(names or {})).rename(columns=texts)
     show_table(shown, name, caption, digits=digits, data=table, data_source=data_source)
+
+
+def not_computed(name: str, why: str) -> None:
+    """Say in place of a figure or table that this build has none, and why.
+
+    In the built book references of the page to it become the words "not computed here".
+
+    Parameters
+    ----------
+    name
+        Of the figure or table.
+    why
+        A sentence: what it needs, and what there is.
+    """
+    _check_name("figure", name)
+    said = f"**Not computed here.** {_sentence(why)}"
+    context.display_bundle({"text/markdown": said, "text/plain": said, MISSING_MIME: name})
 
 
 def drawn_data(fig: Figure) -> pd.DataFrame:

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dc2book.cross_cell.elsewhere import QUARTER, THREE_QUARTERS, breadth, enough
+from dc2book.cross_cell.elsewhere import (
+    QUARTER,
+    THREE_QUARTERS,
+    breadth,
+    enough,
+    other_cells,
+)
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.baselines.contract import genes_of
 from dc2lib.baselines.systems import ALL
@@ -20,11 +26,14 @@ SPLITS = ("train", "valid", "test")
 
 
 def breadth_group(count: np.ndarray, n_others: int) -> np.ndarray:
-    """One of `GROUPS` for each gene: none, up to a quarter, some, from three quarters, all."""
+    """One of `GROUPS` for each gene: none, up to a quarter, some, from three quarters, all.
+
+    ``"unknown"`` where the number of cell types is -1.
+    """
     share = count / n_others
     return np.select(
-        [count == 0, count == n_others, share <= QUARTER, share >= THREE_QUARTERS],
-        ["none", "all", "few", "many"],
+        [count < 0, count == 0, count == n_others, share <= QUARTER, share >= THREE_QUARTERS],
+        ["unknown", "none", "all", "few", "many"],
         default="some",
     )
 
@@ -66,20 +75,19 @@ def by_breadth(
     -------
     table
         Columns cell, system, group, positives (share), n, estimate, low, high; without
-        groups that have fewer than `FEWEST` genes of either class.
+        groups that have fewer than `FEWEST` genes of either class.  Empty without other cell types.
     differences
         By cell type, the first system's AUROC among the genes of many cell types minus among those
         of few; only where both have enough genes of either class.
     """
     rows, differences = [], {}
     for cell in _cells(records):
-        for system in systems:
+        n_others = other_cells(expression, cell).shape[1]
+        for system in systems if n_others else ():
             fits = select(records, system, "numeric", cell)
             genes = fits[0].trial.dataset().take("test").gene_id
             truth, scores = fits[0].truth(), probabilities_of(fits)
-            group = breadth_group(
-                breadth(expression, cell, genes), expression.shape[1] - 1
-            )
+            group = breadth_group(breadth(expression, cell, genes), n_others)
             tags = {"cell": cell, "system": system}
             rows += [tags | row for row in aurocs_of_groups(truth, scores, group, **options)]
             halves = [np.isin(group, names) for names in (BROAD, NARROW)]
@@ -87,7 +95,8 @@ def by_breadth(
                 differences[cell] = _difference(*(
                     bootstrap_auroc(truth[here], scores[:, here], **options) for here in halves
                 ))
-    return pd.DataFrame(rows), differences
+    columns = ["cell", "system", "group", "positives", "estimate", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns), differences
 
 
 def aurocs_of_groups(
@@ -122,7 +131,10 @@ def trained_by_breadth(
     training on the kind that is tested minus that of this training, paired; None for itself), genes
     (for training), positives (their share); without the sets that lack genes of either class.
     """
+    columns = ["trained_on", "tested_on", "auroc", "own_kind_minus_this", "genes", "positives"]
     trial = record.trial
+    if other_cells(expression, trial.cell).empty:
+        return pd.DataFrame(columns=columns)
     dataset = trial.dataset()
     genes = {split: genes_of(dataset, trial.labels, split) for split in SPLITS}
     train_kinds, test_kinds = (
@@ -151,13 +163,13 @@ def trained_by_breadth(
                 gain = paired_auroc_difference(truth, scores[tested][here], values[here], **options)
             one = bootstrap_auroc(truth, values[here], **options)
             rows.append((kind, tested, one, gain, n, positives[kind]))
-    columns = ["trained_on", "tested_on", "auroc", "own_kind_minus_this", "genes", "positives"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _kinds(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> dict[str, np.ndarray]:
     """Masks ``(gene,)`` of the broadly and the narrowly expressed genes."""
-    group = breadth_group(breadth(expression, cell, genes), expression.shape[1] - 1)
+    n_others = other_cells(expression, cell).shape[1]
+    group = breadth_group(breadth(expression, cell, genes), n_others)
     return {"broad": np.isin(group, BROAD), "narrow": np.isin(group, NARROW)}
 
 
