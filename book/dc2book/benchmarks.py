@@ -8,7 +8,7 @@ that a file does not hold are left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dc2book.record.context import found_above
 from dc2book.style import OTHER_COLOURS
 from dc2lib.crosscell.experiments import Cost, Speed, grid_cost, planned_experiments
 from dc2lib.datasets import published
@@ -42,7 +43,7 @@ STAGES = (
     "csv_to_store", "store_open", "bootstrap", "train_one", "train_grid", "time_to_auroc",
     "linear_all_cells", "evaluate", "probe_float32", "probe", "probe_3_million", "probe_memory",
     "grid_dask",
-)  # fmt: skip
+)
 PIECES = {
     "ingest": "CSV files to store",
     "linear": "linear baseline, five restarts",
@@ -58,14 +59,11 @@ INK, ACCENT = OTHER_COLOURS[:2]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured file: its rows, what it says about machine and date, and where it lies.
-
-    ``kept`` is true for the one kept with the book, false for the last of this machine.
-    """
+    """One measured file: its rows, and what it says about machine and date."""
 
     rows: pd.DataFrame
     about: dict[str, Any]
-    kept: bool
+    kept: bool  # with the book; else it is the last of this machine
 
     def sentence(self) -> str:
         """Which measurement, when, on what machine."""
@@ -79,23 +77,15 @@ class Measurement:
         )
 
 
-def measurement(name: str, root: Path | None = None) -> Measurement:
-    """The measurement in ``"bench.json"`` or ``"scale.json"``.
+def measurement(name: str) -> Measurement:
+    """The measurement in ``"bench.json"`` or ``"scale.json"``, in this folder or one above it.
 
-    One of this machine that lacks rows that the page cannot do without does not count.
-
-    Raises DataError if a file cannot be read, or there is none.
-
-    Parameters
-    ----------
-    name
-    root
-        Folder that holds ``_build`` and ``book``; default this one or one above it.
+    One of this machine that lacks rows that the page cannot do without does not count.  Raises
+    DataError if a file cannot be read, or there is none.
     """
-    roots = [root] if root is not None else [Path.cwd(), *Path.cwd().parents]
     column, needed = REQUIRED[name]
     for place in (BUILT, KEPT):
-        path = next((one / place / name for one in roots if (one / place / name).is_file()), None)
+        path = found_above(place / name)
         if path is None:
             continue
         try:
@@ -104,10 +94,8 @@ def measurement(name: str, root: Path | None = None) -> Measurement:
             if needed <= set(rows[column]):
                 return Measurement(rows, about, place == KEPT)
         except (ValueError, KeyError) as error:
-            raise DataError(
-                f"{path}: not what make bench or make scale writes ({error}); delete it and run"
-                " it again"
-            ) from None
+            raise DataError(f"{path}: not what make bench or make scale writes ({error}); delete it"
+                            " and run it again") from None
     raise DataError(f"no whole {name} in {BUILT} or {KEPT}; run make bench and make scale")
 
 
@@ -118,21 +106,20 @@ def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
     lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit).
     """
     own = rows[rows["name"].isin(STAGES)].copy()
-    own = own.sort_values(["name", "threads"], key=_stage_place, kind="stable")
+    own = own.sort_values("threads", kind="stable")
+    own = own.sort_values("name", key=lambda names: names.map(STAGES.index), kind="stable")
     low, high = (_column(own, f"ratio_{end}") for end in ("low", "high"))
     ranges = [f" ({a:.1f}–{b:.1f})" if a == a else "" for a, b in zip(low, high, strict=True)]
-    return pd.DataFrame(
-        {
-            "stage": own["name"] + ", " + own["unit"],
-            "threads": own["threads"].astype(str),
-            "ours": own["ours"].map(_rate),
-            "plain": own["plain"].map(_rate),
-            "ratio": _texts(own["ratio"], ".1f") + ranges,
-            "target": _texts(own["name"].map(TARGETS), "g"),
-            "of limit": _texts(own["share_of_limit"], ".0%"),
-            "at limit": _texts(_ratio_at_limit(own), ".1f"),
-        }
-    )
+    return pd.DataFrame({
+        "stage": own["name"] + ", " + own["unit"],
+        "threads": own["threads"].astype(str),
+        "ours": own["ours"].map(_rate),
+        "plain": own["plain"].map(_rate),
+        "ratio": _texts(own["ratio"], ".1f") + ranges,
+        "target": _texts(own["name"].map(TARGETS), "g"),
+        "of limit": _texts(own["share_of_limit"], ".0%"),
+        "at limit": _texts(_ratio_at_limit(own), ".1f"),
+    })
 
 
 def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
@@ -143,19 +130,14 @@ def best_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """
     own = rows[rows["name"].isin(TARGETS) & rows["ratio"].notna()]
     best = own.loc[own.groupby("name")["ratio"].idxmax()]
-    best = best.sort_values("name", key=_stage_place).reset_index(drop=True)
+    best = best.sort_values("name", key=lambda names: names.map(STAGES.index))
+    best = best.reset_index(drop=True)
     target = best["name"].map(TARGETS)
-    return pd.DataFrame(
-        {
-            "stage": best["name"],
-            "ratio": best["ratio"],
-            "low": _column(best, "ratio_low"),
-            "high": _column(best, "ratio_high"),
-            "target": target,
-            "met": best["ratio"] >= target,
-            "at_limit": _ratio_at_limit(best),
-        }
-    )
+    return pd.DataFrame({
+        "stage": best["name"], "ratio": best["ratio"],
+        "low": _column(best, "ratio_low"), "high": _column(best, "ratio_high"),
+        "target": target, "met": best["ratio"] >= target, "at_limit": _ratio_at_limit(best),
+    })
 
 
 def range_confidence(pairs: int) -> float:
@@ -170,17 +152,10 @@ def range_confidence(pairs: int) -> float:
 
 
 def growth(rows: pd.DataFrame) -> pd.DataFrame:
-    """Seconds by amount of work: what, work, unit, seconds, power (1 is linear)."""
+    """Seconds by amount of work: columns stage, work, seconds."""
     own = rows[rows["name"].str.startswith("growth:")]
-    table = pd.DataFrame(
-        {
-            "what": own["name"].str.split(":").str[1],
-            "work": own["work"].astype(int),
-            "unit": own["note"],
-            "seconds": own["ours"].astype(float),
-        }
-    )
-    return table.assign(power=table["what"].map(growth_powers(table, "what")))
+    return pd.DataFrame({"stage": own["name"].str.split(":").str[1],
+                         "work": own["work"].astype(int), "seconds": own["ours"].astype(float)})
 
 
 def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -189,28 +164,30 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     A number of cell types whose parts are not all there is left out, and so are the rows of a
     rehearsal of the whole book.
 
-    Returns columns piece, cells, work (what seconds should grow with), seconds, peak_mib, disk_mib.
+    Returns columns stage (the piece), n (cell types), work (what seconds should grow with),
+    seconds, peak_mib, disk_mib.
     """
     rows = rows[rows["piece"].isin(PIECES)]
     rows = rows.assign(disk_mib=_column(rows, "disk_mib"), pairs=_column(rows, "pairs"))
     table = rows.groupby(["piece", "cells"], sort=False).agg(
         seconds=("seconds", "sum"), peak_mib=("peak_mib", "max"), disk_mib=("disk_mib", "max"),
-        pairs=("pairs", "sum"),
-    ).reset_index()  # fmt: skip
-    in_pairs = table["piece"] == "test_on_rest"
-    table["work"] = table["cells"].where(~in_pairs, table["cells"] ** 2).astype(int)
+        pairs=("pairs", "sum")).reset_index().rename(columns={"piece": "stage", "cells": "n"})
+    in_pairs = table["stage"] == "test_on_rest"
+    table["work"] = table["n"].where(~in_pairs, table["n"] ** 2).astype(int)
     whole = ~in_pairs | (table["pairs"] == table["work"])
-    columns = ["piece", "cells", "work", "seconds", "peak_mib", "disk_mib"]
+    columns = ["stage", "n", "work", "seconds", "peak_mib", "disk_mib"]
     return table.loc[whole, columns].reset_index(drop=True)
 
 
-def growth_powers(table: pd.DataFrame, by: str) -> dict[str, float]:
-    """Power of the work that the seconds of each piece grow with, where sizes differ."""
-    return {
-        name: growth_power(part["work"], part["seconds"])
-        for name, part in table.groupby(by, sort=False)
-        if len(part) > 1
-    }
+def growth_powers(table: pd.DataFrame) -> pd.DataFrame:
+    """Power of the work that the seconds of each stage grow with, where sizes differ.
+
+    Columns stage, estimate.
+    """
+    return pd.DataFrame([
+        {"stage": name, "estimate": growth_power(part["work"], part["seconds"])}
+        for name, part in table.groupby("stage", sort=False) if len(part) > 1
+    ])
 
 
 def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
@@ -222,28 +199,17 @@ def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
     return float(np.polyfit(np.log(list(work)), np.log(list(seconds)), 1)[0])
 
 
-def tidy(powers: Mapping[str, float]) -> pd.DataFrame:
-    """Powers as results are recorded: columns stage, estimate."""
-    return pd.DataFrame({"stage": list(powers), "estimate": list(powers.values())})
-
-
 def of_largest(largest: pd.DataFrame, column: str) -> pd.DataFrame:
     """One column of `scale_table` as results are recorded: stage, n (cell types), estimate."""
-    return largest.rename(columns={"piece": "stage", "cells": "n", column: "estimate"})[
-        ["stage", "n", "estimate"]]
+    return largest[["stage", "n", column]].rename(columns={column: "estimate"})
 
 
 def full_grid(recipe: Recipe) -> Cost:
     """All cross-cell experiments of the paper under both label rules, 56 cell types, counted."""
     base = Fit("deepchrome_average", recipe, ("",), "", "", orientation="gene")
     correlation = published.rpkm_correlation("aligned")
-    fits = [
-        one
-        for rule in RULES
-        for one in planned_experiments(
-            replace(base, labels=rule), correlation, n_random=10
-        ).values()
-    ]
+    fits = [one for rule in RULES for one in planned_experiments(
+        replace(base, labels=rule), correlation, n_random=10).values()]
     return grid_cost(fits, FULL_TRAIN, FULL_VALID)
 
 
@@ -305,13 +271,13 @@ def plot_full_size(table: pd.DataFrame) -> Figure:
 
     ``table``: as from `scale_table`.  The line is proportional, through the largest size.
     """
-    names = [name for name in PIECES if name in set(table["piece"])]
+    names = [name for name in PIECES if name in set(table["stage"])]
     fig, axes = plt.subplots(-(-len(names) // 2), 2, squeeze=False,
                              figsize=(6.4, 2.6 * -(-len(names) // 2)))
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
     for axis, name in zip(axes.flat, names, strict=False):
-        part = table[table["piece"] == name].sort_values("work")
+        part = table[table["stage"] == name].sort_values("work")
         last = part.iloc[-1]
         axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)
         axis.plot(part["work"], part["seconds"], "o", color=ACCENT, zorder=2)
@@ -334,12 +300,6 @@ def _column(rows: pd.DataFrame, name: str) -> pd.Series:
 
 def _ratio_at_limit(rows: pd.DataFrame) -> pd.Series:
     return rows["ratio"].astype(float) / rows["share_of_limit"].astype(float)
-
-
-def _stage_place(column: pd.Series) -> pd.Series:
-    if column.name != "name":
-        return column
-    return column.map({name: place for place, name in enumerate(STAGES)}).fillna(len(STAGES))
 
 
 def _texts(values: pd.Series, form: str) -> pd.Series:

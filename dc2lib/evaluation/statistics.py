@@ -155,7 +155,7 @@ def bootstrap_mean_auroc(
     if len(labels) >= MIN_CELLS:
         chosen = rng.integers(len(labels), size=by_cell.shape)
         by_cell = np.take_along_axis(by_cell, chosen, axis=0)
-    return _percentile(float(np.mean(estimates)), by_cell.mean(0), n)
+    return percentile_interval(float(np.mean(estimates)), by_cell.mean(0), n)
 
 
 def paired_auroc_changes(
@@ -188,8 +188,9 @@ def paired_auroc_changes(
     for number, (draw, estimate) in enumerate(zip(draws, estimates, strict=True)):
         change = None
         if number:
-            change = _percentile(estimate - estimates[number - 1], draw - draws[number - 1], n)
-        result.append((_percentile(estimate, draw, n), change))
+            gap = estimate - estimates[number - 1]
+            change = percentile_interval(gap, draw - draws[number - 1], n)
+        result.append((percentile_interval(estimate, draw, n), change))
     return result
 
 
@@ -199,7 +200,7 @@ def bootstrap_mean(
     """Mean with a percentile bootstrap interval over the values ``(unit,)``."""
     values = np.asarray(values, dtype=np.float64)
     index = np.random.default_rng(seed).integers(len(values), size=(n_resamples, len(values)))
-    return _percentile(values.mean(), values[index].mean(1), len(values))
+    return percentile_interval(values.mean(), values[index].mean(1), len(values))
 
 
 def proportion(successes: int, n: int) -> Interval:
@@ -262,7 +263,8 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
     return result
 
 
-def _percentile(estimate: float, draws: np.ndarray, n: int) -> Interval:
+def percentile_interval(estimate: float, draws: np.ndarray, n: int) -> Interval:
+    """An estimate with the percentiles of its resamples ``(resample,)`` as ends."""
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(estimate), float(low), float(high), int(n))
 

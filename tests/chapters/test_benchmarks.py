@@ -48,29 +48,32 @@ def written(root, place, rows, name="bench.json"):
     (folder / name).write_text(json.dumps({"about": ABOUT, "rows": rows}))
 
 
-def test_the_last_measurement_of_this_machine_comes_first(tmp_path):
+def test_the_last_measurement_of_this_machine_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     written(tmp_path, benchmarks.KEPT, bench_rows())
-    kept = benchmarks.measurement("bench.json", tmp_path)
+    kept = benchmarks.measurement("bench.json")
     assert kept.kept
     assert kept.sentence() == ("kept with the book, 2026-11-22, Toy, 2 cores, 24 GiB, no GPU, load"
                                " by other work 0.5")
     written(tmp_path, benchmarks.BUILT, bench_rows())
-    assert not benchmarks.measurement("bench.json", tmp_path).kept
+    assert not benchmarks.measurement("bench.json").kept
 
 
-def test_a_part_of_a_measurement_does_not_count(tmp_path):
+def test_a_part_of_a_measurement_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     written(tmp_path, benchmarks.KEPT, bench_rows())
     written(tmp_path, benchmarks.BUILT, bench_rows()[:2])
-    assert benchmarks.measurement("bench.json", tmp_path).kept
+    assert benchmarks.measurement("bench.json").kept
 
 
-def test_no_measurement_and_a_wrong_one_are_said(tmp_path):
+def test_no_measurement_and_a_wrong_one_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="run make bench"):
-        benchmarks.measurement("bench.json", tmp_path)
+        benchmarks.measurement("bench.json")
     (tmp_path / benchmarks.BUILT).mkdir()
     (tmp_path / benchmarks.BUILT / "bench.json").write_text("{}")
     with pytest.raises(DataError, match="delete it"):
-        benchmarks.measurement("bench.json", tmp_path)
+        benchmarks.measurement("bench.json")
 
 
 def test_stages_stand_beside_their_targets():
@@ -117,25 +120,25 @@ def test_the_range_misses_the_median_if_all_pairs_lie_on_one_side():
 def test_growth_is_the_power_of_the_work():
     table = benchmarks.growth(pd.DataFrame(bench_rows()))
     assert table["work"].tolist() == [100, 200, 400]
-    np.testing.assert_allclose(table["power"], 1.0)
+    (power,) = benchmarks.growth_powers(table)["estimate"]
+    assert power == pytest.approx(1)
     assert benchmarks.growth_power([1, 2, 4], [1, 4, 16]) == pytest.approx(2)
 
 
 def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
     table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
-    pairs = table[table["piece"] == "test_on_rest"].set_index("cells")
+    pairs = table[table["stage"] == "test_on_rest"].set_index("n")
     assert pairs["work"].to_dict() == {2: 4, 4: 16}
     assert pairs["seconds"].to_dict() == {2: 2.0, 4: 8.0}
     lacking = benchmarks.scale_table(pd.DataFrame(scale_rows()[:-1]))
-    assert lacking[lacking["piece"] == "test_on_rest"]["cells"].tolist() == [2]
+    assert lacking[lacking["stage"] == "test_on_rest"]["n"].tolist() == [2]
 
 
 def test_the_largest_sizes_and_their_powers_are_recorded():
     table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
-    assert benchmarks.growth_powers(table, "piece")["test_on_rest"] == pytest.approx(1)
-    few = table[(table["piece"] == "ingest") | ((table["piece"] == "linear") & (table.cells == 2))]
-    assert benchmarks.tidy({"ingest": 1.0}).to_dict("list") == {
-        "stage": ["ingest"], "estimate": [1.0]}
+    powers = benchmarks.growth_powers(table).set_index("stage")["estimate"]
+    assert powers["test_on_rest"] == pytest.approx(1)
+    few = table[(table["stage"] == "ingest") | ((table["stage"] == "linear") & (table["n"] == 2))]
     largest = benchmarks.of_largest(few, "seconds")
     assert largest.columns.tolist() == ["stage", "n", "estimate"]
     assert largest["estimate"].tolist() == few["seconds"].tolist()
@@ -159,4 +162,4 @@ def test_hours_follow_from_rates():
 def test_the_kept_measurements_are_readable():
     bench, scale = (benchmarks.measurement(name) for name in (benchmarks.BENCH, benchmarks.SCALE))
     assert len(benchmarks.best_ratios(bench.rows)) == len(benchmarks.TARGETS)
-    assert set(benchmarks.scale_table(scale.rows)["piece"]) == set(benchmarks.PIECES)
+    assert set(benchmarks.scale_table(scale.rows)["stage"]) == set(benchmarks.PIECES)

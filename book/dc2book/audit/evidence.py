@@ -9,6 +9,7 @@ holds both.
 
 from __future__ import annotations
 
+from itertools import product
 from math import comb
 
 import numpy as np
@@ -17,7 +18,7 @@ from scipy import stats
 
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, percentile_interval
 from dc2lib.label_audit import CANDIDATES, Expression, best_threshold
 from dc2lib.labels import above, sorts_after
 
@@ -26,6 +27,8 @@ SHIFT = 30
 CLOSE = 3
 TOY_CELL = "E003"
 UNFLIPPED = 0.001
+REACH = 0.5  # of a step: no other whole number; with 1 the control at 2.5 held the steps at 2 and 3
+N_RESAMPLES = 2000
 SCORES = ("published", "released")
 
 
@@ -140,9 +143,7 @@ def run_counts() -> pd.DataFrame:
     return table[columns]
 
 
-def coincidences(
-    runs: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 0
-) -> pd.DataFrame:
+def coincidences(runs: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 0) -> pd.DataFrame:
     """For every rule, how often a released run is right exactly as often as its majority class.
 
     No run is selected by hand.  The comparison moves the majority class of every cell type by up to
@@ -164,12 +165,9 @@ def coincidences(
         shift = rng.integers(1, SHIFT + 1, size) * rng.choice([-1, 1], size)
         elsewhere = (distance == shift[:, cell]).sum(1)
         rows.append({
-            "rule": rule,
-            "exact": exact,
+            "rule": rule, "exact": exact, "runs": len(part),
             "cells": part.loc[distance == 0, "cell"].nunique(),
-            "runs": len(part),
-            "by_chance": float(elsewhere.mean()),
-            "most_by_chance": int(elsewhere.max()),
+            "by_chance": float(elsewhere.mean()), "most_by_chance": int(elsewhere.max()),
             "pvalue": float((1 + (elsewhere >= exact).sum()) / (1 + n_permutations)),
         })
     return pd.DataFrame(rows).sort_values("exact", ascending=False, kind="stable")
@@ -207,59 +205,33 @@ def flips_and_scores() -> pd.DataFrame:
 
     Published: DeepChrome's own table.  Released: the run of DeepChrome 2.0 named ``deepchrome``.
 
-    Returns columns cell, flipped, median, digit (first digit of the median), published, released.
+    Returns columns cell, flipped, median, published, released, digit (first digit of the median).
     """
-    audit = published.label_audit().reset_index(names="cell")
-    return pd.DataFrame(
-        {
-            "cell": audit["cell"],
-            "flipped": audit["labels_flipped"],
-            "median": audit["rpkm_median"].astype(float),
-            "digit": audit["rpkm_median"].str[0],
-            "published": audit["published_deepchrome_auroc"],
-            "released": audit["released_auroc"],
-        }
-    )
-
-
-def best_cells_are_unflipped(column: str = "released") -> tuple[list[str], list[str], float, float]:
-    """The cell types without a flip, the equally many best, and the two AUROCs at the border.
-
-    Returns
-    -------
-    (unflipped, best, lowest AUROC of the best, highest AUROC of the others)
-    """
-    table = flips_and_scores().dropna(subset=[column]).sort_values(column, ascending=False)
-    unflipped = sorted(table.loc[table["flipped"] < UNFLIPPED, "cell"])
-    best, others = table.iloc[: len(unflipped)], table.iloc[len(unflipped) :]
-    return (
-        unflipped, sorted(best["cell"]), float(best[column].min()), float(others[column].max())
-    )
+    named = {"labels_flipped": "flipped", "rpkm_median": "median",
+             "published_deepchrome_auroc": "published", "released_auroc": "released"}
+    table = published.label_audit()[list(named)].rename(columns=named).reset_index(names="cell")
+    return table.assign(median=table["median"].astype(float), digit=table["median"].str[0])
 
 
 def rank_association(
-    x: pd.Series, y: pd.Series, *, n_resamples: int = 2000, n_permutations: int = 9999,
-    seed: int = 0,
+    x: pd.Series, y: pd.Series, *, n_permutations: int = 9999, seed: int = 0
 ) -> tuple[Interval, float]:
     """Spearman's correlation with its interval, and a two-sided p-value.
 
     Pairs with a missing value are left out.  The interval is a percentile bootstrap over the pairs;
     the p-value permutes one side.
     """
-    complete = (x.notna() & y.notna()).to_numpy()
-    x, y = x.to_numpy(float)[complete], y.to_numpy(float)[complete]
-    n = len(x)
+    x, y = pd.concat([x, y], axis=1).dropna().to_numpy(float).T
     rng = np.random.default_rng(seed)
     draws = [
         pearson(stats.rankdata(x[rows]), stats.rankdata(y[rows]))
-        for rows in rng.integers(n, size=(n_resamples, n))
+        for rows in rng.integers(len(x), size=(N_RESAMPLES, len(x)))
     ]
     ranks = stats.rankdata(x), stats.rankdata(y)
     estimate = pearson(*ranks)
     permuted = [abs(pearson(ranks[0], rng.permutation(ranks[1]))) for _ in range(n_permutations)]
     extreme = sum(value >= abs(estimate) - 1e-12 for value in permuted)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(estimate, float(low), float(high), n), (1 + extreme) / (1 + n_permutations)
+    return percentile_interval(estimate, draws, len(x)), (1 + extreme) / (1 + n_permutations)
 
 
 def flip_associations(
@@ -281,92 +253,68 @@ def flip_associations(
 
 
 def border_of_unflipped() -> pd.DataFrame:
-    """`best_cells_are_unflipped` of both sources: source, are_best, lowest, highest_other, n."""
-    rows = []
+    """Whether the cell types without a flip are those of the highest AUROC, by both sources.
+
+    Columns source, are_best, lowest (AUROC of the equally many best), highest_other, n (unflipped).
+    """
+    flips, rows = flips_and_scores(), []
     for source in SCORES:
-        unflipped, best, lowest, highest = best_cells_are_unflipped(source)
-        rows.append((source, unflipped == best, lowest, highest, len(unflipped)))
+        table = flips.dropna(subset=[source]).sort_values(source, ascending=False)
+        unflipped = (table["flipped"] < UNFLIPPED).to_numpy()
+        n = int(unflipped.sum())
+        rows.append((source, bool(unflipped[:n].all()), *table[source].iloc[[n - 1, n]], n))
     return pd.DataFrame(rows, columns=["source", "are_best", "lowest", "highest_other", "n"])
 
 
 def slope_table(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """`competing_slopes` of both sources: source, key, predictor, estimate, low, high, n, text.
+    """Least-squares slopes of AUROC on flipped share and median together, and R² of each alone.
 
-    The key is auroc_slope or auroc_r2.
+    Both predictors are standardised, so a slope is the change of AUROC for one standard deviation;
+    intervals are percentile bootstraps over the cell types.  ``table``: as `flips_and_scores`.
+
+    Returns columns source, key (auroc_slope or auroc_r2), predictor, estimate, low, high, n, text.
     """
     rows = []
     for source in SCORES:
-        for name, one in competing_slopes(table, source, seed=seed).items():
-            key = "auroc_r2" if name.startswith("r2_") else "auroc_slope"
-            rows.append({"source": source, "key": key, "predictor": name.removeprefix("r2_")}
+        values = table[["flipped", "median", source]].dropna().to_numpy()
+
+        def statistics(drawn: np.ndarray, values: np.ndarray = values) -> np.ndarray:
+            x, y = values[drawn, :2], values[drawn, 2]
+            design = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
+            slopes = np.linalg.lstsq(design, y, rcond=None)[0][1:]
+            return np.array([*slopes, *(pearson(alone, y) ** 2 for alone in x.T)])
+
+        found = bootstrap(statistics, len(values), n_resamples=N_RESAMPLES, seed=seed)
+        names = product(("auroc_slope", "auroc_r2"), ("flipped", "median"))
+        for (key, predictor), ends in zip(names, np.transpose(found), strict=True):
+            one = Interval(*map(float, ends), len(values))
+            rows.append({"source": source, "key": key, "predictor": predictor}
                         | vars(one) | {"text": str(one)})
     return pd.DataFrame(rows)
 
 
-def competing_slopes(
-    table: pd.DataFrame, column: str, *, n_resamples: int = 2000, seed: int = 0
-) -> dict[str, Interval]:
-    """Least-squares slopes of AUROC on flipped share and median together, and R² of each alone.
-
-    Both predictors are standardised, so a slope is the change of AUROC for one standard deviation;
-    intervals are percentile bootstraps over the cell types.
-
-    ``table``: as `flips_and_scores`. ``column``: ``"published"`` or ``"released"``.
-
-    Returns
-    -------
-    dict with keys flipped, median (slopes), r2_flipped, r2_median
-    """
-    values = table[["flipped", "median", column]].dropna().to_numpy()
-
-    def statistics(drawn: np.ndarray) -> np.ndarray:
-        x, y = values[drawn, :2], values[drawn, 2]
-        design = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
-        slopes = np.linalg.lstsq(design, y, rcond=None)[0][1:]
-        return np.array([*slopes, *(pearson(alone, y) ** 2 for alone in x.T)])
-
-    results = bootstrap(statistics, len(values), n_resamples=n_resamples, seed=seed)
-    return {
-        name: Interval(*map(float, ends), len(values))
-        for name, ends in zip(
-            ("flipped", "median", "r2_flipped", "r2_median"), np.transpose(results), strict=True
-        )
-    }
-
-
-def first_digit_steps(
-    table: pd.DataFrame, *, reach: float = 0.5, seed: int = 0
-) -> pd.DataFrame:
+def first_digit_steps(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Steps of AUROC where the median's first digit changes, and half-way between as a control.
-
-    A reach of 0.5 keeps every other whole number out of the cell types that a step looks at; with
-    1 the control at 2.5 would hold the true steps at 2 and 3.
 
     ``table``: as `flips_and_scores`. Returns columns source, median, first_digit_changes, estimate,
     low, high, n.
     """
     places = [(at, True) for at in (2.0, 3.0, 4.0)] + [(at, False) for at in (2.5, 3.5, 4.5)]
-    return pd.DataFrame(
-        [
-            {"source": source, "median": at, "first_digit_changes": changes}
-            | vars(step_at(table["median"], table[source], at, reach=reach, seed=seed))
-            for source in ("published", "released")
-            for at, changes in places
-        ]
-    )
+    return pd.DataFrame([
+        {"source": source, "median": at, "first_digit_changes": changes}
+        | vars(step_at(table["median"], table[source], at, seed=seed))
+        for source in SCORES for at, changes in places
+    ])
 
 
-def step_at(
-    x: np.ndarray, y: np.ndarray, at: float, *, reach: float = 0.5, n_resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
+def step_at(x: np.ndarray, y: np.ndarray, at: float, *, seed: int = 0) -> Interval:
     """Jump of ``y`` at a point of ``x``, beyond a straight line common to both sides.
 
-    Least squares on the points nearer than ``reach``: y = a + b x + jump [x >= at]; the interval is
+    Least squares on the points nearer than `REACH`: y = a + b x + jump [x >= at]; the interval is
     a percentile bootstrap over the points of each side.
     """
     x, y = np.asarray(x, dtype=float) - at, np.asarray(y, dtype=float)
-    near = np.isfinite(y) & (np.abs(x) < reach)
+    near = np.isfinite(y) & (np.abs(x) < REACH)
     x, y = x[near], y[near]
     sides = np.flatnonzero(x < 0), np.flatnonzero(x >= 0)
 
@@ -375,9 +323,6 @@ def step_at(
         return float(np.linalg.lstsq(design, y[drawn], rcond=None)[0][2])
 
     rng = np.random.default_rng(seed)
-    draws = [
-        jump(np.concatenate([rng.choice(side, len(side)) for side in sides]))
-        for _ in range(n_resamples)
-    ]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(jump(np.arange(len(x))), float(low), float(high), len(x))
+    draws = [jump(np.concatenate([rng.choice(side, len(side)) for side in sides]))
+             for _ in range(N_RESAMPLES)]
+    return percentile_interval(jump(np.arange(len(x))), draws, len(x))

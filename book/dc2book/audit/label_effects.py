@@ -16,6 +16,7 @@ import pandas as pd
 from dc2book import architectures
 from dc2book.audit.label_noise import decompose
 from dc2book.linear_baseline import MEAN, boosting_scores, mean_over_cells
+from dc2book.style import estimates
 from dc2lib.datasets import HistoneDataset
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.statistics import (
@@ -28,6 +29,7 @@ from dc2lib.evaluation.statistics import (
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped, label
 
+PER_DECADE = 8  # bins of expression
 GRID_MODELS = (architectures.BASE, "linear")
 MODELS = (*GRID_MODELS, "gradient_boosting")
 SETUPS = tuple((recipe, orientation, (architectures.BASE,)) for recipe, orientation in
@@ -45,14 +47,8 @@ REPAIRS = {
 class AuditModels:
     """All models of the audit, and the cell types that they are for.
 
-    Attributes
-    ----------
-    datasets : dict
-        By cell type.
-    trained : DataFrame
-        As `dc2book.architectures.trained_models`.
-    boosting : dict
-        Test probabilities ``(gene,)`` of gradient boosting by (cell, label rule).
+    ``datasets``: by cell type. ``trained``: as `dc2book.architectures.trained_models`.
+    ``boosting``: test probabilities ``(gene,)`` of gradient boosting by (cell, label rule).
     """
 
     datasets: Mapping[str, HistoneDataset]
@@ -75,15 +71,15 @@ class AuditModels:
 
     def scores(
         self, cell: str, model: str, labels: str, recipe: str = "tuned",
-        scoring: str = "probability",
+        scoring: str = "probability", orientation: str = "",
     ) -> np.ndarray:
         """Scores of the test genes, ``(fit, gene)``, of one model trained under one label rule.
 
-        The tuned recipe is that along the gene.
+        The tuned recipe is by default that along the gene.
         """
         if model == "gradient_boosting":
             return self.boosting[cell, labels][None]
-        orientation = "gene" if recipe == "tuned" else "genome"
+        orientation = orientation or ("gene" if recipe == "tuned" else "genome")
         return architectures.scores_of(self.row(cell, model, labels, recipe, orientation), scoring)
 
 
@@ -132,11 +128,7 @@ def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
 def mean_crossed(table: pd.DataFrame) -> pd.DataFrame:
     """Means over cell types of `train_and_score`: model, labels, scored_on, estimate, low, high, n.
     """
-    keys = ["model", "labels", "scored_on"]
-    return pd.DataFrame([
-        dict(zip(keys, group, strict=True)) | vars(mean_over_cells(part))
-        for group, part in table.groupby(keys, sort=False)
-    ])
+    return estimates(table, ["model", "labels", "scored_on"], mean_over_cells)
 
 
 def mean_lead(
@@ -150,17 +142,11 @@ def mean_lead(
     """
     recipe, orientation, rule, scoring = tags
     names = list(cells or models.datasets)
-
-    def scores(cell: str, of: str) -> np.ndarray:
-        if of == "gradient_boosting":
-            return models.boosting[cell, rule][None]
-        return architectures.scores_of(models.row(cell, of, rule, recipe, orientation), scoring)
-
+    own, linear = ([models.scores(cell, of, rule, recipe, scoring, orientation) for cell in names]
+                   for of in (model, "linear"))
     gap = bootstrap_mean_auroc(
-        [models.truth(cell, rule) for cell in names],
-        [scores(cell, model) for cell in names], [scores(cell, "linear") for cell in names],
-        blocks=[models.blocks(cell) for cell in names], **resampling,
-    )
+        [models.truth(cell, rule) for cell in names], own, linear,
+        blocks=[models.blocks(cell) for cell in names], **resampling)
     return gap if cells else replace(gap, n=len(names))
 
 
@@ -275,25 +261,17 @@ def flip_summary(dataset: HistoneDataset) -> dict[str, float]:
     }
 
 
-def by_expression(
-    dataset: HistoneDataset, scores: Mapping[str, np.ndarray], *, per_decade: int = 8
-) -> pd.DataFrame:
+def by_expression(dataset: HistoneDataset, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Share labelled high, and mean predicted probability, of the test genes by their RPKM.
 
-    Columns rpkm (geometric middle of the bin), genes, and for each rule labelled_<rule> and
-    predicted_<rule>; bins with fewer than five genes are left out.
+    ``scores``: test probabilities ``(fit, gene)`` by the label rule trained on. Bins are of equal
+    width in log RPKM; genes below 0.1 RPKM share the first.
 
-    Parameters
-    ----------
-    dataset
-        Its test genes are used.
-    scores
-        Test probabilities ``(fit, gene)`` by the label rule trained on.
-    per_decade
-        Bins of equal width in log RPKM; genes below 0.1 RPKM share the first bin.
+    Returns columns rpkm (geometric middle of the bin), genes, and for each rule labelled_<rule> and
+    predicted_<rule>; bins with fewer than five genes are left out.
     """
     test = dataset.take("test")
-    edges = 10 ** np.arange(-1, 4 + 1 / per_decade, 1 / per_decade)
+    edges = 10 ** np.arange(-1, 4 + 1 / PER_DECADE, 1 / PER_DECADE)
     place = np.digitize(test.rpkm, edges)
     columns = {f"labelled_{rule}": label(test, rule) for rule in LABEL_RULES}
     columns |= {f"predicted_{rule}": one.mean(0) for rule, one in scores.items()}

@@ -93,20 +93,11 @@ def decompose(scores: np.ndarray, true: np.ndarray, observed: np.ndarray) -> dic
     An identity, whatever the score:
     ``observed = (1 - weight_flipped) * kept_over_low + weight_flipped * kept_over_flipped``.
 
-    Raises DataError if a truly low gene is labelled high, or no gene is flipped.
-
-    Parameters
-    ----------
-    scores : array (gene,)
-    true, observed : 0/1 arrays (gene,)
-
-    Returns
-    -------
-    dict
-        ``observed``: AUROC on the observed labels; ``kept_over_low``, ``kept_over_flipped``,
-        ``flipped_over_low``: how often a gene of the first kind scores above one of the second,
-        kept being the high genes that are labelled so; ``weight_flipped``: share of flipped genes
-        among the observed negatives.
+    All ``(gene,)``, labels 0 or 1.  Returns ``observed``: AUROC on the observed labels;
+    ``kept_over_low``, ``kept_over_flipped``, ``flipped_over_low``: how often a gene of the first
+    kind scores above one of the second, kept being the high genes that are labelled so;
+    ``weight_flipped``: share of flipped genes among the observed negatives.  Raises DataError if a
+    truly low gene is labelled high, or no gene is flipped.
     """
     kept, flipped, low = observed == 1, (true == 1) & (observed == 0), true == 0
     if (kept & low).any():

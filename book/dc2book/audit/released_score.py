@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dc2book.style import estimates
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -34,9 +35,9 @@ def smallest_example() -> pd.DataFrame:
     Columns gene, label, logit_low, logit_high, probability, positive_logit.
     """
     logits = np.array([[1.0, 3.0], [4.0, 4.5]])
-    genes = pd.DataFrame({"gene": ["A", "B"], "label": [1, 0]})
-    genes[["logit_low", "logit_high"]] = logits
-    return genes.assign(**{rule: positive_score(logits, rule) for rule in SCORE_RULES})
+    scores = {rule: positive_score(logits, rule) for rule in SCORE_RULES}
+    return pd.DataFrame({"gene": ["A", "B"], "label": [1, 0], "logit_low": logits[:, 0],
+                         "logit_high": logits[:, 1], **scores})
 
 
 def released_linear_runs() -> pd.DataFrame:
@@ -75,15 +76,11 @@ def scoring_gaps(
 ) -> pd.DataFrame:
     """AUROC under both scores by scale of the counts, epochs and seed; paper's recipe and labels.
 
-    Columns cell, model, scale, epochs, seed, probability, positive_logit, and gap, the first
-    score's AUROC minus the second's.
+    The counts are multiplied by the scales and rounded, as a deeper or shallower sequencing run
+    would have them on average.  ``model`` is "linear" or "deepchrome_max".
 
-    Parameters
-    ----------
-    model : {"linear", "deepchrome_max"}
-    scales
-        The counts are multiplied by these and rounded, as a deeper or shallower sequencing run
-        would have them on average.
+    Returns columns cell, model, scale, epochs, seed, probability, positive_logit, and gap, the
+    first score's AUROC minus the second's.
     """
     logits_of = _linear_logits if model == "linear" else _network_logits
     rows = []
@@ -106,9 +103,8 @@ def _linear_logits(
     datasets: Sequence[HistoneDataset], recipe: Recipe, seeds: Sequence[int], n_train: int
 ) -> list[np.ndarray]:
     """Test logits of each dataset, ``(seed, gene, 2)``."""
-    fits = fit_linear(
-        datasets, labels="lexicographic", recipe=recipe, seeds=tuple(seeds), n_train=n_train
-    )
+    fits = fit_linear(datasets, labels="lexicographic", recipe=recipe, seeds=tuple(seeds),
+                      n_train=n_train)
     return [fits.logits(i, one.take("test").counts) for i, one in enumerate(datasets)]
 
 
@@ -119,9 +115,8 @@ def _network_logits(
     logits = []
     for dataset in datasets:
         train, valid = training_genes(dataset, n_train), dataset.take("valid")
-        data = [
-            part for one in (train, valid) for part in (one.counts, label(one, "lexicographic"))
-        ]
+        data = [part for one in (train, valid)
+                for part in (one.counts, label(one, "lexicographic"))]
         of_seeds = []
         for seed in seeds:
             model = build("deepchrome_max", train.counts.shape[2], train.counts.shape[1], seed=seed)
@@ -139,13 +134,8 @@ def mean_gap(gaps: pd.DataFrame) -> Interval:
     cell type, the scale and the number of epochs: their mean is one independent value, and a single
     seed has no interval.
 
-    ``gaps``: columns seed, gap.
-
-    Returns
-    -------
-    Interval
-        ``n`` counts seeds; the ends stay within -1 and 1, which no difference of AUROCs leaves, and
-        are NaN for one seed.
+    ``gaps``: columns seed, gap.  ``n`` counts seeds; the ends stay within -1 and 1, which no
+    difference of AUROCs leaves.
     """
     of_seed = gaps.groupby("seed")["gap"].mean().to_numpy()
     mean, n = float(of_seed.mean()), len(of_seed)
@@ -157,10 +147,7 @@ def mean_gap(gaps: pd.DataFrame) -> Interval:
 
 def gap_table(gaps: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """`mean_gap` of each group: columns as in ``by``, estimate, low, high and n (seeds)."""
-    return pd.DataFrame([
-        dict(zip(by, group, strict=True)) | vars(mean_gap(part))
-        for group, part in gaps.groupby(list(by))
-    ])
+    return estimates(gaps, by, mean_gap)
 
 
 def rescaled(dataset: HistoneDataset, scale: float) -> HistoneDataset:

@@ -15,7 +15,7 @@ from dc2book.claims.tables import (
     summary_table,
     values_table,
     verdict_counts,
-)  # fmt: skip
+)
 from dc2book.claims.verdicts import claim_values, scorecard
 
 __all__ = [

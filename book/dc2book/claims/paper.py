@@ -50,44 +50,22 @@ REPRESSOR = ("H3K27me3", "H3K9me3")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
-
-    Attributes
-    ----------
-    id : str
-    short : str
-        A few words for figures.
-    words : str
-        The claim in our words.
-    where : str
-        Where the paper makes it.
-    paper : str
-        The paper's number; empty where it gives none.
-    quantity : str
-        What is compared.
-    queries : mapping condition -> Query
-        Conditions are the keys of `CONDITIONS`; that of the authors' runs needs no query.
-    region : (low, high)
-        The claim holds where the quantity's interval lies within, and fails where it lies outside.
-    chapter : str
-        Where the reader finds the evidence.
-    min_cells : int
-        Claims about averages over cell types need so many of them to be judged.
-    converged : Query, optional
-        The share of fits that levelled off: those behind every condition, or, where the query names
-        the paper's recipe, those behind its conditions.
-    """
+    """One claim."""
 
     id: str
-    short: str
-    words: str
-    where: str
-    paper: str
-    quantity: str
+    short: str  # a few words for figures
+    words: str  # the claim in our words
+    where: str  # where the paper makes it
+    paper: str  # the paper's number; empty where it gives none
+    quantity: str  # what is compared
+    #: by condition, a key of `CONDITIONS`; that of the authors' runs needs no query
     queries: Mapping[str, Query]
+    #: the claim holds where the quantity's interval lies within, and fails where it lies outside
     region: tuple[float, float]
-    chapter: str
-    min_cells: int = 0
+    chapter: str  # where the reader finds the evidence
+    min_cells: int = 0  # claims about averages over cell types need so many of them to be judged
+    #: the share of fits that levelled off: those behind every condition, or, where the query names
+    #: the paper's recipe, those behind its conditions
     converged: Query | None = None
 
 

@@ -19,41 +19,26 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Query:
-    """Which recorded rows, and how they become one value.
+    """Which recorded rows, and how they become one value."""
 
-    Attributes
-    ----------
-    chapter, key
-        Chapter (or chapters) that record the rows, and their key.
-    tags
-        What the rows must be tagged with; a tuple allows several words, None asks for no such tag.
-    combine
-        How groups of rows that differ in ``per`` become one: ``"mean"`` of values and of both ends;
-        ``"hull"``: the value farthest from zero, with the lowest and the highest end of all;
-        ``"lowest"``: the group with the lowest lower end; ``"highest"``: that with the highest
-        upper end.  ``"positive_share"``: the share of cell types with a positive value, with
-        Wilson's interval.
-    per
-        Tags that tell the groups apart.  Within a group the unit is the cell type (`over_cells`).
-    minus
-        Rows to subtract; the ends are then those farthest apart.
-    size
-        Whether the value's size is meant, without its sign.
-    prefer
-        Tags that decide between rows, where rows have them at all.
-    cells
-        Where the number of cell types stands: in the tag ``"cell"``, in ``"n"``, or in the tags of
-        another query's rows.
-    """
-
-    chapter: str | tuple[str, ...]
+    chapter: str | tuple[str, ...]  # chapter (or chapters) that record the rows, and their key
     key: str
+    #: what the rows must be tagged with; a tuple allows several words, None asks for no such tag
     tags: Mapping[str, Any] = field(default_factory=dict)
+    #: how groups of rows that differ in ``per`` become one: ``"mean"`` of values and of both ends;
+    #: ``"hull"``: the value farthest from zero, with the lowest and the highest end of all;
+    #: ``"lowest"``: the group with the lowest lower end; ``"highest"``: that with the highest upper
+    #: end.  ``"positive_share"``: the share of cell types with a positive value, with Wilson's
+    #: interval
     combine: str = "mean"
+    #: tags that tell the groups apart.  Within a group the unit is the cell type (`over_cells`)
     per: tuple[str, ...] = ()
-    minus: Query | None = None
-    size: bool = False
+    minus: Query | None = None  # rows to subtract; the ends are then those farthest apart
+    size: bool = False  # whether the value's size is meant, without its sign
+    #: tags that decide between rows, where rows have them at all
     prefer: Mapping[str, Any] = field(default_factory=dict)
+    #: where the number of cell types stands: in the tag ``"cell"``, in ``"n"``, or in the tags of
+    #: another query's rows
     cells: str | Query = "cell"
 
     def with_tags(self, **tags: Any) -> Query:
@@ -168,28 +153,17 @@ def over_cells(rows: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def compare_runs(
-    build: pd.DataFrame | None,
-    reference: pd.DataFrame | None,
-    chapter: str,
-    key: str,
-    by: Sequence[str],
-    only: Mapping[str, str] | None = None,
+    build: pd.DataFrame | None, reference: pd.DataFrame | None, chapter: str, key: str,
+    by: Sequence[str], only: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """A recorded quantity by some tags, in both runs; means over all other tags (cell types, ...).
 
     Columns as in ``by``, then "this build" and "reference run", as text; empty if neither run
     recorded the quantity.
 
-    Parameters
-    ----------
-    build, reference
-        Recorded results, as `dc2book.record.results`; None where there are none.
-    chapter, key
-        Whose rows, and which.
-    by
-        Tags that make the rows of the table.
-    only
-        Further tags that rows must have.
+    Recorded results of both are as `dc2book.record.results`, or None; ``chapter`` and ``key`` say
+    whose rows, and which; the tags ``by`` make the rows of the table; ``only`` are further tags
+    that rows must have.
     """
     query = Query(chapter, key, dict(only or {}))
     found = {

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from dc2book.record.context import found_above
 from dc2lib.cache import deciding_modules, digest_of
 from dc2lib.errors import DataError
 
@@ -24,19 +25,12 @@ DECISIVE = ("dc2lib.training.grid_fits", "dc2lib.labels", "dc2lib.evaluation.sco
 
 @dataclass(frozen=True)
 class Reference:
-    """Recorded results of the reference run, and what produced them.
+    """Recorded results of the reference run, and what produced them."""
 
-    Attributes
-    ----------
-    results : DataFrame
-        As `dc2book.record.results`, without the columns that name the build.
-    provenance : dict
-        date, version, commit, profile, data_source, cells, code, versions, and chapters: hash,
-        seconds and data_source of each; where it was kept of an earlier run, also that run's date,
-        version, commit, profile, cells and code.
-    """
-
-    results: pd.DataFrame
+    results: pd.DataFrame  # as `dc2book.record.results`, without the columns that name the build
+    #: date, version, commit, profile, data_source, cells, code, versions, and chapters: hash,
+    #: seconds and data_source of each; where it was kept of an earlier run, also that run's date,
+    #: version, commit, profile, cells and code
     provenance: dict[str, Any]
 
     @property
@@ -91,19 +85,15 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     ``folder``: default: ``book/reference`` in this folder or in one above it. Raises DataError if
     its files cannot be read.
     """
-    above = (one / FOLDER for one in (Path.cwd(), *Path.cwd().parents))
-    places = above if folder is None else [Path(folder)]
-    place = next((one for one in places if (one / RESULTS).is_file()), None)
-    if place is None:
+    file = found_above(FOLDER / RESULTS) if folder is None else Path(folder) / RESULTS
+    if file is None or not file.is_file():
         return None
     try:
-        rows = json.loads((place / RESULTS).read_text(encoding="utf-8"))
-        provenance = json.loads((place / PROVENANCE).read_text(encoding="utf-8"))
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        provenance = json.loads((file.parent / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{place}: the reference run cannot be read ({error}); restore it from git or run"
-            " `make reference`"
-        ) from None
+        raise DataError(f"{file.parent}: the reference run cannot be read ({error}); restore it"
+                        " from git or run `make reference`") from None
     table = pd.DataFrame(rows)
     absent = dict.fromkeys({"low", "high", "n"} - set(table))
     return Reference(table.assign(**absent), provenance)

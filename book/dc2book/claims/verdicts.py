@@ -79,9 +79,7 @@ def claim_values(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def evidence(
-    value: RecordedValue | None,
-    region: tuple[float, float],
-    min_cells: int = 0,
+    value: RecordedValue | None, region: tuple[float, float], min_cells: int = 0,
     converged: float | None = None,
 ) -> str:
     """``"holds"``, ``"fails"``, ``"open"``, or why the value is no evidence.

@@ -66,8 +66,13 @@ def inputs_path() -> Path | None:
     path = results_path()
     if path is not None:
         return path.parent / "inputs.json"
-    built = (one / "_build" / "results.json" for one in (Path.cwd(), *Path.cwd().parents))
-    return next((one for one in built if one.exists()), None)
+    return found_above(Path("_build") / "results.json")
+
+
+def found_above(path: Path) -> Path | None:
+    """Return the file of this relative path in this folder or the nearest above that holds it."""
+    there = (one / path for one in (Path.cwd(), *Path.cwd().parents))
+    return next((one for one in there if one.is_file()), None)
 
 
 def notebook_shell() -> Any:

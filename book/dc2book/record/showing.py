@@ -44,14 +44,9 @@ EMBEDDED = re.compile(EMBEDDING + rb"([^\"]+)")
 
 
 def show_figure(
-    fig: Figure,
-    name: str,
-    alt: str,
-    caption: str | None = None,
-    data: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    *,
-    data_source: str | None = None,
-    profile: str | None = None,
+    fig: Figure, name: str, alt: str, caption: str | None = None,
+    data: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None, *,
+    data_source: str | None = None, profile: str | None = None,
 ) -> None:
     """Show a figure with alternative text; write it as SVG and its data as CSV.
 
@@ -112,14 +107,8 @@ def show_figure(
 
 
 def show_table(
-    table: pd.DataFrame,
-    name: str,
-    caption: str,
-    *,
-    digits: int = 3,
-    data: pd.DataFrame | None = None,
-    data_source: str | None = None,
-    profile: str | None = None,
+    table: pd.DataFrame, name: str, caption: str, *, digits: int = 3,
+    data: pd.DataFrame | None = None, data_source: str | None = None, profile: str | None = None,
 ) -> None:
     """Show a small table with a numbered caption and a link to its CSV file.
 
