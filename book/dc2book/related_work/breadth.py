@@ -64,24 +64,17 @@ def group_names(table: pd.DataFrame, n_others: int) -> dict[str, str]:
 
 
 def by_breadth(
-    records: Sequence[TrialRecord],
-    expression: pd.DataFrame,
-    systems: Sequence[str],
-    **options: int,
+    records: Sequence[TrialRecord], expression: pd.DataFrame, systems: Sequence[str], **options: int
 ) -> tuple[pd.DataFrame, dict[str, Interval]]:
     """AUROC by the number of other cell types that express a gene, numeric labels.
 
-    Returns
-    -------
-    table
-        Columns cell, system, group, positives (share), n, estimate, low, high; without
-        groups that have fewer than `FEWEST` genes of either class.  Empty without other cell types.
-    differences
-        By cell type, the first system's AUROC among the genes of many cell types minus among those
-        of few; only where both have enough genes of either class.
+    Returns columns cell, system, group, positives (share), n, estimate, low, high, without groups
+    that have fewer than `FEWEST` genes of either class, empty without other cell types; and by cell
+    type the first system's AUROC among the genes of many cell types minus among those of few, where
+    both have enough genes.
     """
     rows, differences = [], {}
-    for cell in _cells(records):
+    for cell in dict.fromkeys(one.trial.cell for one in records):
         n_others = other_cells(expression, cell).shape[1]
         for system in systems if n_others else ():
             fits = select(records, system, "numeric", cell)
@@ -171,10 +164,6 @@ def _kinds(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> dict[str, 
     n_others = other_cells(expression, cell).shape[1]
     group = breadth_group(breadth(expression, cell, genes), n_others)
     return {"broad": np.isin(group, BROAD), "narrow": np.isin(group, NARROW)}
-
-
-def _cells(records: Sequence[TrialRecord]) -> list[str]:
-    return list(dict.fromkeys(one.trial.cell for one in records))
 
 
 def _difference(first: Interval, second: Interval) -> Interval:

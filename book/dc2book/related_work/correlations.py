@@ -14,7 +14,12 @@ import pandas as pd
 
 from dc2book.related_work.pairs import WAYS, correlation_of, moments_by_gene
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
+from dc2lib.evaluation.statistics import (
+    Interval,
+    bootstrap_auroc,
+    paired_auroc_difference,
+    percentile_interval,
+)
 
 INPUTS = dict(zip(WAYS, ("mean_profile", "other_marks", "other_marks_and_cell"), strict=True))
 RECORDED = {
@@ -29,15 +34,9 @@ RECORDED = {
 class Correlations:
     """Correlations of imputed with measured marks, and the same on resampled genes.
 
-    Attributes
-    ----------
-    marks : tuple of str
-    estimate : float64 (mark, way)
-        Ways to impute in the order of `dc2book.related_work.pairs.WAYS`.
-    draws : float64 (resample, mark, way)
-        Resamples are shared by all marks and ways, so any difference of two entries is paired.
-    n : int
-        Test genes.
+    ``estimate``: float64 (mark, way), in the order of `dc2book.related_work.pairs.WAYS`. ``draws``:
+    float64 (resample, mark, way); resamples are shared by all marks and ways, so any difference of
+    two entries is paired. ``n``: test genes.
     """
 
     marks: tuple[str, ...]
@@ -47,7 +46,8 @@ class Correlations:
 
     def interval(self, mark: str, way: str) -> Interval:
         """Of one mark, imputed in one way."""
-        return self._combined({(mark, way): 1})
+        place = self.marks.index(mark), WAYS.index(way)
+        return percentile_interval(self.estimate[place], self.draws[:, *place], self.n)
 
     def table(self) -> pd.DataFrame:
         """Of every mark and way: columns mark, inputs (`INPUTS`), estimate, low, high, n."""
@@ -57,19 +57,11 @@ class Correlations:
             for way, inputs in INPUTS.items()
         ])
 
-    def mean_gain(self, way: str = "other_cell", without: str = "others") -> Interval:
-        """Mean over the marks of what one way adds to another, paired over genes."""
-        share = 1 / len(self.marks)
-        signs = ((way, share), (without, -share))
-        return self._combined({(mark, one): sign for mark in self.marks for one, sign in signs})
-
-    def _combined(self, weights: Mapping[tuple[str, str], float]) -> Interval:
-        """A weighted sum of entries, with the percentiles of the same sum on resampled genes."""
-        matrix = np.zeros(self.estimate.shape)
-        for (mark, way), weight in weights.items():
-            matrix[self.marks.index(mark), WAYS.index(way)] = weight
-        low, high = np.quantile((self.draws * matrix).sum((1, 2)), [0.025, 0.975])
-        return Interval(float((self.estimate * matrix).sum()), float(low), float(high), self.n)
+    def mean_gain(self) -> Interval:
+        """Mean over the marks of what the other cell type adds to the other marks, paired."""
+        both, alone = WAYS.index("other_cell"), WAYS.index("others")
+        gain, draws = (one[..., both] - one[..., alone] for one in (self.estimate, self.draws))
+        return percentile_interval(gain.mean(), draws.mean(1), self.n)
 
 
 def correlations(
@@ -86,11 +78,7 @@ def correlations(
 
 
 def correlation_difference(
-    truth: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    n_resamples: int = 1000,
+    truth: np.ndarray, first: np.ndarray, second: np.ndarray, *, n_resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
     """Pearson correlation of one answer with the truth minus that of another, paired bootstrap.
@@ -101,8 +89,7 @@ def correlation_difference(
     moments = np.stack([moments_by_gene(one[:, None], truth[:, None]) for one in (first, second)])
     estimate = correlation_of(moments.mean(1))
     draws = correlation_of(_resampled(moments, n_resamples, seed))
-    low, high = np.quantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
-    return Interval(float(estimate[0] - estimate[1]), float(low), float(high), len(truth))
+    return percentile_interval(estimate[0] - estimate[1], draws[:, 0] - draws[:, 1], len(truth))
 
 
 def _resampled(moments: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:

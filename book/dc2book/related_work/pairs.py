@@ -59,14 +59,10 @@ def change_of_expression(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Every method's prediction of the log fold change between two cell types.
 
-    Returns
-    -------
-    table
-        Columns method, correlation (an `Interval`, Pearson over test genes, Fisher's z), oddness
-        (correlation with minus the answer to the exchanged cell types, over the first `N_SWAPPED`
-        test genes), parameters, seconds.
-    answers
-        By method, the predicted log fold change of the test genes, and ``truth``.
+    Returns columns method, correlation (an `Interval`, Pearson over test genes, Fisher's z),
+    oddness (correlation with minus the answer to the exchanged cell types, over the first
+    `N_SWAPPED` test genes), parameters, seconds; and by method the predicted log fold change of the
+    test genes, and ``truth``.
     """
     both = shared_genes(first, second)
     train, valid, test = (
@@ -83,10 +79,8 @@ def change_of_expression(
     settings |= {"epochs": epochs, "n_train": n_train, "seed": seed}
     rows, answers = [], {"truth": test.change}
     for method, fit in fits.items():
-        result = cached(
-            "related", settings | {"change": method}, lambda fit=fit: _answered(fit, test),
-            code=__name__,
-        )
+        result = cached("related", settings | {"change": method},
+                        lambda fit=fit: _answered(fit, test), code=__name__)
         answers[method] = result["answer"]
         rows.append({
             "method": METHODS[method],
@@ -99,22 +93,15 @@ def change_of_expression(
 
 
 def imputed_marks(
-    first: HistoneDataset,
-    second: HistoneDataset,
-    *,
-    n_positions: int = 8000,
-    n_test: int = 1500,
+    first: HistoneDataset, second: HistoneDataset, *, n_positions: int = 8000, n_test: int = 1500,
     seed: int = 0,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Each mark of the first cell type imputed from its other four, and from the second's too.
 
-    Returns
-    -------
-    dict
-        By mark, for at most ``n_test`` test genes: under each of `WAYS`, `moments_by_gene`
-        ``(gene, 5)`` of the mean profile of the training genes, of the mark imputed from the others
-        and from the same mark in the second cell type too; measured and imputed (from the others),
-        the means of the mark ``(gene,)``; and the numeric label ``(gene,)``.
+    Returns by mark, for at most ``n_test`` test genes: under each of `WAYS`, `moments_by_gene`
+    ``(gene, 5)`` of the mean profile of the training genes, of the mark imputed from the others
+    and from the same mark in the second cell type too; measured and imputed (from the others),
+    the means of the mark ``(gene,)``; and the numeric label ``(gene,)``.
     """
     both = shared_genes(first, second)
     train, test = ([genes_of(one, "numeric", split) for one in both] for split in ("train", "test"))
@@ -124,9 +111,8 @@ def imputed_marks(
     def compute(mark: int) -> dict[str, np.ndarray]:
         inputs = train[0].counts, test[0].counts, mark
         others = ernst.impute(*inputs, **options)
-        other_cell = ernst.impute(
-            *inputs, other_train=train[1].counts, other_test=test[1].counts, **options
-        )
+        other_cell = ernst.impute(*inputs, other_train=train[1].counts,
+                                  other_test=test[1].counts, **options)
         measured = log_counts(test[0].counts[:, :, mark])
         profile = log_counts(train[0].counts[:, :, mark]).mean(0)
         return {
@@ -141,10 +127,8 @@ def imputed_marks(
     settings: dict[str, Any] = {"cells": [one.fingerprint for one in (first, second)]}
     settings |= options | {"n_test": n_test}
     return {
-        mark: cached(
-            "related", settings | {"imputed": mark}, lambda number=number: compute(number),
-            code=__name__,
-        )
+        mark: cached("related", settings | {"imputed": mark},
+                     lambda number=number: compute(number), code=__name__)
         for number, mark in enumerate(first.marks)
     }
 

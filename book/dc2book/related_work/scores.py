@@ -7,7 +7,7 @@ What is drawn are stretches of the genome with all their genes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,13 @@ import pandas as pd
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_auroc, compared
+from dc2lib.evaluation.statistics import (
+    MIN_CELLS,
+    Interval,
+    bootstrap_auroc,
+    compared,
+    percentile_interval,
+)
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -25,16 +31,10 @@ VERDICTS = {"better": "as published", "worse": "reversed", "equivalent": "alike"
 
 @dataclass(frozen=True)
 class SystemScores:
-    """Scores of the systems, averaged over cell types.
+    """Scores of the systems, averaged over seeds and cell types.
 
-    Attributes
-    ----------
-    estimate
-        ``{system: {metric: value}}``, averages over seeds and cell types.
-    draws
-        ``{system: {metric: (resample,)}}``, the same resampled genes for all systems.
-    n
-        Test genes.
+    ``estimate``: ``{system: {metric: value}}``. ``draws``: ``{system: {metric: (resample,)}}``, the
+    same resampled genes for all systems. ``n``: test genes.
     """
 
     estimate: Mapping[str, Mapping[str, float]]
@@ -47,25 +47,22 @@ class SystemScores:
         Percentiles of the resamples; for the calibration error, which resampling inflates, they
         are mirrored at the estimate.
         """
-        estimate, draws = self.estimate[system][metric], self.draws[system][metric]
-        low, high = np.quantile(draws, [0.025, 0.975])
-        if metric == "calibration_error":
-            low, high = max(2 * estimate - high, 0.0), max(2 * estimate - low, estimate)
-            low = min(low, estimate)
-        return Interval(estimate, float(low), float(high), self.n)
+        one = percentile_interval(self.estimate[system][metric], self.draws[system][metric], self.n)
+        if metric != "calibration_error":
+            return one
+        low, high = (max(2 * one.estimate - end, 0.0) for end in (one.high, one.low))
+        return replace(one, low=min(low, one.estimate), high=max(high, one.estimate))
 
     def difference(self, system: str, other: str) -> Interval:
         """A system's AUROC minus another's, with the paired 95 % interval."""
         draws = self.draws[system]["auroc"] - self.draws[other]["auroc"]
-        low, high = np.quantile(draws, [0.025, 0.975])
         estimate = self.estimate[system]["auroc"] - self.estimate[other]["auroc"]
-        return Interval(float(estimate), float(low), float(high), self.n)
+        return percentile_interval(estimate, draws, self.n)
 
     def table(self, metric: str) -> pd.DataFrame:
         """A score of every system: columns system, estimate, low, high, n."""
-        return pd.DataFrame(
-            [{"system": name} | vars(self.interval(name, metric)) for name in self.estimate]
-        )
+        return pd.DataFrame([{"system": name} | vars(self.interval(name, metric))
+                             for name in self.estimate])
 
     def best_first(self) -> list[str]:
         """Systems by their AUROC, highest first."""
@@ -85,19 +82,14 @@ def scores_of_records(
         system: [probabilities_of(select(here, system, labels, cell)) for cell in cells]
         for system in systems
     }
-    return metric_bootstrap(
-        truths, probabilities, blocks=blocks, n_resamples=n_resamples, seed=seed
-    )
+    return metric_bootstrap(truths, probabilities, blocks, n_resamples=n_resamples, seed=seed)
 
 
-def metric_table(
-    scores: Mapping[str, SystemScores],
-    metrics: Sequence[str] = ("average_precision", "log_loss", "calibration_error"),
-) -> pd.DataFrame:
-    """Scores by label rule as one table: metric, labels, system, estimate, low, high, n."""
+def metric_table(scores: Mapping[str, SystemScores]) -> pd.DataFrame:
+    """All scores but AUROC by label rule: metric, labels, system, estimate, low, high, n."""
     return pd.concat([
         one.table(metric).assign(metric=metric, labels=labels)
-        for metric in metrics for labels, one in scores.items()
+        for metric in METRICS[1:] for labels, one in scores.items()
     ])
 
 
@@ -140,31 +132,21 @@ def aurocs_by_cell(
 
 
 def metric_bootstrap(
-    labels: Sequence[np.ndarray],
-    probabilities: Mapping[str, Sequence[np.ndarray]],
-    *,
-    blocks: Sequence[np.ndarray] | None = None,
-    n_resamples: int = 500,
-    seed: int = 0,
+    labels: Sequence[np.ndarray], probabilities: Mapping[str, Sequence[np.ndarray]],
+    blocks: Sequence[np.ndarray], *, n_resamples: int = 500, seed: int = 0,
 ) -> SystemScores:
     """The scores of all systems on the test genes of some cell types, genes resampled.
 
-    Parameters
-    ----------
-    labels
-        One array ``(gene,)`` a cell type.
-    probabilities
-        By system, one array ``(fit, gene)`` a cell type.  Genes are resampled, and the fits of a
-        system with more than one; from `MIN_CELLS` cell types on the cell types are, too.
-    blocks
-        The stretch of the genome of each gene, one array ``(gene,)`` a cell type, the same number
-        in all; drawn stretches are then those of all cell types.  Without them every gene is one,
-        and all cell types have the same genes in the same order.
+    Labels are one array ``(gene,)`` a cell type, probabilities by system one array ``(fit, gene)``
+    a cell type.  Blocks, one array ``(gene,)`` a cell type, say which stretch of the genome each
+    gene lies in, the same number in all; drawn stretches are those of all cell types.  The fits of
+    a system are resampled too, and from `MIN_CELLS` cell types on the cell types.
     """
     rng = np.random.default_rng(seed)
-    places = [np.arange(len(one)) for one in labels] if blocks is None else blocks
-    drawn = _drawn(places, n_resamples, rng)
-    n_cells, column = len(labels), np.arange(n_resamples)
+    known = np.unique(np.concatenate(list(blocks)))
+    n, n_cells, column = len(known), len(labels), np.arange(n_resamples)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
+    drawn = [times[np.searchsorted(known, one)] for one in blocks]  # (gene, resample) each
     chosen = np.repeat(np.arange(n_cells)[:, None], n_resamples, axis=1)
     if n_cells >= MIN_CELLS:
         chosen = rng.integers(n_cells, size=chosen.shape)
@@ -179,16 +161,6 @@ def metric_bootstrap(
             m: np.stack([one[m] for _, one in cells])[chosen, column].mean(0) for m in METRICS
         }
     return SystemScores(estimate, draws, len(labels[0]))
-
-
-def _drawn(
-    blocks: Sequence[np.ndarray], n_resamples: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """How often each gene is drawn, float32 ``(gene, resample)`` a cell type."""
-    known = np.unique(np.concatenate(list(blocks)))
-    n = len(known)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
-    return [times[np.searchsorted(known, one)] for one in blocks]
 
 
 def _cell_scores(

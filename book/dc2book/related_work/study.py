@@ -7,12 +7,10 @@ the other chapters share; the records of all others are kept by `trials.fit_tria
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, trial_path
 from dc2lib.baselines.contract import SPLITS
@@ -20,12 +18,7 @@ from dc2lib.baselines.networks import log_odds
 from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import (
-    Interval,
-    bootstrap_auroc,
-    bootstrap_mean,
-    proportion,
-)
+from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean, proportion
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped
 from dc2lib.training.executors import outcomes
@@ -43,44 +36,21 @@ TITLES[OWN_RECIPE] = "DeepChrome, own recipe"
 
 @dataclass(frozen=True)
 class StudySize:
-    """What each system may spend.
+    """What each system may spend."""
 
-    Attributes
-    ----------
-    candidates
-        Settings tried, on the first cell type with numeric labels and the first seed.
-    n_tune, n_train
-        Training genes for that choice, and for everything else; 0 means all.
-    seeds, released_seeds
-        Fits a cell type with numeric labels and with released (lexicographic) labels.
-    epochs, lstm_epochs
-        Of the convolutional network and the linear model, and of the LSTMs, which stop early.
-    lstm_cells
-        The LSTMs are fitted on the first so many cell types, with one seed each; 0 means all.
-    """
-
-    candidates: int = 2
-    n_tune: int = 2000
-    n_train: int = 0
-    seeds: int = 2
-    released_seeds: int = 1
-    epochs: int = 8
-    lstm_epochs: int = 5
-    lstm_cells: int = 1
-
-    def seeds_of(self, labels: str) -> int:
-        """Number of fits under a label rule."""
-        return self.seeds if labels == "numeric" else self.released_seeds
+    candidates: int = 2  # settings tried: first cell type, numeric labels, first seed
+    n_tune: int = 2000  # training genes for that choice; 0 means all
+    n_train: int = 0  # training genes for everything else
+    seeds: int = 2  # fits a cell type with numeric labels
+    released_seeds: int = 1  # the same with released (lexicographic) labels
+    epochs: int = 8  # of the convolutional network and the linear model
+    lstm_epochs: int = 5  # of the LSTMs, which stop early
+    lstm_cells: int = 1  # LSTMs are fitted on the first so many, with one seed each; 0 means all
 
 
 def run_study(
-    cells: Sequence[str],
-    home: str,
-    size: StudySize,
-    *,
-    systems: Iterable[str] = tuple(SYSTEMS),
+    cells: Sequence[str], home: str, size: StudySize, *, systems: Iterable[str] = tuple(SYSTEMS),
     seed: int = 0,
-    **options: Any,
 ) -> list[TrialRecord]:
     """Choose each system's setting, then fit it on every cell type, label rule and seed.
 
@@ -88,32 +58,25 @@ def run_study(
     label rules give the same labels, one fit stands for both.
     """
     same = {cell for cell in cells if not labels_differ(open_cell(cell, home))}
-    tried = {
-        name: [
-            Trial(name, one, cells[0], home, "numeric", seed, size.n_tune)
-            for one in candidates_of(name, size)
-        ]
-        for name in systems
-    }
+    seeds = {"numeric": size.seeds, "lexicographic": size.released_seeds}
+    tried = {name: [Trial(name, one, cells[0], home, "numeric", seed, size.n_tune)
+                    for one in candidates_of(name, size)] for name in systems}
     chosen = {name: group[0].setting for name, group in tried.items()}
     several = [one for group in tried.values() if len(group) > 1 for one in group]
-    chosen |= best_settings(run_trials(several, **options))
+    chosen |= best_settings(run_trials(several))
     trials = [
         Trial(name, chosen[name], cell, home, rule, seed + number, size.n_train)
         for name in systems
         for rule in LABEL_RULES
         for cell in (cells[: size.lstm_cells or None] if name in LSTMS else cells)
-        for number in range(1 if name in LSTMS else size.seeds_of(rule))
+        for number in range(1 if name in LSTMS else seeds[rule])
     ]
     fitted = [
-        replace(
-            one,
-            seed=one.seed if ALL[one.system].random else seed,
-            labels="numeric" if one.cell in same else one.labels,
-        )
+        replace(one, seed=one.seed if ALL[one.system].random else seed,
+                labels="numeric" if one.cell in same else one.labels)
         for one in trials
     ]
-    records = run_trials(fitted, **options)
+    records = run_trials(fitted)
     return [replace(record, trial=one) for one, record in zip(trials, records, strict=True)]
 
 
@@ -149,7 +112,7 @@ def labels_differ(dataset: HistoneDataset) -> bool:
 
 
 def run_own_recipe(
-    cells: Sequence[str], home: str, seeds: int, epochs: int, *, seed: int = 0, **options: Any
+    cells: Sequence[str], home: str, seeds: int, epochs: int, *, seed: int = 0
 ) -> list[TrialRecord]:
     """DeepChrome as its authors trained it: raw counts, SGD, bins along the genome.
 
@@ -167,8 +130,8 @@ def run_own_recipe(
         Fit(ALL["deepchrome"].network, recipe, (one.cell,), one.cell, home,
             "numeric" if one.cell in same else one.labels, "genome", one.seed)
         for one in trials
-    ]  # fmt: skip
-    return _of_fits(trials, run_grid(fits, **options))
+    ]
+    return _of_fits(trials, run_grid(fits, progress=False))
 
 
 def converged(records: Sequence[TrialRecord]) -> Interval:
@@ -177,48 +140,34 @@ def converged(records: Sequence[TrialRecord]) -> Interval:
     return proportion(sum(levelled_off(curve) for curve in curves), len(curves))
 
 
-def best_by_validation(records: Sequence[TrialRecord], labels: str = "numeric") -> str:
-    """The system with the highest validation AUROC, averaged over its fits."""
-    table = pd.DataFrame(
-        [(one.trial.system, one.valid_auroc) for one in records if one.trial.labels == labels],
-        columns=["system", "auroc"],
-    )
-    return str(table.groupby("system", sort=False)["auroc"].mean().idxmax())
+def best_by_validation(records: Sequence[TrialRecord]) -> str:
+    """The system with the highest validation AUROC on numeric labels, averaged over its fits."""
+    table = pd.DataFrame([(one.trial.system, one.valid_auroc) for one in records
+                          if one.trial.labels == "numeric"])
+    return str(table.groupby(0, sort=False)[1].mean().idxmax())
 
 
-def run_trials(
-    trials: Sequence[Trial],
-    *,
-    executor: Executor | None = None,
-    workers: int | None = None,
-    progress: bool = True,
-) -> list[TrialRecord]:
+def run_trials(trials: Sequence[Trial]) -> list[TrialRecord]:
     """Fit what is not on disk yet and return the records of all, in order.
 
-    ``executor``, ``workers``: as for `dc2lib.training.grid.run_grid`. Raises GridError if fits
-    failed, after all others are done.
+    Raises GridError if fits failed, after all others are done.
     """
     distinct = dict.fromkeys(trials)
     by_grid = [one for one in distinct if ALL[one.system].network and one.split == "released"]
-    records = dict(zip(by_grid, _from_grid(by_grid, executor, workers, progress), strict=True))
+    fits = run_grid([_as_fit(one) for one in by_grid], progress=False) if by_grid else []
+    records = dict(zip(by_grid, _of_fits(by_grid, fits), strict=True))
     own = [one for one in distinct if one not in records]
     missing = [one for one in own if not trial_path(one).exists()]
-    failures: dict[Any, BaseException] = {}
-    with tqdm(total=len(own), initial=len(own) - len(missing), disable=not progress) as bar:
-        jobs = [(one,) for one in missing]
-        for number, _, error in outcomes(fit_trial, jobs, executor=executor, workers=workers):
-            bar.update()
-            if error is not None:
-                failures[missing[number]] = error
+    failures = {missing[number]: error
+                for number, _, error in outcomes(fit_trial, [(one,) for one in missing])
+                if error is not None}
     if failures:
         raise GridError(failures, len(trials))
     records |= {one: fit_trial(one) for one in own}
     return [records[one] for one in trials]
 
 
-def split_trials(
-    records: Sequence[TrialRecord], systems: Sequence[str], draws: int
-) -> list[Trial]:
+def split_trials(records: Sequence[TrialRecord], systems: Sequence[str], draws: int) -> list[Trial]:
     """Fits of some systems on the first cell type under every split, ``draws`` seeds each."""
     trials = []
     for system in systems:
@@ -238,7 +187,7 @@ def split_table(trials: Sequence[Trial]) -> pd.DataFrame:
     Columns system, split, auroc (an `Interval`: over the drawn splits where there are three or
     more, else over the test genes of the first), draws, positives (share among the test genes).
     """
-    records = run_trials(trials, progress=False)
+    records = run_trials(trials)
     table = pd.DataFrame({
         "system": [ALL[one.trial.system].title for one in records],
         "split": [one.trial.split for one in records],
@@ -264,16 +213,6 @@ def _over_draws(group: pd.DataFrame) -> Interval:
     return Interval(float(values.mean()), one.low + shift, one.high + shift, one.n)
 
 
-def _from_grid(
-    trials: Sequence[Trial], executor: Executor | None, workers: int | None, progress: bool
-) -> list[TrialRecord]:
-    if not trials:
-        return []
-    fits = [_as_fit(one) for one in trials]
-    records = run_grid(fits, executor=executor, workers=workers, progress=progress)
-    return _of_fits(trials, records)
-
-
 def _of_fits(trials: Sequence[Trial], records: Sequence[FitRecord]) -> list[TrialRecord]:
     return [
         TrialRecord(
@@ -292,16 +231,6 @@ def _of_fits(trials: Sequence[Trial], records: Sequence[FitRecord]) -> list[Tria
 def _as_fit(trial: Trial) -> Fit:
     setting = dict(trial.setting)
     epochs = int(setting["epochs"])
-    return Fit(
-        model=ALL[trial.system].network,
-        recipe=replace(
-            TUNED, learning_rate=setting["learning_rate"], epochs=epochs, patience=epochs
-        ),
-        train_cells=(trial.cell,),
-        test_cell=trial.cell,
-        home=trial.home,
-        labels=trial.labels,
-        orientation="gene",
-        seed=trial.seed,
-        n_train=trial.n_train,
-    )
+    recipe = replace(TUNED, learning_rate=setting["learning_rate"], epochs=epochs, patience=epochs)
+    return Fit(ALL[trial.system].network, recipe, (trial.cell,), trial.cell, trial.home,
+               trial.labels, "gene", trial.seed, trial.n_train)

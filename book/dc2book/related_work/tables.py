@@ -119,10 +119,7 @@ def interval_rows(table: pd.DataFrame, column: str, tags: Sequence[str]) -> pd.D
 
 
 def attention_tables(
-    over_bins: np.ndarray,
-    over_marks: np.ndarray,
-    label: np.ndarray,
-    marks: Sequence[str],
+    over_bins: np.ndarray, over_marks: np.ndarray, label: np.ndarray, marks: Sequence[str],
     kb: np.ndarray,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean attention by mark and class: over bins (with column kb), and over marks.
