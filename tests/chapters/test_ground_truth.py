@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +35,11 @@ CELL = "S001"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("replicates")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("replicates")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DC2LIB_DATA", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def plan(home: Path, dataset: HistoneDataset) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def studied(home: Path, plan: Plan) -> dict[str, list[Replicate]]:
+def studied(plan: Plan) -> dict[str, list[Replicate]]:
     null = replace(plan, rule="null", epochs=1, n_genes=300)
     plans = {
         "one_mark": [plan],
@@ -62,7 +66,7 @@ def studied(home: Path, plan: Plan) -> dict[str, list[Replicate]]:
         "permuted": [replace(null, seed=100 + i, training="permuted") for i in range(6)],
         "null": [replace(null, seed=200 + i) for i in range(3)],
     }
-    return {name: run_plans(ones, workers=1, home=home) for name, ones in plans.items()}
+    return {name: run_plans(ones) for name, ones in plans.items()}
 
 
 def test_right_methods_find_the_planted_mark_and_a_random_attribution_does_not(
@@ -128,13 +132,15 @@ def test_a_trained_attribution_is_larger_than_one_of_permuted_labels(
 
 
 def test_replicates_are_kept_and_the_same_again(
-    studied: dict[str, list[Replicate]], plan: Plan, home: Path, tmp_path: Path
+    studied: dict[str, list[Replicate]], plan: Plan, home: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stored = sorted((home / "replicates").glob("*.npz"))
     times = [path.stat().st_mtime_ns for path in stored]
-    again = run_plans([plan], workers=1, home=home)[0]
+    again = run_plans([plan])[0]
     assert [path.stat().st_mtime_ns for path in stored] == times
-    anew = run_plans([plan], workers=1, home=tmp_path)[0]
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    anew = run_plans([plan])[0]
     first = studied["one_mark"][0]
     for method, one in first.attributions.items():
         for other in (again, anew):
@@ -143,9 +149,9 @@ def test_replicates_are_kept_and_the_same_again(
     assert replicate_path(plan) != replicate_path(replace(plan, seed=1))
 
 
-def test_attention_joins_where_it_is_asked_for(plan: Plan, home: Path) -> None:
+def test_attention_joins_where_it_is_asked_for(plan: Plan) -> None:
     asked = replace(plan, n_genes=200, epochs=1, attentive_epochs=2)
-    one = run_plans([asked], workers=1, home=home)[0]
+    one = run_plans([asked])[0]
     assert len(one.valid_auroc["attentive_chrome"]) == 2
     attention = one.attributions["attention"]
     assert attention.evidence.shape == (5, 100)
@@ -256,14 +262,9 @@ def test_figures(studied: dict[str, list[Replicate]]) -> None:
     plt.close("all")
 
 
-def test_a_measured_cell(
-    dataset: HistoneDataset, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DC2LIB_DATA", str(home))
+def test_a_measured_cell(dataset: HistoneDataset, plan: Plan) -> None:
     found = measured.attributions_of_cell(
-        dataset, home, (0, 1), epochs=1, attentive_epochs=1, n_train=100, gan_steps=2,
-        n_pool=100, effort=EFFORT,
-    )  # fmt: skip
+        dataset, replace(plan, attentive_epochs=1), (0, 1), epochs=1, n_train=100)
     assert list(found) == ["seed 0", "seed 1", measured.UNTRAINED]
     assert list(found["seed 0"]) == list(METHODS)
     shares = measured.signed_shares(found["seed 0"], MARKS)

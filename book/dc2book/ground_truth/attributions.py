@@ -17,30 +17,20 @@ from dc2book.gan_probe.study import combination_effects, top_of
 
 @dataclass(frozen=True)
 class Attribution:
-    """What one method says about one classifier.
+    """What one method says about one classifier."""
 
-    Attributes
-    ----------
-    strength
-        How much each mark matters, not negative, float64 ``(mark,)``, in the method's own unit.
-    evidence
-        Signed map float64 ``(mark, bin)``, positive where more reads speak for high expression; or
-        None if the method does not say where.
-    direction
-        Signed number a mark, float64 ``(mark,)``; None: the method does not say.  Where there is a
-        map, it is read in the map instead.
-    pairs
-        How much two marks do together, not negative and symmetric, float64 ``(mark, mark)``; None:
-        the method does not say.
-    signed
-        Whether the map says for which class something speaks; attention does not.
-    """
-
+    #: how much each mark matters, not negative, float64 ``(mark,)``, in the method's own unit
     strength: np.ndarray
+    #: signed map float64 ``(mark, bin)``, positive where more reads speak for high expression; or
+    #: None if the method does not say where
     evidence: np.ndarray | None = None
+    #: signed number a mark, float64 ``(mark,)``; None: the method does not say.  Where there is a
+    #: map, it is read in the map instead
     direction: np.ndarray | None = None
+    #: how much two marks do together, not negative and symmetric, float64 ``(mark, mark)``; None:
+    #: the method does not say
     pairs: np.ndarray | None = None
-    signed: bool = True
+    signed: bool = True  # whether the map says for which class something speaks; attention does not
 
     @property
     def size(self) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dc2book.gan_probe.study import classifier_fits
 from dc2book.ground_truth.attributions import Attribution
-from dc2book.ground_truth.methods import Effort, attribute
+from dc2book.ground_truth.methods import attribute
 from dc2book.ground_truth.recovery import rank_correlation
 from dc2book.ground_truth.replicates import (
     ATTENTIVE_BINS,
@@ -32,32 +31,13 @@ UNTRAINED = "untrained"
 
 
 def attributions_of_cell(
-    dataset: HistoneDataset,
-    home: Path | str,
-    seeds: Sequence[int],
-    *,
-    epochs: int = 8,
-    attentive_epochs: int = 20,
-    n_train: int = 0,
-    gan_steps: int = 2000,
-    n_pool: int = 4000,
-    effort: Effort | None = None,
+    dataset: HistoneDataset, plan: Plan, seeds: Sequence[int], *, epochs: int = 8, n_train: int = 0
 ) -> dict[str, dict[str, Attribution]]:
     """What every method says of classifiers of one cell type, numeric labels, along the gene.
 
-    Parameters
-    ----------
-    home
-        The store of the cell type (see `dc2lib.datasets.store_of`).
-    seeds
-        Of the classifiers; the first is also that of the untrained networks.
-    n_train
-        Training genes; 0 means all.
-
-    Returns
-    -------
-    dict
-        Attributions by method, by ``seed 0`` and so on and by ``untrained``.
+    The plan says where the cell type is stored, the epochs of AttentiveChrome, the GAN and the
+    effort; the first of the classifiers' seeds is also that of the untrained networks.  Returns
+    attributions by method, by ``seed 0`` and so on and by ``untrained``.
     """
     chosen = np.ones(len(dataset), bool)
     if n_train:
@@ -67,13 +47,8 @@ def attributions_of_cell(
     signals = counts_to_signals(counts[split == "test"])
     wide = counts_to_signals(wider_bins(counts[split == "test"], ATTENTIVE_BINS))
     world = World(counts, labels, split, tuple(dataset.marks), None)
-    plan = Plan("null", dataset.cell, str(home), attentive_epochs=attentive_epochs,
-                gan_steps=gan_steps, n_pool=n_pool)
-    generated = generated_signals(plan)
-    fits = run_grid(
-        classifier_fits(dataset.cell, home, ("numeric",), seeds, epochs=epochs, n_train=n_train),
-        progress=False,
-    )
+    fits = run_grid(classifier_fits(dataset.cell, plan.store, ("numeric",), seeds, epochs=epochs,
+                                    n_train=n_train), progress=False)
     networks = {f"seed {one.fit.seed}": (one.load_model(), one.fit.seed) for one in fits}
     start = models.build("deepchrome_max", len(dataset.marks), counts.shape[1], seeds[0])
     networks[UNTRAINED] = (start.eval(), seeds[0])
@@ -82,7 +57,8 @@ def attributions_of_cell(
         training = "none" if name == UNTRAINED else "labels"
         attentive, _ = trained_attentive(world, replace(plan, seed=seed, training=training))
         by_network[name] = attribute(
-            classifier, signals, generated, dataset.marks, effort=effort, seed=seeds[0]
+            classifier, signals, generated_signals(plan), dataset.marks, effort=plan.effort,
+            seed=seeds[0],
         ) | {"attention": attention_of(attentive, wide, counts.shape[1])}
     return by_network
 

@@ -46,72 +46,34 @@ LOSS_WEIGHTS = {  # of the discriminator (lambda) and of the distance from the s
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work a method may do.
+    """How much work a method may do."""
 
-    Attributes
-    ----------
-    n_genes
-        Genes that gradients and ablations are averaged over.
-    ig_steps
-        Points of integrated gradients.
-    window
-        Bins of an ablated window.
-    starts
-        Inputs that are optimised, for each class and loss.
-    deepchrome_steps, steps
-        Steps of DeepChrome's recipe, and of the three losses.
-    keep
-        Generated signals that the GAN probe keeps of each class.
-    """
-
-    n_genes: int = 100
-    ig_steps: int = 16
-    window: int = 10
-    starts: int = 4
-    deepchrome_steps: int = 150
-    steps: int = 60
-    keep: int = 100
+    n_genes: int = 100  # genes that gradients and ablations are averaged over
+    ig_steps: int = 16  # points of integrated gradients
+    window: int = 10  # bins of an ablated window
+    starts: int = 4  # inputs that are optimised, for each class and loss
+    deepchrome_steps: int = 150  # of DeepChrome's recipe
+    steps: int = 60  # of the three losses
+    keep: int = 100  # generated signals that the GAN probe keeps of each class
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What the probes of one kind of signal share.
+    """What the probes of one kind of signal share."""
 
-    Attributes
-    ----------
-    pool
-        Generated signals, float32 ``(sample, mark, bin)``.
-    real
-        Signals that the GAN learned from, ``(gene, mark, bin)``: what a perfect generator makes.
-    discriminator
-        Logits ``(sample,)``, positive for real signals.
-    """
-
-    pool: np.ndarray
-    real: np.ndarray
-    discriminator: nn.Module
+    pool: np.ndarray  # generated signals, float32 ``(sample, mark, bin)``
+    real: np.ndarray  # what the GAN learned from, and a perfect generator makes
+    discriminator: nn.Module  # logits ``(sample,)``, positive for real signals
 
 
 def attribute(
-    classifier: nn.Module,
-    signals: np.ndarray,
-    generated: Generated,
-    marks: Sequence[str],
-    *,
-    effort: Effort | None = None,
-    seed: int = 0,
+    classifier: nn.Module, signals: np.ndarray, generated: Generated, marks: Sequence[str], *,
+    effort: Effort | None = None, seed: int = 0,
 ) -> dict[str, Attribution]:
     """What every method but attention says of one classifier.
 
-    Parameters
-    ----------
-    classifier
-        Signals ``(gene, mark, bin)`` to logits ``(gene, 2)``.
-    signals
-        Real or simulated signals, float32 ``(gene, mark, bin)``; their mean is the baseline of
-        integrated gradients and ablations.
-    generated
-        Of signals of the same kind.
+    The mean of the signals, real or simulated, float32 ``(gene, mark, bin)``, is the baseline of
+    integrated gradients and ablations; ``generated`` are of the same kind.
     """
     effort = effort or Effort()
     chosen = np.random.default_rng(seed).permutation(len(signals))[: effort.n_genes]
@@ -160,11 +122,8 @@ def by_deepchrome_recipe(
     start = uniform_start(effort.starts, shape, seed)
     high, low = (
         optimise_input(
-            start,
-            [score_term(classifier, target), norm_term()],
-            steps=effort.deepchrome_steps,
-            learning_rate=DEEPCHROME_PATH / effort.deepchrome_steps,
-            optimizer="gradient_descent",
+            start, [score_term(classifier, target), norm_term()], steps=effort.deepchrome_steps,
+            learning_rate=DEEPCHROME_PATH / effort.deepchrome_steps, optimizer="gradient_descent",
         ).final
         for target in (1, 0)
     )
@@ -172,11 +131,7 @@ def by_deepchrome_recipe(
 
 
 def by_losses(
-    classifier: nn.Module,
-    generated: Generated,
-    log_odds: np.ndarray,
-    effort: Effort,
-    seed: int,
+    classifier: nn.Module, generated: Generated, log_odds: np.ndarray, effort: Effort, seed: int,
     largest: float,
 ) -> dict[str, Attribution]:
     """The three losses of Figure 1: classifier alone, with discriminator, near the start.
@@ -192,15 +147,11 @@ def by_losses(
     weights = np.repeat(weights, 2 * effort.starts, axis=0)
     by_discriminator, by_distance = torch.from_numpy(weights.T.copy())
     target = np.tile(np.repeat([1, 0], effort.starts), n_losses)
+    terms = [class_term(classifier, target.tolist()),
+             discriminator_term(generated.discriminator, by_discriminator),
+             distance_term(by_distance)]
     final = optimise_input(
-        start,
-        [
-            class_term(classifier, target.tolist()),
-            discriminator_term(generated.discriminator, by_discriminator),
-            distance_term(by_distance),
-        ],
-        steps=effort.steps,
-        bounds=(0.0, float(largest)),
+        start, terms, steps=effort.steps, bounds=(0.0, float(largest)),
     ).final.reshape(n_losses, 2, effort.starts, *start.shape[1:])
     return {
         name: attributions.of_optimised(*both)

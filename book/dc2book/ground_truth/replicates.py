@@ -7,7 +7,7 @@ all that decides it, so that an interrupted study goes on and nothing is compute
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,42 +45,19 @@ ATTENTIVE_BINS, ATTENTIVE_HIDDEN = 25, 16
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides a replicate.
+    """All that decides a replicate."""
 
-    Attributes
-    ----------
-    rule
-        A planted rule of `dc2book.ground_truth.worlds.RULES`, or ``"null"``.
-    cell, store
-        The cell type that genes are drawn from, and where it is stored.
-    seed
-        Of the world and of the networks.
-    n_genes
-        Of the world: half train, a fifth chooses the epoch, the rest is tested and explained.
-    signal
-        Correlation of expression with what the rule says.
-    epochs, attentive_epochs
-        At most, of DeepChrome and of AttentiveChrome; 0 of the latter leaves attention out.
-    training
-        ``"labels"``; ``"permuted"``: labels permuted over the genes of each split; ``"none"``: the
-        networks stay as they were initialised.
-    gan_steps, n_pool
-        Steps of the GAN, and generated signals.
-    effort
-        Of the methods.
-    """
-
-    rule: str
-    cell: str
-    store: str
-    seed: int = 0
-    n_genes: int = 2000
-    signal: float = 0.3
-    epochs: int = 20
-    attentive_epochs: int = 20
-    training: str = "labels"
+    rule: str  # a planted rule of `dc2book.ground_truth.worlds.RULES`, or "null"
+    cell: str  # the cell type that genes are drawn from
+    store: str  # where it is stored
+    seed: int = 0  # of the world and of the networks
+    n_genes: int = 2000  # half train, a fifth chooses the epoch, the rest is tested and explained
+    signal: float = 0.3  # correlation of expression with what the rule says
+    epochs: int = 20  # at most, of DeepChrome
+    attentive_epochs: int = 20  # at most, of AttentiveChrome; 0 leaves attention out
+    training: str = "labels"  # or "permuted" within each split, or "none": as initialised
     gan_steps: int = 2000
-    n_pool: int = 4000
+    n_pool: int = 4000  # generated signals
     effort: Effort = field(default_factory=Effort)
 
     def world(self) -> World:
@@ -93,15 +70,9 @@ class Plan:
 class Replicate:
     """What a replicate left: attributions by method, and scores on the test genes.
 
-    Attributes
-    ----------
-    labels
-        True labels of the test genes, ``(gene,)``.
-    scores
-        Log odds of the test genes by model (``deepchrome_max``, ``attentive_chrome``, ``linear``),
-        ``(gene,)``.
-    valid_auroc
-        Validation AUROC of every epoch of the trained networks, by model.
+    ``labels``: true labels of the test genes, ``(gene,)``. ``scores``: their log odds by model
+    (``deepchrome_max``, ``attentive_chrome``, ``linear``), ``(gene,)``. ``valid_auroc``: validation
+    AUROC of every epoch of the trained networks, by model.
     """
 
     plan: Plan
@@ -116,40 +87,34 @@ class Replicate:
         return self.plan.world().truth
 
 
-def run_plans(
-    plans: Sequence[Plan], *, workers: int | None = None, home: Path | str | None = None
-) -> list[Replicate]:
+def run_plans(plans: Sequence[Plan]) -> list[Replicate]:
     """Compute what is missing, on as many workers as told, and return all in order."""
-    missing = [plan for plan in dict.fromkeys(plans) if not replicate_path(plan, home).exists()]
+    missing = [plan for plan in dict.fromkeys(plans) if not replicate_path(plan).exists()]
     for plan in {(plan.cell, plan.store, plan.gan_steps): plan for plan in missing}.values():
-        generated_signals(plan, home)
-    for outcome in outcomes(replicate, [(plan, home) for plan in missing], workers=workers):
+        generated_signals(plan)
+    for outcome in outcomes(replicate, [(plan,) for plan in missing]):
         if outcome.error is not None:
             raise outcome.error
-    return [replicate(plan, home) for plan in plans]
+    return [replicate(plan) for plan in plans]
 
 
-def replicate(plan: Plan, home: Path | str | None = None) -> Replicate:
+def replicate(plan: Plan) -> Replicate:
     """One replicate, read from disk if it was computed before."""
-    arrays = cached(
-        "replicates", _settings(plan), lambda: _computed(plan, home), code=CODE, home=home
-    )
+    arrays = cached("replicates", _settings(plan), lambda: _computed(plan), code=CODE)
     parts: dict[str, dict[str, Any]] = {}
     for name, values in arrays.items():
         kind, _, rest = name.partition("/")
         parts.setdefault(kind, {})[rest] = values
-    return Replicate(
-        plan,
-        {name: _attribution(parts[name]) for name in METHODS if name in parts},
-        arrays["labels"],
-        parts["scores"],
-        parts.get("valid", {}),
-    )
+    found = {
+        name: Attribution(**parts[name] | {"signed": bool(parts[name]["signed"])})
+        for name in METHODS if name in parts
+    }
+    return Replicate(plan, found, arrays["labels"], parts["scores"], parts.get("valid", {}))
 
 
-def replicate_path(plan: Plan, home: Path | str | None = None) -> Path:
+def replicate_path(plan: Plan) -> Path:
     """Where a replicate is kept; it depends on the plan and on the code that carries it out."""
-    return cache_path("replicates", _settings(plan), code=CODE, home=home)
+    return cache_path("replicates", _settings(plan), code=CODE)
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
@@ -158,7 +123,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
     return settings | {"data": open_cell(plan.cell, plan.store).fingerprint}
 
 
-def _computed(plan: Plan, home: Path | str | None) -> dict[str, Any]:
+def _computed(plan: Plan) -> dict[str, Any]:
     """The arrays: ``labels``, ``scores/MODEL``, ``valid/MODEL`` and ``METHOD/FIELD``."""
     world = plan.world()
     test = world.split == "test"
@@ -167,10 +132,8 @@ def _computed(plan: Plan, home: Path | str | None) -> dict[str, Any]:
     signals = counts_to_signals(world.counts[test])
     classifier, by_epoch = trained_classifier(world, plan)
     arrays = {"labels": plan.world().label[test], "valid/deepchrome_max": by_epoch}
-    found = attribute(
-        classifier, signals, generated_signals(plan, home), world.marks,
-        effort=plan.effort, seed=plan.seed,
-    )  # fmt: skip
+    found = attribute(classifier, signals, generated_signals(plan), world.marks,
+                      effort=plan.effort, seed=plan.seed)
     arrays["scores/deepchrome_max"] = classifier_log_odds(classifier, signals)
     if plan.attentive_epochs:
         attentive, arrays["valid/attentive_chrome"] = trained_attentive(world, plan)
@@ -182,11 +145,6 @@ def _computed(plan: Plan, home: Path | str | None) -> dict[str, Any]:
     for name, one in found.items():
         arrays |= {f"{name}/{part}": v for part, v in vars(one).items() if v is not None}
     return arrays
-
-
-def _attribution(parts: dict[str, np.ndarray]) -> Attribution:
-    known = {one.name: parts[one.name] for one in fields(Attribution) if one.name in parts}
-    return Attribution(**known | {"signed": bool(parts["signed"])})
 
 
 def trained_classifier(world: World, plan: Plan) -> tuple[nn.Module, np.ndarray]:
@@ -239,46 +197,24 @@ def attention_of(model: AttentiveChrome, signals: np.ndarray, n_bins: int) -> At
     return forms.of_attention(*attention_maps(model, signals), n_bins)
 
 
-def generated_signals(plan: Plan, home: Path | str | None = None) -> Generated:
+def generated_signals(plan: Plan) -> Generated:
     """Generated signals and discriminator, of a GAN of the cell type's training genes."""
-    return _generated(plan.cell, plan.store, plan.gan_steps, plan.n_pool, home)
+    return _generated(plan.cell, plan.store, plan.gan_steps, plan.n_pool)
 
 
 @cache
-def _generated(
-    cell: str, store: str, gan_steps: int, n_pool: int, home: Path | str | None
-) -> Generated:
-    train = open_cell(cell, store).take("train")
-    return generated_like(counts_to_signals(train.gene_oriented()), gan_steps, n_pool, home=home)
-
-
-def generated_like(
-    signals: np.ndarray,
-    gan_steps: int,
-    n_pool: int,
-    *,
-    seed: int = 0,
-    home: Path | str | None = None,
-) -> Generated:
-    """Generated signals and a discriminator, of a GAN of these signals ``(gene, mark, bin)``."""
+def _generated(cell: str, store: str, gan_steps: int, n_pool: int) -> Generated:
+    signals = counts_to_signals(open_cell(cell, store).take("train").gene_oriented())
     recipe = GanRecipe(
         "relativistic", "r1", 1.0, regularise_every=8, steps=gan_steps,
         round_steps=max(gan_steps // 4, 1), learning_rate=5e-4,
-        discriminator_learning_rate=5e-4, averaging=0.99,
-    )  # fmt: skip
-    networks = histone_gan_for(signals, seed)
-    fit = cached_gan("histone_gans", networks, signals, recipe=recipe, seed=seed, home=home)
-    return Generated(
-        generate(fit.generator, n_pool, seed=seed), signals[:n_pool], fit.discriminator
-    )
+        discriminator_learning_rate=5e-4, averaging=0.99)
+    fit = cached_gan("histone_gans", histone_gan_for(signals, 0), signals, recipe=recipe, seed=0)
+    return Generated(generate(fit.generator, n_pool, seed=0), signals[:n_pool], fit.discriminator)
 
 
 def _trained(
-    model: nn.Module,
-    counts: np.ndarray,
-    world: World,
-    plan: Plan,
-    recipe: training.Recipe,
+    model: nn.Module, counts: np.ndarray, world: World, plan: Plan, recipe: training.Recipe,
     epochs: int,
 ) -> tuple[nn.Module, np.ndarray]:
     if plan.training == "none":
@@ -286,6 +222,5 @@ def _trained(
     train, valid = world.split == "train", world.split == "valid"
     done = training.fit(
         model, counts[train], world.label[train], counts[valid], world.label[valid],
-        recipe=replace(recipe, epochs=epochs, patience=PATIENCE), seed=plan.seed,
-    )  # fmt: skip
+        recipe=replace(recipe, epochs=epochs, patience=PATIENCE), seed=plan.seed)
     return done.model, done.history["valid_auroc"].to_numpy()

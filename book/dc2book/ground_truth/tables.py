@@ -10,9 +10,9 @@ from scipy import stats
 
 from dc2book.ground_truth.recovery import recovery, share_interval, similarity
 from dc2book.ground_truth.replicates import Replicate
-from dc2book.style import interval_text
+from dc2book.style import estimates, interval_text
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import LEVEL, Interval
 from dc2lib.training.fit import levelled_off
 
 
@@ -20,8 +20,7 @@ def score_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Every score of every replicate: rule, seed, method, aspect, value."""
     rows = [
         (one.plan.rule, one.plan.seed, method, aspect, value)
-        for one in replicates
-        for truth in [one.truth]
+        for one in replicates for truth in [one.truth]
         for method, attribution in one.attributions.items()
         for aspect, value in recovery(attribution, truth).items()
     ]
@@ -35,16 +34,10 @@ def recovery_table(scores: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     untrained, untrained_low, untrained_high.
     """
     by = ["rule", "method", "aspect"]
-    control = {key: mean_interval(group["value"], score=True) for key, group in before.groupby(by)}
-    rows = []
-    for key, group in scores.groupby(by, sort=False):
-        start = control[key]
-        rows.append(
-            dict(zip(by, key, strict=True)) | vars(mean_interval(group["value"], score=True))
-            | {"untrained": start.estimate, "untrained_low": start.low}
-            | {"untrained_high": start.high}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+    trained, start = (estimates(one, by, lambda part: mean_interval(part["value"], score=True))
+                      for one in (scores, before))
+    named = {"estimate": "untrained", "low": "untrained_low", "high": "untrained_high"}
+    return trained.merge(start.drop(columns="n").rename(columns=named), on=by)
 
 
 def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -> pd.DataFrame:
@@ -64,11 +57,9 @@ def ranking(scores: pd.DataFrame, before: pd.DataFrame, aspect: str = "marks") -
         {"method": method, "of": of}
         | vars(mean_interval(values[method], score=of in ("score", "untrained")))
         for method in order
-        for of, values in {
-            "score": wide, "untrained": control, "learned": wide - control,
-            "behind": wide.rsub(wide[order[0]], axis=0),
-        }.items()
-    ])  # fmt: skip
+        for of, values in (("score", wide), ("untrained", control), ("learned", wide - control),
+                           ("behind", wide.rsub(wide[order[0]], axis=0)))
+    ])
 
 
 def summary(ranks: pd.DataFrame, recovered: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +71,7 @@ def summary(ranks: pd.DataFrame, recovered: pd.DataFrame) -> pd.DataFrame:
         f"{one.estimate:.2f}" if one.of == "score"
         else interval_text(one.estimate, one.low, one.high, digits=2)
         for one in ranks.itertuples()
-    ]).pivot(index="method", columns="of", values="text")  # fmt: skip
+    ]).pivot(index="method", columns="of", values="text")
     other = recovered[recovered["aspect"] != "marks"]
     other = other.groupby(["method", "aspect"])["estimate"].mean().unstack()
     shown = text.loc[ranks["method"].unique(), ["score", "learned", "behind"]]
@@ -89,9 +80,7 @@ def summary(ranks: pd.DataFrame, recovered: pd.DataFrame) -> pd.DataFrame:
     return shown.join(other)
 
 
-def score_differences(
-    scores: pd.DataFrame, methods: Sequence[str], against: str
-) -> pd.DataFrame:
+def score_differences(scores: pd.DataFrame, methods: Sequence[str], against: str) -> pd.DataFrame:
     """Mean over worlds of each method's score minus another's, over the aspects that both have.
 
     Student's interval over worlds, all rules together; the table is that of `score_table`.
@@ -102,9 +91,8 @@ def score_differences(
         method: (wide[method] - wide[against]).dropna().groupby(level=["rule", "seed"]).mean()
         for method in methods
     }
-    return pd.DataFrame([
-        {"method": method} | vars(mean_interval(gap)) for method, gap in gaps.items()
-    ])
+    return pd.DataFrame([{"method": method} | vars(mean_interval(gap))
+                         for method, gap in gaps.items()])
 
 
 def converged(replicates: Sequence[Replicate], models: Sequence[str]) -> pd.DataFrame:
@@ -114,12 +102,10 @@ def converged(replicates: Sequence[Replicate], models: Sequence[str]) -> pd.Data
             levelled_off(one.valid_auroc[model]) for one in replicates if model in one.valid_auroc
         ]))
         for model in models
-    ])  # fmt: skip
+    ])
 
 
-def similarity_table(
-    trained: Sequence[Replicate], untrained: Sequence[Replicate]
-) -> pd.DataFrame:
+def similarity_table(trained: Sequence[Replicate], untrained: Sequence[Replicate]) -> pd.DataFrame:
     """Correlation of a trained network's attribution with those of another and an untrained one.
 
     The replicates of both are paired by rule and seed: the untrained network is the one from which
@@ -153,15 +139,11 @@ def model_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
 
 def model_aurocs(models: pd.DataFrame) -> pd.DataFrame:
     """Mean AUROC over worlds by rule and model: columns rule, model, estimate, low, high, n."""
-    return pd.DataFrame([
-        {"rule": rule, "model": model} | vars(mean_interval(group["auroc"], score=True))
-        for (rule, model), group in models.groupby(["rule", "model"], sort=False)
-    ])
+    return estimates(models, ["rule", "model"],
+                     lambda part: mean_interval(part["auroc"], score=True))
 
 
-def mean_interval(
-    values: Sequence[float], level: float = 0.95, *, score: bool = False
-) -> Interval:
+def mean_interval(values: Sequence[float], *, score: bool = False) -> Interval:
     """Mean over worlds with Student's interval; a single world has none but itself.
 
     The interval of a ``score`` (0 to 1) ends where scores end.
@@ -171,14 +153,12 @@ def mean_interval(
     mean = float(values.mean())
     if n < 2:
         return Interval(mean, mean, mean, n)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(values))
-    if score:
-        return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0), n)
-    return Interval(mean, mean - half, mean + half, n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
+    low, high = (0.0, 1.0) if score else (-np.inf, np.inf)
+    return Interval(mean, max(mean - half, low), min(mean + half, high), n)
 
 
 def model_differences(models: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     """AUROC of one model minus that of another in the same world: rule, estimate, low, high, n."""
-    wide = models.pivot(index=["rule", "seed"], columns="model", values="auroc")
-    gap = (wide[first] - wide[second]).groupby(level="rule", sort=False)
-    return pd.DataFrame([{"rule": rule} | vars(mean_interval(one)) for rule, one in gap])
+    wide = models.pivot(index=["rule", "seed"], columns="model", values="auroc").reset_index()
+    return estimates(wide, ["rule"], lambda part: mean_interval(part[first] - part[second]))

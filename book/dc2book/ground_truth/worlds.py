@@ -49,25 +49,15 @@ def two_groups(total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> 
 
 @dataclass(frozen=True)
 class Rule:
-    """A planted rule.
+    """A planted rule."""
 
-    Attributes
-    ----------
-    expression
-        From the strength of the marks and their closeness to the TSS, both normal scores
-        ``(gene, mark)``, and the numbers of the marks in the order in which the rule reads them.
-    signs
-        Of these marks: +1 or -1, or 0 where a mark matters and has no direction.
-    pairs
-        Places of marks that act together.
-    positions
-        Whether it asks where the reads are.
-    """
-
+    #: from the strength of the marks and their closeness to the TSS, both normal scores ``(gene,
+    #: mark)``, and the numbers of the marks in the order in which the rule reads them
     expression: Expression
+    #: of these marks: +1 or -1, or 0 where a mark matters and has no direction
     signs: tuple[int, ...]
-    pairs: tuple[tuple[int, int], ...] = ()
-    positions: bool = False
+    pairs: tuple[tuple[int, int], ...] = ()  # places of marks that act together
+    positions: bool = False  # whether it asks where the reads are
 
 
 RULES = {
@@ -80,48 +70,28 @@ RULES = {
 
 @dataclass(frozen=True)
 class Truth:
-    """What the attribution of a perfect classifier should show.
+    """What the attribution of a perfect classifier should show."""
 
-    Attributes
-    ----------
-    matters : bool array (mark,)
-        The marks that the rule reads.
-    sign : int array (mark,)
-        +1 or -1: more of the mark means higher or lower expression; 0: the rule does not say.
-    window : dict mark number -> (first, last + 1)
-        Bins in which reads of the mark mean what `sign` says.
-    positions : bool
-        Whether the rule asks where the reads are, and not only how many there are.
-    pairs : bool array (mark, mark)
-        Marks that the rule reads together; nowhere true if it reads each on its own.
-    """
-
-    matters: np.ndarray
+    matters: np.ndarray  # bool (mark,): the marks that the rule reads
+    #: (mark,): +1 or -1 where more of the mark means higher or lower expression; 0: it does not say
     sign: np.ndarray
+    #: by mark, first and last + 1 of the bins in which its reads mean what `sign` says
     window: Mapping[int, tuple[int, int]]
-    positions: bool
+    positions: bool  # whether the rule asks where the reads are, and not only how many there are
+    #: (mark, mark): marks that the rule reads together; nowhere true if it reads each on its own
     pairs: np.ndarray
 
 
 @dataclass(frozen=True)
 class World:
-    """Genes of a cell type with planted labels.
+    """Genes of a cell type with planted labels."""
 
-    Attributes
-    ----------
-    counts
-        As in the cell type, bins along the gene, ``(gene, bin, mark)``.
-    label, split
-        ``(gene,)``: 0 or 1, half each; ``"train"``, ``"valid"`` or ``"test"``, drawn.
-    truth
-        None where the labels have nothing to do with the marks.
-    """
-
-    counts: np.ndarray
+    counts: np.ndarray  # as in the cell type, bins along the gene, ``(gene, bin, mark)``
+    #: ``(gene,)``: 0 or 1, half each; ``"train"``, ``"valid"`` or ``"test"``, drawn
     label: np.ndarray
     split: np.ndarray
     marks: tuple[str, ...]
-    truth: Truth | None
+    truth: Truth | None  # None where the labels have nothing to do with the marks
 
 
 def planted_world(
@@ -147,7 +117,7 @@ def planted_world(
     return World(
         counts, (expression > np.median(expression)).astype(np.int8),
         np.repeat(SPLITS, np.diff(ends, prepend=0)), tuple(dataset.marks), truth,
-    )  # fmt: skip
+    )
 
 
 def drawn_marks(seed: int, n_marks: int) -> tuple[int, ...]:
@@ -169,7 +139,7 @@ def truth_of(rule: str | Rule, mark: tuple[int, ...], turn: int = 1) -> Truth:
         pairs[mark[a], mark[b]] = pairs[mark[b], mark[a]] = True
     window = CENTRE if rule.positions else EVERYWHERE
     return Truth(matters, sign, {int(m): window for m in np.flatnonzero(sign)},
-                 rule.positions, pairs)  # fmt: skip
+                 rule.positions, pairs)
 
 
 def strengths(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
