@@ -47,11 +47,6 @@ def experiments():
     return cross_cell.experiment_maps({"numeric": pd.DataFrame(values, list(EXPERIMENTS), CELLS)})
 
 
-def correlations():
-    matrix = pd.DataFrame(np.eye(len(CELLS)), CELLS, CELLS)
-    return cross_cell.correlation_maps({"right": matrix, "one off": matrix})
-
-
 def heat_maps():
     matrix = pd.DataFrame(np.eye(len(CELLS)), CELLS, CELLS)
     return data.expression_heat_maps(dict.fromkeys(("train", "valid", "test"), matrix))
@@ -82,7 +77,7 @@ def book_style():
     plt.close("all")
 
 
-@pytest.mark.parametrize("draw", [restarts, elsewhere, experiments, correlations, heat_maps,
+@pytest.mark.parametrize("draw", [restarts, elsewhere, experiments, heat_maps,
                                   class_shares, systems, bins])
 def test_a_figure_of_56_cell_types_is_legible(draw):
     fig = draw()

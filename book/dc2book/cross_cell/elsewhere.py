@@ -72,31 +72,18 @@ def varying(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarra
 
 
 def beside_elsewhere(
-    genes: Mapping[str, np.ndarray],
-    truth: Mapping[str, np.ndarray],
-    scores: Mapping[str, Mapping[str, np.ndarray]],
-    expression: pd.DataFrame,
-    **options: int,
+    genes: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray],
+    scores: Mapping[str, Mapping[str, np.ndarray]], expression: pd.DataFrame, **options: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Models of the marks beside `ELSEWHERE`, on all test genes and on those that vary.
 
-    Parameters
-    ----------
-    genes, truth
-        Ids and labels of the test genes ``(gene,)`` by cell type.
-    scores
-        By predictor, then cell type: ``(fit, gene)``.
-    expression
-        RPKM (gene, cell); genes that it does not hold are left out.
+    ``genes``, ``truth``: ids and labels of the test genes ``(gene,)`` by cell type. ``scores``: by
+    predictor, then cell type: ``(fit, gene)``. ``expression``: RPKM (gene, cell); genes that it
+    does not hold are left out.
 
-    Returns
-    -------
-    levels
-        Columns genes (all, varying), predictor, cell, estimate, low, high, n; means over cell types
-        with cell ``"mean"``.
-    differences
-        The first predictor minus each other one, mean over cell types on the same genes: columns
-        genes, reference, estimate, low, high, n (cell types).
+    Returns levels: columns genes (all, varying), predictor, cell, estimate, low, high, n; means
+    over cell types with cell ``"mean"``; and differences, the first predictor minus each other one,
+    mean over cell types on the same genes: genes, reference, estimate, low, high, n (cell types).
     """
     beside = dict(scores)
     beside[ELSEWHERE] = {
@@ -120,9 +107,9 @@ def beside_elsewhere(
     for name, part in levels.groupby("genes", sort=False):
         wide = part.pivot(index="cell", columns="predictor", values="estimate")
         means += [{"genes": name, "predictor": who, "cell": "mean"}
-                  | over_cells(wide[who].to_numpy()) for who in beside]
+                  | vars(over_cells(wide[who])) for who in beside]
         differences += [{"genes": name, "reference": who}
-                        | over_cells((wide[first] - wide[who]).to_numpy()) for who in others]
+                        | vars(over_cells(wide[first] - wide[who])) for who in others]
     return pd.concat([levels, pd.DataFrame(means)]), pd.DataFrame(differences)
 
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dc2book.style import LABEL_COLOURS, MANY_CELLS, OTHER_COLOURS, forest, legend_below
-from dc2lib.crosscell.correlation import THRESHOLDS
 
 EXPERIMENT_NAMES = {
     "deepchrome": "DeepChrome (own)",
@@ -34,24 +33,6 @@ DRIVER_NAMES = {
 }
 RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
 RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
-
-
-def correlation_maps(matrices: Mapping[str, pd.DataFrame]) -> Figure:
-    """Correlation of expression between cell types, a panel a way to read the table (Figure 3).
-
-    ``matrices``: table (cell, cell) by title; NaN stays blank.
-    """
-    fig, axes = plt.subplots(1, len(matrices), figsize=(1 + 3.3 * len(matrices), 3.6),
-                             squeeze=False)
-    for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
-        image = axis.imshow(matrix.to_numpy(), vmin=0, vmax=1, interpolation="nearest")
-        _cell_ticks(axis.xaxis, matrix.columns, rotation=90)
-        _cell_ticks(axis.yaxis, matrix.index)
-        axis.set_title(title)
-    bar = fig.colorbar(image, ax=axes[0].tolist(), shrink=0.8, label="Pearson correlation of RPKM")
-    for threshold in THRESHOLDS.values():
-        bar.ax.axhline(threshold, color="white", linewidth=1.2)
-    return fig
 
 
 def learning_curves(table: pd.DataFrame) -> Figure:

@@ -5,22 +5,24 @@ Unit of inference is the cell type.  Fewer than five cell types get no interval.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from dc2book.cross_cell.worlds import with_flips
+from dc2book.style import estimates
 from dc2lib.crosscell.experiments import BASELINE
 from dc2lib.crosscell.mark_totals import MarkTotals
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import MIN_CELLS, bootstrap_mean
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_mean
 from dc2lib.training.grid_fits import FitRecord
 
 Scores = Mapping[tuple[str, str], np.ndarray]
+YES_NO = {True: "yes", False: "no"}
 POOLED = ("inclusive_all", "exclusive_all")
 
 
@@ -59,9 +61,7 @@ def levels(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
     ])
 
 
-def _aurocs(
-    scores: Scores, truth: Mapping[str, np.ndarray]
-) -> dict[tuple[str, str], np.ndarray]:
+def _aurocs(scores: Scores, truth: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
     """AUROC of every seed, ``(seed,)``, by (experiment, cell)."""
     return {
         (name, cell): np.array([auroc(truth[cell], row) for row in values])
@@ -72,11 +72,8 @@ def _aurocs(
 def left_out_together(one: MarkTotals, correlation: pd.DataFrame, groups: int) -> dict[str, float]:
     """What Exclusive All reaches if it leaves out groups of cell types, in place of each alone.
 
-    Returns
-    -------
-    dict
-        alone and together (mean AUROC over test cell types, numeric labels), apart (the largest
-        difference of a test cell type), n (cell types).
+    Returns alone and together (mean AUROC over test cell types, numeric labels), apart (the largest
+    difference of a test cell type), n (cell types).
     """
     truth = {cell: one.truth(cell, "numeric") for cell in one.cells}
     aurocs = [
@@ -88,41 +85,20 @@ def left_out_together(one: MarkTotals, correlation: pd.DataFrame, groups: int) -
     return {"alone": alone, "together": together, "apart": float(apart), "n": len(aurocs[0])}
 
 
-def released_changes() -> pd.DataFrame:
-    """As `changes`, of the released runs of the paper's authors, for `POOLED`."""
-    runs = published.released_results().pivot(
-        index="cell", columns="experiment", values="test_auroc"
-    )
-    table = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
-    return table.melt(ignore_index=False, value_name="change").reset_index()
-
-
 def released_gains() -> pd.DataFrame:
-    """`gains` of the released runs, for all cell types and by whether labels are flipped."""
-    return gains(released_changes(), with_flips(published.label_audit()["labels_flipped"]))
+    """Mean change of the released runs of the paper's authors, over test cell types, of `POOLED`.
 
-
-def gains(table: pd.DataFrame, flipped: Collection[str] | None = None) -> pd.DataFrame:
-    """Mean change over the test cell types, by experiment.
-
-    ``table``: as from `changes`. ``flipped``: cell types with labels that differ between the two
-    rules; then also for these (``"yes"``) and for the others (``"no"``).
-
-    Returns columns experiment, flipped (``"all"``, ``"yes"``, ``"no"``; only if asked), estimate,
-    low, high (bootstrap over cell types; NaN below five), n (cell types).
+    Columns experiment, flipped (``"all"`` cell types, or by whether labels are flipped: ``"yes"``,
+    ``"no"``), estimate, low, high, n (cell types).
     """
-    rows = []
-    for experiment, part in table.groupby("experiment", sort=False):
-        groups = {"all": part["change"]}
-        if flipped is not None:
-            inside = part["cell"].isin(set(flipped))
-            groups |= {"yes": part["change"][inside], "no": part["change"][~inside]}
-        rows += [
-            {"experiment": experiment, "flipped": name} | over_cells(values.to_numpy())
-            for name, values in groups.items() if len(values)
-        ]
-    result = pd.DataFrame(rows)
-    return result if flipped is not None else result.drop(columns="flipped", errors="ignore")
+    runs = published.released_results().pivot(
+        index="cell", columns="experiment", values="test_auroc")
+    changes = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
+    changes = changes.melt(ignore_index=False, value_name="change").reset_index()
+    flipped = changes["cell"].isin(with_flips(published.label_audit()["labels_flipped"]))
+    groups = (changes.assign(flipped="all"), changes.assign(flipped=flipped.map(YES_NO)))
+    return estimates(pd.concat(groups), ["experiment", "flipped"],
+                     lambda part: over_cells(part["change"]))
 
 
 def relabelled(by_rule: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -138,12 +114,9 @@ def relabelled(by_rule: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         by_rule["numeric"], on=["experiment", "cell"], suffixes=("_text", "")
     )
     both["difference"] = both["change_text"] - both["change"]
-    columns = {"numeric": "change", "lexicographic": "change_text", "difference": "difference"}
-    return pd.DataFrame([
-        {"experiment": experiment, "trained_on": name} | over_cells(part[column].to_numpy())
-        for experiment, part in both.groupby("experiment", sort=False)
-        for name, column in columns.items()
-    ])
+    rows = both.rename(columns={"change": "numeric", "change_text": "lexicographic"}).melt(
+        "experiment", ["numeric", "lexicographic", "difference"], "trained_on", "change")
+    return estimates(rows, ["experiment", "trained_on"], lambda part: over_cells(part["change"]))
 
 
 def label_cost(
@@ -154,13 +127,8 @@ def label_cost(
     ``numeric``, ``text``: AUROC (training cell, test cell) on numeric labels, trained under either
     rule. ``flips``: share of flipped labels by training cell type.
 
-    Returns
-    -------
-    table
-        Columns cell, flips, cost: mean AUROC over the other cell types lost by text labels.
-    correlation
-        Rank correlation of both over training cell types, with its interval: estimate, low, high,
-        n.
+    Returns columns cell, flips, cost (mean AUROC over the other cell types lost by text labels);
+    and their rank correlation over training cell types: estimate, low, high, n.
     """
     off = ~np.eye(len(numeric), dtype=bool)
     cost = (numeric - text).where(off).mean(axis=1)
@@ -176,8 +144,8 @@ def label_cost(
     return table, named | {"n": len(table)}
 
 
-def over_cells(values: np.ndarray) -> dict[str, float]:
+def over_cells(values: Sequence[float]) -> Interval:
     """Mean over cell types with its bootstrap interval; none below five cell types."""
     if len(values) >= MIN_CELLS:
-        return vars(bootstrap_mean(values))
-    return {"estimate": float(np.mean(values)), "low": np.nan, "high": np.nan, "n": len(values)}
+        return bootstrap_mean(values)
+    return Interval(float(np.mean(values)), np.nan, np.nan, len(values))

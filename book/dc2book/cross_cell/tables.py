@@ -48,12 +48,10 @@ def released_sets_reproduced() -> pd.DataFrame:
     Returns columns kind, alignment (of the RPKM table: released, one column off, or aligned),
     exact, cells.
     """
-    rows = []
-    for kind in RELEASED_NAMES:
-        for alignment in ALIGNMENTS:
-            exact, cells = exact_sets(published.rpkm_correlation(alignment), kind)
-            rows.append({"kind": kind, "alignment": alignment, "exact": exact, "cells": cells})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([
+        (kind, alignment, *exact_sets(published.rpkm_correlation(alignment), kind))
+        for kind in RELEASED_NAMES for alignment in ALIGNMENTS
+    ], columns=["kind", "alignment", "exact", "cells"])
 
 
 def exact_sets(correlation: pd.DataFrame, kind: str) -> tuple[int, int]:
@@ -100,10 +98,8 @@ def bar_correlation(
         means = [np.nanmean(values[known][:, drawn], axis=1) for values in by_cell]
         return pearson(*(stats.rankdata(one) for one in means))
 
-    estimate, low, high = bootstrap(
-        statistic, len(cells), n_resamples=n_resamples, seed=seed
-    )
-    return Interval(float(estimate), float(low), float(high), len(by_cell[0]))
+    found = bootstrap(statistic, len(cells), n_resamples=n_resamples, seed=seed)
+    return Interval(*map(float, found), len(by_cell[0]))
 
 
 def bar_correlations(table: pd.DataFrame, **options: int) -> pd.DataFrame:
@@ -145,19 +141,13 @@ def size_and_correlation(
         return np.linalg.lstsq(rows[:, :-1], rows[:, -1], rcond=None)[0]
 
     estimate, low, high = bootstrap(slopes, len(parts), n_resamples=n_resamples, seed=seed)
-    return pd.DataFrame(
-        {"term": ["doubling", "correlation", "own"], "estimate": estimate, "low": low,
-         "high": high, "n": len(table)}
-    )
+    return pd.DataFrame({"term": ["doubling", "correlation", "own"], "estimate": estimate,
+                         "low": low, "high": high, "n": len(table)})
 
 
 def prediction_shift(
-    one: Sequence[FitRecord],
-    other: Sequence[FitRecord],
-    n_bins: int = 20,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
+    one: Sequence[FitRecord], other: Sequence[FitRecord], n_bins: int = 20, *,
+    n_resamples: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:
     """Probability of high expression by one model minus that by another, by RPKM rank (Figure 9).
 
@@ -184,10 +174,8 @@ def prediction_shift(
         values = shift[:, genes]
         low, high = _ends(values, blocks[genes], n_resamples, np.random.default_rng(seed))
         lower, upper = np.quantile(values.mean(0), [0.25, 0.75])
-        rows.append(
-            {"position": (number + 0.5) / n_bins, "mean": values.mean(), "low": low, "high": high,
-             "lower": lower, "upper": upper, "n": len(genes)}
-        )
+        rows.append({"position": (number + 0.5) / n_bins, "mean": values.mean(), "low": low,
+                     "high": high, "lower": lower, "upper": upper, "n": len(genes)})
     return pd.DataFrame(rows)
 
 
@@ -197,16 +185,12 @@ def fifths(shift: pd.DataFrame) -> pd.DataFrame:
     ``shift``: `prediction_shift` with ``n_bins=5`` of several cell types, with column cell. Returns
     columns fifth, cell (or ``"mean"``), estimate, low, high, n.
     """
-    rows = []
+    parts = []
     for name, position in {"low": 0.1, "middle": 0.5, "high": 0.9}.items():
-        part = shift[np.isclose(shift["position"], position)]
-        rows += [
-            {"fifth": name, "cell": row["cell"], "estimate": row["mean"], "low": row["low"],
-             "high": row["high"], "n": row["n"]}
-            for row in part.to_dict("records")
-        ]
-        rows.append({"fifth": name, "cell": "mean"} | over_cells(part["mean"].to_numpy()))
-    return pd.DataFrame(rows)
+        part = shift[np.isclose(shift["position"], position)].rename(columns={"mean": "estimate"})
+        mean = vars(over_cells(part["estimate"])) | {"cell": "mean"}
+        parts.append(pd.concat([part, pd.DataFrame([mean])]).assign(fifth=name))
+    return pd.concat(parts)[["fifth", "cell", "estimate", "low", "high", "n"]]
 
 
 def _ends(

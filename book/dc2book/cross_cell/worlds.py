@@ -20,39 +20,21 @@ from dc2lib.evaluation import pair_statistics as pairs
 from dc2lib.labels import RULES, flipped, label
 from dc2lib.training.executors import outcomes
 
-DRIVERS = (
-    "released_correlation",
-    "aligned_correlation",
-    "log_correlation",
-    "label_flips",
-    "median",
-    "positives",
-)
+DRIVERS = ("released_correlation", "aligned_correlation", "log_correlation", "label_flips",
+           "median", "positives")
 FEW_FLIPS = 0.01  # a cell type with a smaller share of flipped labels counts as unflipped
 
 
 @dataclass(frozen=True)
 class World:
-    """Transfer between the cell types of one simulated study, and what might drive it.
+    """Transfer between the cell types of one simulated study, and what might drive it."""
 
-    Attributes
-    ----------
-    transfer
-        AUROC (training cell, test cell) by label rule.
-    drivers
-        Table (cell, cell) by name of `DRIVERS`.
-    """
-
-    transfer: Mapping[str, pd.DataFrame]
-    drivers: Mapping[str, pd.DataFrame]
+    transfer: Mapping[str, pd.DataFrame]  # AUROC (training cell, test cell) by label rule
+    drivers: Mapping[str, pd.DataFrame]  # table (cell, cell) by name of `DRIVERS`
 
 
 def simulated_world(
-    n_cells: int = 55,
-    n_genes: int = 1500,
-    seed: int = 0,
-    shared_rule: bool = True,
-    rule_divergence: float = 0.2,
+    n_cells: int, n_genes: int, seed: int, shared_rule: bool, rule_divergence: float = 0.2
 ) -> World:
     """Simulate cell types and try the regression of each on all, under both label rules.
 
@@ -62,9 +44,8 @@ def simulated_world(
     rpkm, flips = {}, {}
 
     def each() -> Iterator[HistoneDataset]:
-        for dataset, _ in iter_cells(
-            n_cells, n_genes, seed, shared_rule=shared_rule, rule_divergence=rule_divergence
-        ):
+        for dataset, _ in iter_cells(n_cells, n_genes, seed, shared_rule=shared_rule,
+                                     rule_divergence=rule_divergence):
             rpkm[dataset.cell] = dataset.rpkm
             flips[dataset.cell] = flipped(dataset).mean()
             yield dataset
@@ -72,10 +53,7 @@ def simulated_world(
     models = MarkTotals(each())
     train = models.split[models.cells[0]] == "train"
     table = pd.DataFrame(rpkm)[train]
-    correlations = (
-        expression_correlation(one)
-        for one in (one_column_off(table), table, np.log1p(table))
-    )
+    correlations = map(expression_correlation, (one_column_off(table), table, np.log1p(table)))
     drivers = _drivers(*correlations, label_flips=-pd.Series(flips))
     return World({rule: models.transfer(rule) for rule in RULES}, drivers)
 
@@ -136,8 +114,7 @@ def _drivers(
 
 
 def repeated_worlds(
-    n_worlds: int, n_cells: int, n_genes: int, rule_divergence: float, seed: int = 0,
-    **options: int,
+    n_worlds: int, n_cells: int, n_genes: int, rule_divergence: float, seed: int = 0, **options: int
 ) -> pd.DataFrame:
     """`drivers_by_rule` in several worlds of either kind, with columns world, number, detected.
 
@@ -177,12 +154,8 @@ def change_and_driver(
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """Figure 7: Pearson's r of the change of AUROC with a driver over all pairs, and the pairs.
 
-    Returns
-    -------
-    r
-        estimate, low, high (two-way bootstrap), n (cell types), pvalue (Mantel).
-    pairs
-        As from `dc2lib.evaluation.pair_statistics.pair_table`.
+    Returns r: estimate, low, high (two-way bootstrap), n (cell types), pvalue (Mantel); and the
+    pairs as from `dc2lib.evaluation.pair_statistics.pair_table`.
     """
     change = pairs.change_from_own(transfer)
     table = driver_table({"r": driver}, change, "pearson", **options).iloc[0]
@@ -192,12 +165,8 @@ def change_and_driver(
 
 
 def driver_table(
-    drivers: Mapping[str, pd.DataFrame],
-    transfer: pd.DataFrame,
-    statistic: str = "within_test_cells",
-    *,
-    n_resamples: int = 1000,
-    n_permutations: int = 1000,
+    drivers: Mapping[str, pd.DataFrame], transfer: pd.DataFrame,
+    statistic: str = "within_test_cells", *, n_resamples: int = 1000, n_permutations: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """A statistic of every driver with transfer: interval by two-way bootstrap, Mantel's p-value.
@@ -209,13 +178,9 @@ def driver_table(
     for name, driver in drivers.items():
         cells = [cell for cell in transfer.index if driver.loc[cell].notna().any()]
         part = transfer.loc[cells, cells]
-        interval = pairs.two_way_interval(
-            driver, part, statistic, n_resamples=n_resamples, seed=seed
-        )
-        pvalue = pairs.mantel(driver, part, statistic, n_permutations=n_permutations, seed=seed)
-        each = pairs.each_test_cell(driver, part, statistic)
-        rows.append(
-            {"driver": name, "statistic": statistic, **vars(interval), "pvalue": pvalue,
-             "positive": int((each > 0).sum())}
-        )
+        compared = driver, part, statistic
+        interval = pairs.two_way_interval(*compared, n_resamples=n_resamples, seed=seed)
+        pvalue = pairs.mantel(*compared, n_permutations=n_permutations, seed=seed)
+        rows.append({"driver": name, "statistic": statistic, **vars(interval), "pvalue": pvalue,
+                     "positive": int((pairs.each_test_cell(*compared) > 0).sum())})
     return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,7 +68,7 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") ->
     fig, axes = plt.subplots(
         len(shown), len(marks), figsize=(2.05 * len(marks), 0.6 + 1.9 * len(shown)),
         sharex=True, sharey="col", squeeze=False,
-    )  # fmt: skip
+    )
     for row, orientation in zip(axes, shown, strict=True):
         table = profiles[orientation]
         for axis, mark in zip(row, marks, strict=True):
@@ -106,7 +106,7 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame, unit: str = "reads")
         right.scatter(
             one["mean"], one["variance"], color=mark_colour(mark), marker=marker, label=mark,
             edgecolor="black", linewidth=0.5, s=36, zorder=3,
-        )  # fmt: skip
+        )
     ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
     right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
     right.set(xscale="log", yscale="log", xlabel=f"mean {unit} a bin", ylabel="variance",
@@ -146,7 +146,7 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
         right.plot(
             one["rank"], one["share"], line, color=LABEL_COLOURS[rule], linewidth=1.1,
             label=f"{cell}, {rule}",
-        )  # fmt: skip
+        )
     right.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
     right.set(xlabel="gene, in the order of the list (window of neighbouring genes)",
               title="Along the list of genes")
@@ -158,13 +158,8 @@ def expression_distribution(
 ) -> Figure:
     """Distribution of RPKM in a few cell types, and median against zeros in all.
 
-    Parameters
-    ----------
-    rpkm : DataFrame (gene, cell)
-    shown
-        Cell types of the left panel.
-    table
-        Columns cell, median, zero_share, ambiguous.
+    ``rpkm``: (gene, cell). ``shown``: cell types of the left panel. ``table``: columns cell,
+    median, zero_share, ambiguous.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.6))
     edges = np.r_[0, np.geomspace(1e-3, 1e4, 71)]
@@ -191,7 +186,7 @@ def expression_distribution(
         right.scatter(
             one["median"], one["ambiguous"], color=colour, marker=marker, edgecolor="black",
             linewidth=0.5, s=36, label=name,
-        )  # fmt: skip
+        )
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.set(xlabel="median RPKM of the cell type", title="What the median's first digit does",
               ylabel="genes whose class the text rule flips")
@@ -199,23 +194,30 @@ def expression_distribution(
     return fig
 
 
-def expression_heat_maps(correlations: Mapping[str, pd.DataFrame]) -> Figure:
-    """Figure 3 of the paper: correlation between cell types over the genes of each split."""
+def expression_heat_maps(
+    correlations: Mapping[str, pd.DataFrame], label: str = "correlation, stretched to 0 … 1",
+    thresholds: Iterable[float] = (),
+) -> Figure:
+    """Figure 3 of the paper: correlation between cell types, a panel a split or a title.
+
+    Tables (cell, cell), NaN stays blank; thresholds are marked in the colour bar.
+    """
     fig, axes = plt.subplots(
         1, len(correlations), figsize=(2.5 * len(correlations) + 1.0, 3.2), squeeze=False
     )
-    for axis, (split, matrix) in zip(axes[0], correlations.items(), strict=True):
+    for axis, (title, matrix) in zip(axes[0], correlations.items(), strict=True):
         image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
-        cells = list(matrix.columns)
-        step = max(1, round(len(cells) / 8))
-        ticks = range(0, len(cells), step)
-        axis.set_xticks(ticks, cells[::step], rotation=90, fontsize=7)
-        axis.set_yticks(ticks, cells[::step], fontsize=7)
-        axis.set_title(SPLIT_NAMES.get(split, split))
+        step = max(1, round(len(matrix) / 8))
+        ticks = range(0, len(matrix), step)
+        axis.set_xticks(ticks, matrix.columns[::step], rotation=90, fontsize=7)
+        axis.set_yticks(ticks, matrix.index[::step], fontsize=7)
+        axis.set_title(SPLIT_NAMES.get(title, title))
         axis.spines[:].set_visible(False)
         axis.set_xlabel("cell type")
     axes[0, 0].set_ylabel("cell type")
-    fig.colorbar(image, ax=axes[0].tolist(), label="correlation, stretched to 0 … 1", shrink=0.85)
+    bar = fig.colorbar(image, ax=axes[0].tolist(), label=label, shrink=0.85)
+    for threshold in thresholds:
+        bar.ax.axhline(threshold, color="white", linewidth=1.2)
     return fig
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dc2lib.errors import DataError
+from dc2lib.evaluation.pair_statistics import bootstrap
 
 MIN_CELLS = 6
 
@@ -34,18 +35,25 @@ def correlation_summary(
     Raises DataError if there are fewer than three cell types.
     """
     first = next(iter(correlations.values())).to_numpy()
-    if len(first) < 3:
+    n = len(first)
+    if n < 3:
         raise DataError("Comparing correlations needs at least three cell types; store more.")
-    above = np.triu_indices(len(first), k=1)
+    above = np.triu_indices(n, k=1)
     rows = []
     for split, table in correlations.items():
         matrix = table.to_numpy()
-        pairs = matrix[above]
-        low, high = _similarity_interval(first, matrix, n_resamples, seed)
-        rows.append(
-            {"split": split, "mean": pairs.mean(), "lowest": pairs.min(), "highest": pairs.max(),
-             "similarity": np.corrcoef(first[above], pairs)[0, 1], "low": low, "high": high}
-        )
+
+        def similarity(drawn: np.ndarray, matrix: np.ndarray = matrix) -> float:
+            pairs = drawn[above[0]], drawn[above[1]]
+            apart = pairs[0] != pairs[1]
+            return np.corrcoef(first[pairs][apart], matrix[pairs][apart])[0, 1]
+
+        found = [similarity(np.arange(n)), np.nan, np.nan] if n < MIN_CELLS else bootstrap(
+            similarity, n, n_resamples=n_resamples, seed=seed)
+        of_pairs = matrix[above]
+        rows.append({"split": split, "mean": of_pairs.mean(), "lowest": of_pairs.min(),
+                     "highest": of_pairs.max(),
+                     **dict(zip(("similarity", "low", "high"), map(float, found), strict=True))})
     return pd.DataFrame(rows)
 
 
@@ -58,32 +66,10 @@ def long(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ])
 
 
-def _similarity_interval(
-    first: np.ndarray, other: np.ndarray, n_resamples: int, seed: int
-) -> tuple[float, float]:
-    n = len(first)
-    if n < MIN_CELLS:
-        return np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    rows, columns = np.triu_indices(n, k=1)
-    draws = []
-    for _ in range(n_resamples):
-        drawn = rng.integers(n, size=n)
-        pairs = drawn[rows], drawn[columns]
-        apart = pairs[0] != pairs[1]
-        draws.append(np.corrcoef(first[pairs][apart], other[pairs][apart])[0, 1])
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Mean correlation of every cell type with the others, a table (cell, split)."""
-    return pd.DataFrame(
-        {
-            split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
-            for split, matrix in correlations.items()
-        }
-    )
+    return pd.DataFrame({split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
+                         for split, matrix in correlations.items()})
 
 
 def dark_lines(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
@@ -91,10 +77,7 @@ def dark_lines(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
 
     ``means``: as from `mean_with_others`. ``by``: by more than this much correlation.
 
-    Returns
-    -------
-    dict
-        Cell types by split, ``"valid"`` and ``"test"``.
+    Returns cell types by split, ``"valid"`` and ``"test"``.
     """
     centred = means - means.mean()
     return {

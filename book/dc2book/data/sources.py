@@ -115,10 +115,7 @@ def same_start(
     profile of the mark in cell types with counts is moved along that in cell types with peaks until
     they correlate best; a gene is taken if that is above 0.5, and `within` so many bins of no move.
 
-    Returns
-    -------
-    str array (gene,)
-        Their ids; None unless there are cell types of both kinds that hold the mark.
+    Returns their ids; None unless there are cell types of both kinds that hold the mark.
     """
     marked = [one for one in datasets.values() if mark in one.marks]
     by_unit = [[one for one in marked if (one.unit == "reads") == reads] for reads in (True, False)]

@@ -190,11 +190,7 @@ def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFr
     Columns cell, median (RPKM), zero_share, ambiguous (share of genes whose text sorts on the other
     side of the median than their number).
 
-    Parameters
-    ----------
-    rpkm : DataFrame (gene, cell)
-    text : mapping
-        Median of each cell type as text, as the file writes numbers.
+    ``rpkm``: (gene, cell). ``text``: median of each cell type as text, as the file writes numbers.
     """
     rows = []
     for cell, median in text.items():
