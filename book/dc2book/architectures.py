@@ -133,14 +133,8 @@ def variant_cells(datasets: Mapping[str, HistoneDataset], number: int) -> list[s
 
 
 def planned_fits(
-    datasets: Mapping[str, HistoneDataset],
-    home: str,
-    budget: TrainingBudget,
-    *,
-    recipe: str,
-    orientation: str = "genome",
-    models: Sequence[str] = NETWORKS,
-    seed: int = 0,
+    datasets: Mapping[str, HistoneDataset], home: str, budget: TrainingBudget, *, recipe: str,
+    orientation: str = "genome", models: Sequence[str] = NETWORKS, seed: int = 0,
 ) -> list[Fit]:
     """The first seed of every network, cell type, distinct label rule and candidate recipe."""
     varied, full = variant_cells(datasets, budget.variant_cells), budget.full(datasets)
@@ -155,11 +149,8 @@ def planned_fits(
 
 
 def trained_models(
-    datasets: Mapping[str, HistoneDataset],
-    home: str,
-    budget: TrainingBudget,
-    setups: Iterable[tuple[str, str, Sequence[str]]],
-    seed: int = 0,
+    datasets: Mapping[str, HistoneDataset], home: str, budget: TrainingBudget,
+    setups: Iterable[tuple[str, str, Sequence[str]]], seed: int = 0,
 ) -> pd.DataFrame:
     """Train what is not on disk yet: a row a cell type, label rule, set-up and model.
 
@@ -223,10 +214,7 @@ def _network_rows(
 
 
 def linear_rows(
-    datasets: Mapping[str, HistoneDataset],
-    budget: TrainingBudget,
-    recipe: str,
-    orientation: str,
+    datasets: Mapping[str, HistoneDataset], budget: TrainingBudget, recipe: str, orientation: str,
     seed: int,
 ) -> list[dict[str, object]]:
     """All restarts of the linear model, rows as of `trained_models`.
@@ -291,11 +279,8 @@ def blocks_of(dataset: HistoneDataset) -> np.ndarray:
 
 
 def mean_auroc(
-    rows: pd.DataFrame,
-    scoring: str = "probability",
-    other: pd.DataFrame | None = None,
-    blocks: bool = True,
-    **options: float,
+    rows: pd.DataFrame, scoring: str = "probability", other: pd.DataFrame | None = None,
+    blocks: bool = True, **options: float,
 ) -> Interval:
     """Mean test AUROC over the cell types of ``rows``, or the mean paired difference to ``other``.
 
@@ -316,10 +301,8 @@ def mean_auroc(
 
 
 def auroc_table(
-    trained: pd.DataFrame,
-    by: Sequence[str],
-    scorings: Sequence[str] = ("probability", "positive_logit"),
-    n_resamples: int = 1000,
+    trained: pd.DataFrame, by: Sequence[str],
+    scorings: Sequence[str] = ("probability", "positive_logit"), n_resamples: int = 1000,
 ) -> pd.DataFrame:
     """Mean test AUROC of each group of rows under each score rule.
 
@@ -335,10 +318,7 @@ def auroc_table(
 
 
 def difference_table(
-    trained: pd.DataFrame,
-    by: Sequence[str],
-    models: Sequence[str],
-    reference: str,
+    trained: pd.DataFrame, by: Sequence[str], models: Sequence[str], reference: str,
     n_resamples: int = 1000,
 ) -> pd.DataFrame:
     """AUROC of models minus that of a reference model, paired over genes: each cell type and mean.
@@ -493,9 +473,7 @@ def window_regression(
 
 
 def window_ladder(
-    datasets: Mapping[str, HistoneDataset],
-    windows: Sequence[int] = WINDOWS,
-    n_train: int = 0,
+    datasets: Mapping[str, HistoneDataset], windows: Sequence[int] = WINDOWS, n_train: int = 0
 ) -> pd.DataFrame:
     """Regressions on more and more windows: rows as those of `trained_models`, and ``windows``.
 
@@ -576,7 +554,7 @@ def plot_learning_curves(histories: pd.DataFrame) -> Figure:
             axis.plot(
                 line["epoch"] + 1, line["valid_auroc"], color=LABEL_COLOURS[labels], alpha=0.8,
                 label=LABEL_NAMES[labels], marker="." if len(line) < 3 else None,
-            )  # fmt: skip
+            )
         axis.set(title=setup, xlabel="epoch")
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("validation AUROC")

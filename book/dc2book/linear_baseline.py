@@ -24,7 +24,6 @@ from dc2book.architectures import (
     LABEL_NAMES,
     auroc_table,
     blocks_of,
-    cells_ahead,
     distinct_rules,
     labels_of,
     scores_of,
@@ -36,6 +35,7 @@ from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import (
+    LEVEL,
     MIN_CELLS,
     Interval,
     bootstrap_mean,
@@ -111,11 +111,7 @@ def best_restart_table(trained: pd.DataFrame, n_resamples: int = 1000) -> pd.Dat
 
 
 def bootstrap_weights(
-    datasets: Mapping[str, HistoneDataset],
-    *,
-    n_resamples: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
+    datasets: Mapping[str, HistoneDataset], *, n_resamples: int = 200, seed: int = 0,
     n_train: int = 0,
 ) -> pd.DataFrame:
     """Weights of the softmax model at its optimum, with bootstrap intervals.
@@ -140,7 +136,7 @@ def bootstrap_weights(
                 _logistic_optimum(features, truth, times[block], estimate)
                 for times in rng.multinomial(len(places), even, size=n_resamples)
             ])
-            low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+            low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
             rows += [
                 {"cell": cell, "labels": one, "mark": mark, "estimate": estimate[i] / 2,
                  "low": low[i] / 2, "high": high[i] / 2, "n": len(truth)}
@@ -190,14 +186,6 @@ def sign_table(signs: pd.DataFrame) -> pd.DataFrame:
     })
 
 
-def cells_gained(gains: pd.DataFrame) -> pd.DataFrame:
-    """In how many cell types the whole interval of `boosting_gain` lies above zero.
-
-    Columns labels, orientation, estimate ("3 of 7").
-    """
-    return cells_ahead(gains, ["labels", "orientation"]).rename("estimate").reset_index()
-
-
 def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:
     """Mean of a column over cell types, which are resampled; ``n`` counts them.
 
@@ -225,17 +213,13 @@ def against_logistic_regression(
         truths = {row["cell"]: labels_of(row) for _, row in part.iterrows()}
         ours = {row["cell"]: scores_of(row)[0] for _, row in part.iterrows()}
         means = partial(mark_means, transform="raw" if recipe == "paper" else "log1p")
-        library = {
-            cell: logistic_scores(dataset, rule, means, n_train)
-            for cell, dataset in datasets.items()
-        }
+        library = {cell: logistic_scores(dataset, rule, means, n_train)
+                   for cell, dataset in datasets.items()}
         first, second = (_aurocs(truths, scores) for scores in (ours, library))
         gaps = _intervals(datasets, truths, ours, library, n_resamples=n_resamples)
         rows += [
-            {"recipe": recipe, "labels": rule, "cell": cell}
-            | {"gradient descent": first[cell], "logistic regression": second[cell]}
-            | vars(gap)
-            | {"verdict": compared(gap)}
+            {"recipe": recipe, "labels": rule, "cell": cell, "gradient descent": first[cell],
+             "logistic regression": second[cell], **vars(gap), "verdict": compared(gap)}
             for cell, gap in gaps.items()
         ]
     return pd.DataFrame(rows)
@@ -252,24 +236,16 @@ def feature_table(
     for name, features in FEATURES.items():
         for rule in LABEL_RULES:
             truths = {cell: label(one.take("test"), rule) for cell, one in datasets.items()}
-            scores = {
-                cell: logistic_scores(one, rule, features, n_train)
-                for cell, one in datasets.items()
-            }
-            rows += [
-                {"features": name, "labels": rule, "cell": cell} | vars(one)
-                for cell, one in _intervals(
-                    datasets, truths, scores, n_resamples=n_resamples
-                ).items()
-            ]
+            scores = {cell: logistic_scores(one, rule, features, n_train)
+                      for cell, one in datasets.items()}
+            found = _intervals(datasets, truths, scores, n_resamples=n_resamples)
+            rows += [{"features": name, "labels": rule, "cell": cell} | vars(one)
+                     for cell, one in found.items()]
     return pd.DataFrame(rows)
 
 
 def feature_lead(
-    datasets: Mapping[str, HistoneDataset],
-    first: str,
-    second: str,
-    n_train: int = 0,
+    datasets: Mapping[str, HistoneDataset], first: str, second: str, n_train: int = 0,
     n_resamples: int = 1000,
 ) -> Interval:
     """AUROC with one way of making the five numbers minus another, numeric labels, mean."""
@@ -283,12 +259,8 @@ def feature_lead(
 
 
 def boosting_gain(
-    datasets: Mapping[str, HistoneDataset],
-    *,
-    n_cells: int = 0,
-    n_train: int = 0,
-    n_resamples: int = 1000,
-    seed: int = 0,
+    datasets: Mapping[str, HistoneDataset], *, n_cells: int = 0, n_train: int = 0,
+    n_resamples: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:
     """Gradient boosting on all bins minus logistic regression on five log mean counts, paired.
 
@@ -393,11 +365,8 @@ def _aurocs(truths: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) 
 
 
 def _intervals(
-    datasets: Mapping[str, HistoneDataset],
-    truths: Mapping[str, np.ndarray],
-    scores: Mapping[str, np.ndarray],
-    others: Mapping[str, np.ndarray] | None = None,
-    *,
+    datasets: Mapping[str, HistoneDataset], truths: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray] | None = None, *,
     n_resamples: int,
 ) -> dict[str, Interval]:
     """AUROC, or paired difference of AUROCs, of each cell type, and their mean as `MEAN`.

@@ -331,14 +331,8 @@ def _by_appearance(table: pd.DataFrame, column: str | None, looks: Sequence[str]
 
 
 def _panels(
-    table: pd.DataFrame,
-    columns: list[str],
-    wrap: int | None,
-    sharex: bool,
-    names: Mapping[Any, str] | None,
-    rows: list[str],
-    n_groups: int,
-    xlabel: str,
+    table: pd.DataFrame, columns: list[str], wrap: int | None, sharex: bool,
+    names: Mapping[Any, str] | None, rows: list[str], n_groups: int, xlabel: str,
 ) -> tuple[Figure, dict[Axes, tuple[Any, ...]]]:
     """The figure, and the values that each of its panels shows."""
     keys = list(dict.fromkeys(_keys(table, columns)))

@@ -30,12 +30,8 @@ Key = tuple[str, str, int, int]  # source, label rule, seeds of the generator an
 
 
 def probe_all(
-    source: tuple[str, int],
-    generator: Network,
-    classifiers: Mapping[tuple[str, int], Network],
-    n: int,
-    keep: int,
-    **options: object,
+    source: tuple[str, int], generator: Network, classifiers: Mapping[tuple[str, int], Network],
+    n: int, keep: int, **options: object,
 ) -> dict[Key, ProbeResult]:
     """One stream of a generator, by name and seed, through all classifiers, by rule and seed."""
     panel = Panel(list(classifiers.values()))
@@ -57,8 +53,7 @@ def favourites_of_genes(
 
 
 def activations(
-    probes: Mapping[Key, ProbeResult],
-    usual: Mapping[tuple[str, int], np.ndarray],
+    probes: Mapping[Key, ProbeResult], usual: Mapping[tuple[str, int], np.ndarray],
     marks: Sequence[str],
 ) -> pd.DataFrame:
     """How active each mark is in what every probe kept, by two normalisations.
@@ -111,31 +106,20 @@ def verdicts(over_seeds: pd.DataFrame) -> pd.DataFrame:
 
 def compare_favourites(
     top: Mapping[tuple[str, str], Mapping[str, Samples]],
-    confirm: Mapping[str, Mapping[str, tuple[Network, np.ndarray]]],
-    genes: np.ndarray,
+    confirm: Mapping[str, Mapping[str, tuple[Network, np.ndarray]]], genes: np.ndarray,
 ) -> pd.DataFrame:
     """The favourites of generated signals beside those of measured genes.
 
-    Parameters
-    ----------
-    top
-        By label rule and class: the favourites of each source.
-    confirm
-        By label rule: other classifiers by name, with the log odds that each gives to ``genes``.
-    genes
-        Measured genes ``(gene, mark, bin)``.
+    ``top``: by label rule and class, the favourites of each source. ``confirm``: by label rule,
+    other classifiers by name, with the log odds that each gives to the measured ``genes``
+    ``(gene, mark, bin)``.
 
-    Returns
-    -------
-    DataFrame
-        Columns key, labels, class, model, judge (of ``confirmed`` only), estimate:
-
-        ``profile_correlation`` with the mean profile of the measured favourites;
-        ``top_log_odds`` and ``top_diversity`` (mean distance of two);
-        ``share_at_largest_count``: with a bin at the largest count of its mark among all genes;
-        ``outside_measured``: with a mark whose mean signal no measured gene reaches;
-        ``confirmed``: among the hundredth of signals of the class that another classifier is
-        surest of, by the measured genes.
+    Returns columns key, labels, class, model, judge (of ``confirmed`` only), estimate:
+    ``profile_correlation`` with the mean profile of the measured favourites; ``top_log_odds`` and
+    ``top_diversity`` (mean distance of two); ``share_at_largest_count``: with a bin at the largest
+    count of its mark among all genes; ``outside_measured``: with a mark whose mean signal no
+    measured gene reaches; ``confirmed``: among the hundredth of signals of the class that another
+    classifier is surest of, by the measured genes.
     """
     levels, largest = genes.mean(2), genes.max((0, 2))
     rows = []
@@ -178,9 +162,7 @@ def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects_alike(
-    signals: Mapping[str, np.ndarray],
-    classifier: Network,
-    marks: Sequence[str],
+    signals: Mapping[str, np.ndarray], classifier: Network, marks: Sequence[str],
     effects: Callable[..., tuple[pd.DataFrame, dict[str, float]]],
 ) -> dict[str, float]:
     """Correlation, over pairs of marks, of their effects with those among measured genes."""

@@ -93,9 +93,7 @@ def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
     return fig
 
 
-def top_profiles(
-    panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]
-) -> Figure:
+def top_profiles(panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]) -> Figure:
     """Mean signal by position of the samples a classifier likes best, a row a mark.
 
     ``panels``: class ("high", "low") to source, as in `NAMES`, to signals ``(sample, mark,

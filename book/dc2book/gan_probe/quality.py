@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import nn
 
 from dc2book.gan_probe.study import mark_correlations
@@ -26,6 +27,7 @@ from dc2lib.models.gan import HistoneDiscriminator, counts_to_signals
 from dc2lib.models.networks import apply_in_batches, initial_weights
 
 Predict = Callable[[np.ndarray], np.ndarray]
+Judge = Callable[[np.ndarray, np.ndarray], Predict]
 NAMES = {"histone_gan": "GAN", "histone_likelihood": "likelihood model",
          "measured_genes": "measured genes"}
 MEASURES = {
@@ -55,13 +57,8 @@ def canonical(signals: np.ndarray) -> np.ndarray:
 
 
 def quality_report(
-    train: np.ndarray,
-    valid: np.ndarray,
-    made: Mapping[str, np.ndarray],
-    features: Callable[[np.ndarray], np.ndarray],
-    *,
-    size: int = 2000,
-    seed: int = 0,
+    train: np.ndarray, valid: np.ndarray, made: Mapping[str, np.ndarray],
+    features: Callable[[np.ndarray], np.ndarray], *, size: int = 2000, seed: int = 0,
 ) -> pd.DataFrame:
     """Statistics of generated, and of validation, signals against training signals.
 
@@ -69,16 +66,9 @@ def quality_report(
     `MEASURES`), ``against`` (``"generated"``, or ``"real"``: validation signals, the same for every
     generator), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
 
-    Parameters
-    ----------
-    train, valid
-        Signals ``(sample, mark, bin)``.
-    made
-        Generated signals by the name of their generator.
-    features
-        Turns signals into feature vectors, such as a classifier's last hidden layer.
-    size
-        Samples of each set that are compared, drawn without replacement.
+    Signals are ``(sample, mark, bin)``, generated ones by the name of their generator; ``features``
+    turns them into vectors, such as a classifier's last hidden layer.  ``size`` samples of each set
+    are compared, drawn without replacement.
     """
     rng = np.random.default_rng(seed)
     size = min(size, len(train), len(valid), *map(len, made.values()))
@@ -144,7 +134,8 @@ def _compared(
         **{name: Interval(float(value), np.nan, np.nan, len(first))
            for name, value in numbers.items()},
     }
-    judges = {"bins": boosting_on_statistics, "raw": boosting_on_bins,
+    judges = {"bins": boosted_trees(_summaries),
+              "raw": boosted_trees(lambda signals: signals.reshape(len(signals), -1)),
               "convolutions": convolutions}
     return {(key, "features"): one for key, one in by_features.items()} | {
         ("two_sample_accuracy", on): two_sample_test(train, other, seed=seed, fit=judge)
@@ -152,16 +143,16 @@ def _compared(
     }
 
 
-def boosting_on_statistics(signals: np.ndarray, labels: np.ndarray) -> Predict:
-    """Boosted trees on statistics of each mark that a linear model of means would not see."""
-    predict = _boosting(_summaries(signals), labels)
-    return lambda other: predict(_summaries(other))
+def boosted_trees(features: Callable[[np.ndarray], np.ndarray]) -> Judge:
+    """Boosted trees on features ``(sample, feature)`` of the signals."""
 
+    def judge(signals: np.ndarray, labels: np.ndarray) -> Predict:
+        model = HistGradientBoostingClassifier(
+            max_iter=80, max_leaf_nodes=15, early_stopping=False, random_state=0)
+        model.fit(features(signals), labels)
+        return lambda other: model.predict(features(other))
 
-def boosting_on_bins(signals: np.ndarray, labels: np.ndarray) -> Predict:
-    """Boosted trees on all bins of all marks."""
-    predict = _boosting(signals.reshape(len(signals), -1), labels)
-    return lambda other: predict(other.reshape(len(other), -1))
+    return judge
 
 
 def convolutions(signals: np.ndarray, labels: np.ndarray, epochs: int = 10) -> Predict:
@@ -180,17 +171,11 @@ def convolutions(signals: np.ndarray, labels: np.ndarray, epochs: int = 10) -> P
     return lambda other: apply_in_batches(judge, other) > 0
 
 
-def _boosting(features: np.ndarray, labels: np.ndarray) -> Predict:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    model = HistGradientBoostingClassifier(
-        max_iter=80, max_leaf_nodes=15, early_stopping=False, random_state=0
-    )
-    return model.fit(features, labels).predict
-
-
 def _summaries(signals: np.ndarray) -> np.ndarray:
-    """Mean, spread, zeros, roughness and coarse profile of each mark, ``(sample, feature)``."""
+    """Mean, spread, zeros, roughness and coarse profile of each mark, ``(sample, feature)``.
+
+    A linear model of means would not see most of them.
+    """
     n_bins = signals.shape[2]
     coarse = np.add.reduceat(signals, np.arange(0, n_bins, max(n_bins // 10, 1)), axis=2)
     parts = [

@@ -19,7 +19,7 @@ from scipy.spatial.distance import pdist
 from dc2lib.cache import cache_path
 from dc2lib.datasets import HistoneDataset, check_alike, list_cells, open_cell, write_cell
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import LEVEL, Interval
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import ProbeResult, Samples, top_samples
@@ -66,24 +66,13 @@ def in_whole_steps(dataset: HistoneDataset, home: Path | str) -> tuple[HistoneDa
 
 
 def classifier_fits(
-    cell: str,
-    home: Path | str,
-    rules: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    epochs: int = 8,
+    cell: str, home: Path | str, rules: Sequence[str], seeds: Sequence[int], *, epochs: int = 8,
     n_train: int = 0,
 ) -> list[Fit]:
     """The classifiers that are probed: max-pooling DeepChrome, tuned recipe, along the gene."""
     recipe = replace(TUNED, learning_rate=1e-3, epochs=epochs, patience=epochs)
-    return [
-        Fit(
-            model="deepchrome_max", recipe=recipe, train_cells=(cell,), test_cell=cell,
-            home=str(home), labels=rule, orientation="gene", seed=seed, n_train=n_train,
-        )
-        for rule in rules
-        for seed in seeds
-    ]
+    return [Fit("deepchrome_max", recipe, (cell,), cell, str(home), rule, "gene", seed, n_train)
+            for rule in rules for seed in seeds]
 
 
 def gene_signals(datasets: Sequence[HistoneDataset], split: str, n: int = 0) -> np.ndarray:
@@ -107,24 +96,20 @@ def classifier_log_odds(classifier: Network, signals: np.ndarray) -> np.ndarray:
     return logits[:, 1] - logits[:, 0]
 
 
-def mean_interval(values: np.ndarray, level: float = 0.95) -> Interval:
+def mean_interval(values: np.ndarray) -> Interval:
     """Mean with its normal interval: for thousands of values."""
     values = np.asarray(values, dtype=np.float64)
-    half = stats.norm.ppf(0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    half = stats.norm.ppf((1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return Interval(values.mean(), values.mean() - half, values.mean() + half, len(values))
 
 
 def random_inputs(kind: str, n: int, signals: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Random signals, float32 ``(n, mark, bin)``, by five meanings of "random".
 
-    Parameters
-    ----------
-    kind
-        ``"uniform"``: every value uniform in [0, 1]; ``"normal"``: absolute values of standard
-        normal numbers; ``"counts"``: counts uniform up to the mark's largest; ``"poisson"``: counts
-        with the mark's mean; ``"shuffled"``: values of real signals, drawn anew for every bin.
-    signals
-        Real signals ``(gene, mark, bin)``: the shape, and what the last three kinds are made of.
+    ``"uniform"``: every value uniform in [0, 1]; ``"normal"``: absolute values of standard normal
+    numbers; ``"counts"``: counts uniform up to the mark's largest; ``"poisson"``: counts with the
+    mark's mean; ``"shuffled"``: values of real signals, drawn anew for every bin.  Real signals
+    ``(gene, mark, bin)`` give the shape, and what the last three kinds are made of.
     """
     if kind not in RANDOM_INPUTS:
         raise DataError(f"unknown random input {kind!r}: expected one of {RANDOM_INPUTS}")
@@ -137,9 +122,7 @@ def random_inputs(kind: str, n: int, signals: np.ndarray, *, seed: int = 0) -> n
         return np.abs(rng.standard_normal(shape, dtype=np.float32))
     if kind == "shuffled":
         marks = np.arange(n_marks)[None, :, None]
-        return signals[
-            rng.integers(n_genes, size=shape), marks, rng.integers(n_bins, size=shape)
-        ]
+        return signals[rng.integers(n_genes, size=shape), marks, rng.integers(n_bins, size=shape)]
     counts = np.expm1(signals)
     if kind == "counts":
         largest = np.rint(counts.max((0, 2)))[:, None]
@@ -214,11 +197,9 @@ def enrichment(signals: np.ndarray, background: np.ndarray) -> np.ndarray:
 
     1 is twice as many reads a bin, -1 half as many; `PSEUDO_READS` are added to both.
     """
-    means = [
-        np.expm1(part.astype(np.float64)).mean((0, 2)) + PSEUDO_READS
-        for part in (signals, background)
-    ]
-    return np.log2(means[0] / means[1])
+    first, second = (np.expm1(part.astype(np.float64)).mean((0, 2)) + PSEUDO_READS
+                     for part in (signals, background))
+    return np.log2(first / second)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -247,12 +228,9 @@ def combination_effects(
     Least squares of the log odds on the standardised mean signal of each mark, and then also on the
     products of pairs.
 
-    Returns
-    -------
-    DataFrame and dict
-        A row a pair: ``pair``, ``effect`` (log odds when both marks are one standard deviation
-        above their means, beyond the sum of the single effects), ``low``, ``high`` (95 %, robust
-        to unequal variances), strongest first; and the explained variance ``single`` and ``pairs``.
+    Returns a row a pair: ``pair``, ``effect`` (log odds when both marks are one standard deviation
+    above their means, beyond the sum of the single effects), ``low``, ``high`` (95 %, robust to
+    unequal variances), strongest first; and the explained variance ``single`` and ``pairs``.
     """
     means = signals.mean(2, dtype=np.float64)
     scale = means.std(0)
@@ -270,14 +248,9 @@ def combination_effects(
     inverse = np.linalg.pinv(both.T @ both)
     errors = np.sqrt(np.diag(inverse @ (both.T * np.square(left)) @ both @ inverse).clip(0))
     effects, errors = weights[-len(chosen) :], errors[-len(chosen) :]
-    table = pd.DataFrame(
-        {
-            "pair": [f"{marks[a]} and {marks[b]}" for a, b in chosen],
-            "effect": effects,
-            "low": effects - 1.96 * errors,
-            "high": effects + 1.96 * errors,
-        }
-    )
+    table = pd.DataFrame({
+        "pair": [f"{marks[a]} and {marks[b]}" for a, b in chosen], "effect": effects,
+        "low": effects - 1.96 * errors, "high": effects + 1.96 * errors})
     order = table["effect"].abs().sort_values(ascending=False).index
     return table.loc[order].reset_index(drop=True), explained
 
@@ -287,11 +260,8 @@ def combinations_by_rule(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Strongest combinations among generated signals, by label rule.
 
-    Returns
-    -------
-    DataFrame and DataFrame
-        Five pairs a rule (labels, pair, effect, low, high, effect among real genes); and the
-        explained variance as a tidy table (key, labels, estimate).
+    Returns five pairs a rule (labels, pair, effect, low, high, effect among real genes); and the
+    explained variance as a tidy table (key, labels, estimate).
     """
     strongest, explained = [], []
     for rule, model in classifiers.items():

@@ -38,11 +38,7 @@ def tiled(images: np.ndarray) -> np.ndarray:
 
 
 def image_grid(
-    axis: Axes,
-    images: np.ndarray,
-    *,
-    rows: Sequence[str] = (),
-    columns: Sequence[str] = (),
+    axis: Axes, images: np.ndarray, *, rows: Sequence[str] = (), columns: Sequence[str] = (),
     framed: np.ndarray | None = None,
 ) -> None:
     """Draw images ``(row, column, 28, 28)`` with labels; ``framed`` ``(row, column)`` get a frame.
@@ -97,20 +93,14 @@ def zero_loss(
 ) -> Figure:
     """A loss of optimised images by step beside that of real digits, and where it ends.
 
-    Parameters
-    ----------
-    optimised
-        Loss ``(step, image)``.
-    real
-        Loss of real digits, ``(digit,)``.
-    images, digits
-        Optimised images and real digits, ``(class, 28, 28)``.
+    ``optimised``: loss ``(step, image)``. ``real``: loss of real digits, ``(digit,)``. ``images``,
+    ``digits``: optimised images and real digits, ``(class, 28, 28)``.
     """
     fig, (axis, shown) = plt.subplots(1, 2, figsize=(7.4, 2.7), width_ratios=(1, 1.3))
     steps = np.arange(len(optimised))
     real = np.tile(np.quantile(real, np.linspace(0, 1, 101)), (len(steps), 1))
     for name, loss, colour, line in (("optimised, (b)", optimised, METHOD_COLOURS["b"], "-"),
-                                     ("real digits", real, REAL_COLOUR, "--")):  # fmt: skip
+                                     ("real digits", real, REAL_COLOUR, "--")):
         low, middle, high = np.quantile(loss, QUANTILES, axis=1)
         axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         axis.plot(steps, middle, line, color=colour, label=name)
@@ -182,14 +172,9 @@ def weight_sweep(
 ) -> Figure:
     """Measures against Phi, a line a lambda, a panel a measure.
 
-    Parameters
-    ----------
-    table
-        Columns lambda, phi and the measures; the values of phi are drawn at equal distances.
-    measures
-        Column to title.
-    real
-        The same measure of real digits, drawn as a line, where there is one.
+    ``table``: columns lambda, phi and the measures; the values of phi are drawn at equal distances.
+    ``measures``: column to title. ``real``: the same measure of real digits, drawn as a line, where
+    there is one.
     """
     n_rows = -(-len(measures) // 2)
     fig, axes = plt.subplots(n_rows, 2, figsize=(7.4, 2.4 * n_rows), squeeze=False)

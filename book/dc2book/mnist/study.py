@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import nn
 
+from dc2book.gan_probe.study import classifier_fits
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.mnist import Digits
 from dc2lib.errors import DataError
@@ -47,9 +47,7 @@ from dc2lib.probing import (
 )
 from dc2lib.signals import to_signal
 from dc2lib.training.digits import DigitRecipe, attacked_accuracy, fit_digits
-from dc2lib.training.fit import TUNED
 from dc2lib.training.grid import run_grid
-from dc2lib.training.grid_fits import Fit
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
@@ -67,30 +65,18 @@ GENE_CLASSES = {"high": 1, "low": 0}
 
 
 def quality_table(
-    real_features: np.ndarray,
-    made_features: np.ndarray,
-    halves: Sequence[np.ndarray],
-    real_bytes: Sequence[np.ndarray],
-    made_bytes: np.ndarray,
-    looking: Callable[..., Callable[[np.ndarray], np.ndarray]],
-    *,
-    seed: int = 0,
+    real_features: np.ndarray, made_features: np.ndarray, halves: Sequence[np.ndarray],
+    real_bytes: Sequence[np.ndarray], made_bytes: np.ndarray,
+    looking: Callable[..., Callable[[np.ndarray], np.ndarray]], *, seed: int = 0,
 ) -> pd.DataFrame:
     """Quality of a generator of digits beside that of real digits against real digits.
 
-    Columns key, on (features, pixels or missing), against (generated or real), estimate, low, high,
-    n.
+    Features are ``(digit, feature)``; ``halves``: rows of two disjoint sets of real digits; images
+    are uint8, two sets of real ones and the generated ones; ``looking`` fits a classifier of
+    pixels, as `dc2lib.evaluation.generated.two_sample_test` calls it.
 
-    Parameters
-    ----------
-    real_features, made_features
-        ``(digit, feature)``.
-    halves
-        Rows of two disjoint sets of real digits.
-    real_bytes, made_bytes
-        Images uint8, two sets of real ones and the generated ones.
-    looking
-        Fits a classifier of pixels, as `dc2lib.evaluation.generated.two_sample_test` calls it.
+    Returns columns key, on (features, pixels or missing), against (generated or real), estimate,
+    low, high, n.
     """
     first, second = (real_features[rows] for rows in halves)
     size, made = len(first), made_features[: len(first)]
@@ -169,53 +155,28 @@ def three_losses(
 
 
 def sweep_weights(
-    classifier: nn.Module,
-    discriminator: nn.Module,
-    start: np.ndarray,
-    targets: Sequence[int],
-    lambdas: Sequence[float],
-    phis: Sequence[float],
-    *,
-    steps: int,
+    classifier: nn.Module, discriminator: nn.Module, start: np.ndarray, targets: Sequence[int],
+    lambdas: Sequence[float], phis: Sequence[float], *, steps: int,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Loss (c) for every pair of weights from the same generated starts.
 
-    Returns
-    -------
-    DataFrame
-        ``lambda``, ``phi``, ``start`` (number of the start), ``target``, ``distance`` (Euclidean,
-        in pixels of range 1), a row an image.
-    ndarray
-        The images, float32 ``(row, 1, 28, 28)``.
+    Returns columns ``lambda``, ``phi``, ``start`` (number of the start), ``target``, ``distance``
+    (Euclidean, in pixels of range 1), a row an image; and the images, float32 ``(row, 1, 28, 28)``.
     """
     pairs = [(weight, phi) for weight in lambdas for phi in phis]
-    table = pd.DataFrame(
-        [
-            {"lambda": weight, "phi": phi, "start": number, "target": int(target)}
-            for weight, phi in pairs
-            for number, target in enumerate(targets)
-        ]
-    )
-    path = optimise_input(
-        np.tile(start, (len(pairs), 1, 1, 1)),
-        [
-            class_term(classifier, table["target"].tolist()),
-            discriminator_term(discriminator, torch.tensor(table["lambda"], dtype=torch.float32)),
-            distance_term(torch.tensor(table["phi"], dtype=torch.float32)),
-        ],
-        steps=steps,
-        bounds=PIXELS,
-    )
+    table = pd.DataFrame([
+        {"lambda": weight, "phi": phi, "start": number, "target": int(target)}
+        for weight, phi in pairs for number, target in enumerate(targets)
+    ])
+    by_realism, by_distance = torch.tensor(table[["lambda", "phi"]].to_numpy("float32").T)
+    terms = [class_term(classifier, table["target"].tolist()),
+             discriminator_term(discriminator, by_realism), distance_term(by_distance)]
+    path = optimise_input(np.tile(start, (len(pairs), 1, 1, 1)), terms, steps=steps, bounds=PIXELS)
     return table.assign(distance=path.distance[-1]), path.final
 
 
 def deepchrome_recipe(
-    classifier: nn.Module,
-    target: int,
-    shape: tuple[int, int],
-    *,
-    n: int,
-    steps: int = 1000,
+    classifier: nn.Module, target: int, shape: tuple[int, int], *, n: int, steps: int = 1000,
     seed: int = 0,
 ) -> Trajectory:
     """DeepChrome's class optimisation: score minus an L2 penalty, start uniform in [0, 1].
@@ -223,12 +184,9 @@ def deepchrome_recipe(
     Singh et al. 2016 (doi:10.1093/bioinformatics/btw427).  ``shape`` is ``(mark, bin)``; nothing
     keeps the values from becoming negative.
     """
-    return optimise_input(
-        uniform_start(n, shape, seed),
-        [score_term(classifier, target), norm_term()],
-        steps=steps,
-        optimizer="gradient_descent",
-    )
+    terms = [score_term(classifier, target), norm_term()]
+    return optimise_input(uniform_start(n, shape, seed), terms, steps=steps,
+                          optimizer="gradient_descent")
 
 
 def accepted_panel(
@@ -346,7 +304,7 @@ def control_images(images: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     patchwork[:, 14:] = np.roll(images, 1, axis=0)[:, 14:]
     noise = np.random.default_rng(seed).integers(0, 256, images.shape, dtype=np.uint8)
     return {"blurred": gaussian_filter(images, (0, 1.5, 1.5)), "patchwork": patchwork,
-            "noise": noise}  # fmt: skip
+            "noise": noise}
 
 
 def real_and_not(
@@ -383,7 +341,7 @@ def unseen_judges(
         nearest_judge("nearest_digit", judge.features, known, as_pixels(real).numpy()),
         Judge("real_or_not", lambda samples, _: real_class(
             as_pixels(as_bytes(samples)).numpy(), np.ones(len(samples), int))),
-    ]  # fmt: skip
+    ]
 
 
 def judges_that_count(means: pd.DataFrame) -> list[str]:
@@ -396,7 +354,7 @@ def judges_that_count(means: pd.DataFrame) -> list[str]:
     """
     wide = means.pivot(index="judge", columns="of", values="estimate")
     return [name for name in dict.fromkeys(means["judge"])
-            if wide.at[name, "noise"] <= NOISE_SHARE * wide.at[name, "real"]]  # fmt: skip
+            if wide.at[name, "noise"] <= NOISE_SHARE * wide.at[name, "real"]]
 
 
 def optimised_pixels(
@@ -419,37 +377,21 @@ def attacked_accuracies(
     ])
 
 
-def gene_classifiers(
-    cell: str, home: Path | str, *, epochs: int, seed: int
-) -> list[nn.Module]:
+def gene_classifiers(cell: str, home: Path | str, *, epochs: int, seed: int) -> list[nn.Module]:
     """Two fits of DeepChrome on genes that differ in their seed: one to probe and one to judge."""
-    recipe = replace(TUNED, epochs=epochs, patience=epochs)
-    fits = [
-        Fit("deepchrome_max", recipe, (cell,), cell, str(home), orientation="gene", seed=one)
-        for one in (seed, seed + 1)
-    ]
+    fits = classifier_fits(cell, home, ("numeric",), (seed, seed + 1), epochs=epochs)
     return [record.load_model() for record in run_grid(fits, progress=False)]
 
 
 def judged_genes(
-    dataset: HistoneDataset,
-    paths: Mapping[str, Trajectory],
-    classifier: Network,
-    judge: Network,
-    *,
-    seed: int = 0,
+    dataset: HistoneDataset, paths: Mapping[str, Trajectory], classifier: Network, judge: Network,
+    *, seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Optimised inputs and the real genes that a classifier is surest of, judged alike.
+    """Optimised inputs by class, and the real genes that a classifier is surest of, judged alike.
 
-    ``paths``: optimised inputs by class ("high", "low").
-
-    Returns
-    -------
-    DataFrame
-        Columns judge (``negative`` is the share of values below 0), method (``deepchrome_recipe``
-        or ``real``), class, estimate, n.
-    dict
-        Signals ``(mark, bin)`` to draw, by title.
+    Returns columns judge (``negative`` is the share of values below 0), method
+    (``deepchrome_recipe`` or ``real``), class, estimate, n; and signals ``(mark, bin)`` to draw, by
+    title.
     """
     known, signals = (
         to_signal(dataset.take(split).gene_oriented(), "log1p").numpy()
@@ -482,25 +424,17 @@ def judged_genes(
 
 
 def dose_table(
-    sources: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-    judges: Sequence[Judge],
-    limits: Sequence[float],
-    *,
-    n_resamples: int = 500,
-    seed: int = 0,
+    sources: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], judges: Sequence[Judge],
+    limits: Sequence[float], *, n_resamples: int = 500, seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Realism against the confidence of the probed classifier.
 
-    ``sources``: by name: samples, predicted classes and the probabilities of those classes.
+    ``sources``: by name, samples, predicted classes and the probabilities of those classes.
     ``limits``: ends of the bands of confidence.
 
-    Returns
-    -------
-    DataFrame
-        `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``.
-    DataFrame
-        A row a source and judge, where it can be computed: ``estimate`` (the correlation),
-        ``low``, ``high``, ``n``, ``pvalue``.
+    Returns `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``; and a
+    row a source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
+    ``high``, ``n``, ``pvalue``.
     """
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
@@ -511,9 +445,9 @@ def dose_table(
             bands.append(table.assign(source=source, judge=judge.name, band=names))
             with suppress(DataError):  # a judge that gives all samples of each class the same
                 trend, pvalue = trend_test(confidence, response, predicted,
-                                           n_resamples=n_resamples, seed=seed)  # fmt: skip
+                                           n_resamples=n_resamples, seed=seed)
                 trends.append({"source": source, "judge": judge.name, **vars(trend),
-                               "pvalue": pvalue})  # fmt: skip
+                               "pvalue": pvalue})
     columns = ["source", "judge", "estimate", "low", "high", "n", "pvalue"]
     return pd.concat(bands, ignore_index=True), pd.DataFrame(trends, columns=columns)
 
