@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dc2book.style import LABEL_COLOURS, MANY_CELLS, OTHER_COLOURS, forest, legend_below
+from dc2lib.crosscell.experiments import BASELINE
 
 EXPERIMENT_NAMES = {
     "deepchrome": "DeepChrome (own)",
@@ -36,29 +37,26 @@ RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
 
 
 def learning_curves(table: pd.DataFrame) -> Figure:
-    """How far each fit is from its best validation AUROC, a panel a label rule, a line a fit.
+    """What training has still to gain by the gene passes made, a panel a label rule.
 
     Parameters
     ----------
     table
-        Columns labels, trained_on, experiment, cell, passes, below.
+        Columns labels, experiment, passes, missing.
     """
     rules = list(dict.fromkeys(table["labels"]))
     fig, axes = plt.subplots(1, len(rules), figsize=(1 + 3.5 * len(rules), 3.1), sharey=True,
                              squeeze=False)
-    colours = dict(zip(("one", "several"), OTHER_COLOURS, strict=False))
     for axis, rule in zip(axes[0], rules, strict=True):
-        part = table[table["labels"] == rule]
-        labelled = set()
-        for (on, *_), one in part.groupby(["trained_on", "experiment", "cell"], sort=False):
-            text = None if on in labelled else f"{on} cell type{'s' * (on == 'several')}"
-            axis.plot(one["passes"], one["below"], color=colours[on], alpha=0.5, linewidth=0.9,
-                      marker="o", markersize=2.5, label=text)
-            labelled.add(on)
+        for name, one in table[table["labels"] == rule].groupby("experiment", sort=False):
+            alone = name == BASELINE
+            axis.plot(one["passes"], one["missing"], color=OTHER_COLOURS[0 if alone else 1],
+                      marker="o", markersize=3, linewidth=1.8 if alone else 1,
+                      label="own model" if alone else
+                      "several cell types" if name == "inclusive_all" else None)
         axis.axhline(0.001, color="0.4", linewidth=0.8, linestyle=":")
         axis.set(xscale="log", xlabel="gene passes", title=RULE_NAMES[rule])
-    axes[0, 0].set_yscale("symlog", linthresh=0.001)
-    axes[0, 0].set_ylabel("best validation AUROC\nminus that of the epoch")
+    axes[0, 0].set_ylabel("validation AUROC\nstill to gain")
     legend_below(fig, 2)
     return fig
 

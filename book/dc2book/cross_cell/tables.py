@@ -10,7 +10,7 @@ from scipy import stats
 
 from dc2book.cross_cell.gains import over_cells
 from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
-from dc2lib.crosscell.experiments import BASELINE, training_size
+from dc2lib.crosscell.experiments import training_size
 from dc2lib.datasets import open_cell, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.errors import DataError
@@ -24,20 +24,19 @@ ALIGNMENTS = ("released", "aligned")
 
 
 def learning_curves(records: Mapping[tuple[str, str], FitRecord]) -> pd.DataFrame:
-    """Validation AUROC along the training of every fit, by the gene passes made so far.
+    """What training has still to gain on validation genes, after each epoch, by experiment.
 
-    Columns trained_on ("one" cell type or "several"), experiment, cell, passes, below (the fit's
-    best validation AUROC minus that of the epoch).
+    Columns experiment, epoch, passes (gene passes so far) and missing (final best validation AUROC
+    minus the best so far), both means over the test cell types.
     """
     parts = []
-    for (experiment, cell), one in records.items():
-        auroc = one.history["valid_auroc"]
+    for (experiment, _), one in records.items():
+        best = one.history["valid_auroc"].cummax()
+        epoch = one.history["epoch"] + 1
         parts.append(pd.DataFrame({
-            "trained_on": "one" if experiment == BASELINE else "several",
-            "experiment": experiment, "cell": cell,
-            "passes": (one.history["epoch"] + 1) * training_size(one.fit),
-            "below": auroc.max() - auroc}))
-    return pd.concat(parts, ignore_index=True)
+            "experiment": experiment, "epoch": epoch, "passes": epoch * training_size(one.fit),
+            "missing": best.iloc[-1] - best}))
+    return pd.concat(parts).groupby(["experiment", "epoch"], sort=False, as_index=False).mean()
 
 
 def released_sets_reproduced() -> pd.DataFrame:
