@@ -163,7 +163,10 @@ def plain_markdown(text: str, glued: Mapping[str, str], pages: str) -> str:
         kind, words = found["kind"], found["words"]
         if kind == "glue:text":
             name, _, form = words.partition(":")
-            return format_plain_text(glued[name], form) if name in glued else f"`{name}`"
+            value = glued.get(name, f"`{name}`")
+            if value == "nan":
+                return "not computed here"
+            return format_plain_text(value, form) if name in glued else value
         if kind == "numref":
             return f"{'Table' if words.startswith('tab-') else 'Figure'} *{words[4:]}*"
         if kind.startswith("cite"):

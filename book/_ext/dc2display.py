@@ -6,7 +6,7 @@ import importlib.util
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
     outputs = [one for one in outputs if "data" in one]
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
-    say_missing(notebook["cells"], [one["data"].get(MISSING_MIME) for one in outputs])
+    say_missing(notebook["cells"], outputs)
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -79,6 +79,8 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
             if mime in data:
                 data, markdown = {}, maker(docname, data[mime])
         output["data"] = {kind: data[kind] for kind in data if "vnd.dc2lib" not in kind}
+        if "text/html" in data:
+            output["data"]["text/html"] = "".join(data["text/html"]).replace(">NaN<", ">–<")
         if markdown is not None:
             output["data"]["text/markdown"] = link_chapters(markdown, chapters)
     source[0] = json.dumps(notebook)
@@ -104,13 +106,18 @@ def pull_figures(
             cell["source"] = re.sub(ASKED_FIGURE, directive, "".join(cell["source"]))
 
 
-def say_missing(cells: Sequence[dict[str, Any]], names: Iterable[str | None]) -> None:
-    """Turn references to what a chapter says it did not compute into words."""
-    missing = "|".join(re.escape(name) for name in names if name)
-    reference = rf"{{numref}}`(?:fig|tab)-(?:{missing})`"
+def say_missing(
+    cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]
+) -> None:
+    """Say in words where prose asks for a figure or number that the chapter did not compute."""
+    roles = [rf"{{numref}}`(?:fig|tab)-{re.escape(one['data'][MISSING_MIME])}`"
+             for one in outputs if MISSING_MIME in one["data"]]
+    roles += [rf"{{glue:text}}`{re.escape(one['metadata']['scrapbook']['name'])}(?::[^`]*)?`"
+              for one in outputs if "nan" in one["data"].values()]
     for cell in cells:
-        if missing and cell["cell_type"] == "markdown":
-            cell["source"] = re.sub(reference, "not computed here", "".join(cell["source"]))
+        if roles and cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = re.sub("|".join(roles), "not computed here", text)
 
 
 def link_chapters(text: str, chapters: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import dc2pages
 import numpy as np
 import pytest
 from dc2book.prose import reading_minutes
-from dc2book.record.showing import FIGURE_MIME
+from dc2book.record.showing import FIGURE_MIME, MISSING_MIME
 from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
@@ -125,9 +125,13 @@ def test_a_figure_stands_where_the_prose_asks_for_it():
     assert cells[1]["source"] == "<!-- figure: a-b -->"
 
 
-def test_what_is_not_computed_has_no_reference():
-    cells = [{"cell_type": "markdown", "source": "See {numref}`fig-a-b`, {numref}`tab-c`."}]
-    dc2display.say_missing(cells, [None, "a-b"])
-    assert cells[0]["source"] == "See not computed here, {numref}`tab-c`."
-    dc2display.say_missing(cells, [None])
-    assert "{numref}`tab-c`" in cells[0]["source"]
+def test_what_is_not_computed_is_said_in_words():
+    asked = "{numref}`fig-a-b`, {glue:text}`x:.0%`, {glue:text}`x`, {numref}`tab-c`, {glue:text}`y`"
+    cells = [{"cell_type": "markdown", "source": asked}]
+    glued = [{"data": {"glued": value}, "metadata": {"scrapbook": {"name": name}}}
+             for name, value in (("x", "nan"), ("y", "0.5"))]
+    dc2display.say_missing(cells, glued[1:])
+    assert cells[0]["source"] == asked
+    dc2display.say_missing(cells, [*glued, {"data": {MISSING_MIME: "a-b"}}])
+    said = ", ".join(["not computed here"] * 3)
+    assert cells[0]["source"] == said + ", {numref}`tab-c`, {glue:text}`y`"

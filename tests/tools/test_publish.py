@@ -112,6 +112,7 @@ def test_the_exercises_in_finding_errors_run_from_their_files_alone(tmp_path, mo
         ("[the audit](audit.md#x), [](data.md)", "[the audit](https://b.org/audit.html#x), "
          "[data](https://b.org/data.html)"),
         ("(here)=\n<!-- figure: all -->\nText", "Text"),
+        ("{glue:text}`x:.0%` of {glue:text}`z:.0f`", "not computed here of `z`"),
         (":::{exercise} One\n:label: ex\nDo *it*.\n\nAll.\n:::\nNext",
          "> **Exercise: One**\n>\n> Do *it*.\n>\n> All.\nNext"),
         ("::::{admonition} Hint\n:class: dropdown\n:::{tip} Look\n{term}`Here`.\n:::\n::::",
@@ -125,7 +126,7 @@ def test_the_exercises_in_finding_errors_run_from_their_files_alone(tmp_path, mo
     ],
 )
 def test_text_to_take_away_holds_nothing_that_only_the_book_understands(written, read):
-    assert publish.plain_markdown(written, {"n": "1500"}, "https://b.org/") == read
+    assert publish.plain_markdown(written, {"n": "1500", "x": "nan"}, "https://b.org/") == read
 
 
 def test_prose_of_a_notebook_to_take_holds_the_values_of_its_run_and_its_figures_captions():
