@@ -30,22 +30,8 @@ STATUS_KEYS = ("chapter", "profile", "data_source", "hash", "started", "duration
 def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
     """Make the whole book with warnings as errors; do nothing if nothing staged has changed.
 
-    Parameters
-    ----------
-    root
-        Repository.
-    executed
-        Folder of the execution of each chapter.
-
-    Returns
-    -------
-    Path
-        The built index page.
-
-    Raises
-    ------
-    BuildError
-        With Sphinx's warnings and errors; an earlier book stays as it was.
+    ``root``: repository. ``executed``: folder of the execution of each chapter. Returns the built
+    index page. BuildError with Sphinx's warnings and errors; an earlier book stays as it was.
     """
     files = staged_files(root, executed)
     tree = tree_digest(files, root)
@@ -136,9 +122,6 @@ def _support_files(root: Path) -> dict[str, bytes]:
 
 def _config(root: Path) -> dict[str, Any]:
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    config.setdefault("sphinx", {}).setdefault("config", {})["dc2api_package"] = str(
-        root / "dc2lib"
-    )
     known = addresses(config)
     config["html"]["baseurl"] = known.pages
     if known.repository:
@@ -195,10 +178,7 @@ def make_pages(root: Path, stage: Path, output: Path, *options: str) -> Path:
 def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Path:
     """Run jupyter-book over a staged tree; return the folder that holds what it built.
 
-    Raises
-    ------
-    BuildError
-        With its complaints.
+    BuildError with its complaints.
     """
     shutil.rmtree(output, ignore_errors=True)
     settings = output / "settings"

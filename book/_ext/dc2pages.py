@@ -4,7 +4,6 @@
 - Images state their size and load when they come into view; a click opens the vector version.
 - Cells of tables that hold sentences are marked: they get room where the table scrolls.
 - Repairs of what axe finds in the theme's and the extensions' HTML.
-- ``{page-weights}``: a table of what each page weighs, filled in when all are written.
 """
 
 from __future__ import annotations
@@ -25,10 +24,8 @@ from dc2display import chapter_runs
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 SENTENCE = 50
-WEIGHTS = "<!-- page weights -->"
 NOT_SHIPPED = ("*.map", "*.ttf")
 REPAIRS = (
     # ARIA has dropped the role that docutils gives to entries of a bibliography.
@@ -43,12 +40,10 @@ REPAIRS = (
 AD = re.compile(
     r'<div class="sidebar-primary-item">\s*<div id="ethical-ad-placement".*?</div></div>', re.DOTALL
 )
-ASSET = re.compile(r'<(?:script|link)[^>]* (?:src|href)="(_static/[^":?]+|search[^":?]+)')
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
-    app.add_directive("page-weights", PageWeights)
     app.connect("source-read", introduce_chapter, priority=600)
     app.connect("doctree-read", mark_sentences_in_tables)
     app.connect("build-finished", finish_pages, priority=900)
@@ -74,9 +69,7 @@ def introduce_chapter(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = json.dumps(notebook)
 
 
-def about_chapter(
-    notebook: Mapping[str, Any], run: Mapping[str, Any], pages: set[str]
-) -> str:
+def about_chapter(notebook: Mapping[str, Any], run: Mapping[str, Any], pages: set[str]) -> str:
     """Return the Markdown of what stands below a chapter's title."""
     text = "\n".join(
         "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"
@@ -91,8 +84,7 @@ def about_chapter(
     }
     files = {
         "executed notebook": f"_sources/{name}.ipynb",
-        **({"without solutions": f"_sources/{name}-student.ipynb"} if "{exercise}" in text
-           else {}),
+        **({"without solutions": f"_sources/{name}-student.ipynb"} if "{exercise}" in text else {}),
         "source": f"_sources/{name}.md",
         **({"data of its figures": f"_sources/{name}-data.zip"} if run.get("shows") else {}),
     }
@@ -119,16 +111,8 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-class PageWeights(SphinxDirective):
-    """Leaves the place for the table of weights."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return a comment that `finish_pages` replaces."""
-        return [nodes.raw("", WEIGHTS, format="html")]
-
-
 def finish_pages(app: Sphinx, error: Exception | None) -> None:
-    """Repair every written page, drop files that no page loads, and state the weights."""
+    """Repair every written page and drop files that no page loads."""
     folder = Path(app.outdir)
     if error is not None or app.builder.format != "html":
         return
@@ -138,26 +122,12 @@ def finish_pages(app: Sphinx, error: Exception | None) -> None:
     shutil.rmtree(folder / "_static" / "locales", ignore_errors=True)
     for image in (folder / "_images").glob("*.png"):
         lighten(image)
-    pages = sorted(folder.glob("*.html"))
-    for page in pages:
+    for page in folder.glob("*.html"):
         page.write_text(polished(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    table = weight_table(pages)
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        if WEIGHTS in text:
-            page.write_text(text.replace(WEIGHTS, table), encoding="utf-8")
 
 
 def polished(text: str, folder: Path) -> str:
-    """Return the HTML of a page with the repairs of this module.
-
-    Parameters
-    ----------
-    text
-        The page.
-    folder
-        That it lies in, for the sizes of its images.
-    """
+    """Return the HTML of a page in a folder with the repairs of this module."""
     for wrong, right in REPAIRS:
         text = text.replace(wrong, right)
     text = AD.sub("", text)
@@ -179,44 +149,6 @@ def image_size(path: Path) -> tuple[int, int] | None:
         return None
     with Image.open(path) as image:
         return image.size
-
-
-def page_bytes(page: Path) -> dict[str, int]:
-    """Return the bytes of a page, of the images that it shows, and of what it loads beside."""
-    text = page.read_text(encoding="utf-8")
-    images = set(re.findall(r'<img[^>]* src="([^":?]+)', text))
-    assets = {name for name in ASSET.findall(text) if name.endswith((".js", ".css"))}
-    return {
-        "page": page.stat().st_size,
-        "figures": _bytes(page.parent, images),
-        "shared": _bytes(page.parent, assets),
-    }
-
-
-def weight_table(pages: list[Path]) -> str:
-    """Return the weights of the pages as an HTML table with a sentence on the whole."""
-    weights = {page: page_bytes(page) for page in pages}
-    shown = {page: weight["page"] + weight["figures"] for page, weight in weights.items()}
-    shared = max(weight["shared"] for weight in weights.values())
-    rows = []
-    for page, together in sorted(shown.items(), key=lambda item: -item[1]):
-        weight = weights[page]
-        text = page.read_text(encoding="utf-8")
-        found = re.search(r"<title>(.*?)(?: &#8212; .*)?</title>", text, re.DOTALL)
-        title = " ".join(found[1].split()) if found else page.stem
-        sizes = (weight["page"], weight["figures"], together)
-        numbers = "".join(f'<td class="text-right"><p>{_megabytes(n)}</p></td>' for n in sizes)
-        rows.append(f'<tr><td><p><a href="{page.name}">{title}</a></p></td>{numbers}</tr>')
-    heads = ("page", "HTML, MB", "figures", "together")
-    head = "".join(f'<th class="head"><p>{html.escape(name)}</p></th>' for name in heads)
-    return "\n".join([
-        f"<p>All pages and their figures weigh {_megabytes(sum(shown.values()))} MB; scripts and "
-        f"styles, loaded once for the whole book, up to {_megabytes(shared)} MB.</p>",
-        '<div class="pst-scrollable-table-container"><table class="table">',
-        f"<thead><tr>{head}</tr></thead><tbody>",
-        *rows,
-        "</tbody></table></div>",
-    ])
 
 
 def _prerequisites(metadata: Mapping[str, Any], pages: set[str]) -> str:
@@ -242,12 +174,3 @@ def _opened(figure: str) -> str:
         return figure
     link = f'<a class="vector-version" href="{vector[1]}" title="Open as SVG">'
     return re.sub(r"(<img\b[^>]*>)", rf"{link}\1</a>", figure, count=1)
-
-
-def _bytes(folder: Path, names: set[str]) -> int:
-    files = [folder / html.unescape(name) for name in names]
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-def _megabytes(number: int) -> str:
-    return f"{number / 1e6:.2f}"

@@ -77,17 +77,6 @@ def test_markup_that_keeps_people_out_is_repaired(tmp_path):
     )
 
 
-def test_weights_count_pages_figures_and_what_is_shared(tmp_path):
-    (tmp_path / "_static").mkdir()
-    (tmp_path / "_static" / "a.css").write_text("x" * 7)
-    (tmp_path / "a.png").write_bytes(b"x" * 11)
-    page = tmp_path / "a.html"
-    image = '<img src="a.png">'
-    page.write_text(f'<link rel="stylesheet" href="_static/a.css?v=1">{image}{image}')
-    weight = dc2pages.page_bytes(page)
-    assert weight == {"page": page.stat().st_size, "figures": 11, "shared": 7}
-
-
 def test_heavy_images_become_lighter_and_keep_their_size(tmp_path):
     grey = np.random.default_rng(0).integers(0, 200, size=(400, 400), dtype=np.uint8)
     path = tmp_path / "a.png"

@@ -204,13 +204,6 @@ def test_below_the_title_stands_what_the_chapter_takes(html, page):
     assert "chapter-about" not in (html / "index.html").read_text()
 
 
-def test_the_status_page_states_the_weight_of_every_page(html):
-    page = (html / "status.html").read_text()
-    table = page[page.index("All pages and their figures weigh") :]
-    for name in ("index", "chapter", "status", "glossary"):
-        assert re.search(rf'href="{name}.html">[^<]+</a></p></td><td[^>]*><p>0\.\d\d<', table)
-
-
 def test_nothing_is_shipped_that_no_page_loads_and_mathjax_is_the_books_own(html, page):
     assert not list(html.rglob("*.map"))
     assert "ethical-ad" not in page
