@@ -2,7 +2,7 @@
 
 Ours and the plain way run in turn, in one process, on the same data; a row quotes medians, and the
 median of the ratios pair by pair, so that a machine whose speed drifts does not decide.  Results go
-to ``_build/bench.json``; stages that are named replace their rows there and leave the others.
+to ``_build/bench.json``.
 
 With --full-size (``make scale``): 56 simulated cell types of 19,802 genes, from CSV files to
 Test-on-Rest, piece by piece, each in a process of its own whose peak memory is measured, kept in
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import platform
+import re
 import resource
 import shutil
 import statistics
@@ -36,6 +37,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from sklearn.metrics import roc_auc_score
 
@@ -73,6 +75,7 @@ FIELDS = ("gene", "bin", "H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3"
 # Multiply-adds of one gene: trained on, evaluated; of one sample: generated and scored.
 TRAINING, EVALUATION, PROBE = 4.745e6 / 2, 866e3, 866e3 + 872e3
 GRID_MODELS, GRID_EPOCHS, PROCESSES = 8, 3, 2
+GENES, PAIRS = 19_802, 5
 CELLS, RESTARTS, LINEAR_EPOCHS = 55, 5, 100
 REAL_CELL, REAL_TARGET, SIMULATED_TARGET = "E012", 0.94, 0.93
 TUNED_RUNS = 5
@@ -137,33 +140,15 @@ def stage(*threads: int) -> Callable[[Stage], Stage]:
 
 
 def paired(
-    task: Task,
-    name: str,
-    ours: Callable[[], object],
-    plain: Callable[[], object],
-    *,
-    work: float,
-    unit: str,
-    plain_work: float | None = None,
-    pairs: int | None = None,
-    limit: float | None = None,
-    plain_threads: int | None = None,
-    note: str = "",
+    task: Task, name: str, ours: Callable[[], object], plain: Callable[[], object], *,
+    work: float, unit: str, plain_work: float | None = None, pairs: int | None = None,
+    limit: float | None = None, plain_threads: int | None = None, note: str = "",
 ) -> Row:
     """Run both ways in turn after a warm-up of ours.
 
-    Parameters
-    ----------
-    ours, plain
-        One run of each way.
-    work, plain_work
-        Units done by one run; the plain way may do a part of the work (default the same).
-    pairs
-        In place of the task's, for stages that take long.
-    limit
-        Units a second that the machine allows.
-    plain_threads
-        Of torch for the plain way; default those that are set.
+    ``work`` and ``plain_work`` are the units done by one run: the plain way may do a part of the
+    work.  ``limit``: units a second that the machine allows; ``plain_threads``: of torch for the
+    plain way, default those that are set.
     """
     pairs, plain_work = pairs or task.pairs, plain_work or work
     ours()
@@ -292,14 +277,12 @@ def train_grid(task: Task) -> Row:
             run_grid(fits, store / "fits", executor=pool, progress=False)
 
         work = len(train) * GRID_EPOCHS
-        return paired(
-            task, "train_grid", ours,
-            lambda: textbook.epochs(train, GRID_EPOCHS, *judges),
-            work=work * GRID_MODELS, plain_work=work, unit="genes/s",
-            limit=product_rate(TRAINING), plain_threads=threads,
-            note=f"{PROCESSES} processes of one thread; one textbook model stands for all, with "
-            f"{threads} thread(s), which was faster for it",
-        )
+        return paired(task, "train_grid", ours,
+                      lambda: textbook.epochs(train, GRID_EPOCHS, *judges),
+                      work=work * GRID_MODELS, plain_work=work, unit="genes/s",
+                      limit=product_rate(TRAINING), plain_threads=threads,
+                      note=f"{PROCESSES} processes of one thread; one textbook model stands for "
+                      f"all, with {threads} thread(s), which was faster for it")
 
 
 @stage()
@@ -337,14 +320,12 @@ def linear_all_cells(task: Task) -> Row:
     """Five restarts on 55 cell types at once, against one model after the other."""
     recipe = replace(PAPER, epochs=LINEAR_EPOCHS, patience=LINEAR_EPOCHS)
     cells = [replace(task.dataset, cell=f"S{number:03d}") for number in range(CELLS)]
-    return paired(
-        task, "linear_all_cells",
-        lambda: fit_linear(cells, recipe=recipe, seeds=range(RESTARTS)),
-        lambda: textbook.linear(task.dataset, LINEAR_EPOCHS),
-        work=CELLS * RESTARTS, plain_work=1, unit="models/s",
-        note=f"{CELLS} cell types x {RESTARTS} restarts x {LINEAR_EPOCHS} epochs; one textbook "
-        "model stands for all",
-    )
+    return paired(task, "linear_all_cells",
+                  lambda: fit_linear(cells, recipe=recipe, seeds=range(RESTARTS)),
+                  lambda: textbook.linear(task.dataset, LINEAR_EPOCHS),
+                  work=CELLS * RESTARTS, plain_work=1, unit="models/s",
+                  note=f"{CELLS} cell types x {RESTARTS} restarts x {LINEAR_EPOCHS} epochs; one "
+                  "textbook model stands for all")
 
 
 @stage(1, 2)
@@ -376,15 +357,14 @@ def evaluate(task: Task) -> Row:
 
 
 @stage()
-def probe(task: Task) -> list[Row]:
+def probe(task: Task) -> Row:
     """Samples a second."""
     generator, classifier = trained_pair()
-    return [paired(
-        task, "probe",
-        lambda: monte_carlo_probe(generator, classifier, SAMPLES, KEEP, device="cpu"),
-        lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP),
-        work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s", limit=product_rate(PROBE),
-    )]  # fmt: skip
+    return paired(task, "probe",
+                  lambda: monte_carlo_probe(generator, classifier, SAMPLES, KEEP, device="cpu"),
+                  lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP),
+                  work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s",
+                  limit=product_rate(PROBE))
 
 
 @stage(2)
@@ -424,8 +404,7 @@ def growth(task: Task) -> list[Row]:
     series = (
         ("csv_to_store", len(dataset), "genes",
          lambda n: write_cell(read_csv_folder(folders[n], cell="S001"), task.folder / "grown")),
-        ("train_one", len(dataset.take("train")), "genes",
-         lambda n: one_epoch(dataset, TUNED, n)),
+        ("train_one", len(dataset.take("train")), "genes", lambda n: one_epoch(dataset, TUNED, n)),
         ("evaluate", MODELS, "models",
          lambda n: cell_logits(records[:n], dataset.cell, home / f"{n}-{next(run)}")),
         ("probe", 32_768, "samples",
@@ -435,12 +414,9 @@ def growth(task: Task) -> list[Row]:
     for name, whole, unit, do in series:
         for share in SHARES:
             work = int(whole * share)
-            do(work)
-            taken = statistics.median(
-                seconds(lambda do=do, work=work: do(work)) for _ in range(REPEATS)
-            )
-            rows.append(Row(f"growth:{name}:{share:g}", taken, None, None, "s", None, task.threads,
-                            REPEATS, unit, work))
+            _, *taken = (seconds(lambda do=do, work=work: do(work)) for _ in range(REPEATS + 1))
+            rows.append(Row(f"growth:{name}:{share:g}", statistics.median(taken), None, None, "s",
+                            None, task.threads, REPEATS, unit, work))
     return rows
 
 
@@ -562,10 +538,7 @@ def full_size(genes: int) -> None:
 def alone(name: str, *numbers: int) -> dict[str, float]:
     """Run one of `ALONE` in a process of its own; what it tells, and the peak memory in MiB.
 
-    Raises
-    ------
-    RuntimeError
-        If it fails; what was kept stays.
+    RuntimeError if it fails; what was kept stays.
     """
     command = [sys.executable, "-m", "tools.bench", "--alone", name, *map(str, numbers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False,
@@ -611,14 +584,9 @@ def own_models(home: Path, dataset: HistoneDataset, n_cells: int) -> dict[str, F
 def untrained(
     home: Path, dataset: HistoneDataset, n_models: int, folder: Path | None = None
 ) -> list[FitRecord]:
-    """Records of networks with initial weights, which take as long as trained ones.
+    """Networks with initial weights, which take as long as trained ones, written into ``folder``.
 
-    Parameters
-    ----------
-    home
-        Store that holds the cell type.
-    folder
-        Where the weights are written; default the same.
+    ``home`` is the store that holds the cell type, and the folder where none is named.
     """
     cell, none = dataset.cell, np.empty((0, 2), np.float32)
     records = []
@@ -633,23 +601,17 @@ def untrained(
 
 def machine() -> dict[str, object]:
     """Processor, cores, memory, accelerator, load by other work, and versions of this machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    info = Path("/proc/cpuinfo")
+    named = re.findall("model name.*: (.*)", info.read_text("utf-8")) if info.exists() else []
     return {
-        "processor": _processor(),
+        "processor": [*named, platform.processor() or platform.machine()][0],
         "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def line(row: Row) -> str:
@@ -659,17 +621,6 @@ def line(row: Row) -> str:
     share = "" if row.share_of_limit is None else f"  {row.share_of_limit:.0%} of the limit"
     return f"{row.name:24} {row.threads} thread(s)  ours {row.ours:12,.1f}{plain} " \
            f"{row.unit:12}{ratio}{share}"
-
-
-def write_rows(rows: Sequence[Row], about: dict[str, object]) -> None:
-    """Put rows into the table, in place of older ones of the same stage and threads.
-
-    The name of a stage's row may go on after a colon.
-    """
-    new = [asdict(row) | {"genes": about["genes"], "measured": _now()} for row in rows]
-    replaced = {_stage_of(row) for row in new}
-    old = [row for row in _read(BENCH, {"rows": []})["rows"] if _stage_of(row) not in replaced]
-    _write(BENCH, {"about": about | {"date": _now()}, "rows": old + new})
 
 
 def _read(path: Path, otherwise: dict) -> dict:
@@ -689,45 +640,35 @@ def _bytes(folder: Path, pattern: str) -> int:
     return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
-def _stage_of(row: dict[str, object]) -> tuple[str, object]:
-    return str(row["name"]).partition(":")[0], row["threads"]
-
-
-def measurements(names: Sequence[str], genes: int, pairs: int) -> Iterator[list[Row]]:
+def measurements(genes: int, pairs: int) -> Iterator[list[Row]]:
     """Measure the stages, with one thread and then with two; yield the rows of each."""
     dataset = simulate(n_cells=1, n_genes=genes, seed=0).datasets["S001"]
     with tempfile.TemporaryDirectory() as folder:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            for measure, wanted in (STAGES[name] for name in names):
+            for measure, wanted in STAGES.values():
                 if threads in wanted:
                     rows = measure(Task(dataset, Path(folder), pairs, threads))
                     yield [rows] if isinstance(rows, Row) else rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stages that are named, or all, or the full size, and write the table."""
+    """Run the stages or the full size, and write the table."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"stages, of {', '.join(STAGES)}; default all")
-    parser.add_argument("--pairs", type=int, default=5, help="runs of each way (default 5)")
-    parser.add_argument("--genes", type=int, default=19_802, help="genes of the cell type")
     parser.add_argument("--full-size", action="store_true", help="56 cell types, not the stages")
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.alone:
         print(json.dumps(run_alone(*options.alone)))
-        return
-    if options.full_size:
-        full_size(options.genes)
-        return
-    unknown = set(options.names) - set(STAGES)
-    if unknown:
-        parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
-    about = machine() | {"genes": options.genes, "pairs": options.pairs}
-    for rows in measurements(options.names or list(STAGES), options.genes, options.pairs):
-        print("\n".join(map(line, rows)), flush=True)
-        write_rows(rows, about)
-    print(f"written to {BENCH}")
+    elif options.full_size:
+        full_size(GENES)
+    else:
+        about, table = machine() | {"genes": GENES, "pairs": PAIRS}, []
+        for rows in measurements(GENES, PAIRS):
+            print("\n".join(map(line, rows)), flush=True)
+            table += [asdict(row) | {"genes": GENES, "measured": _now()} for row in rows]
+        _write(BENCH, {"about": about | {"date": _now()}, "rows": table})
+        print(f"written to {BENCH}")
 
 
 if __name__ == "__main__":

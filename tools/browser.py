@@ -17,22 +17,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "ungoogled-chromium",
-    "google-chrome",
-    "google-chrome-stable",
-    "google-chrome-beta",
-    "google-chrome-unstable",
-    "chrome",
-    "chrome-headless-shell",
-    "microsoft-edge",
-    "microsoft-edge-stable",
-    "brave-browser",
-    "brave",
-    "vivaldi",
-    "vivaldi-stable",
-    "/snap/bin/chromium",
+    "chromium", "chromium-browser", "ungoogled-chromium", "google-chrome", "google-chrome-stable",
+    "google-chrome-beta", "google-chrome-unstable", "chrome", "chrome-headless-shell",
+    "microsoft-edge", "microsoft-edge-stable", "brave-browser", "brave", "vivaldi",
+    "vivaldi-stable", "/snap/bin/chromium",
     "/var/lib/flatpak/exports/bin/org.chromium.Chromium",
     "/var/lib/flatpak/exports/bin/com.google.Chrome",
     *(f"{folder}/{name}.app/Contents/MacOS/{name}"
@@ -73,10 +61,7 @@ def missing() -> str:
 def open_browser() -> Iterator[Browser]:
     """Start Chromium, and stop it after the block.
 
-    Raises
-    ------
-    BuildError
-        If Chromium or Playwright is missing, or Chromium does not start.
+    BuildError if Chromium or Playwright is missing, or Chromium does not start.
     """
     if missing():
         raise BuildError(missing())

@@ -77,10 +77,7 @@ def _fingerprint(root: Path, files: Iterable[Path]) -> str:
 def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, str]) -> list[Job]:
     """Return the chapters to execute, in an order in which each follows what it reads.
 
-    Raises
-    ------
-    BuildError
-        If a page, profile, chapter or parameter does not exist.
+    BuildError if a page, profile, chapter or parameter does not exist.
     """
     chapters = find_chapters(root)
     settings = read_profile(root, request.profile)
@@ -101,9 +98,7 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
         inputs = {need: jobs[need].key for need in needs}
         key = chapter_hash(chapter, parameters, fingerprint, inputs, root)
         folder = root / "_build" / "executed" / name
-        jobs[name] = Job(
-            name, str(chapter.source), parameters, key, str(folder), context, needs
-        )
+        jobs[name] = Job(name, str(chapter.source), parameters, key, str(folder), context, needs)
     for name in reversed(jobs):  # in run order: who needs something stands after it
         if name in wanted:
             wanted |= set(jobs[name].needs)
@@ -113,10 +108,7 @@ def plan_build(root: Path, request: Request, source: str, prints: Mapping[str, s
 def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     """Execute the chapters that have no valid result yet, side by side; return those that failed.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        After the running chapters were stopped; finished chapters stay.
+    KeyboardInterrupt after the running chapters were stopped; finished chapters stay.
     """
     run = _Run({job.name: job for job in jobs})
     order = TopologicalSorter({job.name: job.needs for job in jobs})
@@ -206,15 +198,10 @@ class _Run:
         whole = replace(job, inputs=inputs if job.needs else None)
         process = self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tools.chapter", str(os.getpid())],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUTF8": "1"},
-            encoding="utf-8",
-            errors="replace",
+            cwd=ROOT, env={**os.environ, "PYTHONUTF8": "1"}, encoding="utf-8", errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,
-        )
+        )  # fmt: skip
         said, messages = process.communicate(whole.dumps())
         del self.processes[name]
         if process.returncode == 0:
@@ -276,15 +263,8 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
     parser.add_argument("--data", default="auto", choices=("auto", "roadmap", "simulated"))
     parser.add_argument("--jobs", type=int, default=_cores(), help="chapters side by side")
     parser.add_argument("--chapter", help="execute this chapter alone and make a page of it")
-    parser.add_argument(
-        "-p",
-        nargs=2,
-        action="append",
-        default=[],
-        dest="parameters",
-        metavar=("NAME", "VALUE"),
-        help="a parameter of the chapter",
-    )
+    parser.add_argument("-p", nargs=2, action="append", default=[], dest="parameters",
+                        metavar=("NAME", "VALUE"), help="a parameter of the chapter")
     parser.add_argument("--parameters", dest="line", default="", metavar="'-p NAME VALUE ...'",
                         help="the same in one word, as `make chapter PARAMS=` gives them")
     options = parser.parse_args(arguments)

@@ -39,22 +39,11 @@ SETTINGS = "settings"
 class Job:
     """One execution of one chapter.
 
-    Parameters
-    ----------
-    name, source
-        The chapter and its Markdown file.
-    parameters
-        To inject.
-    key
-        Hash of all that the outputs depend on; the result lies in ``folder`` / key.
-    folder
-        Where this chapter's executions are kept.
-    context
-        Profile, data source and fingerprint, for the recorded results.
-    needs
-        Chapters whose recorded results it reads.
-    inputs
-        Those results, once they are there.
+    ``name, source``: the chapter and its Markdown file. ``parameters``: to inject. ``key``: hash of
+    all that the outputs depend on; the result lies in ``folder`` / key. ``folder``: where this
+    chapter's executions are kept. ``context``: profile, data source and fingerprint, for the
+    recorded results. ``needs``: chapters whose recorded results it reads. ``inputs``: those
+    results, once they are there.
     """
 
     name: str
@@ -79,10 +68,7 @@ class Job:
 def execute(job: Job) -> Path:
     """Execute a chapter, check it, and return the folder of the result.
 
-    Raises
-    ------
-    BuildError
-        If a cell fails or the executed chapter may not be shown; nothing is left behind.
+    BuildError if a cell fails or the executed chapter may not be shown; nothing is left behind.
     """
     target = job.target
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -121,17 +107,10 @@ def _execute_into(job: Job, folder: Path) -> None:
         ):
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
-                source,
-                executed,
-                parameters=job.parameters,
-                kernel_name="python3",
-                cwd=work,
-                progress_bar=False,
-                start_timeout=PATIENCE_S,
-                iopub_timeout=PATIENCE_S,
-                raise_on_iopub_timeout=True,
-                config=sockets,
-            )
+                source, executed, parameters=job.parameters, kernel_name="python3", cwd=work,
+                progress_bar=False, start_timeout=PATIENCE_S, iopub_timeout=PATIENCE_S,
+                raise_on_iopub_timeout=True, config=sockets,
+            )  # fmt: skip
     except CellTimeoutError as error:
         raise BuildError(
             f"{chapter.source}: a cell ended, but its output did not come within {PATIENCE_S} s; "

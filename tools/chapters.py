@@ -64,13 +64,7 @@ def page_names(toc: Path) -> list[str]:
 
 
 def page_sources(root: Path) -> dict[str, Path]:
-    """Return name and Markdown file of each page.
-
-    Raises
-    ------
-    BuildError
-        If a listed page has no file.
-    """
+    """Return name and Markdown file of each page. BuildError if a listed page has no file."""
     names = page_names(root / "_toc.yml")
     sources = {name: root / "book" / f"{name}.md" for name in names}
     missing = [str(path.relative_to(root)) for path in sources.values() if not path.exists()]
@@ -86,11 +80,8 @@ def is_chapter(source: Path) -> bool:
 
 def find_chapters(root: Path) -> dict[str, Chapter]:
     """Return the chapters of the book in reading order."""
-    return {
-        name: read_chapter(name, source)
-        for name, source in page_sources(root).items()
-        if is_chapter(source)
-    }
+    sources = page_sources(root).items()
+    return {name: read_chapter(name, source) for name, source in sources if is_chapter(source)}
 
 
 def read_chapter(name: str, source: Path) -> Chapter:
@@ -102,15 +93,12 @@ def read_chapter(name: str, source: Path) -> Chapter:
     declared = notebook.metadata.get("dc2lib", {})
     given = _declared_parameters(notebook, source)
     return Chapter(
-        name=name,
-        source=source,
-        text=text,
-        notebook=notebook,
+        name, source, text, notebook,
         parameters={one.name: _default(one, source) for one in given},
         meanings={one.name: one.help.strip() for one in given},
         depends=_words(declared.get("depends", ())),
         data=_words(declared.get("data", ())),
-    )
+    )  # fmt: skip
 
 
 def read_profile(root: Path, profile: str) -> dict[str, dict[str, str]]:
@@ -188,12 +176,8 @@ def typed_value(
 def run_order(chapters: Mapping[str, Chapter]) -> dict[str, list[str]]:
     """Return each chapter and the chapters that it depends on, in an order that can be run.
 
-    ``all`` means every chapter that does not itself depend on ``all``.
-
-    Raises
-    ------
-    BuildError
-        If a chapter depends on an unknown chapter, or chapters depend on each other in a circle.
+    ``all`` means every chapter that does not itself depend on ``all``. BuildError if a chapter
+    depends on an unknown chapter, or chapters depend on each other in a circle.
     """
     needs = {name: _needed(chapter, chapters) for name, chapter in chapters.items()}
     try:
@@ -220,8 +204,7 @@ def line_of_cell(chapter: Chapter, index: int) -> int:
     for earlier in before:
         found = chapter.text.find(earlier, start)
         start = found + len(earlier) if found >= 0 else start
-    found = chapter.text.find(code, start)
-    return chapter.text.count("\n", 0, max(found, 0)) + 1
+    return chapter.text.count("\n", 0, max(chapter.text.find(code, start), 0)) + 1
 
 
 def _front_matter(source: Path) -> dict[str, Any]:
@@ -237,11 +220,8 @@ def _words(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def _declared_parameters(notebook: nbformat.NotebookNode, source: Path) -> list[Parameter]:
     """What papermill finds in the cell of parameters: name, default as text, comment."""
-    tagged = [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
-    ]
+    tagged = [cell for cell in notebook.cells
+              if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise BuildError(f"{source}: {len(tagged)} code cells are tagged `parameters`, expected 1")
     return PythonTranslator.inspect(tagged[0])

@@ -60,8 +60,7 @@ def killed_with_parent() -> Callable[[], None] | None:
 def stop_when_told(*, with_children: bool = False) -> None:
     """SIGTERM and SIGHUP stop this process as Ctrl-C does, so that it can stop its children.
 
-    With `with_children` they are killed before: a kernel that is asked to end in order leaves what
-    it has started itself.
+    With `with_children` they are killed before: a kernel that ends in order leaves its own.
     """
 
     def interrupt(*_: object) -> None:

@@ -27,18 +27,10 @@ def chapter_hash(
 ) -> str:
     """Return the hash of all that a chapter's outputs depend on.
 
-    Parameters
-    ----------
-    chapter
-        Its source counts byte by byte.
-    parameters
-        Those that are injected.
-    fingerprint
-        Of the data that it reads; empty where it reads none.
-    inputs
-        Hash of each chapter whose results it reads.
-    root
-        Repository with the library's sources and the lock file.
+    ``chapter``: its source counts byte by byte. ``parameters``: those that are injected.
+    ``fingerprint``: of the data that it reads; empty where it reads none. ``inputs``: hash of each
+    chapter whose results it reads. ``root``: repository with the library's sources and the lock
+    file.
     """
     files = library_files(chapter.code, root)
     lock = (root / "requirements.lock").read_text(encoding="utf-8")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import nbformat
 from dc2book.prose import reading_minutes
+from tabulate import tabulate
 
 from dc2lib.cache import imports_of, modules_of
 from tools.chapters import find_chapters
@@ -46,8 +47,6 @@ AROUND = {
     "tools": "what make calls",
     "tests": "tests of all of these",
 }
-
-
 FOLDED = ("hide-", "remove-")
 UNCOUNTED = {"solution", "parameters"}
 
@@ -82,13 +81,7 @@ class Room:
 
 
 def library_rooms(package: Path) -> list[Room]:
-    """The rooms of the library, in the order of `LIBRARY`.
-
-    Raises
-    ------
-    BuildError
-        If a room has no sentence in `LIBRARY`.
-    """
+    """The rooms of the library in the order of `LIBRARY`; BuildError if one lacks its sentence."""
     modules = modules_of(package)
     named = {_room(name) for name in modules} - {""}
     if unknown := sorted(named - set(LIBRARY)):
@@ -113,66 +106,40 @@ def folder_room(folder: Path, name: str, purpose: str) -> Room:
     return Room(name, purpose, sum(map(_lines, files)), len(files), ())
 
 
-def table(rooms: list[Room], counts: bool) -> str:
-    """Markdown table of rooms, with or without the counts of lines and modules."""
-    names = ["room", "holds", *(["lines", "modules"] if counts else []), "imports"]
-    rows = [
-        [
-            f"`{room.name}`",
-            room.purpose,
-            *([f"{room.lines:,}", str(room.modules)] if counts else []),
-            ", ".join(room.imports),
-        ]
-        for room in rooms
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *rows])
-
-
 def layout(root: Path, counts: bool = True) -> str:
-    """The whole table: the library, its rooms, and what lies around it."""
-    library = library_rooms(root / "dc2lib")
-    whole = folder_room(root / "dc2lib", "dc2lib", "the library; it knows nothing of the book")
-    inside = [
-        Room(f"dc2lib/{room.name}", room.purpose, room.lines, room.modules, room.imports)
-        for room in library
+    """The library, its rooms, and what lies around it, as a Markdown table."""
+    rooms = [
+        folder_room(root / "dc2lib", "dc2lib", "the library; it knows nothing of the book"),
+        *(replace(room, name=f"dc2lib/{room.name}") for room in library_rooms(root / "dc2lib")),
+        *(folder_room(root / name, name, purpose) for name, purpose in AROUND.items()),
     ]
-    around = [folder_room(root / name, name, purpose) for name, purpose in AROUND.items()]
-    return table([whole, *inside, *around], counts)
+    rows = [["room", "holds", *["lines", "modules"] * counts, "imports"]]
+    rows += [["---"] * len(rows[0])]
+    rows += [[f"`{room.name}`", room.purpose, *[f"{room.lines:,}", str(room.modules)] * counts,
+              ", ".join(room.imports)] for room in rooms]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def between_marks(text: str, begin: str, end: str, new: str) -> str:
-    """A text with what stands between two lines replaced.
-
-    Raises
-    ------
-    BuildError
-        If the lines are not there once each.
-    """
+    """A text with what stands between two lines replaced; BuildError if these are not there."""
     if text.count(begin) != 1 or text.count(end) != 1:
         raise BuildError(f"README.md needs the lines {begin} and {end}, once each")
     head, rest = text.split(begin)
     return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
-def write_readme(root: Path) -> None:
-    """Put the table between its marks in the README."""
-    readme = root / "README.md"
-    table_only = layout(root, counts=False)  # counts change with every commit
-    text = between_marks(readme.read_text(encoding="utf-8"), BEGIN, END, table_only)
-    readme.write_text(text, encoding="utf-8")
-
-
 def reading(notebook: nbformat.NotebookNode) -> Reading:
     """How one chapter reads."""
     code = [(cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells
-            if cell.cell_type == "code" and not cell.source.startswith("provenance(")]
-    code = [(source, tags) for source, tags in code if not UNCOUNTED & set(tags)]
+            if cell.cell_type == "code" and not cell.source.startswith("provenance(")
+            and not UNCOUNTED & set(cell.metadata.get("tags", []))]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     trees = [ast.parse(source) for source, _ in code]
     lines = [source.splitlines() for source, _ in code]
     return Reading(
         cells=len(code),
-        open_share=sum(not _folded(tags) for _, tags in code) / len(code),
+        open_share=sum(not any(tag.startswith(FOLDED) for tag in tags)
+                       for _, tags in code) / len(code),
         longest_cell=max(map(len, lines), default=0),
         longest_line=max((len(line) for cell in lines for line in cell), default=0),
         loops=sum(_loops(tree) for tree in trees),
@@ -189,20 +156,8 @@ def readings(root: Path) -> dict[str, Reading]:
 
 def reading_table(root: Path) -> str:
     """A line a chapter."""
-    columns = [field.name for field in fields(Reading)]
-    rows = [
-        f"{name:20}" + "".join(f"{_short(value):>13}" for value in astuple(one))
-        for name, one in readings(root).items()
-    ]
-    return "\n".join([f"{'chapter':20}" + "".join(f"{name:>13}" for name in columns), *rows])
-
-
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.2f}"
-
-
-def _folded(tags: list[str]) -> bool:
-    return any(tag.startswith(FOLDED) for tag in tags)
+    rows = [[name, *astuple(one)] for name, one in readings(root).items()]
+    return tabulate(rows, ["chapter", *(field.name for field in fields(Reading))], floatfmt=".2f")
 
 
 def _loops(tree: ast.AST) -> int:
@@ -249,7 +204,10 @@ def main() -> None:
     parser.add_argument("--chapters", action="store_true", help="print how each chapter reads")
     options = parser.parse_args()
     if options.write:
-        write_readme(ROOT)
+        readme = ROOT / "README.md"
+        table = layout(ROOT, counts=False)  # counts change with every commit
+        text = between_marks(readme.read_text(encoding="utf-8"), BEGIN, END, table)
+        readme.write_text(text, encoding="utf-8")
     elif options.chapters:
         print(reading_table(ROOT))
     else:

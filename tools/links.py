@@ -25,13 +25,7 @@ LONGEST = 160  # characters of a reason
 
 
 def dead_links(answers: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return each address that does not answer: why, and the pages that name it.
-
-    Parameters
-    ----------
-    answers
-        Rows of linkcheck's ``output.json``: ``uri``, ``filename``, ``status``, ``info``.
-    """
+    """Return each address of linkcheck's ``output.json`` that is dead: why, and who names it."""
     why: dict[str, str] = {}
     pages: dict[str, dict[str, None]] = {}
     for answer in answers:
@@ -43,13 +37,7 @@ def dead_links(answers: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def check_links(root: Path) -> int:
-    """Ask the addresses, write and print the report; return the exit code.
-
-    Raises
-    ------
-    BuildError
-        If no book was built, or Sphinx fails.
-    """
+    """Ask the addresses, write and print the report; BuildError if no book was built."""
     stage, output = root / "_build" / "stage", root / "_build" / "linkcheck"
     if not (stage / "_toc.yml").exists():
         raise BuildError("there is no built book whose links could be asked: make book")

@@ -34,12 +34,8 @@ def has_drifted(source: Path) -> bool:
 def pair(source: Path) -> None:
     """Make the notebook of a chapter, or carry what changed in one half of a pair to the other.
 
-    Outputs of the notebook stay.
-
-    Raises
-    ------
-    BuildError
-        If both halves changed, or the notebook cannot be read; both stay as they are.
+    Outputs of the notebook stay. BuildError if both halves changed, or the notebook cannot be read;
+    both stay as they are.
     """
     path = source.with_suffix(".ipynb")
     written = _chapter(source)
@@ -96,13 +92,7 @@ def _content(notebook: NotebookNode) -> str:
 
 
 def main() -> None:
-    """Pair the chapters of this repository, every one that can be.
-
-    Raises
-    ------
-    BuildError
-        With those that cannot.
-    """
+    """Pair the chapters of this repository, every one that can be; BuildError names the others."""
     problems = []
     for source in filter(is_chapter, page_sources(ROOT).values()):
         try:

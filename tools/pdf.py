@@ -72,23 +72,10 @@ numbers => document.querySelectorAll('.contents span').forEach((place, i) => {
 def print_book(
     html: Path, names: Sequence[str], facts: Sequence[str], solutions: bool = False
 ) -> bytes:
-    """Return the pages of a built book as one PDF.
+    """Return the pages of a built book, named in reading order, as one PDF.
 
-    Parameters
-    ----------
-    html
-        Folder of the built book.
-    names
-        Pages in reading order, without ``.html``.
-    facts
-        Lines for the title page; the first is the title, the second the authors.
-    solutions
-        Print the solutions of exercises and questions too.
-
-    Raises
-    ------
-    BuildError
-        If Chromium, Playwright or pypdf is missing, or a page has not been built.
+    ``facts`` are lines for the title page: title, authors, others.  BuildError if Chromium,
+    Playwright or pypdf is missing, or a page has not been built.
     """
     missing = [name for name in names if not (html / f"{name}.html").exists()]
     if missing or not names:
@@ -173,11 +160,9 @@ def _article(page: BeautifulSoup, name: str, names: Sequence[str]) -> Tag:
 
 def _title(article: Tag) -> str:
     heading = article.find("h1")
-    if heading is None:
-        return ""
-    for mark in heading.select(".headerlink"):
+    for mark in heading.select(".headerlink") if heading else ():
         mark.decompose()
-    return heading.get_text().strip()
+    return heading.get_text().strip() if heading else ""
 
 
 def _print(page: Page) -> bytes:

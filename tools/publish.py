@@ -156,6 +156,8 @@ def plain_markdown(text: str, glued: Mapping[str, str], pages: str) -> str:
             return f"**Question.** {asked}{answers}\n\n{FOLDED.format('Answers', ''.join(told))}"
         if kind in ("solution", "dropdown") or options.get("class") == "dropdown":
             return FOLDED.format("Solution" if kind == "solution" else title, body)
+        if kind == "grid":
+            return body
         head = f"**{'Exercise: ' if kind == 'exercise' else ''}{title}**"
         return "\n".join(f"> {line}".rstrip() for line in [head, "", *body.splitlines()])
 
@@ -184,6 +186,7 @@ def without_solutions(executed: bytes, pages: str = "") -> bytes:
     """Return an executed notebook as it is handed to a class: no solutions, no outputs."""
     notebook = nbformat.reads(readable(executed, pages, solutions=False).decode(), as_version=4)
     notebook.cells = [one for one in notebook.cells if "solution" not in _tags(one)]
+    notebook.cells = [one for one in notebook.cells if one.source.strip()]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -43,32 +43,24 @@ DROPPED = ("versions", "parameters", "fingerprint", "hash", "seeds", "profile")
 
 def slim(row: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded row without what is the same for the whole run, floats to seven digits."""
-    return {
-        key: _rounded(value)
-        for key, value in row.items()
-        if key not in DROPPED and value is not None
-    }
+    return {key: float(f"{value:.{KEPT_DIGITS}g}")
+            if isinstance(value, float) and math.isfinite(value) else value
+            for key, value in row.items() if key not in DROPPED and value is not None}
 
 
 def write_reference(
     rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any], folder: Path
 ) -> None:
-    """Write results and provenance, each to a temporary name first.
-
-    Raises
-    ------
-    BuildError
-        If there is no row, or one does not come from measured (or published) data.
-    """
+    """Write results and provenance, each to a temporary name first; BuildError without a row."""
     kept = [slim(row) for row in rows]
     if not kept:
         raise BuildError("the build recorded nothing, so there is no reference run")
     lines = ",\n".join(json.dumps(row, allow_nan=False, sort_keys=True) for row in kept)
     with atomic_write(folder / RESULTS) as unfinished:
         unfinished.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    about = json.dumps(dict(provenance), indent=1, sort_keys=True)
     with atomic_write(folder / PROVENANCE) as unfinished:
-        text = json.dumps(dict(provenance), indent=1, sort_keys=True)
-        unfinished.write_text(f"{text}\n", encoding="utf-8")
+        unfinished.write_text(f"{about}\n", encoding="utf-8")
 
 
 def provenance_of(jobs: Iterable[Job], profile: str, root: Path) -> dict[str, Any]:
@@ -103,12 +95,8 @@ def with_earlier(
 ) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
     """Rows and provenance with those of the named chapters of the run that is there now.
 
-    The provenance of a chapter that stays says which run it is of.
-
-    Raises
-    ------
-    BuildError
-        If there is no earlier run, or it lacks one of the chapters.
+    The provenance of a chapter that stays says which run it is of. BuildError if there is no
+    earlier run, or it lacks one of the chapters.
     """
     earlier = claims.load_reference(folder)
     chapters = {} if earlier is None else earlier.provenance["chapters"]
@@ -207,12 +195,6 @@ def _without_readers(jobs: Iterable[Job], root: Path) -> list[Job]:
     return [job for job in jobs if job.name not in left_out]
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float) and math.isfinite(value):
-        return float(f"{value:.{KEPT_DIGITS}g}")
-    return value
-
-
 def _commit(root: Path) -> str:
     ended = subprocess.run(
         ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True,
@@ -236,9 +218,7 @@ def main() -> int:
     if options.readme:
         write_readme(build.ROOT)
         return 0
-    return make_reference(
-        build.ROOT, options.profile, options.jobs, options.chapters, options.keep
-    )
+    return make_reference(build.ROOT, options.profile, options.jobs, options.chapters, options.keep)
 
 
 if __name__ == "__main__":

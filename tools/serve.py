@@ -15,10 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def server(pages: Path, port: str) -> ThreadingHTTPServer:
     """Return a server of the pages, bound to a port of this machine alone; 0 takes a free one.
 
-    Raises
-    ------
-    BuildError
-        If no book is built, or the port is no number, taken or not allowed.
+    BuildError if no book is built, or the port is no number, taken or not allowed.
     """
     if not (pages / "index.html").is_file():
         raise BuildError("no book built yet: make book")

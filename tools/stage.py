@@ -186,16 +186,10 @@ def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Pa
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", "--all", *options]
     ended = subprocess.run(
-        [*command, "--path-output", str(output), str(stage)],
-        cwd=root,
-        env=surroundings(settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        preexec_fn=killed_with_parent(),
-    )
+        [*command, "--path-output", str(output), str(stage)], cwd=root, env=surroundings(settings),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+        check=False, preexec_fn=killed_with_parent(),
+    )  # fmt: skip
     log = output.with_suffix(".log")
     log.write_text(ended.stdout, encoding="utf-8")
     if ended.returncode:

@@ -19,15 +19,8 @@ KEPT = {
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 }  # fmt: skip
 KEPT_BEGINNINGS = ("DC2LIB_", "MALLOC_")
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)
+THREADED = ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMEXPR_NUM", "NUMBA_NUM", "VECLIB_MAXIMUM",
+            "BLIS_NUM")
 
 
 def surroundings(settings: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -35,11 +28,7 @@ def surroundings(settings: Path, given: Mapping[str, str] = os.environ) -> dict[
 
     Text is UTF-8, a library has one thread (sums of more differ in their last digits), the code is
     that of this checkout, and a relative ``DC2LIB_DATA`` is taken from where the command was given.
-
-    Parameters
-    ----------
-    settings
-        Folder that takes the place of those with the reader's own settings.
+    ``settings``: folder that takes the place of those with the reader's own settings.
     """
     kept = {
         name: value for name, value in given.items()
@@ -60,7 +49,7 @@ def surroundings(settings: Path, given: Mapping[str, str] = os.environ) -> dict[
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "book"))),
         "PYTHONUTF8": "1",
         "XDG_CONFIG_HOME": str(settings),
-        **dict.fromkeys(THREAD_VARIABLES, "1"),
+        **{f"{name}_THREADS": "1" for name in THREADED},
     }
 
 

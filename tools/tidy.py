@@ -1,9 +1,8 @@
 """List the kept results that nothing asks for any more; with --yes remove them.
 
-The name of a kept result is a hash of what decides it, the library's code among it.  A fit, the
-largest kind by far, says what it is a fit of, so its name can be compared with what the code of
-this folder would look for; whatever else was neither read nor written for some days is taken to
-be of older code.  A file system that notes no reads (``noatime``) leaves the time of writing.
+The name of a kept result is a hash of what decides it, the library's code among it.  A fit says
+what it is a fit of, so its name can be compared with that which this code would look for; whatever
+else was neither read nor written (with ``noatime``: not written) for some days counts as older.
 """
 
 from __future__ import annotations
@@ -49,11 +48,7 @@ class CachedResult:
 
 
 def cached_results(data: Path, build: Path) -> Iterator[CachedResult]:
-    """What is kept in a data folder and in a folder of builds, kind by kind.
-
-    Only what the library and the build name is found there: no stored cell type, no download,
-    nothing with another name, and nothing behind a link.
-    """
+    """What library and build have named in their folders, kind by kind; nothing behind a link."""
     for kind in KINDS:
         yield from _results_in(data / kind, kind)
     executed = build / "executed"
@@ -80,8 +75,7 @@ def _last_use(about: os.stat_result) -> float:
 def is_of_older_code(path: Path) -> bool:
     """Whether a kept fit has another name than the present code would give it.
 
-    False where that cannot be known: the file does not tell, or its cell types are not stored now.
-    The file's times stay as they are.
+    False where the file does not tell, or its cell types are not stored now.
     """
     recorded = _recorded_fit(path)
     if recorded is None:
@@ -98,7 +92,7 @@ def is_of_older_code(path: Path) -> bool:
 
 
 def _recorded_fit(path: Path) -> dict[str, Any] | None:
-    """What a file says that it is a fit of; None where it does not say."""
+    """What a file, whose times stay, says that it is a fit of; None where it does not say."""
     times = path.stat()
     try:
         with path.open("rb") as file, np.load(file) as arrays:

@@ -20,14 +20,8 @@ ALARMS = ("Traceback (most recent call last)", "Warning:", "Error:")
 def problems(folder: Path, parameters: Mapping[str, Any], key: str) -> list[str]:
     """Return what is wrong with an executed chapter, naming the cells; empty if it may be shown.
 
-    Parameters
-    ----------
-    folder
-        Holds ``executed.ipynb``, ``results.jsonl`` and ``figures/``.
-    parameters
-        Those that were to be injected.
-    key
-        Hash that the chapter must have been executed under.
+    ``folder``: holds ``executed.ipynb``, ``results.jsonl`` and ``figures/``. ``parameters``: those
+    that were to be injected. ``key``: hash that the chapter must have been executed under.
     """
     notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
     return [
@@ -71,14 +65,14 @@ def _code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def _stale(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any], key: str) -> list[str]:
-    problems = []
+def _stale(
+    notebook: nbformat.NotebookNode, parameters: Mapping[str, Any], key: str
+) -> Iterator[str]:
     injected = notebook.metadata.get("papermill", {}).get("parameters", {})
     if json.dumps(injected, sort_keys=True) != json.dumps(dict(parameters), sort_keys=True):
-        problems.append(f"its injected parameters are {injected}, not the requested {parameters}")
+        yield f"its injected parameters are {injected}, not the requested {parameters}"
     if notebook.metadata.get("dc2lib_run", {}).get("hash") != key:
-        problems.append(f"it was not executed under the current hash {key[:12]}")
-    return problems
+        yield f"it was not executed under the current hash {key[:12]}"
 
 
 def _unexecuted(notebook: nbformat.NotebookNode) -> list[str]:
@@ -118,26 +112,20 @@ def _incomplete_shows(notebook: nbformat.NotebookNode, folder: Path) -> Iterator
     yield from (f"the name {name} is shown {n} times" for name, n in names.items() if n > 1)
 
 
-def _glued_twice(notebook: nbformat.NotebookNode) -> list[str]:
+def _glued_twice(notebook: nbformat.NotebookNode) -> Iterator[str]:
     names: dict[str, list[int]] = {}
     for number, output in outputs(notebook):
-        glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
-        if glued is not None:
+        if glued := output.get("metadata", {}).get("scrapbook", {}).get("name"):
             names.setdefault(glued, []).append(number)
-    return [
-        f"{name!r} is glued more than once, in code cells {', '.join(map(str, cells))}; "
-        "give record() another tag or glue="
-        for name, cells in names.items()
-        if len(cells) > 1
-    ]
+    for name, cells in names.items():
+        if len(cells) > 1:
+            yield (f"{name!r} is glued more than once, in code cells {', '.join(map(str, cells))}; "
+                   "give record() another tag or glue=")
 
 
 def _without_provenance(notebook: nbformat.NotebookNode, key: str) -> list[str]:
-    lines = [
-        output.data[PROVENANCE_MIME]
-        for _, output in outputs(notebook)
-        if PROVENANCE_MIME in output.get("data", {})
-    ]
+    lines = [output.data[PROVENANCE_MIME] for _, output in outputs(notebook)
+             if PROVENANCE_MIME in output.get("data", {})]
     if not lines:
         return ["it shows no provenance; its last code cell must call provenance()"]
     return [] if lines[-1]["hash"] == key else ["its provenance line names another hash"]

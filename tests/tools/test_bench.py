@@ -49,16 +49,6 @@ def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkey
     assert row.share_of_limit == 0.5
 
 
-def test_a_stage_replaces_all_of_its_own_rows_and_no_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "BENCH", tmp_path / "bench.json")
-    first = [Row(name, 1.0, 1.0, 1.0, "genes/s", None, 1, 5) for name in ("a", "a:x", "ab")]
-    bench.write_rows(first, {"genes": 10})
-    bench.write_rows([Row("a", 2.0, 1.0, 2.0, "genes/s", None, 1, 5)], {"genes": 20})
-    table = json.loads(bench.BENCH.read_text())
-    assert {row["name"]: row["ours"] for row in table["rows"]} == {"a": 2.0, "ab": 1.0}
-    assert table["about"]["genes"] == 20
-
-
 @pytest.fixture
 def tiny(dataset, tmp_path, monkeypatch):
     """What a stage is given, everything small."""
@@ -78,12 +68,6 @@ def test_a_stage_runs(name, tiny):
     (row,) = [rows] if isinstance(rows, Row) else rows
     assert row.name == name
     assert row.ratio > 0
-
-
-def test_an_unknown_stage_is_refused(capsys):
-    with pytest.raises(SystemExit):
-        bench.main(["absent"])
-    assert "no stage absent; there are csv_to_store" in capsys.readouterr().err
 
 
 # the full size ----------------------------------------------------------------------------------
@@ -135,11 +119,11 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench, "alone", alone)
     with pytest.raises(RuntimeError, match="killed"):
-        bench.main(["--full-size", "--genes", "300"])
-    bench.main(["--full-size", "--genes", "300"])
+        bench.main(["--full-size"])
+    bench.main(["--full-size"])
     assert asked == ["ingest", "linear", "linear", "inclusive_epoch", *["test_on_rest"] * 2]
     rows = json.loads(bench.SCALE.read_text())["rows"]
     assert [(row["piece"], row["part"]) for row in rows][-2:] == [("test_on_rest", 0),
                                                                   ("test_on_rest", 1)]
-    bench.main(["--full-size", "--genes", "300"])
+    bench.main(["--full-size"])
     assert len(asked) == 6
