@@ -28,7 +28,6 @@ from dc2lib.training.fit import default_device
 LOSSES = ("nonsaturating", "hinge", "wasserstein", "relativistic")
 REGULARISERS = ("none", "r1", "gradient_penalty")
 ADAM_BETAS = (0.5, 0.99)
-PLAIN = ("steps_done", "rows", "best_round", "best")
 STATEFUL = (
     "generator", "discriminator", "averaged", "generator_optimizer", "discriminator_optimizer",
 )  # fmt: skip
@@ -82,7 +81,7 @@ class GanRecipe:
 
 @dataclass(frozen=True)
 class GanFit:
-    """A trained pair, in evaluation mode, both of the round ``best_round``, and its history.
+    """A trained pair, in evaluation mode, and its history.
 
     ``history`` has a row a round: ``step``, ``discriminator_loss``, ``generator_loss``,
     ``penalty``, ``real_score`` and ``generated_score`` (mean logits of the discriminator), and
@@ -92,7 +91,6 @@ class GanFit:
     generator: nn.Module
     discriminator: nn.Module
     history: pd.DataFrame
-    best_round: int
 
 
 def discriminator_loss(loss: str, real: Tensor, generated: Tensor) -> Tensor:
@@ -122,12 +120,9 @@ def generator_loss(loss: str, real: Tensor | None, generated: Tensor) -> Tensor:
 
 
 def regulariser_loss(
-    recipe: GanRecipe,
-    discriminator: nn.Module,
-    real: Tensor,
-    generated: Tensor,
+    recipe: GanRecipe, discriminator: nn.Module, real: Tensor, generated: Tensor,
     source: torch.Generator,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The recipe's penalty on the slope of the discriminator, its strength included."""
     if recipe.regulariser == "none":
         return torch.zeros((), device=real.device)
@@ -154,7 +149,6 @@ def train_gan(
     recipe: GanRecipe | None = None,
     seed: int = 0,
     quality: Quality | None = None,
-    select: str | None = None,
     device: str | torch.device | None = None,
     checkpoint: Path | str | None = None,
     progress: bool = False,
@@ -176,9 +170,6 @@ def train_gan(
         Decides the order of the data, the noise and dropout; not the initial weights.
     quality
         Called with the averaged generator after each round; its numbers join the history.
-    select
-        The entry of the history by which the best round is chosen, the lowest being best; by
-        default the last round is.
     checkpoint
         A file that is written after every round; if it exists the training goes on from it.
     progress
@@ -187,8 +178,8 @@ def train_gan(
     Raises
     ------
     DataError
-        If there are fewer samples than one batch, the generator makes another shape, ``select`` is
-        not in the history, or the checkpoint belongs to other settings or data.
+        If there are fewer samples than one batch, the generator makes another shape, or the
+        checkpoint belongs to other settings or data.
     FloatingPointError
         If a loss is not finite.
     """
@@ -196,7 +187,7 @@ def train_gan(
     place = default_device(device)
     generator.to(place), discriminator.to(place)
     _check_data(generator, data, recipe, place)
-    training = GanTraining(generator, discriminator, data, recipe, seed, select, checkpoint)
+    training = GanTraining(generator, discriminator, data, recipe, seed, checkpoint)
     with tqdm(total=recipe.steps, initial=training.steps_done, disable=not progress) as bar:
         while training.steps_done < recipe.steps:
             row = run_round(training, data, place)
@@ -205,7 +196,8 @@ def train_gan(
             training.finish_round(row)
             bar.update(training.steps_done - bar.n)
             bar.set_postfix(d=f"{row['discriminator_loss']:.2f}", g=f"{row['generator_loss']:.2f}")
-    return training.result()
+    generator.load_state_dict(training.averaged.state_dict())
+    return GanFit(generator.eval(), discriminator.eval(), pd.DataFrame(training.rows))
 
 
 def cached_gan(
@@ -216,9 +208,7 @@ def cached_gan(
     recipe: GanRecipe,
     seed: int = 0,
     quality: Quality | None = None,
-    select: str | None = None,
     home: Path | str | None = None,
-    progress: bool = False,
 ) -> GanFit:
     """What `train_gan` gives, trained once for equal arguments; an interrupted training goes on.
 
@@ -228,17 +218,13 @@ def cached_gan(
     settings = {
         "recipe": recipe,
         "seed": seed,
-        "select": select,
         "quality": getattr(quality, "digest", None),
         "networks": [weights_digest(network) for network in networks],
         "data": data,
     }
     code = (__name__, *sorted({type(network).__module__ for network in networks}))
-    return train_gan(
-        *networks, data, recipe=recipe, seed=seed, quality=quality, select=select,
-        checkpoint=cache_path(kind, settings, code=code, home=home, suffix=".pt"),
-        progress=progress,
-    )  # fmt: skip
+    path = cache_path(kind, settings, code=code, home=home, suffix=".pt")
+    return train_gan(*networks, data, recipe=recipe, seed=seed, quality=quality, checkpoint=path)
 
 
 class GanTraining:
@@ -251,21 +237,18 @@ class GanTraining:
         data: np.ndarray | Tensor,
         recipe: GanRecipe,
         seed: int,
-        select: str | None = None,
-        checkpoint: Path | str | None = None,
+        checkpoint: Path | str | None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
-        self.recipe, self.seed, self.select = recipe, seed, select
+        self.recipe, self.seed = recipe, seed
         self.path = None if checkpoint is None else Path(checkpoint)
-        settings = {**asdict(recipe), "seed": seed, "select": select, "data": data}
+        settings = {**asdict(recipe), "seed": seed, "data": data}
         self.settings = plain(settings) if self.path else {}
         self.averaged = copy.deepcopy(generator)
         self.generator_optimizer = _adam(generator, recipe.learning_rate)
         self.discriminator_optimizer = _adam(discriminator, recipe.discriminator_learning_rate)
         self.steps_done = 0
         self.rows: list[dict[str, float]] = []
-        self.best_round = -1
-        self.best: dict[str, dict[str, Tensor]] = {}
         resume(self.path, self.settings, self._restore)
 
     def step(self, real: Tensor, source: torch.Generator) -> dict[str, Tensor]:
@@ -310,34 +293,18 @@ class GanTraining:
                 group["lr"] = group["initial_lr"] * share
 
     def finish_round(self, row: dict[str, float]) -> None:
-        """Note a round, keep its networks if it is the best, and write the checkpoint."""
+        """Note a round and write the checkpoint."""
         if not np.isfinite(row["discriminator_loss"] + row["generator_loss"]):
             raise FloatingPointError(
                 f"the losses of the round that ended with step {self.steps_done} are "
                 f"{row['discriminator_loss']} and {row['generator_loss']}: lower the learning "
                 "rates or strengthen the regulariser"
             )
-        if self.select is not None and self.select not in row:
-            raise DataError(
-                f"select={self.select!r} is not in the history: it has {', '.join(row)}"
-            )
-        best = min((r[self.select] for r in self.rows), default=np.inf) if self.select else np.inf
-        if self.select is None or row[self.select] < best or self.best_round < 0:
-            self.best_round = len(self.rows)
-            pair = {"generator": self.averaged, "discriminator": self.discriminator}
-            self.best = {name: copy.deepcopy(one.state_dict()) for name, one in pair.items()}
         self.rows.append(row)
         if self.path is not None:
-            parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
-            values = {name: getattr(self, name) for name in PLAIN}
-            write_checkpoint(self.path, self.settings, {**values, **parts})
-
-    def result(self) -> GanFit:
-        """The networks of the best round."""
-        self.generator.load_state_dict(self.best["generator"])
-        self.discriminator.load_state_dict(self.best["discriminator"])
-        history = pd.DataFrame(self.rows)
-        return GanFit(self.generator.eval(), self.discriminator.eval(), history, self.best_round)
+            state = {name: getattr(self, name).state_dict() for name in STATEFUL}
+            state |= {"steps_done": self.steps_done, "rows": self.rows}
+            write_checkpoint(self.path, self.settings, state)
 
     def _noise(self, real: Tensor, source: torch.Generator) -> Tensor:
         return draw_noise(len(real), self.generator.n_latent, source).to(real.device)
@@ -350,16 +317,12 @@ class GanTraining:
         own = self.generator.state_dict()
         learned = {name for name, _ in self.generator.named_parameters()}
         for name, value in self.averaged.state_dict().items():
-            if name in learned:
-                value.lerp_(own[name], 1 - decay)
-            else:
-                value.copy_(own[name])
+            value.lerp_(own[name], 1 - decay) if name in learned else value.copy_(own[name])
 
     def _restore(self, saved: dict[str, Any]) -> None:
         for name in STATEFUL:
             getattr(self, name).load_state_dict(saved[name])
-        for name in PLAIN:
-            setattr(self, name, saved[name])
+        self.steps_done, self.rows = saved["steps_done"], saved["rows"]
 
 
 def _adam(network: nn.Module, rate: float) -> torch.optim.Optimizer:
