@@ -90,7 +90,7 @@ def test_a_classifier_is_trained_once_for_equal_settings(tmp_path):
 def test_what_cannot_be_trained_is_named():
     images, labels = bars(32)
     with pytest.raises(DataError, match="32 images and 31 labels"):
-        digits.fit_digits(build_digit_classifier("digit_judge"), images, labels[:-1])
+        digits.fit_digits(build_digit_classifier("digit_judge"), images, labels[:-1], recipe=QUICK)
     with pytest.raises(ValueError, match="unknown model"):
         build_digit_classifier("digits")
     with pytest.raises(ValueError, match="epochs"):

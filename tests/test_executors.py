@@ -47,7 +47,7 @@ def test_a_lost_job_is_tried_again(error):
 
 def test_a_job_that_is_lost_every_time_is_reported_and_the_others_are_done():
     unsteady = Unsteady({1, 3, 4}, KilledWorker("gone"))
-    results = sorted(outcomes(one_more, [(1,), (2,)], executor=unsteady, retries=2))
+    results = sorted(outcomes(one_more, [(1,), (2,)], executor=unsteady))
     assert isinstance(results[0].error, KilledWorker) and results[1].result == 3
 
 
@@ -66,7 +66,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
 
 def test_a_job_that_kills_every_process_is_reported_and_the_others_are_done(tmp_path):
     jobs = [(tmp_path / "0", False), (tmp_path / "no" / "such" / "folder", True)]
-    results = sorted(outcomes(die_always, jobs, workers=2, retries=1))
+    results = sorted(outcomes(die_always, jobs, workers=2))
     assert results[0].result == "0" and isinstance(results[1].error, BrokenExecutor)
 
 

@@ -38,7 +38,7 @@ def fit_digits(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    recipe: DigitRecipe | None = None,
+    recipe: DigitRecipe,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Train a classifier in place; a row an epoch: ``epoch``, ``loss``, ``accuracy`` (training).
@@ -56,7 +56,6 @@ def fit_digits(
     """
     if len(images) != len(labels) or len(images) == 0:
         raise DataError(f"{len(images)} images and {len(labels)} labels: expected as many of both")
-    recipe = recipe or DigitRecipe()
     model.to(default_device()).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
@@ -66,8 +65,6 @@ def fit_digits(
     rows = []
     for epoch in range(recipe.epochs):
         row = _epoch(model, optimizer, schedule, images, labels, recipe, (seed, epoch))
-        if not math.isfinite(row["loss"]):
-            raise FloatingPointError(f"the loss of epoch {epoch} is {row['loss']}")
         rows.append({"epoch": epoch, **row})
     model.eval()
     return pd.DataFrame(rows)
@@ -111,12 +108,11 @@ def cached_digit_classifier(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    recipe: DigitRecipe | None = None,
+    recipe: DigitRecipe,
     seed: int = 0,
     home: Path | str | None = None,
 ) -> nn.Module:
     """One of `DIGIT_CLASSIFIERS` trained by `fit_digits`, once for equal arguments."""
-    recipe = recipe or DigitRecipe()
     model = build_digit_classifier(name, seed)
     settings = {"model": name, "recipe": recipe, "seed": seed, "images": images, "labels": labels}
 
@@ -130,14 +126,10 @@ def cached_digit_classifier(
 
 
 def _epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    images: np.ndarray,
-    labels: np.ndarray,
-    recipe: DigitRecipe,
-    key: tuple[int, int],
-) -> dict[str, float]:
+    model: nn.Module, optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler, images: np.ndarray, labels: np.ndarray,
+    recipe: DigitRecipe, key: tuple[int, int],
+) -> dict[str, float]:  # fmt: skip
     place = device_of(model)
     number = np.random.SeedSequence(key).generate_state(1)[0].item()
     source = torch.Generator().manual_seed(number)
@@ -156,4 +148,6 @@ def _epoch(
             schedule.step()
             loss_sum += float(loss.detach()) * len(rows)
             right += int((logits.argmax(1) == target).sum())
+    if not math.isfinite(loss_sum):
+        raise FloatingPointError(f"the loss of epoch {key[1]} is {loss_sum}")
     return {"loss": loss_sum / len(images), "accuracy": right / len(images)}

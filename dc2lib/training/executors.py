@@ -26,6 +26,7 @@ from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, NamedTuple
 
+RETRIES = 2
 # As dask.distributed calls it; it need not be installed.
 LOST = {"KilledWorker", "FutureCancelledError", "FuturesCancelledError", "CommClosedError"}
 
@@ -44,9 +45,10 @@ def outcomes(
     *,
     executor: Executor | None = None,
     workers: int | None = None,
-    retries: int = 2,
 ) -> Iterator[Outcome]:
     """Call ``function(*job)`` for every job and yield each outcome as it comes.
+
+    A job whose worker died is tried again, `RETRIES` times; one whose function raises is not.
 
     Parameters
     ----------
@@ -60,21 +62,16 @@ def outcomes(
         ``workers`` is 1.
     workers
         Default: the environment variable ``DC2LIB_WORKERS``, else 1.
-    retries
-        How often a job is tried again whose worker died. An exception that the function raises is
-        its outcome and is not tried again.
     """
-    if executor is not None:
-        yield from _submitted(executor, function, jobs, retries)
-        return
     count = workers if workers is not None else int(os.environ.get("DC2LIB_WORKERS", "1"))
-    count = min(count, len(jobs))
-    if count > 1:
-        with Processes(count) as processes:
-            yield from _submitted(processes, function, jobs, retries)
-        return
-    for number, job in enumerate(jobs):
-        yield _outcome(number, function, *job)
+    if executor is not None:
+        yield from _submitted(executor, function, jobs)
+    elif min(count, len(jobs)) > 1:
+        with Processes(min(count, len(jobs))) as processes:
+            yield from _submitted(processes, function, jobs)
+    else:
+        for number, job in enumerate(jobs):
+            yield _outcome(number, function, *job)
 
 
 def single_threaded(function: Callable[..., Any], job: tuple, attempt: int) -> Any:
@@ -141,7 +138,7 @@ def worker_lost(error: BaseException | None) -> bool:
 
 
 def _submitted(
-    executor: Executor, function: Callable[..., Any], jobs: Sequence[tuple], retries: int
+    executor: Executor, function: Callable[..., Any], jobs: Sequence[tuple]
 ) -> Iterator[Outcome]:
     attempts = [0] * len(jobs)
     waiting = {
@@ -153,7 +150,7 @@ def _submitted(
         for future in done:
             number = waiting.pop(future)
             outcome, again = _outcome(number, future.result), None
-            if worker_lost(outcome.error) and attempts[number] < retries:
+            if worker_lost(outcome.error) and attempts[number] < RETRIES:
                 attempts[number] += 1
                 with suppress(RuntimeError):  # an executor that takes no more jobs
                     again = executor.submit(

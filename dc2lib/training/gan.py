@@ -146,7 +146,7 @@ def train_gan(
     discriminator: nn.Module,
     data: np.ndarray | Tensor,
     *,
-    recipe: GanRecipe | None = None,
+    recipe: GanRecipe,
     seed: int = 0,
     quality: Quality | None = None,
     device: str | torch.device | None = None,
@@ -164,8 +164,6 @@ def train_gan(
         Turns samples into logits ``(sample,)`` or ``(sample, 1)``, positive for real ones.
     data
         Real samples ``(sample, ...)``, floats; or uint8, which is divided by 255 a batch at a time.
-    recipe
-        Default `GanRecipe`.
     seed
         Decides the order of the data, the noise and dropout; not the initial weights.
     quality
@@ -183,7 +181,6 @@ def train_gan(
     FloatingPointError
         If a loss is not finite.
     """
-    recipe = recipe or GanRecipe()
     place = default_device(device)
     generator.to(place), discriminator.to(place)
     _check_data(generator, data, recipe, place)

@@ -51,7 +51,7 @@ def train_likelihood(
     train: np.ndarray,
     valid: np.ndarray,
     *,
-    recipe: LikelihoodRecipe | None = None,
+    recipe: LikelihoodRecipe,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     progress: bool = False,
@@ -74,7 +74,6 @@ def train_likelihood(
     FloatingPointError
         If the loss is not finite.
     """
-    recipe = recipe or LikelihoodRecipe()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -105,20 +104,18 @@ def train_likelihood(
 
 
 def run_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: Tensor,
-    recipe: LikelihoodRecipe,
+    model: nn.Module, optimizer: torch.optim.Optimizer, data: Tensor, recipe: LikelihoodRecipe,
     key: tuple[int, int],
-) -> float:
+) -> float:  # fmt: skip
     """Every gene once, in an order that follows from the key (seed, epoch): the mean loss."""
     order = torch.from_numpy(np.random.default_rng(key).permutation(len(data)))
     batches = order.split(recipe.batch_size)
     total = 0.0
     for number, rows in enumerate(batches):
-        done = key[1] * len(batches) + number
+        step = key[1] * len(batches) + number
+        fall = (1 + math.cos(math.pi * step / (recipe.epochs * len(batches)))) / 2
         for group in optimizer.param_groups:
-            group["lr"] = _rate(recipe, done, recipe.epochs * len(batches))
+            group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / 100) * fall
         loss = nats_a_value(model, data[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -132,11 +129,6 @@ def run_epoch(
     return total / len(data)
 
 
-def _rate(recipe: LikelihoodRecipe, step: int, steps: int) -> float:
-    fall = (1 + math.cos(math.pi * step / steps)) / 2
-    return recipe.learning_rate * min(1.0, (step + 1) / 100) * fall
-
-
 def cached_likelihood(
     kind: str,
     model: nn.Module,
@@ -146,7 +138,6 @@ def cached_likelihood(
     recipe: LikelihoodRecipe,
     seed: int = 0,
     home: Path | str | None = None,
-    progress: bool = False,
 ) -> LikelihoodFit:
     """What `train_likelihood` gives, trained once for equal arguments; an interrupted one goes on.
 
@@ -156,5 +147,4 @@ def cached_likelihood(
                 "valid": valid}
     code = (__name__, type(model).__module__)
     path = cache_path(kind, settings, code=code, home=home, suffix=".pt")
-    return train_likelihood(model, train, valid, recipe=recipe, seed=seed, checkpoint=path,
-                            progress=progress)
+    return train_likelihood(model, train, valid, recipe=recipe, seed=seed, checkpoint=path)
