@@ -33,6 +33,8 @@ from dc2lib.models.gan import draw_noise
 from dc2lib.models.networks import Network, evaluating, weights_digest
 from dc2lib.training.fit import default_device
 
+BLOCK = 4096
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -57,16 +59,13 @@ class Samples:
         parts = zip(vars(self).values(), vars(other).values(), strict=True)
         return Samples(*(np.concatenate(part) for part in parts))
 
+    def take(self, rows: np.ndarray | slice) -> Samples:
+        """Those of the given rows."""
+        return Samples(self.index[rows], self.log_odds[rows], self.samples[rows])
+
     def best(self, keep: int) -> Samples:
         """The ``keep`` samples of the highest log odds, best first; ties go to the earlier one."""
-        return self._take(np.lexsort((self.index, -self.log_odds))[:keep])
-
-    def earliest(self, keep: int) -> Samples:
-        """The ``keep`` samples that came first in the stream."""
-        return self._take(np.argsort(self.index)[:keep])
-
-    def _take(self, rows: np.ndarray) -> Samples:
-        return Samples(self.index[rows], self.log_odds[rows], self.samples[rows])
+        return self.take(np.lexsort((self.index, -self.log_odds))[:keep])
 
 
 NO_SAMPLES = Samples(np.empty(0, np.int64), np.empty(0), np.empty((0,), np.float32))
@@ -140,7 +139,10 @@ class ProbeResult:
                 f"the {len(log_odds) - 1} after it"
             )
         if not self.n:
-            self._start(log_odds.shape[1])
+            n_classes, n_limits = log_odds.shape[1], len(self.thresholds)
+            self.accepted = np.zeros((n_classes, n_limits), np.int64)
+            self.top = [NO_SAMPLES] * n_classes
+            self.first = [[NO_SAMPLES] * n_limits for _ in range(n_classes)]
         self.n += len(log_odds)
         least = [max(pair) for pair in zip(self.floors, floors or self.floors, strict=True)]
         for label, odds in enumerate(log_odds.T):
@@ -156,27 +158,19 @@ class ProbeResult:
                     chosen = _chosen(rows, odds, start, samples)
                     self.first[label][j] = self.first[label][j].joined(chosen)
 
-    def _start(self, n_classes: int) -> None:
-        self.accepted = np.zeros((n_classes, len(self.thresholds)), np.int64)
-        self.top = [NO_SAMPLES] * n_classes
-        self.first = [[NO_SAMPLES] * len(self.thresholds) for _ in range(n_classes)]
-
     def merged(self, other: ProbeResult) -> ProbeResult:
-        """Both probes as one; the order of merging does not matter."""
+        """This probe and another of the samples that come after its own, as one."""
         if not self.n or not other.n:
             return self if self.n else other
-        return ProbeResult(
-            self.keep,
-            self.keep_first,
-            self.thresholds,
-            self.accepted + other.accepted,
-            [a.joined(b).best(self.keep) for a, b in zip(self.top, other.top, strict=True)],
-            [
-                [a.joined(b).earliest(self.keep_first) for a, b in zip(one, two, strict=True)]
-                for one, two in zip(self.first, other.first, strict=True)
-            ],
-            self.n + other.n,
-        )
+        early = slice(self.keep_first)
+        return replace(
+            self,
+            accepted=self.accepted + other.accepted,
+            top=[a.joined(b).best(self.keep) for a, b in zip(self.top, other.top, strict=True)],
+            first=[[a.joined(b).take(early) for a, b in zip(one, two, strict=True)]
+                   for one, two in zip(self.first, other.first, strict=True)],
+            n=self.n + other.n,
+        )  # fmt: skip
 
     def of(self, first: int, n_classes: int) -> ProbeResult:
         """What was found for some classes that follow each other, such as one of a `Panel`."""
@@ -213,8 +207,6 @@ def _tensors(samples: Samples) -> list[Tensor]:
 def _from_tensors(tensors: list[Tensor]) -> Samples:
     return Samples(*(tensor.numpy() for tensor in tensors))
 
-BLOCK = 4096
-
 
 def monte_carlo_probe(
     generator: nn.Module,
@@ -248,8 +240,6 @@ def monte_carlo_probe(
     thresholds
         Probabilities between 0 and 1; for each class the first ``keep_first`` samples above each
         of them are kept, and all that pass are counted.
-    seed
-        Decides the noise; sample i is the same for any ``n``, batch size and number of workers.
     batch_size
         Samples through the networks at once; 128 to 256 is fastest on a CPU.
     chunk_size
@@ -260,8 +250,6 @@ def monte_carlo_probe(
         Default CUDA if present, else the CPU; with several workers always the CPU.
     checkpoint
         A file that is written after every chunk; if it exists the probe goes on from it.
-    progress
-        Show a bar with the samples a second.
 
     Raises
     ------
@@ -398,24 +386,12 @@ def _mapping(probing: _Probing, workers: int) -> Iterator[Callable[..., Iterator
         return
     with evaluating(probing.generator, probing.classifier, device="cpu"):
         pool = ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_start_worker, initargs=(probing,)
+            workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
         )
         try:
-            yield partial(pool.map, _probe_in_worker)
+            yield partial(pool.map, probing)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-_in_worker: list[_Probing] = []
-
-
-def _start_worker(probing: _Probing) -> None:
-    torch.set_num_threads(1)
-    _in_worker[:] = [probing]
-
-
-def _probe_in_worker(start: int, stop: int) -> ProbeResult:
-    return _in_worker[0](start, stop)
 
 
 def _check(generator: nn.Module, thresholds: Sequence[float], **sizes: int) -> None:
