@@ -67,15 +67,7 @@ def paired(first: Genes, second: Genes) -> Pair:
     return Pair(first.counts, second.counts, first.expression - second.expression)
 
 
-def fit(
-    train: Pair,
-    valid: Pair,
-    *,
-    epochs: int,
-    learning_rate: float = 2e-3,
-    seed: int = 0,
-    device: str | torch.device | None = None,
-) -> tuple[Predictor, int]:
+def fit(train: Pair, valid: Pair, *, epochs: int, seed: int = 0) -> tuple[Predictor, int]:
     """Train `DeepDiff` on the squared error; keep the epoch of the best validation correlation.
 
     Epochs are compared on at most `N_VALID` validation genes, evenly spaced in the list.
@@ -85,10 +77,10 @@ def fit(
     The predictor of log fold change, and its number of parameters.
     """
     _, n_bins, n_marks = train.first.shape
-    recipe = replace(TUNED, learning_rate=learning_rate, epochs=epochs)
+    recipe = replace(TUNED, learning_rate=2e-3, epochs=epochs)
     with initial_weights(seed):
         model = DeepDiff(n_marks, n_bins)
-    place = default_device(device)
+    place = default_device()
     optimizer = make_optimizer(model.to(place).train(), recipe)
     target = torch.from_numpy((train.change / train.change.std()).astype(np.float32)).to(place)
     steps = -(-len(train) // recipe.batch_size) * epochs
@@ -119,7 +111,12 @@ def fit_linear(train: Pair) -> tuple[Predictor, int]:
 
 def fit_boosting(train: Pair, seed: int = 0) -> tuple[Predictor, int]:
     """Gradient boosting on the differences of log counts in every bin and on both totals."""
-    return _boosted(train, seed, _bin_changes)
+
+    def features(pair: Pair) -> np.ndarray:
+        bins = flat_log_counts(pair.first) - flat_log_counts(pair.second)
+        return np.column_stack([bins, log_totals(pair.first), log_totals(pair.second)])
+
+    return _boosted(train, seed, features)
 
 
 def fit_level(train: Pair, seed: int = 0) -> tuple[Predictor, int]:
@@ -161,8 +158,3 @@ def _answers(model: DeepDiff, pair: Pair) -> np.ndarray:
 
 def _total_changes(pair: Pair) -> np.ndarray:
     return log_totals(pair.first) - log_totals(pair.second)
-
-
-def _bin_changes(pair: Pair) -> np.ndarray:
-    bins = flat_log_counts(pair.first) - flat_log_counts(pair.second)
-    return np.column_stack([bins, log_totals(pair.first), log_totals(pair.second)])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
+from dc2lib.crosscell import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.store import cell_stamp

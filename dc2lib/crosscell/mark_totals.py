@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
+from dc2lib.crosscell import EXPERIMENTS, training_sets
 from dc2lib.datasets import HistoneDataset, shared_marks
 from dc2lib.evaluation.scores import auroc
 from dc2lib.labels import RULES, label

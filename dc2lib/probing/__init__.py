@@ -33,20 +33,7 @@ from dc2lib.probing.optimise import (
 )
 
 __all__ = [
-    "LossTerm",
-    "Panel",
-    "ProbeResult",
-    "Samples",
-    "Trajectory",
-    "class_term",
-    "discriminator_term",
-    "distance_term",
-    "generated_start",
-    "log_odds",
-    "monte_carlo_probe",
-    "norm_term",
-    "optimise_input",
-    "score_term",
-    "top_samples",
-    "uniform_start",
-]
+    "LossTerm", "Panel", "ProbeResult", "Samples", "Trajectory", "class_term",
+    "discriminator_term", "distance_term", "generated_start", "log_odds", "monte_carlo_probe",
+    "norm_term", "optimise_input", "score_term", "top_samples", "uniform_start",
+]  # fmt: skip

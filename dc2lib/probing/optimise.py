@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
-from tqdm import tqdm
 
 from dc2lib.errors import DataError
 from dc2lib.models.gan import generate
@@ -75,7 +74,6 @@ def optimise_input(
     bounds: tuple[float, float] | None = None,
     record_every: int = 0,
     device: str | torch.device | None = None,
-    progress: bool = False,
 ) -> Trajectory:
     """Move inputs down the gradient of a sum of loss terms; every sample on its own.
 
@@ -112,7 +110,7 @@ def optimise_input(
     rule = OPTIMIZERS[optimizer]([inputs], lr=learning_rate)
     recorded, path, losses = [0], [first.cpu().numpy()], []
     with evaluating(*networks, device=place), frozen(*networks):
-        for step in tqdm(range(1, steps + 1), disable=not progress):
+        for step in range(1, steps + 1):
             losses.append(gradient_step(inputs, first, terms, weights, rule).cpu().numpy())
             if not np.isfinite(losses[-1]).all():
                 raise FloatingPointError(f"the loss of step {step} is not finite: lower the rate")
@@ -125,12 +123,9 @@ def optimise_input(
 
 
 def gradient_step(
-    inputs: Tensor,
-    start: Tensor,
-    terms: Sequence[LossTerm],
-    weights: Sequence[Tensor],
+    inputs: Tensor, start: Tensor, terms: Sequence[LossTerm], weights: Sequence[Tensor],
     rule: torch.optim.Optimizer,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Move inputs once down the gradient of their loss; the weighted terms, ``(term, sample)``."""
     values = torch.stack([
         weight * term.value(inputs, start) for weight, term in zip(weights, terms, strict=True)
@@ -222,12 +217,9 @@ def _squares(values: Tensor) -> Tensor:
 
 
 def _check(
-    start: np.ndarray | Tensor,
-    terms: Sequence[LossTerm],
-    steps: int,
-    optimizer: str,
+    start: np.ndarray | Tensor, terms: Sequence[LossTerm], steps: int, optimizer: str,
     bounds: tuple[float, float] | None,
-) -> None:
+) -> None:  # fmt: skip
     if not terms:
         raise DataError("no loss term: expected at least one, such as class_term")
     if optimizer not in OPTIMIZERS:

@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
-from tqdm import tqdm
 
 from dc2lib.cache import cache_path, plain, resume, write_checkpoint
 from dc2lib.errors import DataError
@@ -151,7 +150,6 @@ def train_gan(
     quality: Quality | None = None,
     device: str | torch.device | None = None,
     checkpoint: Path | str | None = None,
-    progress: bool = False,
 ) -> GanFit:
     """Train a generative adversarial network, in place; no global random state changes.
 
@@ -170,8 +168,6 @@ def train_gan(
         Called with the averaged generator after each round; its numbers join the history.
     checkpoint
         A file that is written after every round; if it exists the training goes on from it.
-    progress
-        Show a bar with the latest losses.
 
     Raises
     ------
@@ -185,14 +181,11 @@ def train_gan(
     generator.to(place), discriminator.to(place)
     _check_data(generator, data, recipe, place)
     training = GanTraining(generator, discriminator, data, recipe, seed, checkpoint)
-    with tqdm(total=recipe.steps, initial=training.steps_done, disable=not progress) as bar:
-        while training.steps_done < recipe.steps:
-            row = run_round(training, data, place)
-            if quality is not None:
-                row |= {k: float(v) for k, v in quality(training.averaged.eval()).items()}
-            training.finish_round(row)
-            bar.update(training.steps_done - bar.n)
-            bar.set_postfix(d=f"{row['discriminator_loss']:.2f}", g=f"{row['generator_loss']:.2f}")
+    while training.steps_done < recipe.steps:
+        row = run_round(training, data, place)
+        if quality is not None:
+            row |= {k: float(v) for k, v in quality(training.averaged.eval()).items()}
+        training.finish_round(row)
     generator.load_state_dict(training.averaged.state_dict())
     return GanFit(generator.eval(), discriminator.eval(), pd.DataFrame(training.rows))
 

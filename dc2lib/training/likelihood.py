@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dc2lib.cache import cache_path, plain, resume, write_checkpoint
 from dc2lib.models.networks import weights_digest
@@ -54,7 +53,6 @@ def train_likelihood(
     recipe: LikelihoodRecipe,
     seed: int = 0,
     checkpoint: Path | str | None = None,
-    progress: bool = False,
 ) -> LikelihoodFit:
     """Train a model in place on signals ``(gene, mark, bin)``; validation signals are only scored.
 
@@ -64,8 +62,6 @@ def train_likelihood(
         Decides the order of the genes; not the initial weights.
     checkpoint
         A file that is written after every epoch; if it exists the training goes on from it.
-    progress
-        Show a bar with the latest loss.
 
     Raises
     ------
@@ -89,14 +85,11 @@ def train_likelihood(
 
     resume(path, settings, restore)
     data, held_out = (torch.from_numpy(np.ascontiguousarray(part)) for part in (train, valid))
-    epochs = range(len(rows), recipe.epochs)
-    bar = tqdm(epochs, "epochs", initial=len(rows), total=recipe.epochs, disable=not progress)
-    for epoch in bar:
+    for epoch in range(len(rows), recipe.epochs):
         loss = run_epoch(model.train(), optimizer, data, recipe, (seed, epoch))
         with torch.inference_mode():
             parts = [nats_a_value(model.eval(), part) * len(part) for part in held_out.split(256)]
         rows.append({"epoch": epoch + 1, "train": loss, "valid": float(sum(parts)) / len(valid)})
-        bar.set_postfix(nats=f"{loss:.4f}")
         if path is not None:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             write_checkpoint(path, settings, {**state, "rows": rows})

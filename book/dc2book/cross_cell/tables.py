@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from dc2book.cross_cell.gains import over_cells
-from dc2lib.crosscell.correlation import EXPERIMENTS, training_sets
+from dc2lib.crosscell import EXPERIMENTS, training_sets
 from dc2lib.crosscell.experiments import training_size
 from dc2lib.datasets import open_cell, published
 from dc2lib.datasets.gene_windows import genome_blocks

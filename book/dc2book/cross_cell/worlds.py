@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dc2lib.crosscell.correlation import expression_correlation, one_column_off, study_correlation
+from dc2lib.crosscell import expression_correlation, one_column_off, study_correlation
 from dc2lib.crosscell.mark_totals import MarkTotals
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.simulated import iter_cells
