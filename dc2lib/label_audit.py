@@ -73,12 +73,8 @@ class Candidate(NamedTuple):
     labels: Callable[[Expression], np.ndarray | None]
 
 
-def _rpkm_above(threshold: Callable[[Expression], float | str]) -> Callable[..., np.ndarray]:
-    return lambda one: above(one.rpkm, threshold(one))
-
-
-def _quantile(q: float) -> Callable[..., np.ndarray]:
-    return _rpkm_above(lambda one: np.quantile(one.column, q))
+def _rpkm_above(says: str, threshold: Callable[[Expression], object]) -> Candidate:
+    return Candidate(f"RPKM above {says}", lambda one: above(one.rpkm, threshold(one)))
 
 
 def _above_median_reads(one: Expression) -> np.ndarray | None:
@@ -95,19 +91,21 @@ CANDIDATES = {
         "text of the RPKM sorts after text of the cell's mean",
         lambda one: sorts_after(one.text, f"{one.column.mean():.3f}"),
     ),
-    "numeric": Candidate(
-        "RPKM above the cell's median", _rpkm_above(lambda one: one.median_text)
+    "numeric": _rpkm_above("the cell's median", lambda one: one.median_text),
+    "mean": _rpkm_above("the cell's mean", lambda one: one.column.mean()),
+    "quantile_25": _rpkm_above(
+        "the cell's lower quartile", lambda one: np.quantile(one.column, 0.25)
     ),
-    "mean": Candidate("RPKM above the cell's mean", _rpkm_above(lambda one: one.column.mean())),
-    "quantile_25": Candidate("RPKM above the cell's lower quartile", _quantile(0.25)),
-    "quantile_75": Candidate("RPKM above the cell's upper quartile", _quantile(0.75)),
-    "quantile_90": Candidate("RPKM above the cell's ninth decile", _quantile(0.9)),
-    "expressed_median": Candidate(
-        "RPKM above the median of the genes with any expression",
-        _rpkm_above(lambda one: np.median(one.column[one.column > 0])),
+    "quantile_75": _rpkm_above(
+        "the cell's upper quartile", lambda one: np.quantile(one.column, 0.75)
     ),
-    "above_1": Candidate("RPKM above 1", _rpkm_above(lambda one: 1.0)),
-    "above_10": Candidate("RPKM above 10", _rpkm_above(lambda one: 10.0)),
+    "quantile_90": _rpkm_above("the cell's ninth decile", lambda one: np.quantile(one.column, 0.9)),
+    "expressed_median": _rpkm_above(
+        "the median of the genes with any expression",
+        lambda one: np.median(one.column[one.column > 0]),
+    ),
+    "above_1": _rpkm_above("1", lambda one: 1.0),
+    "above_10": _rpkm_above("10", lambda one: 10.0),
     "gene_median": Candidate(
         "RPKM above the gene's own median over cell types",
         lambda one: None if one.gene_median is None else above(one.rpkm, one.gene_median),
@@ -163,21 +161,14 @@ def which_rule(labels: np.ndarray, expression: Expression, cell: str = "") -> Ru
     telling = np.flatnonzero(made["lexicographic"] != made["numeric"])
     sided = int((labels == made["lexicographic"])[telling].sum())
     threshold, best = best_threshold(labels, expression.rpkm)
-    return RuleReport(
-        cell=cell,
-        verdict=_verdict(agreement, sided, len(telling)),
-        n_genes=len(labels),
-        agreement=agreement,
-        telling=len(telling),
-        telling_lexicographic=sided,
-        threshold=threshold,
-        threshold_agreement=best,
-        median_text=expression.median_text,
-        examples=tuple(
-            (str(expression.gene_id[i]), str(expression.text[i]), int(labels[i]))
-            for i in telling[:3]
-        ),
+    examples = tuple(
+        (str(expression.gene_id[i]), str(expression.text[i]), int(labels[i])) for i in telling[:3]
     )
+    verdict = _verdict(agreement, sided, len(telling))
+    return RuleReport(
+        cell, verdict, len(labels), agreement, len(telling), sided, threshold, best,
+        expression.median_text, examples,
+    )  # fmt: skip
 
 
 def best_threshold(labels: np.ndarray, values: np.ndarray) -> tuple[float, float]:
@@ -372,14 +363,13 @@ def _cell_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; give one that holds cell types")
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    cells = [path for path in candidates if path.name != "classification" and _holds_splits(path)]
+    cells = [
+        path for path in candidates if path.name != "classification"
+        and any((path / inner / "train.csv").is_file() for inner in ("", "classification"))
+    ]  # fmt: skip
     if not cells:
         raise DataError(
             f"{folder}: no cell type found; expected {folder}/<cell>/classification/train.csv or"
             f" {folder}/<cell>/train.csv (valid.csv and test.csv beside it)"
         )
     return cells
-
-
-def _holds_splits(folder: Path) -> bool:
-    return any((folder / inner / "train.csv").is_file() for inner in ("", "classification"))

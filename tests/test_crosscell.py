@@ -86,7 +86,7 @@ def test_one_column_off_gives_each_cell_the_next():
 
 def test_correlation_of_a_study():
     study = {cell: planted(cell, seed=number) for number, cell in enumerate(CELLS)}
-    table = crosscell.expression_of(study).iloc[:100]
+    table = crosscell.expression_table(study).iloc[:100]
     plain = crosscell.study_correlation(study)
     np.testing.assert_allclose(plain, np.corrcoef(table.T), atol=1e-12)
     log = crosscell.study_correlation(study, log=True)

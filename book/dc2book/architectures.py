@@ -343,7 +343,7 @@ def difference_table(
                 rows.append(
                     {"cell": cell} | dict(zip(by, group, strict=True)) | {"model": model}
                     | vars(gap) | {"converged": share, "verdict": verdict(gap, share)}
-                    | {"equivalence_p": equivalence_test(gap).pvalue}
+                    | {"equivalence_p": equivalence_test(gap)}
                 )
     return pd.DataFrame(rows)
 

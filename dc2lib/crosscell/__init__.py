@@ -62,7 +62,7 @@ def expression_correlation(
     return rpkm.corr()
 
 
-def expression_of(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
+def expression_table(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     """RPKM of the genes that all datasets share, as a table (gene, cell).
 
     Raises DataError if a dataset has no expression, or they share no gene.
@@ -120,7 +120,7 @@ def study_correlation(
         names = [roadmap_name(cell) for cell in cells]
         if set(names) <= set(known.index):
             return known.loc[names, names].set_axis(cells, axis=0).set_axis(cells, axis=1)
-    rpkm = expression_of(datasets).loc[genes_by_split(datasets)["train"]]
+    rpkm = expression_table(datasets).loc[genes_by_split(datasets)["train"]]
     rpkm = one_column_off(rpkm) if alignment == "released" else rpkm
     return expression_correlation(np.log1p(rpkm) if log else rpkm)
 

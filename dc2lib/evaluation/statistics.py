@@ -52,22 +52,6 @@ class Interval:
         return format(self)
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """Outcome of two one-sided tests: within +-margin if ``pvalue`` is small."""
-
-    difference: float
-    low: float
-    high: float
-    margin: float
-    pvalue: float
-
-    @property
-    def equivalent(self) -> bool:
-        """Whether both one-sided tests reject at 5 %."""
-        return self.pvalue < 0.05
-
-
 def bootstrap_auroc(
     labels: np.ndarray,
     scores: np.ndarray,
@@ -83,8 +67,9 @@ def bootstrap_auroc(
     stretch of the genome that each gene lies in (`dc2lib.datasets.gene_windows.genome_blocks`):
     whole stretches are then drawn.
     """
+    blocks = None if blocks is None else [blocks]
     return bootstrap_mean_auroc(
-        [labels], [scores], blocks=_one(blocks), n_resamples=n_resamples, seed=seed
+        [labels], [scores], blocks=blocks, n_resamples=n_resamples, seed=seed
     )
 
 
@@ -102,8 +87,9 @@ def paired_auroc_difference(
     Scores are ``(gene,)`` or ``(fit, gene)`` and blocks as in `bootstrap_auroc`; the genes drawn
     are the same for both sides, the fits are drawn separately.
     """
+    blocks = None if blocks is None else [blocks]
     return bootstrap_mean_auroc(
-        [labels], [scores], [other_scores], blocks=_one(blocks), n_resamples=n_resamples, seed=seed
+        [labels], [scores], [other_scores], blocks=blocks, n_resamples=n_resamples, seed=seed
     )
 
 
@@ -184,14 +170,10 @@ def paired_auroc_changes(
         fits = _drawn_fits(len(scores), times, np.random.default_rng((seed, len(scores))))
         draws.append(_mean_over_fits(label, scores, place, times, fits))
         estimates.append(_mean_auroc(label, scores))
-    result: list[tuple[Interval, Interval | None]] = []
-    for number, (draw, estimate) in enumerate(zip(draws, estimates, strict=True)):
-        change = None
-        if number:
-            gap = estimate - estimates[number - 1]
-            change = percentile_interval(gap, draw - draws[number - 1], n)
-        result.append((percentile_interval(estimate, draw, n), change))
-    return result
+    own = [percentile_interval(*one, n) for one in zip(estimates, draws, strict=True)]
+    changes = [percentile_interval(estimates[i] - estimates[i - 1], draws[i] - draws[i - 1], n)
+               for i in range(1, len(own))]
+    return list(zip(own, [None, *changes], strict=True))
 
 
 def bootstrap_mean(
@@ -209,43 +191,28 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(successes / n, float(bounds.low), float(bounds.high), int(n))
 
 
-def equivalence_test(differences: np.ndarray | Interval, margin: float = MARGIN) -> Equivalence:
-    """Two one-sided tests of |difference| < margin.
+def equivalence_test(difference: Interval) -> float:
+    """P-value of two one-sided tests of |difference| < `MARGIN`, for a paired bootstrap's interval.
 
-    Source: Schuirmann 1987 (doi:10.1007/BF01068419).  The reported bounds are those of the 90 %
-    interval that the test at 5 % amounts to.  Differences are paired ``(unit,)``, for example one a
-    cell type (Student's t over the units), or an `Interval` from a paired bootstrap (normal, its
-    standard error from the width); those smaller than the margin do not matter.
+    Normal, with the standard error from the interval's width.  Source: Schuirmann 1987
+    (doi:10.1007/BF01068419).
     """
-    if margin <= 0:
-        raise ValueError(f"the margin is {margin}: expected a positive number")
-    if isinstance(differences, Interval):
-        mean = differences.estimate
-        error = (differences.high - differences.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
-        distribution = stats.norm
-    else:
-        values = np.asarray(differences, dtype=np.float64)
-        if len(values) < 2:
-            raise ValueError("one difference has no spread: give two units or an Interval")
-        mean, error = float(values.mean()), float(stats.sem(values))
-        distribution = stats.t(len(values) - 1)
+    error = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
     if error == 0:
-        pvalue = 0.0 if abs(mean) < margin else 1.0
-    else:
-        pvalue = max(
-            distribution.sf((mean + margin) / error), distribution.cdf((mean - margin) / error)
-        )
-    half = distribution.ppf(0.95) * error
-    return Equivalence(mean, mean - half, mean + half, margin, float(pvalue))
+        return float(abs(difference.estimate) >= MARGIN)
+    return float(max(
+        stats.norm.sf((difference.estimate + MARGIN) / error),
+        stats.norm.cdf((difference.estimate - MARGIN) / error),
+    ))  # fmt: skip
 
 
 def compared(difference: Interval) -> str:
-    """In words, what a paired difference shows: its direction and whether it matters.
+    """What a paired difference shows, in a word: its direction and whether it matters.
 
     One of ``"better"`` and ``"worse"`` (the interval excludes 0 and reaches beyond the margin),
-    ``"equivalent"`` (two one-sided tests within the margin) and ``"undecided"``.
+    ``"equivalent"`` (`equivalence_test` at 5 %) and ``"undecided"``.
     """
-    if equivalence_test(difference).equivalent:
+    if equivalence_test(difference) < 0.05:
         return "equivalent"
     if difference.low > 0:
         return "better"
@@ -282,10 +249,6 @@ def _mean_over_fits(
 ) -> np.ndarray:
     aurocs = np.stack([_resampled_auroc(labels, row, place, times) for row in scores], axis=1)
     return np.take_along_axis(aurocs, fits, axis=1).mean(1)
-
-
-def _one(blocks: np.ndarray | None) -> list[np.ndarray] | None:
-    return None if blocks is None else [blocks]
 
 
 def _drawn_blocks(

@@ -79,7 +79,7 @@ def test_classes_and_expression():
     fig = data_plots.class_shares(description.class_balance(cells), along)
     labelled(fig, 2)
     assert fig.axes[0].get_ylim() == (0, 1)
-    rpkm = crosscell.expression_of(cells)
+    rpkm = crosscell.expression_table(cells)
     table = description.expression_summary(rpkm, {"E012": "1.500", "E013": "4.000"})
     fig = data_plots.expression_distribution(rpkm, ["E012"], table)
     labelled(fig, 2)

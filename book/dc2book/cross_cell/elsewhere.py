@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dc2book.cross_cell.gains import over_cells
-from dc2lib.crosscell import expression_of
+from dc2lib.crosscell import expression_table
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.roadmap import open_rpkm
@@ -31,7 +31,7 @@ def expression_by_cell(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     simulated = any(dataset.source == "simulated" for dataset in datasets.values())
     table = None if simulated else open_rpkm()
     if table is None or set(table.cells).isdisjoint(roadmap_name(cell) for cell in datasets):
-        return expression_of(datasets)
+        return expression_table(datasets)
     return table.frame()
 
 

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from dc2book.data.tables import GENES_RELEASED
-from dc2lib.crosscell import expression_of, genes_by_split
+from dc2lib.crosscell import expression_table, genes_by_split
 from dc2lib.datasets import SPLITS, HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.rpkm import RpkmTable
@@ -175,4 +175,4 @@ def roadmap_expression(table: RpkmTable) -> Expression:
 def study_expression(datasets: Mapping[str, HistoneDataset]) -> Expression:
     """The same of cell types that are not all in Roadmap's table."""
     medians = {cell: dataset.rpkm_median_text for cell, dataset in datasets.items()}
-    return expression_of(datasets), medians, genes_by_split(datasets)
+    return expression_table(datasets), medians, genes_by_split(datasets)
