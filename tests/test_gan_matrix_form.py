@@ -6,12 +6,14 @@ from torch import nn
 
 from dc2lib.fast.generator import matrix_form
 from dc2lib.models.deepchrome import build
-from dc2lib.models.gan import build_histone_gan
+from dc2lib.models.gan import HistoneGenerator
+from dc2lib.models.networks import initial_weights
 
 
 @pytest.mark.parametrize(("n_marks", "n_bins", "width"), [(5, 100, 16), (2, 12, 3)])
 def test_generators_give_the_same_signals(n_marks, n_bins, width):
-    generator, _ = build_histone_gan(3, n_marks=n_marks, n_bins=n_bins, width=width)
+    with initial_weights(3):
+        generator = HistoneGenerator(n_marks, n_bins, width)
     noise = 3 * torch.randn(9, generator.n_latent, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         expected = generator(noise)

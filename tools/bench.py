@@ -58,7 +58,7 @@ from dc2lib.evaluation.statistics import bootstrap_auroc
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import DeepChrome, build
-from dc2lib.models.gan import HistoneGenerator, build_histone_gan, counts_to_signals
+from dc2lib.models.gan import HistoneGenerator, counts_to_signals, histone_gan_for
 from dc2lib.probing import monte_carlo_probe
 from dc2lib.training.fit import PAPER, TUNED, Recipe, fit
 from dc2lib.training.gan import GanRecipe, train_gan
@@ -395,7 +395,8 @@ def growth(task: Task) -> list[Row]:
     dataset, home, run = task.dataset, task.folder / "growth", count()
     write_cell(dataset, home)
     records = untrained(home, open_cell(dataset.cell, home), MODELS)
-    generator, classifier = build_histone_gan(0)[0].eval(), build("deepchrome_max").eval()
+    signals = counts_to_signals(dataset.counts[:1000])
+    generator, classifier = histone_gan_for(signals)[0].eval(), build("deepchrome_max").eval()
     folders = {}
     for share in SHARES:
         n = int(len(dataset) * share)
@@ -567,8 +568,8 @@ def trained_pair() -> tuple[HistoneGenerator, DeepChrome]:
     train, valid = dataset.take("train"), dataset.take("valid")
     classifier = fit(build("deepchrome_max"), train.counts, label(train), valid.counts,
                      label(valid), recipe=replace(TUNED, epochs=3), device="cpu").model
-    trained = train_gan(*build_histone_gan(0), counts_to_signals(train.counts),
-                        recipe=GanRecipe(steps=GAN_STEPS))
+    signals = counts_to_signals(train.counts)
+    trained = train_gan(*histone_gan_for(signals), signals, recipe=GanRecipe(steps=GAN_STEPS))
     return trained.generator.eval(), classifier.eval()
 
 

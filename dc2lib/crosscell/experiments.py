@@ -131,18 +131,13 @@ def experiment_table(
     NaN where that is missing).
     """
     table = pd.DataFrame([
-        {
-            "experiment": experiment,
-            "cell": cell,
-            "labels": record.fit.labels,
-            "auroc": _test_auroc(record),
-            "cells": len(record.fit.train_cells),
-            "genes": training_size(record.fit),
-            "correlation": float(correlation.loc[cell, list(record.fit.train_cells)].mean()),
-            "own": cell in record.fit.train_cells,
-        }
-        for (experiment, cell), record in records.items()
-    ])
+        {"experiment": experiment, "cell": cell, "labels": one.fit.labels,
+         "auroc": _test_auroc(one), "cells": len(one.fit.train_cells),
+         "genes": training_size(one.fit),
+         "correlation": float(correlation.loc[cell, list(one.fit.train_cells)].mean()),
+         "own": cell in one.fit.train_cells}
+        for (experiment, cell), one in records.items()
+    ])  # fmt: skip
     own = table[table["experiment"] == BASELINE].set_index("cell")["auroc"]
     return table.assign(change=table["auroc"] - table["cell"].map(own))
 
@@ -233,8 +228,6 @@ def _test_auroc(record: FitRecord) -> float:
 def _test_genes(record: FitRecord) -> HistoneDataset:
     return open_cell(record.fit.test_cell, record.fit.home).take("test")
 
-SECONDS_AN_HOUR = 3600
-
 
 @dataclass(frozen=True)
 class Speed:
@@ -257,7 +250,7 @@ class Cost:
     def hours(self, speed: Speed, workers: int = 1) -> float:
         """Hours on so many workers of this speed; at least those of the longest training."""
         seconds = self.gene_passes / speed.passes + self.evaluations / speed.evaluations
-        return max(seconds / workers, self.longest / speed.passes) / SECONDS_AN_HOUR
+        return max(seconds / workers, self.longest / speed.passes) / 3600
 
 
 def training_size(one: Fit, n_train: int | None = None) -> int:

@@ -36,9 +36,8 @@ def transfer(
     """AUROC of each cell type's own model on the test genes of each cell type.
 
     One pass a test cell type: its genes are read once and shown to all models. The logits are kept
-    on disk, so that nothing is evaluated twice.  DataError if cell types differ in marks, bins or
-    unit.  A table (training cell, test cell); RuntimeError
-    if a test cell type could not be evaluated.
+    on disk, so that nothing is evaluated twice.  A table (training cell, test cell); DataError if
+    cell types differ in marks, bins or unit, RuntimeError if one could not be evaluated.
 
     Parameters
     ----------
@@ -58,7 +57,10 @@ def transfer(
     check_alike(open_cell(cell, models[0].fit.home) for cell in sorted(named))
     names = list(records if cells is None else cells)
     jobs = [(models, cell, home) for cell in names]
-    missing = [job for job in jobs if not _kept(*job).exists()]
+    missing = [
+        job for job in jobs
+        if not cache_path("transfer", _settings(*job[:2]), code=__name__, home=home).exists()
+    ]  # fmt: skip
     for number, _, error in outcomes(cell_logits, missing, executor=executor, workers=workers):
         if error is not None:
             raise RuntimeError(f"test cell type {missing[number][1]}: {error!r}") from error
@@ -98,10 +100,6 @@ def _logits(records: Sequence[FitRecord], cell: str) -> dict[str, np.ndarray]:
                 logits[number, start : start + BATCH] = network(signal).cpu().numpy()
     counts.release()
     return {"logits": logits}
-
-
-def _kept(records: Sequence[FitRecord], cell: str, home: Path | str | None) -> Path:
-    return cache_path("transfer", _settings(records, cell), code=__name__, home=home)
 
 
 def _settings(records: Sequence[FitRecord], cell: str) -> dict[str, object]:

@@ -191,9 +191,6 @@ def _flat(samples: np.ndarray) -> np.ndarray:
     return np.asarray(samples).reshape(len(samples), -1)
 
 
-BAND_COLUMNS = ["above", "response", "low", "high", "n"]
-
-
 @dataclass(frozen=True)
 class Judge:
     """A named number between 0 and 1 for each sample: ``probability(samples, targets)``.
@@ -380,7 +377,7 @@ def dose_bands(
         if len(inside) >= 2:
             mean = bootstrap_mean(inside, seed=seed)
             rows.append([low, mean.estimate, mean.low, mean.high, mean.n])
-    return pd.DataFrame(rows, columns=BAND_COLUMNS)
+    return pd.DataFrame(rows, columns=["above", "response", "low", "high", "n"])
 
 
 def _ranked_groups(

@@ -158,28 +158,17 @@ class HistoneDiscriminator(nn.Module):
         return self.output(torch.cat([self.layers(signals), levels], dim=1)).squeeze(1)
 
 
-def build_histone_gan(
-    seed: int = 0,
-    *,
-    n_marks: int = 5,
-    n_bins: int = 100,
-    width: int = 16,
-    largest_count: int | Sequence[int] = COUNT_LIMIT,
-) -> tuple[HistoneGenerator, HistoneDiscriminator]:
-    """A new generator and discriminator; the global random state is left untouched."""
-    with initial_weights(seed):
-        return (
-            HistoneGenerator(n_marks, n_bins, width, largest_count),
-            HistoneDiscriminator(n_marks, n_bins, 2 * width),
-        )
-
-
 def histone_gan_for(
     signals: np.ndarray, seed: int = 0, width: int = 16
 ) -> tuple[HistoneGenerator, HistoneDiscriminator]:
-    """A new pair for these signals ``(gene, mark, bin)``: their shape, and largest count a mark."""
+    """A new pair for these signals ``(gene, mark, bin)``: their shape, and largest count a mark.
+
+    The global random state is left untouched.
+    """
     n_marks, n_bins = signals.shape[1:]
     largest = np.rint(np.expm1(signals.max((0, 2)).astype(np.float64))).astype(int)
-    return build_histone_gan(
-        seed, n_marks=n_marks, n_bins=n_bins, width=width, largest_count=largest
-    )
+    with initial_weights(seed):
+        return (
+            HistoneGenerator(n_marks, n_bins, width, largest),
+            HistoneDiscriminator(n_marks, n_bins, 2 * width),
+        )
