@@ -20,6 +20,9 @@ from dc2lib.errors import DataError
 from dc2lib.labels import label
 
 Setting = Mapping[str, float | int | str]
+SPLITS = ("released", "chromosome", "random")
+PARTS = ("test", "valid", "train")
+N_BLOCKS = 20  # in which simulated genes are put, in place of chromosomes
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,7 @@ class Genes:
 
     def take(self, chosen: np.ndarray) -> Genes:
         """The genes given by an index array or a mask."""
-        return replace(
-            self,
-            counts=self.counts[chosen],
-            label=self.label[chosen],
-            expression=self.expression[chosen],
-        )
+        return Genes(self.counts[chosen], self.label[chosen], self.expression[chosen])
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,6 @@ def to_probability(
     curve = make_pipeline(StandardScaler(), LogisticRegression(C=1e6))
     curve.fit(np.asarray(valid_score, np.float64)[:, None], valid_label)
     return curve.predict_proba(np.asarray(score, np.float64)[:, None])[:, 1]
-
-SPLITS = ("released", "chromosome", "random")
-PARTS = ("test", "valid", "train")
-N_BLOCKS = 20
 
 
 def resplit(dataset: HistoneDataset, split: str, seed: int = 0) -> HistoneDataset:

@@ -25,7 +25,7 @@ CANDIDATES: tuple[Setting, ...] = (
     {"levels": 4, "rules": 60},
 )
 LENGTH = 3
-KEPT_WEIGHT = 0.7
+COVERED_WEIGHT = 0.7
 ANY = -1
 
 
@@ -88,7 +88,7 @@ def learn(levels: np.ndarray, label: np.ndarray, n_rules: int) -> Rules:
         if quality[best] <= 0:
             continue
         here = covers[best] > 0
-        weight[here & (label == aim)] *= KEPT_WEIGHT
+        weight[here & (label == aim)] *= COVERED_WEIGHT
         rules[best] = _log_odds(label[here].sum(), here.sum()) - base, int(here.sum())
         if len(rules) == n_rules:
             break

@@ -73,7 +73,7 @@ def fit_network(
     )
 
     def score(counts: np.ndarray) -> np.ndarray:
-        return log_odds(predict_logits(result.model, counts, transform="log1p"))
+        return log_odds_high(predict_logits(result.model, counts, transform="log1p"))
 
     weights = {f"weights.{k}": v.cpu().numpy() for k, v in result.model.state_dict().items()}
     about = {"valid_auroc": result.history["valid_auroc"].to_numpy()} | weights
@@ -101,6 +101,6 @@ def attention_maps(model: AttentiveChrome, signals: np.ndarray) -> tuple[np.ndar
     return bins, marks
 
 
-def log_odds(logits: np.ndarray) -> np.ndarray:
+def log_odds_high(logits: np.ndarray) -> np.ndarray:
     """Log odds of class 1, float64 ``(gene,)``, from logits ``(gene, 2)``."""
     return logits[:, 1].astype(np.float64) - logits[:, 0]

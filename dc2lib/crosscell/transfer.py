@@ -81,9 +81,9 @@ def cell_logits(
 
     Each batch is read and transformed once for all models.
     """
-    kept = cached("transfer", _settings(records, cell), lambda: _logits(records, cell),
-                  code=__name__, home=home)
-    return kept["logits"]
+    arrays = cached("transfer", _settings(records, cell), lambda: _logits(records, cell),
+                    code=__name__, home=home)
+    return arrays["logits"]
 
 
 def _logits(records: Sequence[FitRecord], cell: str) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
 from dc2lib.models.gan import generate
 from dc2lib.models.networks import Network, apply_in_batches
 
-Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+Fitter = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def split_distances(
 
 
 def two_sample_test(
-    real: np.ndarray, generated: np.ndarray, *, fit: Fit | None = None, seed: int = 0
+    real: np.ndarray, generated: np.ndarray, *, fit: Fitter | None = None, seed: int = 0
 ) -> Interval:
     """Share of held-out samples that a classifier tells apart, trained on the other half.
 
@@ -321,9 +321,9 @@ def difference_of_means(
     if not split:
         raise DataError("no stratum has two samples on either side: draw more samples")
     rng = np.random.default_rng(seed)
-    one, other = (_balanced(kept, rng) for kept in zip(*split, strict=True))
+    one, other = (_balanced(side, rng) for side in zip(*split, strict=True))
     low, high = np.quantile((one - other)[1:], [0.025, 0.975])
-    n = min(sum(map(len, kept)) for kept in zip(*split, strict=True))
+    n = min(sum(map(len, side)) for side in zip(*split, strict=True))
     return Interval(float(one[0] - other[0]), float(low), float(high), n)
 
 

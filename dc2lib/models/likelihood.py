@@ -115,8 +115,8 @@ class HistoneLikelihood(nn.Module):
         """Class of each bin and mark of ``(sample, bin, mark)``; beyond the largest, the last."""
         counts = torch.round(torch.expm1(signals) / self.step).long()
         counts = counts.minimum(self.starts[:, -1] - 1).movedim(-1, 0).contiguous()
-        found = torch.searchsorted(self.starts, counts.flatten(1), right=True) - 1
-        return found.view_as(counts).movedim(0, -1)
+        places = torch.searchsorted(self.starts, counts.flatten(1), right=True) - 1
+        return places.view_as(counts).movedim(0, -1)
 
 
 def inverse_distribution(chances: Tensor, starts: Tensor, share: Tensor) -> Tensor:

@@ -95,10 +95,10 @@ def pair_ablation(classifier: Network, signals: np.ndarray, baseline: np.ndarray
     def attribute(odds: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         whole = without(odds, batch, [])
         alone = [without(odds, batch, [mark]) for mark in range(n_marks)]
-        found = torch.zeros(len(batch), n_marks, n_marks, device=batch.device)
+        together = torch.zeros(len(batch), n_marks, n_marks, device=batch.device)
         for a, b in combinations(range(n_marks), 2):
-            found[:, a, b] = whole - alone[a] - alone[b] + without(odds, batch, [a, b])
-        return found + found.transpose(1, 2)
+            together[:, a, b] = whole - alone[a] - alone[b] + without(odds, batch, [a, b])
+        return together + together.transpose(1, 2)
 
     return _in_batches(classifier, signals, attribute)
 
@@ -140,9 +140,9 @@ def _in_batches(
         return logits[:, 1] - logits[:, 0]
 
     place = device_of(classifier)
-    found = []
+    parts = []
     with evaluating(classifier), frozen(classifier):
         for start in range(0, len(signals), BATCH):
             batch = torch.as_tensor(signals[start : start + BATCH]).float().to(place)
-            found.append(attribute(odds, batch.requires_grad_(True)).detach().float().cpu())
-    return torch.cat(found).numpy()
+            parts.append(attribute(odds, batch.requires_grad_(True)).detach().float().cpu())
+    return torch.cat(parts).numpy()

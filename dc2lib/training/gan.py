@@ -307,7 +307,10 @@ class GanTraining:
         own = self.generator.state_dict()
         learned = {name for name, _ in self.generator.named_parameters()}
         for name, value in self.averaged.state_dict().items():
-            value.lerp_(own[name], 1 - decay) if name in learned else value.copy_(own[name])
+            if name in learned:
+                value.lerp_(own[name], 1 - decay)
+            else:
+                value.copy_(own[name])
 
     def _restore(self, saved: dict[str, Any]) -> None:
         for name in STATEFUL:

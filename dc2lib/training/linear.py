@@ -53,11 +53,10 @@ class LinearFits:
 
     def logits(self, number: int, counts: np.ndarray) -> np.ndarray:
         """Logits ``(restart, gene, 2)`` of data set ``number`` for counts (gene, bin, mark)."""
-        features = mark_means(counts, self.transform)
-        return (
-            np.einsum("rcm,gm->rgc", self.weight[number], features)
-            + self.bias[number][:, None, :]
+        products = np.einsum(
+            "rcm,gm->rgc", self.weight[number], mark_means(counts, self.transform)
         )
+        return products + self.bias[number][:, None, :]
 
 
 def mark_means(counts: np.ndarray, transform: str = "raw") -> np.ndarray:
@@ -96,13 +95,11 @@ def fit_linear(
         trained = _train([problems[number] for number in numbers], recipe, seeds)
         runs |= dict(zip(numbers, trained, strict=True))
     every = [runs[number] for number in range(len(problems))]
-    rows = np.array([[run.best_weights for run in restarts] for restarts in every])
-    return LinearFits(
-        rows[..., :-1], rows[..., -1],
-        np.array([[run.best_score for run in restarts] for restarts in every]),
-        np.array([[run.best_epoch for run in restarts] for restarts in every]),
-        recipe.transform,
+    rows, scores, epochs = (
+        np.array([[getattr(run, name) for run in restarts] for restarts in every])
+        for name in ("best_weights", "best_score", "best_epoch")
     )
+    return LinearFits(rows[..., :-1], rows[..., -1], scores, epochs, recipe.transform)
 
 
 @dataclass(frozen=True)
@@ -163,9 +160,9 @@ def _train(
                 square += 0.001 * (change**2 - square)
                 size = np.sqrt(square / (1 - 0.999**step)) + 1e-8
                 change = mean / (1 - 0.9**step) / size
-            kept = 1 - rate * recipe.weight_decay
-            difference = difference * kept - 2 * rate * change
-            total = total * kept
+            shrink = 1 - rate * recipe.weight_decay
+            difference = difference * shrink - 2 * rate * change
+            total = total * shrink
         for problem, weights, restarts in zip(problems, difference, runs, strict=True):
             scores = problem.valid @ weights.astype(np.float32).T
             rows = np.stack([total - weights, total + weights], 1) / 2

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, trial_path
 from dc2lib.baselines.contract import SPLITS
-from dc2lib.baselines.networks import log_odds
+from dc2lib.baselines.networks import log_odds_high
 from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.evaluation.scores import auroc
@@ -217,8 +217,8 @@ def _of_fits(trials: Sequence[Trial], records: Sequence[FitRecord]) -> list[Tria
     return [
         TrialRecord(
             trial=trial,
-            valid_score=log_odds(one.valid_logits),
-            test_score=log_odds(one.test_logits),
+            valid_score=log_odds_high(one.valid_logits),
+            test_score=log_odds_high(one.test_logits),
             valid_auroc=one.valid_auroc,
             seconds=one.seconds,
             parameters=sum(values.size for values in one.weights().values()),

@@ -56,12 +56,10 @@ def released_linear_restarts() -> pd.DataFrame:
     """The paper's linear model as released: five restarts in each of 56 cell types.
 
     Columns cell, restart, test_auroc, test_acc, test_loss, chosen_by_validation_auroc (bool): the
-    chosen ones are the paper's row of Table 2.
-
-    Source: github.com/ssss1029/gene_expression_294, branch ``linear_model``, bdb4105.
+    chosen ones are the paper's row of Table 2.  Source: the repository of `released_results`, its
+    branch ``linear_model``, bdb4105.
     """
-    runs = _table("released_linear_restarts.csv")
-    return runs.astype({"chosen_by_validation_auroc": bool})
+    return _table("released_linear_restarts.csv").astype({"chosen_by_validation_auroc": bool})
 
 
 def released_linear_weights() -> pd.DataFrame:
