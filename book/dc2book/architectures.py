@@ -370,12 +370,8 @@ def released_means() -> pd.DataFrame:
 
     ``linear_chosen`` are the restarts of the linear model that validation AUROC chose.
     """
-    restarts = published.released_linear_restarts()
-    chosen = restarts[restarts["chosen_by_validation_auroc"]]["test_auroc"].mean()
-    means = published.released_results().groupby("experiment")["test_auroc"].mean()
-    means["linear_chosen"] = chosen
-    means.index = means.index.str.lower()
-    return means.rename_axis("experiment").rename("estimate").reset_index()
+    means = published.released_aurocs().mean().rename_axis("experiment").rename("estimate")
+    return means.rename(index=str.lower).reset_index()
 
 
 def table2(means: pd.DataFrame) -> pd.DataFrame:

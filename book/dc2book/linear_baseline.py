@@ -162,10 +162,15 @@ def sign_counts(weights: pd.DataFrame) -> pd.DataFrame:
     return sides.reset_index()
 
 
+def released_high_minus_low() -> pd.DataFrame:
+    """Released weights on "high" minus those on "low" (cell, mark)."""
+    weights = published.released_linear_weights().set_index(["class", "cell"])
+    return (weights.loc["high"] - weights.loc["low"]).drop(columns="bias")
+
+
 def released_sign_shares() -> pd.DataFrame:
     """Share of the released models in which a mark speaks for high: mark, estimate, n."""
-    weights = published.released_linear_weights().set_index(["class", "cell"])
-    raises = (weights.loc["high"] > weights.loc["low"]).drop(columns="bias")
+    raises = released_high_minus_low() > 0
     shares = raises.mean().rename_axis("mark").rename("estimate").reset_index()
     return shares.assign(n=len(raises))
 

@@ -62,9 +62,7 @@ def repeated_runs() -> pd.DataFrame:
     """
     sets = published.released_training_sets()["inclusive_high"]
     alone = [cell for cell, cells in sets.items() if cells == [cell]]
-    runs = published.released_results().pivot(
-        index="cell", columns="experiment", values="test_auroc"
-    )
+    runs = published.released_aurocs()
     table = runs.loc[sorted(alone), ["deepchrome", "inclusive_high"]]
     table.columns = ["first", "second"]
     return table.assign(difference=table["second"] - table["first"]).reset_index()

@@ -14,6 +14,7 @@ import pandas as pd
 from dc2book.claims.recorded import RecordedValue
 from dc2book.cross_cell.tables import bar_correlation
 from dc2book.cross_cell.worlds import published_transfer
+from dc2book.linear_baseline import released_high_minus_low
 from dc2lib.datasets import published
 from dc2lib.evaluation import pair_statistics as pairs
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
@@ -30,8 +31,7 @@ EXPERIMENTS = [
 @cache
 def authors_values() -> dict[str, RecordedValue]:
     """What the released runs say about claims, by the claim's id."""
-    aurocs = _aurocs()
-    weights = _high_minus_low()
+    aurocs, weights = published.released_aurocs(), released_high_minus_low()
     positive = {mark: proportion(int((one > 0).sum()), len(one)) for mark, one in weights.items()}
     repressors = max((positive[mark] for mark in ("H3K27me3", "H3K9me3")), key=lambda x: x.high)
     variants = [_mean(aurocs[name] - aurocs["deepchrome_maxpool"])
@@ -39,11 +39,11 @@ def authors_values() -> dict[str, RecordedValue]:
     farthest = max(variants, key=lambda one: abs(one.estimate))
     found = {
         "network_level": _level(aurocs[OWN]),
-        "linear_level": _level(aurocs["linear"]),
+        "linear_level": _level(aurocs["linear_chosen"]),
         "variants_alike": Interval(
             farthest.estimate, min(one.low for one in variants), max(one.high for one in variants),
             farthest.n),
-        "linear_as_good": _mean(aurocs[OWN] - aurocs["linear"]),
+        "linear_as_good": _mean(aurocs[OWN] - aurocs["linear_chosen"]),
         "promoter_weights": positive["H3K4me3"],
         "enhancer_weights": positive["H3K4me1"],
         "repressor_weights": repressors,
@@ -60,7 +60,7 @@ def authors_values() -> dict[str, RecordedValue]:
 
 def bars_against_genes() -> Interval:
     """Rank correlation, over the experiments, of mean AUROC with the number of training genes."""
-    aurocs = _aurocs()[[OWN, *EXPERIMENTS]]
+    aurocs = published.released_aurocs()[[OWN, *EXPERIMENTS]]
     table = aurocs.melt(ignore_index=False, var_name="experiment", value_name="auroc").dropna()
     sets = published.released_training_sets()
     sizes = {OWN: dict.fromkeys(aurocs.index, 1), "inclusive_all": dict.fromkeys(aurocs.index, 55)}
@@ -80,21 +80,6 @@ def figure_7() -> Interval:
     change = pairs.change_from_own(published_transfer())
     driver = published.rpkm_correlation("aligned").rename_axis(None)
     return pairs.two_way_interval(driver, change, "pearson")
-
-
-def _aurocs() -> pd.DataFrame:
-    """Released test AUROC (cell, experiment), with the linear restarts that validation chose."""
-    table = published.released_results().pivot(
-        index="cell", columns="experiment", values="test_auroc")
-    restarts = published.released_linear_restarts()
-    chosen = restarts[restarts["chosen_by_validation_auroc"]].set_index("cell")["test_auroc"]
-    return table.assign(linear=chosen)
-
-
-def _high_minus_low() -> pd.DataFrame:
-    """Weights on "high" minus those on "low" (cell, mark)."""
-    weights = published.released_linear_weights().set_index(["class", "cell"])
-    return (weights.loc["high"] - weights.loc["low"]).drop(columns="bias")
 
 
 def _mean(values: pd.Series) -> Interval:

@@ -91,8 +91,7 @@ def released_gains() -> pd.DataFrame:
     Columns experiment, flipped (``"all"`` cell types, or by whether labels are flipped: ``"yes"``,
     ``"no"``), estimate, low, high, n (cell types).
     """
-    runs = published.released_results().pivot(
-        index="cell", columns="experiment", values="test_auroc")
+    runs = published.released_aurocs()
     changes = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
     changes = changes.melt(ignore_index=False, value_name="change").reset_index()
     flipped = changes["cell"].isin(with_flips(published.label_audit()["labels_flipped"]))

@@ -98,8 +98,7 @@ def published_drivers() -> dict[str, pd.DataFrame]:
 def published_transfer() -> pd.DataFrame:
     """The released AUROC (training cell, test cell), own models (run ``deepchrome``) included."""
     scores = published.released_test_on_rest().rename_axis(None)
-    runs = published.released_results().query("experiment == 'deepchrome'")
-    own = runs.set_index("cell")["test_auroc"]
+    own = published.released_aurocs()["deepchrome"]
     return scores.mask(np.eye(len(scores), dtype=bool), own[scores.columns], axis=1)
 
 

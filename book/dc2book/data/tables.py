@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from dc2book.style import kilobases
-from dc2lib.datasets.histone import SOURCES, SPLITS, HistoneDataset
+from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_annotation
 from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import LEVEL, proportion
@@ -20,10 +20,6 @@ ENDS = (50 * (1 - LEVEL), 50 * (1 + LEVEL))  # percentiles
 ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 CLASSES = {"high": 1, "low": 0}
 GENES_RELEASED = 19_795
-SOURCE_ADJECTIVES = dict.fromkeys(SOURCES, "measured") | {
-    "roadmap": "Roadmap",
-    "simulated": "simulated",
-}
 
 
 def mean_profiles(
@@ -174,14 +170,13 @@ def label_agreement(datasets: Mapping[str, HistoneDataset]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cell", "labels", "estimate", "low", "high", "n"])
 
 
-def count_of_cell_types(number: int, source: str = "") -> str:
-    """A number of cell types in words, with where they come from.
+def count_of_cell_types(number: int) -> str:
+    """A number of cell types in words.
 
-    >>> count_of_cell_types(2, "roadmap"), count_of_cell_types(1)
-    ('2 Roadmap cell types', '1 cell type')
+    >>> count_of_cell_types(2), count_of_cell_types(1)
+    ('2 cell types', '1 cell type')
     """
-    origin = f"{SOURCE_ADJECTIVES.get(source, source)} " if source else ""
-    return f"{number} {origin}cell type{'' if number == 1 else 's'}"
+    return f"{number} cell type{'' if number == 1 else 's'}"
 
 
 def expression_summary(rpkm: pd.DataFrame, text: Mapping[str, str]) -> pd.DataFrame:

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS
@@ -40,7 +38,10 @@ def attribution_grid(
     for (row, column), axis in np.ndenumerate(axes):
         name, method = list(columns)[column], methods[row]
         values = drawn_map(columns[name][method])
-        image = _map(axis, values / max(np.abs(values).max(), 1e-12), 1.0)
+        half = values.shape[1] / 20  # kilobases: bins of 100 base pairs
+        image = axis.imshow(
+            values / max(np.abs(values).max(), 1e-12), aspect="auto", cmap="PuOr_r", vmin=-1,
+            vmax=1, interpolation="nearest", extent=(-half, half, len(values) - 0.5, -0.5))
         axis.set_yticks(range(len(marks)), marks, fontsize=6.5)
         axis.tick_params(axis="x", labelsize=7)
         if row == 0:
@@ -71,12 +72,4 @@ def recovery_forest(table: pd.DataFrame) -> Figure:
     return forest(
         marks, "method", panels="rule", hollow="untrained", reference=0.5, xlim=(-0.05, 1.05),
         wrap=4, names=METHODS | RULE_NAMES, order=tuple(METHODS), xlabel="score (0.5: chance)",
-    )
-
-
-def _map(axis: Axes, values: np.ndarray, limit: float) -> AxesImage:
-    half = values.shape[1] / 20  # kilobases: bins of 100 base pairs
-    return axis.imshow(
-        values, aspect="auto", cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest",
-        extent=(-half, half, len(values) - 0.5, -0.5),
     )

@@ -62,6 +62,17 @@ def released_linear_restarts() -> pd.DataFrame:
     return _table("released_linear_restarts.csv").astype({"chosen_by_validation_auroc": bool})
 
 
+def released_aurocs() -> pd.DataFrame:
+    """Test AUROC of `released_results` (cell, experiment), NaN where there is no run.
+
+    ``linear_chosen`` are the chosen ones of `released_linear_restarts`.
+    """
+    table = released_results().pivot(index="cell", columns="experiment", values="test_auroc")
+    restarts = released_linear_restarts()
+    chosen = restarts[restarts["chosen_by_validation_auroc"]].set_index("cell")["test_auroc"]
+    return table.assign(linear_chosen=chosen)
+
+
 def released_linear_weights() -> pd.DataFrame:
     """Weights of the chosen restarts: cell, class ("low", "high"), a column a mark, bias.
 
