@@ -105,7 +105,11 @@ def interval_text(
     '+0.01 [-0.00, +0.02]'
     >>> interval_text(0.5, float("nan"), float("nan"))
     '0.500'
+    >>> interval_text(float("nan"), float("nan"), float("nan"))
+    '–'
     """
+    if pd.isna(estimate):
+        return "–"
     form = f"{'+' if signed else ''}.{digits}f"
     if pd.isna(low) or pd.isna(high):
         return format(estimate, form)

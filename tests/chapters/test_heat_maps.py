@@ -18,6 +18,8 @@ def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
     assert low < middle < high
     few = heat_maps.correlation_summary({"train": matrix.iloc[:4, :4]})
     assert few[ends[1:]].isna().all(axis=None)
+    alone = heat_maps.correlation_summary({"train": matrix.iloc[:2, :2]})
+    assert alone[["mean", *ends]].isna().all(axis=None) and len(alone) == 1
 
 
 def test_dark_lines_are_those_against_the_average():

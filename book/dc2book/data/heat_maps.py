@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from dc2lib.errors import DataError
 from dc2lib.evaluation.pair_statistics import bootstrap
 
 MIN_CELLS = 6
+FEWEST_CELLS = 3
 
 
 def stretched(correlation: pd.DataFrame) -> pd.DataFrame:
@@ -30,14 +30,13 @@ def correlation_summary(
     Returns columns split, mean, lowest and highest correlation between two cell types, and
     similarity: Pearson correlation of the matrix's entries with the first matrix's, with its 95 %
     bootstrap interval low, high over cell types (pairs of copies of one cell type left out; NaN
-    with fewer than `MIN_CELLS` cell types).
-
-    Raises DataError if there are fewer than three cell types.
+    with fewer than `MIN_CELLS` cell types).  All are NaN with fewer than `FEWEST_CELLS` cell types.
     """
     first = next(iter(correlations.values())).to_numpy()
     n = len(first)
-    if n < 3:
-        raise DataError("Comparing correlations needs at least three cell types; store more.")
+    if n < FEWEST_CELLS:
+        columns = ("mean", "lowest", "highest", "similarity", "low", "high")
+        return pd.DataFrame({"split": list(correlations)} | dict.fromkeys(columns, np.nan))
     above = np.triu_indices(n, k=1)
     rows = []
     for split, table in correlations.items():
