@@ -62,6 +62,7 @@ help:  ## say what the targets and variables do
 	@echo '  MIRROR=folder or URL  PEAKS=, TRACKS=folder of <cell>-<mark> files  BINNED=.npz, or folder of RData'
 	@echo '  CSV=folder in the released layout  RPKM=table of expression  GTF=genes of another genome'
 	@echo '  MARKS="H3K4me3 H3K27ac"  VALUE=signal|score|presence, of peaks  SUFFIX=added to the names stored'
+	@echo '  PARTIAL=1 files, or genes, of a part of the genome only'
 	@echo '  CHROMIUM=a Chromium for check and pdf, where none is found'
 
 book: env  ## execute the chapters that changed, build _build/html/index.html
@@ -84,7 +85,7 @@ data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE
 		$(call option,peaks,PEAKS) $(call option,tracks,TRACKS) $(call option,binned,BINNED) \
 		$(call option,csv,CSV) $(call option,source,SOURCE) $(call option,rpkm,RPKM) \
 		$(call option,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
-		$(call option,suffix,SUFFIX) $(if $(REFETCH),--refetch)
+		$(call option,suffix,SUFFIX) $(if $(PARTIAL),--partial) $(if $(REFETCH),--refetch)
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,14 +72,34 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+def input_file(path: str | Path, advice: str = "check the path") -> Path:
+    """The path, once a file is there that can be read to its end: no folder, pipe or device.
+
+    Raises DataError that says what is there instead; where nothing is, with the advice.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            open(path, "rb").close()
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {advice}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{str(path)[:200]} cannot be read: {reason}; {advice}.") from None
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{path} is a folder; expected a file.")
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path} is a pipe or device; expected a file: write what it gives to one.")
+    return path
+
+
 def text_lines(path: str | Path) -> Iterator[str]:
     """The lines of a text file, gzipped or not, one after the other.
 
     Raises DataError if it is missing, cut short, no text, or a web page.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} is missing; check the path, or download it with `make data`.")
+    path = input_file(path)
     try:
         with open(path, "rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"

@@ -1,6 +1,7 @@
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -58,7 +59,10 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strand": None}, r"no whole \.npz of gene_id, strand, split and <cell>/<mark>"),
+        ({"strand": None}, r"lacks the member strand"),
+        ({"E003/H3K4me3": COUNTED > 5, "E003/H3K9ac": COUNTED}, "is bool, expected numbers"),
+        ({"source": np.array("simulated")}, "gives 'simulated' as its source"),
+        ({"E003/H3K4me3": COUNTED * 1e9, "unit": np.array("coverage")}, r"counts\.npz: H3K4me3 re"),
         ({"split": np.array([0, 1, 3])}, r"none of 0 \(train\), 1 \(valid\) and 2 \(test\)"),
         ({"split": np.array([0, 1])}, "no whole"),
         ({"strand": np.array(["+", "-", "."])}, "bins cannot be turned"),
@@ -72,6 +76,30 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
 def test_wrong_members_are_named(tmp_path, changes, message):
     with pytest.raises(DataError, match=message):
         build_cell(cells_of(npz(tmp_path, **changes))["E003"])
+
+
+def test_versions_of_gene_ids_are_cut_off(tmp_path):
+    versions = np.char.add(GENES, [".7", ".12_3", ""])
+    cell = build_cell(cells_of(npz(tmp_path, gene_id=versions))["E003"])
+    assert cell.gene_id.tolist() == list(GENES)
+
+
+def test_a_mark_that_is_zero_in_the_last_part_of_the_file(tmp_path):
+    values = np.ones((300, 100), np.uint16)
+    values[140:] = 0
+    genes = np.array([f"g{number}" for number in range(300)])
+    path = npz(tmp_path, gene_id=genes, strand=np.full(300, "+"), split=np.resize([0, 1, 2], 300),
+               **{"E003/H3K4me3": values})  # fmt: skip
+    with pytest.raises(DataError, match=r"counts\.npz: H3K4me3 is 0 around the last 160 of"):
+        build_cell(cells_of(path)["E003"])
+
+
+def test_a_member_that_comes_twice(tmp_path):
+    path = npz(tmp_path)
+    with ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("E003/H3K4me3.npy", archive.read("E003/H3K4me3.npy"))
+    with pytest.raises(DataError, match="holds the member E003/H3K4me3 twice"):
+        cells_of(path)
 
 
 def test_only_the_marks_asked_for(tmp_path):
@@ -140,7 +168,7 @@ def test_rdata_cut_short(tmp_path):
     folder = rdata_of(tmp_path)
     path = next(folder.rglob("*.RData"))
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match=r"H3K4me3_50bp_bins\.RData is missing, truncated or no"):
+    with pytest.raises(DataError, match=r"H3K4me3_50bp_bins\.RData is truncated or no"):
         build_cell(cells_of(folder)["E003"])
 
 

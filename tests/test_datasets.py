@@ -199,7 +199,7 @@ def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
 def test_files_that_are_not_there_are_named_before_any_download(home, capsys, monkeypatch, option):
     monkeypatch.setattr("dc2lib.datasets.__main__.fetch", lambda *_, **__: pytest.fail("asked"))
     assert main([option, "nowhere", "--quiet"]) == 1
-    assert f"There is no {Path('nowhere').absolute()}" in capsys.readouterr().err
+    assert f"{Path('nowhere').absolute()} is missing" in capsys.readouterr().err
 
 
 def test_own_cells_with_other_marks_beside_those_of_another_source(home, tmp_path, capsys):

@@ -413,6 +413,21 @@ def test_a_file_used_in_place_must_stay_the_same(tmp_path):
     assert fetch(file, **given, refetch=True) == fetch(file, **given) == source
 
 
+def test_a_file_that_was_replaced_in_a_mirror_folder_is_noticed(tmp_path):
+    source = tmp_path / "mirror" / "data.gz"
+    source.parent.mkdir()
+    source.write_bytes(CONTENT)
+    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
+    given = {"home": tmp_path / "home", "mirror": str(source.parent)}
+    copy = fetch(file, **given)
+    source.write_bytes(CONTENT + b"x")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"wrong digest.*--refetch"):
+            fetch(file, **given)
+    assert copy.read_bytes() == CONTENT
+    assert fetch(file, **given, refetch=True).read_bytes() == CONTENT + b"x"
+
+
 def test_a_copy_from_a_mirror_folder_has_the_ordinary_mode(tmp_path):
     (tmp_path / "data.gz").write_bytes(CONTENT)
     file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")

@@ -1,6 +1,15 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
+from input_files import windows
 
+from dc2lib.datasets import binned, peaks, read_csv_folder, read_rpkm, store, tracks
+from dc2lib.datasets.fetch import RemoteFile, fetch
+from dc2lib.datasets.gene_windows import read_gtf
+from dc2lib.datasets.roadmap import ingest_archive
+from dc2lib.errors import DataError
 from dc2lib.files import atomic_write
 
 
@@ -67,3 +76,48 @@ def test_the_file_has_the_usual_permissions(tmp_path):
     with atomic_write(replaced) as unfinished:
         unfinished.touch()
     assert plain.stat().st_mode == replaced.stat().st_mode
+
+
+def from_mirror(path):
+    fetch(RemoteFile(path.name, "http://127.0.0.1:9/", "x"), path.parent, mirror=str(path.parent))
+
+
+READERS = {
+    "a.bed": peaks.read_peaks,
+    "a.tsv": read_rpkm,
+    "a.gtf": read_gtf,
+    "a.npz": lambda path: binned.cell_inputs(path, windows()),
+    "a.RData": lambda path: binned.read_rdata({"H3K4me3": path}, windows()),
+    "a.bw": lambda path: tracks.read_cell({"H3K4me3": path}, windows()),
+    "a.csv": lambda path: peaks.cell_inputs(path, windows()),
+    "train.csv": lambda path: read_csv_folder(path.parent),
+    "a.tar.gz": lambda path: ingest_archive(path, None),
+    "a.gz": from_mirror,
+    "meta.json": lambda path: store.read_meta(path.parent),
+}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_no_file_is_refused_by_every_reader(tmp_path, name, kind):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder" and name not in ("a.npz", "a.csv"):
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else path)
+    with pytest.raises(DataError, match=name):
+        READERS[name](path)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_name_that_is_too_long_is_refused_by_every_reader(tmp_path, name):
+    with pytest.raises(DataError):
+        READERS[name](tmp_path / ("x" * 300) / name)
+
+
+def test_a_pipe_in_place_of_a_lock_holds_nothing_up(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    with store.locked(tmp_path):
+        assert Path(tmp_path, ".lock").is_fifo()

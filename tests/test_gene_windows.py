@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,17 +84,21 @@ def test_a_gtf_cut_short(tmp_path):
 
 
 def test_names_of_chromosomes():
-    names = ["1", "chr1", "Chr1", "X", "MT", "chrM", "chrUn_1"]
-    expected = ["chr1", "chr1", "chr1", "chrX", "chrM", "chrM", "chrUn_1"]
+    names = ["1", "chr1", "Chr1 ", "chr01", "x", "MT", "chrM", "chrUn_1", "chr2l", "chriv", " GL1"]
+    expected = ["chr1"] * 4 + ["chrX", "chrM", "chrM", "chrUn_1", "chr2L", "chrIV", "chrGL1"]
     assert [chromosome_name(name) for name in names] == expected
 
 
 def test_chromosomes_of_a_file():
-    windows().check_chromosomes(["chr1", "chr3"], "the file")
+    windows().check_chromosomes(["chr1", "chrY", "chr3_random"], "the file")
     with pytest.raises(DataError, match="the file shares no chromosome with three genes: it has I"):
         windows().check_chromosomes(["I", "II"], "the file")
     with pytest.raises(DataError, match="the file lacks chr2, where 1 genes of three genes lie"):
-        windows().check_chromosomes(["chr1", "chr3"], "the file", whole=True)
+        windows().check_chromosomes(["chr1", "chrUn_3"], "the file", whole=True)
+    with pytest.raises(DataError, match="the file has chr3, where no gene of three genes lies"):
+        windows().check_chromosomes(["chr1", "chr3"], "the file")
+    partial = replace(windows(), partial=True)
+    partial.check_chromosomes(["chr1", "chr3"], "the file", whole=True)
 
 
 def test_edges_of_bins():

@@ -395,3 +395,24 @@ def test_a_home_of_nobody(monkeypatch):
     monkeypatch.setenv("DC2LIB_DATA", "~nobody-of-that-name/x")
     with pytest.raises(DataError, match="~nobody-of-that-name"):
         list_cells()
+
+
+@pytest.mark.parametrize("kind", ["file", "loop", "dangling link"])
+def test_a_folder_of_cell_types_that_is_none(tmp_path, kind):
+    path = tmp_path / "cells"
+    path.touch() if kind == "file" else path.symlink_to({"loop": path}.get(kind, "nowhere"))
+    for use in (list_cells, lambda home: write_cell(dataset(), home)):
+        with pytest.raises(DataError, match="cells: it is no folder"):
+            use(tmp_path)
+
+
+def test_a_json_without_end_and_one_that_is_a_pipe(tmp_path):
+    write_cell(dataset(), tmp_path)
+    path = tmp_path / "cells" / "E012" / "meta.json"
+    path.write_text("[" * 100_000)
+    for _ in range(2):
+        assert list_cells(tmp_path) == ["E012"]
+        with pytest.raises(DataError, match=r"meta\.json is missing or unreadable"):
+            open_cell("E012", tmp_path)
+        path.unlink()
+        os.mkfifo(path)

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -108,6 +109,22 @@ def test_counts_are_those_of_one_read_after_the_other(tmp_path, bam):
     assert read_cell({"H3K4me3": path}, windows())["H3K4me3"][0].tolist() == expected.tolist()
 
 
+def test_a_file_of_which_no_read_counts(tmp_path, bam):
+    path = bam(tmp_path / "a.bam", [("chr1", 10_000 + 60 * i, 0, 0) for i in range(9)])
+    with pytest.raises(DataError, match=r"a\.bam: none of 9 reads.*--min-quality"):
+        read_cell({"H3K4me3": path}, windows())
+    notes = []
+    read_cell({"H3K4me3": path}, windows(), ReadRule(min_quality=0), notes=notes)
+    assert notes == ["9 of 9 reads around genes of H3K4me3"]
+
+
+def test_a_pipe_in_place_of_the_index(tmp_path, bam):
+    path = bam(tmp_path / "a.bam", READS, index=False)
+    os.mkfifo(tmp_path / "a.bam.bai")
+    with pytest.raises(DataError, match=r"a\.bam\.bai is a pipe"):
+        read_cell({"H3K4me3": path}, windows())
+
+
 def test_an_index_is_needed(tmp_path, bam):
     path = bam(tmp_path / "a.bam", READS, index=False)
     with pytest.raises(DataError, match=r"a\.bam has no index; make it with `samtools index"):
@@ -173,7 +190,8 @@ def test_a_cell_type_is_read_once_and_again_with_other_settings(tmp_path, bam):
     bam(tmp_path / "E003-H3K4me3.bam", READS)
     table = read_rpkm(write_table(tmp_path / "table.tsv"))
     (given,) = cell_inputs(tmp_path, windows())
-    assert store_cell(given, table, tmp_path) == "E003: 3 genes stored, reads of H3K4me3"
+    said = store_cell(given, table, tmp_path)
+    assert said.startswith("E003: 3 genes stored, reads of H3K4me3; 2 of 6 reads")
     assert "already stored" in store_cell(given, table, tmp_path)
     (other,) = cell_inputs(tmp_path, windows(), ReadRule("start"))
     assert "3 genes stored" in store_cell(other, table, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from dc2lib.datasets.fetch import fetch, mirror_holds
 from dc2lib.datasets.gene_windows import deepchrome_windows, read_gtf
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 from dc2lib.labels import RULES, label
 
 
@@ -66,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dc2lib.datasets",
         description="Download Roadmap's cell types and expression, and store them for the book.",
     )
-    add, own = parser.add_argument, partial(parser.add_argument, type=_path)
-    add("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
-    add("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
+    add = parser.add_argument
+    named, own = partial(add, type=_given), partial(add, type=_path)
+    named("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
+    named("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
     own("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
     own("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
     own("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
@@ -78,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         help="where Roadmap's cell types come from")  # fmt: skip
     own("--rpkm", metavar="FILE", help="your own table of expression (default: Roadmap's)")
     own("--gtf", metavar="FILE", help="genes of --peaks and --tracks (default: DeepChrome's, hg19)")
-    add("--marks", nargs="+", metavar="MARK", help="only these marks; with --csv, its columns")
+    named("--marks", nargs="+", metavar="MARK", help="only these marks; with --csv, its columns")
+    add("--partial", action="store_true",
+        help="files, or genes, are meant to cover a part of the genome only")  # fmt: skip
     add("--value", choices=tuple(peaks.COLUMN_OF), default="signal", help="what --peaks measure")
     add("--count", choices=tracks.WAYS, default="overlap", help="where a read of a BAM counts")
     add("--min-quality", type=int, default=30, help="mapping quality below which no read counts")
@@ -91,7 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _given(text: str) -> str:
+    if not text.strip(" ,"):
+        raise argparse.ArgumentTypeError("is empty; leave the option out, or name something")
+    return text
+
+
 def _path(text: str) -> str:
+    _given(text)
     try:
         return str(Path(text).expanduser())
     except RuntimeError as error:
@@ -113,8 +125,8 @@ def _fill(
 ) -> None:
     given = (options.peaks, options.tracks, options.binned, options.rpkm, options.gtf)
     for path in filter(None, given):
-        if not Path(path).exists():
-            raise DataError(f"There is no {Path(path).absolute()}; nothing was stored.")
+        if not os.path.isdir(path):
+            input_file(Path(path).absolute(), "nothing was stored")
     files = _names_files(options)
     own = files or (options.csv and not options.cells)
     if own and options.rpkm:
@@ -176,6 +188,7 @@ def _inputs(
 ) -> list[CellInput]:
     """The cell types that the files named on the command line hold."""
     windows = read_gtf(options.gtf) if options.gtf else deepchrome_windows()
+    windows = replace(windows, partial=options.partial)
     marks = _names(options.marks)
     inputs: list[CellInput] = []
     if options.peaks:

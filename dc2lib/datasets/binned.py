@@ -11,8 +11,11 @@ and ``source``.  RData: ``<cell>/<mark>_50bp_bins.RData``, mean base coverage in
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +25,10 @@ import pandas as pd
 from dc2lib.datasets.cell_files import CellInput, check_mark, check_wanted, file_states
 from dc2lib.datasets.fetch import RemoteFile, fetch
 from dc2lib.datasets.gene_windows import GeneWindows
-from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS
+from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SOURCES, SPLITS
+from dc2lib.datasets.rpkm import without_version
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 
 RDATA = "_50bp_bins.RData"
 PATTERNCHROME = "https://github.com/Prgrmmrjns/PatternChrome/raw/8041ac08"
@@ -47,11 +52,12 @@ def cell_inputs(
         If there is nothing of that kind, or a mark is unknown, or asked for and nowhere there.
     """
     path = Path(path).expanduser()
-    if not path.is_dir():
-        return _npz_inputs(path, marks)
+    if not os.path.isdir(path):
+        return _npz_inputs(path, marks, windows.partial)
     found = {
         (file.parent.name, file.name.removesuffix(RDATA)): file
         for file in sorted({*path.rglob(f"*{RDATA}"), *path.glob(f"*/*{RDATA}")})
+        if not file.name.startswith(".")
     }
     if not found:
         raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")
@@ -59,7 +65,7 @@ def cell_inputs(
     return [
         CellInput(cell, "patternchrome", "reads",
                   {"files": file_states(own.values()), "genes": windows.digest},
-                  lambda own=own: read_rdata(own, windows))
+                  lambda notes, own=own: read_rdata(own, windows), own)
         for cell, own in files.items()
     ]  # fmt: skip
 
@@ -92,7 +98,7 @@ def patternchrome_inputs(
     if tuple(marks) != MARKS:
         origin["marks"] = list(marks)
     return [
-        CellInput(cell, "patternchrome", "reads", origin, lambda cell=cell: read(cell))
+        CellInput(cell, "patternchrome", "reads", origin, lambda notes, cell=cell: read(cell))
         for cell in cells
     ]
 
@@ -115,7 +121,7 @@ def read_rdata(
     if not chosen.any():
         names = ", ".join(map(str, files.values()))
         raise DataError(f"{names}: no gene in common with {windows.name}; of another species?")
-    own = GeneWindows(windows.table[chosen].reset_index(drop=True), windows.lengths, windows.name)
+    own = replace(windows, table=windows.table[chosen].reset_index(drop=True))
     bins = {mark: table.loc[genes[chosen]].to_numpy() for mark, table in tables.items()}
     return {mark: _along_genome(values, own) for mark, values in bins.items()}, own
 
@@ -138,21 +144,33 @@ def _by_cell(
     return by_cell
 
 
-def _npz_inputs(path: Path, marks: Sequence[str] | None) -> list[CellInput]:
+def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[CellInput]:
     with _npz(path) as archive:
+        twice = [name for name, times in Counter(archive.files).items() if times > 1]
+        if twice:
+            raise DataError(f"{path} holds the member {twice[0]} twice; write it once.")
+        lacking = {"gene_id", "strand", "split"} - set(archive.files)
+        if lacking:
+            raise DataError(f"{path} lacks the member {', '.join(sorted(lacking))}.")
         gene_id, strand, split = (archive[name] for name in ("gene_id", "strand", "split"))
         if split.dtype.kind in "iu":
             if not np.isin(split, range(len(SPLITS))).all():
                 raise DataError(f"{path}: a split is none of 0 (train), 1 (valid) and 2 (test).")
             split = np.array(SPLITS)[split]
         table = pd.DataFrame({"gene_id": gene_id, "strand": strand, "split": split})
+        table["gene_id"] = without_version(table["gene_id"])
         about = {n: str(archive[n]) if n in archive else d for n, d in NPZ_DEFAULTS.items()}
         found = {tuple(name.split("/", 1)): name for name in archive.files if "/" in name}
+    if about["source"] not in set(SOURCES) - {"simulated"}:
+        raise DataError(
+            f"{path} gives {about['source']!r} as its source; the store is for measured cell types:"
+            " leave the member out, which means 'binned'."
+        )
     if not found:
         raise DataError(f"{path} holds no member <cell>/<mark>; expected some.")
     if not table["strand"].isin(["+", "-"]).all():
         raise DataError(f"{path}: a strand is neither '+' nor '-', so its bins cannot be turned.")
-    windows = GeneWindows(table, {}, path.name)
+    windows = GeneWindows(table, {}, path.name, partial)
 
     def read(names: Mapping[str, str]) -> tuple[dict[str, np.ndarray], GeneWindows]:
         with _npz(path) as archive:
@@ -161,19 +179,22 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None) -> list[CellInput]:
             if values.shape != (len(table), N_BINS):
                 expected = f"({len(table)}, {N_BINS})"
                 raise DataError(f"{path}: {names[mark]} is {values.shape}, expected {expected}.")
+            if values.dtype.kind not in "uif":
+                raise DataError(f"{path}: {names[mark]} is {values.dtype}, expected numbers.")
         bins = {mark: _along_genome(values, windows) for mark, values in along_gene.items()}
         return bins, windows
 
     return [
         CellInput(cell, about["source"], about["unit"],
                   {"files": file_states([path])} | ({"marks": list(names)} if marks else {}),
-                  lambda names=names: read(names))
+                  lambda notes, names=names: read(names), dict.fromkeys(names, path))
         for cell, names in _by_cell(found, path, marks).items()
     ]  # fmt: skip
 
 
 @contextmanager
 def _npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    input_file(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             yield archive
@@ -187,6 +208,7 @@ def _npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
 
 def _read_rdata(path: Path) -> pd.DataFrame:
     """Reads (gene, bin) along the gene, 5 kb upstream first, indexed by gene."""
+    input_file(path)
     try:
         import rdata
 
@@ -194,7 +216,7 @@ def _read_rdata(path: Path) -> pd.DataFrame:
     except ImportError:
         raise DataError(f"{path} needs the package rdata: pip install 'dc2lib[tracks]'.") from None
     except Exception as error:  # whatever a damaged file makes the reader meet
-        raise DataError(f"{path} is missing, truncated or no RData file ({error}).") from None
+        raise DataError(f"{path} is truncated or no RData file ({error}).") from None
     matrix = next(iter(content.values()), None)
     if len(content) != 1 or not hasattr(matrix, "dims") or matrix.shape[1:] != (OWN_BINS,):
         raise DataError(f"{path}: expected one matrix, {OWN_BINS} bins of 50 bp by named genes.")

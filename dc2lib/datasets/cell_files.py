@@ -7,18 +7,21 @@ time, joined with expression, and stored; a cell type stored from the same files
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.gene_windows import GeneWindows
+from dc2lib.datasets.gene_windows import MAY_LACK, GeneWindows
 from dc2lib.datasets.histone import MARKS, HistoneDataset, check_cell_name, nearest_mark
 from dc2lib.datasets.rpkm import RpkmTable
 from dc2lib.datasets.store import cells_folder, is_current, read_meta, write_cell
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 
 KNOWN_MARKS = (
     *MARKS, "H2A.Z", "H2AK5ac", "H2AK9ac", "H2AK119ub1", "H2BK5ac", "H2BK12ac", "H2BK15ac",
@@ -27,6 +30,9 @@ KNOWN_MARKS = (
     "H3K36me2", "H3K56ac", "H3K79me1", "H3K79me2", "H3K79me3", "H3T11ph", "H4K5ac", "H4K8ac",
     "H4K12ac", "H4K16ac", "H4K20me1", "H4K20me3", "H4K91ac", "DNase", "ATAC", "CTCF",
 )  # fmt: skip
+SIGNAL_LIMIT = 1_000_000
+SHARED = 0.6  # of the genes of the smaller of two tables
+EMPTY_END = 150  # genes; at most 80 in 81 whole files of Roadmap and ENCODE
 
 
 def mark_files(
@@ -51,12 +57,7 @@ def mark_files(
         for and nowhere there.
     """
     where = Path(where).expanduser()
-    if where.is_dir():
-        named = _from_names(where, suffixes)
-    elif where.is_file():
-        named = _from_table(where)
-    else:
-        raise DataError(f"{where} is neither a folder nor a table of files; check the path.")
+    named = _from_names(where, suffixes) if os.path.isdir(where) else _from_table(input_file(where))
     files: dict[str, dict[str, Path]] = {}
     seen: list[str] = []
     for cell, mark, path in named:
@@ -112,39 +113,64 @@ class CellInput:
     origin : mapping
         Files (see `file_states`) and settings; the same origin means the same values.
     read : function
-        Gives the bins (gene, bin) of each mark, along the genome, and the genes.
+        Gives the bins (gene, bin) of each mark, along the genome, and the genes; what it has to say
+        joins the list of notes that it is called with.
+    files : mapping
+        The file of each mark, for messages.
     """
 
     cell: str
     source: str
     unit: str
     origin: Mapping[str, object]
-    read: Callable[[], tuple[Mapping[str, np.ndarray], GeneWindows]]
+    read: Callable[[list[str]], tuple[Mapping[str, np.ndarray], GeneWindows]]
+    files: Mapping[str, str | Path] = field(default_factory=dict)
 
 
 def build_cell(
-    given: CellInput, expression: RpkmTable | None = None, suffix: str = ""
+    given: CellInput,
+    expression: RpkmTable | None = None,
+    suffix: str = "",
+    notes: list[str] | None = None,
 ) -> HistoneDataset:
     """Read a cell type; genes without a number in the expression table are left out.
 
-    Raises DataError if the expression table lacks the cell type, or shares no gene with the
-    windows.
+    What is to be said of it joins the notes. Raises DataError if the expression table lacks the
+    cell type or knows too few of the genes (`SHARED`), or a mark is 0 at the end of a chromosome,
+    for as many genes as in no whole file (`EMPTY_END`), and the windows are not `partial`.
     """
+    notes = [] if notes is None else notes
     expressed = None if expression is None else expression.measured(given.cell)
-    bins, windows = given.read()
+    bins, windows = given.read(notes)
     marks = [mark for mark in MARKS if mark in bins] + sorted(set(bins) - set(MARKS))
     counts = np.stack([bins[mark] for mark in marks], axis=2)
     table, joined = windows.table, {}
     if expressed is not None:
         chosen = pd.Index(windows.gene_id).isin(expressed.gene_id)
-        if not chosen.any():
+        fewer = min(len(chosen), len(expressed.gene_id))
+        if not chosen.any() or chosen.sum() < SHARED * fewer:
+            unknown = ~pd.Index(expressed.gene_id).isin(windows.gene_id)
             raise DataError(
-                f"{given.cell}: {expressed.name} and {windows.name} share no gene: their ids are"
-                f" like {_example(expressed.gene_id)} and {_example(windows.gene_id)}. Give an"
-                " expression table and genes of one species, with the same kind of ids."
+                f"{given.cell}: {expressed.name} and {windows.name} share {chosen.sum():,} of"
+                f" {fewer:,} genes, expected {SHARED:.0%}: others are called"
+                f" {_example(expressed.gene_id[unknown])} and {_example(windows.gene_id[~chosen])}."
+                " Give an expression table and genes of one species, with the same kind of ids."
             )
+        if not chosen.all():
+            notes.append(f"{(~chosen).sum():,} genes without expression left out")
         counts, table = counts[chosen], table[chosen]
         joined = expressed.join(given.cell, table["gene_id"].to_numpy(dtype=str))
+    for number, mark in enumerate(marks):
+        bins, what = counts[:, :, number], f"{given.files.get(mark, given.cell)}: {mark}"
+        highest = float(bins.max(initial=0))
+        if highest > SIGNAL_LIMIT:
+            raise DataError(f"{what} reaches {highest:g}; expected at most {SIGNAL_LIMIT:,}.")
+        filled = bins.any(axis=1)
+        if not windows.partial:
+            _check_ends(filled, table, what)
+        for other in range(number if filled.sum() >= EMPTY_END else 0):
+            if np.array_equal(bins, counts[:, :, other]):
+                raise DataError(f"{what} is the same as {marks[other]}: one file under two names?")
     return HistoneDataset.from_arrays(
         counts, table["gene_id"], given.cell + suffix, table["split"], marks=marks,
         source=given.source, unit=given.unit, strand=table["strand"], **joined,
@@ -174,7 +200,7 @@ def store_cell(
         If it cannot be read, or a cell type of another source, or with marks that this one lacks,
         is stored under its name.
     """
-    name, older = given.cell + suffix, []
+    name, older, notes = given.cell + suffix, [], []
     text = "\n".join(expression.text(given.cell).tolist())
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     origin = {**given.origin, "rpkm_table": f"{expression.name} {digest}"}
@@ -184,7 +210,7 @@ def store_cell(
             return f"{name}: already stored from these files"
         refuse_other_source(name, given.source, home)
         older = stored["marks"]
-    dataset = build_cell(given, expression, suffix)
+    dataset = build_cell(given, expression, suffix, notes)
     lost = [mark for mark in older if mark not in dataset.marks]
     if lost:
         raise DataError(
@@ -193,10 +219,11 @@ def store_cell(
         )
     write_cell(dataset, home, origin)
     zero = [mark for i, mark in enumerate(dataset.marks) if not dataset.counts[:, :, i].any()]
-    nothing = f"; 0 around every gene: {', '.join(zero)}" if zero else ""
+    notes += [f"0 around every gene: {', '.join(zero)}"] if zero else []
     marks = ", ".join(dataset.marks)
     again = ", in place of what was stored from other files" if older else ""
-    return f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{again}{nothing}"
+    said = f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{again}"
+    return "; ".join([said, *notes])
 
 
 def refuse_other_source(cell: str, source: str, home: str | Path | None = None) -> None:
@@ -210,9 +237,16 @@ def refuse_other_source(cell: str, source: str, home: str | Path | None = None) 
 
 
 def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
-    """Size in bytes and time of the last change (ns) of each file, by its absolute path."""
-    states = {str(Path(path).resolve()): Path(path).stat() for path in paths}
-    return {path: [state.st_size, state.st_mtime_ns] for path, state in states.items()}
+    """Size in bytes and time of the last change (ns) of each file, by its absolute path.
+
+    None of them for what cannot be read, of which reading it will say why.
+    """
+    states: dict[str, list[int]] = {os.path.realpath(path): [] for path in paths}
+    for path, about in states.items():
+        with suppress(OSError):
+            state = os.stat(path)
+            about += [state.st_size, state.st_mtime_ns]
+    return states
 
 
 def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, str, Path]]:
@@ -242,10 +276,26 @@ def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
             f" {', '.join(map(str, table.columns))}."
         )
     for number, row in enumerate(table.itertuples(index=False), start=2):
-        file = path.parent / row.file
-        if not file.is_file():
-            raise DataError(f"{path}, line {number}: there is no file {file}.")
-        yield row.cell, row.mark, file
+        try:
+            yield row.cell, row.mark, input_file(path.parent / row.file)
+        except DataError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
+
+
+def _check_ends(filled: np.ndarray, table: pd.DataFrame, what: str) -> None:
+    """Raise DataError if the last genes of a chromosome are empty, as where a file was cut."""
+    limit = max(EMPTY_END, 10 / (filled.mean() or 1))
+    rows = {"the file": np.arange(len(filled))}
+    if "chromosome" in table:
+        rows = table.reset_index(drop=True).sort_values("tss").groupby("chromosome").groups
+    for chromosome, own in rows.items():
+        empty = int(np.append(filled[own][::-1], True).argmax())
+        if empty >= limit and chromosome not in MAY_LACK:
+            raise DataError(
+                f"{what} is 0 around the last {empty:,} of the {len(own):,} genes of {chromosome}."
+                " Is the file cut, or of a part of the genome? Get it whole; if it is meant so:"
+                " PARTIAL=1 (--partial)."
+            )
 
 
 def _example(gene_id: np.ndarray) -> str:

@@ -40,7 +40,7 @@ from dc2lib.datasets.store import (
     usable_home,
 )
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write
+from dc2lib.files import atomic_write, input_file
 
 NOTES = "digests.json"
 PART = re.compile(r"\.([0-9a-f]{16}|copy)\.part$")
@@ -81,7 +81,7 @@ class RemoteFile:
 
 def downloads_folder(home: str | Path | None = None) -> Path:
     """Folder of the downloaded files."""
-    return usable_home(home) / "downloads"
+    return usable_home(usable_home(home) / "downloads")
 
 
 def fetch(
@@ -126,6 +126,7 @@ def fetch(
         notes = _notes(folder)
         source = notes["sources"].get(file.name)
         usable = not refetch and (source in map(str, sources) or (any_source and not mirror))
+        usable &= not isinstance(sources[0], Path)  # which is here, and may have been replaced
         if target.is_file() and usable and _intact(target, notes):
             return target
         if refetch:
@@ -141,9 +142,7 @@ def verified(path: str | Path) -> Path:
 
     Raises DataError if it is missing or its digest differs.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} is missing; download it with `make data`.")
+    path = input_file(path, "download it with `make data`")
     if not _intact(path, _notes(path.parent)):
         raise _wrong_digest(path)
     return path
@@ -189,7 +188,7 @@ def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:
             f"The mirror {folder} has no {file.name}, neither there nor one folder below;"
             f" expected {folder / file.folder / file.name}."
         )
-    with open(place, "rb") as start:
+    with open(input_file(place), "rb") as start:
         check_not_html(start.read(512), place)
     return [place.resolve()]
 
@@ -208,7 +207,7 @@ def _mirror_folder(mirror: str) -> Path:
 
 def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
     tried = (mirror / file.name, mirror / file.folder / file.name, *mirror.glob(f"*/{file.name}"))
-    return (place for place in tried if place.is_file())
+    return (place for place in tried if os.path.lexists(place))
 
 
 def _answers(address: str) -> bool:
@@ -312,12 +311,12 @@ def _matches(path: Path, digest: str | None) -> bool:
 def _notes(folder: Path) -> dict[str, dict[str, str]]:
     """SHA-256 of files by the address that they came from, and that address by name."""
     path = folder / NOTES
-    if not path.exists():
+    if not os.path.lexists(path):
         return {"digests": {}, "sources": {}}
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
+        notes = json.loads(input_file(path).read_text(encoding="utf-8"))
         return {"digests": dict(notes["digests"]), "sources": dict(notes["sources"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path} is unreadable; delete it and run `make data` again.") from None
 
 

@@ -32,6 +32,10 @@ HG19 = {
     "chr17": 81195210, "chr18": 78077248, "chr19": 59128983, "chr20": 63025520,
     "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566,
 }  # fmt: skip
+CHROMOSOME = re.compile(
+    r"[\W_]*(?:chr(?:om(?:osome)?)?)?[\W_]*0*(\d{1,2}[a-z]?|[wyzm]|mt|[ivx]+)[\W_]*",
+    re.IGNORECASE | re.ASCII,
+)  # others are contigs
 PLACE = re.compile(r"\d{1,12}", re.ASCII)
 LONGEST = 2**33  # bases, more than any chromosome has
 MAY_LACK = ("chrY", "chrM")
@@ -50,11 +54,14 @@ class GeneWindows:
         against them.
     name : str
         For messages.
+    partial : bool
+        Whether these genes, or the files to be read, are meant to cover a part of the genome only.
     """
 
     table: pd.DataFrame
     lengths: Mapping[str, int]
     name: str
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.table)
@@ -77,7 +84,10 @@ class GeneWindows:
             yield chromosome, rows, tss[rows, None] + steps
 
     def check_chromosomes(self, names: Iterable[str], where: str, *, whole: bool = False) -> None:
-        """Raise DataError if a file names none of the genes' chromosomes; if `whole`, one too few.
+        """Raise DataError if a file and the genes do not lie on the same chromosomes.
+
+        At least one must be the same. A chromosome of the file without genes must be a contig, or
+        in `MAY_LACK`, unless all this is `partial`.
 
         Parameters
         ----------
@@ -94,12 +104,21 @@ class GeneWindows:
                 f"{where} shares no chromosome with {self.name}: it has {_some(names)}, and the"
                 f" genes lie on {_some(wanted)}. Is it of another genome or species?"
             )
+        if self.partial:
+            return
+        surplus = set(filter(CHROMOSOME.fullmatch, names - wanted)) - set(MAY_LACK)
+        if surplus:
+            raise DataError(
+                f"{where} has {_some(surplus)}, where no gene of {self.name} lies. Is one of the"
+                " two cut, or of another genome? If it is meant so: PARTIAL=1 (--partial)."
+            )
         lacking = wanted - names - set(MAY_LACK)
         if whole and lacking:
             genes = int(self.table["chromosome"].isin(lacking).sum())
             raise DataError(
                 f"{where} lacks {_some(lacking)}, where {genes:,} genes of {self.name} lie; give a"
-                " file of the whole genome, or a GTF of the genes that it covers."
+                " file of the whole genome, or a GTF of the genes that it covers; or PARTIAL=1"
+                " (--partial) if it is meant so."
             )
 
 
@@ -193,13 +212,15 @@ def split_of(gene_id: Iterable[str]) -> np.ndarray:
 
 
 def chromosome_name(name: str) -> str:
-    """One name for a chromosome: ``"chr1"`` for 1, chr1 and Chr1; ``"chrM"`` for MT.
+    """One name for a chromosome: ``"chr1"`` for 1, Chr1, chr01 and "chr1 "; ``"chrM"`` for MT.
 
-    >>> [chromosome_name(name) for name in ("1", "chrX", "MT")]
-    ['chr1', 'chrX', 'chrM']
+    >>> [chromosome_name(name) for name in ("1", "chrx", "MT", "chrUn_7")]
+    ['chr1', 'chrX', 'chrM', 'chrUn_7']
     """
-    short = re.sub("^chr", "", str(name), flags=re.IGNORECASE)
-    return "chrM" if short.upper() in ("M", "MT") else f"chr{short}"
+    plain = CHROMOSOME.fullmatch(name)
+    if not plain:
+        return f"chr{re.sub('^chr', '', name.strip(), flags=re.IGNORECASE)}"
+    return "chrM" if plain[1].upper() == "MT" else f"chr{plain[1].upper()}"
 
 
 def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, int, str] | None:

@@ -18,6 +18,7 @@ import numpy as np
 from dc2lib.datasets.fetch import RemoteFile, downloads_folder, fetch
 from dc2lib.datasets.histone import SPLITS
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 
 BASE_URL = "https://ossci-datasets.s3.amazonaws.com/mnist"
 DIGESTS = {
@@ -139,8 +140,7 @@ def _hold_out(split: np.ndarray, labels: np.ndarray, name: str, share: float, se
 
 
 def _unpacked(path: Path, name: str = "") -> bytes:
-    if not path.is_file():
-        raise DataError(f"{path} is missing; download it with `python -m dc2lib.datasets --mnist`.")
+    input_file(path, "download it with `python -m dc2lib.datasets --mnist`")
     again = "take it anew with `python -m dc2lib.datasets --mnist --refetch`"
     try:
         with gzip.open(path, "rb") as file:

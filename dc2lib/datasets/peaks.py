@@ -3,7 +3,9 @@
 How a file becomes bins: where peaks overlap, a base has the highest of their values, and a base
 in no peak has 0; a bin is the mean over its 100 bases. The order of the lines does not matter, a
 chromosome may be called 1 or chr1, peaks on contigs without genes and peaks of no length are left
-out, and a file without a peak is a mark that is 0 everywhere.
+out, and a file without a peak is a mark that is 0 everywhere. Nothing in such a file tells whether
+it is whole: `build_cell` refuses one without a peak around the last genes of a chromosome, and says
+how many peaks there are, to be compared with the source.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.cell_files import CellInput, file_states, mark_files
+from dc2lib.datasets.cell_files import SIGNAL_LIMIT, CellInput, file_states, mark_files
 from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_name
 from dc2lib.datasets.histone import N_BINS
 from dc2lib.errors import DataError
@@ -62,6 +64,8 @@ def read_peaks(
     )  # fmt: skip
     chromosome = text[0].map({name: chromosome_name(name) for name in text[0].unique()})
     start, end, amount = (pd.to_numeric(text[i], errors="coerce") for i in (1, 2, needed - 1))
+    if value == "presence":
+        amount = pd.Series(1.0, index=text.index)
     limit = chromosome.map(lengths or {}).astype(np.float64)
     for wrong, expected in (
         ((start % 1 != 0) | (end % 1 != 0), "expected whole numbers for start and end."),
@@ -69,14 +73,13 @@ def read_peaks(
         (end < start, "ends before it starts; expected start <= end."),
         (end > MOST_BASES, "ends beyond any chromosome."),
         (end > limit, "ends beyond the chromosome: a file of another genome?"),
-        (~((amount >= 0) & (amount < np.inf)), f"expected a {value} of 0 or more."),
-    ):
+        (~((amount >= 0) & (amount <= SIGNAL_LIMIT)),
+         f"expected a {value} of 0 or more, {SIGNAL_LIMIT:,} at most."),
+    ):  # fmt: skip
         if wrong.any():
             number, line = list(lines.items())[wrong.argmax()]
             raise DataError(f"{path}, line {number}: {line.strip()!r} {expected}")
     table = pd.DataFrame({"chromosome": chromosome, "start": start, "end": end, "value": amount})
-    if value == "presence":
-        table["value"] = 1
     return table.astype({"start": np.int64, "end": np.int64, "value": np.float64})
 
 
@@ -92,9 +95,12 @@ def bin_peaks(peaks: pd.DataFrame, windows: GeneWindows) -> np.ndarray:
 
 
 def read_cell(
-    files: Mapping[str, str | Path], windows: GeneWindows, value: str = "signal"
+    files: Mapping[str, str | Path],
+    windows: GeneWindows,
+    value: str = "signal",
+    notes: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Bins (gene, bin) of each mark's file, along the genome.
+    """Bins (gene, bin) of each mark's file, along the genome; the number of peaks joins the notes.
 
     Raises
     ------
@@ -107,6 +113,8 @@ def read_cell(
         if len(peaks):
             windows.check_chromosomes(peaks["chromosome"], str(path))
         bins[mark] = bin_peaks(peaks, windows)
+        if notes is not None:
+            notes.append(f"{len(peaks):,} peaks of {mark}")
     return bins
 
 
@@ -121,7 +129,7 @@ def cell_inputs(
         CellInput(
             cell, "peaks", "peak signal",
             {"files": file_states(files.values()), "value": value, "genes": windows.digest},
-            lambda files=files: (read_cell(files, windows, value), windows),
+            lambda notes, files=files: (read_cell(files, windows, value, notes), windows), files,
         )
         for cell, files in mark_files(where, SUFFIXES, marks).items()
     ]  # fmt: skip

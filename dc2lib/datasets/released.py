@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneD
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.rpkm import RpkmTable, lost_zeros, read_rpkm, refuse_spreadsheet
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write
+from dc2lib.files import atomic_write, input_file
 
 FILES = "train.csv, valid.csv, test.csv"
 SPLIT_LIMIT = 256 * 2**20
@@ -62,15 +63,13 @@ def read_csv_folder(
         Names of the count columns.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder} is no folder; give one that holds {FILES}.")
     inner = folder / "classification"
     inner = inner if inner.is_dir() else folder
     paths = {split: inner / f"{split}.csv" for split in SPLITS}
     for path in paths.values():
-        if not path.is_file():
-            raise DataError(f"{path} is missing; a cell type needs {FILES}.")
-        check_size(path.stat().st_size, str(path))
+        check_size(input_file(path, f"a cell type needs {FILES}").stat().st_size, str(path))
     tables = {
         split: read_split(path.read_bytes(), str(path), marks) for split, path in paths.items()
     }

@@ -7,6 +7,7 @@ within bounds on their size and number.
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ from dc2lib.datasets.store import (
     write_cell,
 )
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 
 ARCHIVE = RemoteFile(
     "data.tar.gz",
@@ -68,7 +70,7 @@ def open_rpkm(alignment: str = "aligned") -> RpkmTable | None:
     Raises DataError if the file does not have the digest noted when it came, or is no such table.
     """
     path = downloads_folder() / RPKM.name
-    return read_rpkm(verified(path), alignment) if path.is_file() else None
+    return read_rpkm(verified(path), alignment) if os.path.lexists(path) else None
 
 
 class BrokenArchiveError(DataError):
@@ -311,9 +313,7 @@ class _Bounded:
 
 
 def _check_gzip(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} is missing; download it with `make data`.")
-    with open(path, "rb") as file:
+    with open(input_file(path, "download it with `make data`"), "rb") as file:
         start = file.read(512)
     check_not_html(start, path)
     if not start.startswith(b"\x1f\x8b"):

@@ -26,13 +26,13 @@ from pyarrow import csv
 
 from dc2lib.datasets.histone import MISSING, HistoneDataset, median_text, numbers
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write, text_lines
+from dc2lib.files import atomic_write, input_file, text_lines
 
 FILE_NAME = "57epigenomes.RPKM.pc.gz"
 URL = f"https://egg2.wustl.edu/roadmap/data/byDataType/rna/expression/{FILE_NAME}"
 REFERENCE_COLUMNS = ("E000",)
 ALIGNMENTS = ("aligned", "released")
-GENE = re.compile(r"^(ENS\w*\d{11})(?:\.\d+)?$")
+GENE = re.compile(r"^(ENS\w*\d{11})(?:\.\d+(?:_\d+)?)?$")
 CELL = re.compile(r"E\d{3}", re.ASCII)
 GENES_COLUMN = re.compile("gene|ensembl|symbol|^(id|name|x|rownames|)$", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
@@ -108,12 +108,15 @@ class RpkmTable:
     def measured(self, cell: str) -> RpkmTable:
         """The rows that hold a number for one cell type.
 
-        Raises DataError if the table lacks the cell type, has no number for it at all, or one that
-        is negative.
+        Raises DataError if the table lacks the cell type, has no number for it at all, only one and
+        the same, or one that is negative.
         """
-        given = np.isfinite(self._expression(cell))
+        values = self._expression(cell)
+        given = np.isfinite(values)
         if not given.any():
             raise DataError(f"{self.name}, column {cell}: no gene has a number there.")
+        if len(values) > 1 and np.ptp(values[given]) == 0:
+            raise DataError(f"{self.name}, column {cell}: every gene has the same number there.")
         return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
 
     def _expression(self, cell: str) -> np.ndarray:
@@ -154,10 +157,9 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     """
     if alignment not in ALIGNMENTS:
         raise DataError(f"Unknown alignment {alignment!r}: use one of {', '.join(ALIGNMENTS)}.")
-    path = Path(path)
-    if path.is_file():
-        with open(path, "rb") as file:
-            refuse_spreadsheet(file.read(len(WORKBOOK)), path)
+    path = input_file(path, "check the path, or download it with `make data`")
+    with open(path, "rb") as file:
+        refuse_spreadsheet(file.read(len(WORKBOOK)), path)
     lines = dropwhile(lambda line: line.startswith("#"), text_lines(path))
     header, *rest = [*lines, "", ""]
     header = header.removeprefix(BYTE_ORDER_MARK)

@@ -32,7 +32,7 @@ import dc2lib
 from dc2lib.datasets.histone import PER_GENE, HistoneDataset, check_cell_name
 from dc2lib.datasets.rpkm import suggestion
 from dc2lib.errors import DataError
-from dc2lib.files import data_home
+from dc2lib.files import data_home, input_file
 
 FORMAT_VERSION = 1
 META = "meta.json"
@@ -57,7 +57,7 @@ def list_cells(home: str | Path | None = None) -> list[str]:
     return sorted(
         entry.name
         for entry in entries
-        if not entry.name.startswith(".") and (entry / META).is_file()
+        if not entry.name.startswith(".") and os.path.lexists(entry / META)
     )
 
 
@@ -170,19 +170,16 @@ def fingerprint(home: str | Path | None = None) -> str:
 
 def cells_folder(home: str | Path | None = None) -> Path:
     """Folder that holds one folder a cell type; DataError if the home of the store is no folder."""
-    return usable_home(home) / "cells"
+    return usable_home(usable_home(home) / "cells")
 
 
 def usable_home(home: str | Path | None = None) -> Path:
     """The folder of all data, which need not exist; DataError if something else is in its place."""
     try:
         path = Path(home) if home is not None else data_home()
-        if path.is_dir() or not (path.is_symlink() or path.exists()):
-            for parent in path.parents:
-                if parent.is_dir():
-                    return path
-                if parent.exists():
-                    break
+        places = (path, *path.absolute().parents)
+        if path.is_dir() or next(filter(os.path.lexists, places)).is_dir():
+            return path
         reason = "it is no folder"
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error)
@@ -217,9 +214,9 @@ def read_meta(folder: Path) -> dict:
     """
     rebuild = _rebuild(folder)
     try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta = json.loads(input_file(folder / META).read_text(encoding="utf-8"))
         version = meta["format_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{folder / META} is missing or unreadable. {rebuild}") from None
     if version != FORMAT_VERSION:
         raise DataError(
@@ -272,7 +269,8 @@ def locked(folder: Path, waiting: str = "") -> Iterator[None]:
 
     `waiting` is said, on standard error, if there is something to wait for.
     """
-    with open(folder / ".lock", "wb") as lock:
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)  # not even a pipe holds it up
+    try:
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 try:
@@ -282,6 +280,8 @@ def locked(folder: Path, waiting: str = "") -> Iterator[None]:
                         print(waiting, file=sys.stderr, flush=True)
                     fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def sync(path: Path) -> None:
@@ -363,6 +363,7 @@ def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndar
         raise DataError(f"{folder / META} names an unknown array {name!r}. {_rebuild(folder)}")
     path = folder / f"{name}.npy"
     try:
+        input_file(path)
         values = np.load(path, mmap_mode="r" if name == "counts" else None, allow_pickle=False)
     except Exception as error:  # whatever a damaged header makes NumPy meet
         raise DataError(f"{path} cannot be read ({error}). {_rebuild(folder)}") from None

@@ -7,6 +7,7 @@ count one by one, and duplicates (flag 1024) and reads of a low mapping quality 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from dc2lib.datasets.cell_files import CellInput, file_states, mark_files
 from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_name
 from dc2lib.datasets.histone import COUNT_LIMIT, N_BINS
 from dc2lib.errors import DataError
+from dc2lib.files import input_file
 
 UNIT_OF = {".bw": "coverage", ".bigWig": "coverage", ".bam": "reads"}
 WAYS = ("overlap", "start")
@@ -76,7 +78,8 @@ def cell_inputs(
         origin = {"files": file_states(files.values()), **asdict(rule), "genes": windows.digest}
         inputs.append(
             CellInput(cell, "tracks", units.pop(), origin,
-                      lambda files=files: (read_cell(files, windows, rule, progress), windows))
+                      lambda notes, files=files: (
+                          read_cell(files, windows, rule, progress, notes), windows), files)
         )  # fmt: skip
     return inputs
 
@@ -86,10 +89,11 @@ def read_cell(
     windows: GeneWindows,
     rule: ReadRule | None = None,
     progress: bool = False,
+    notes: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Bins (gene, bin) along the genome of each mark's file: uint16 reads or float32 coverage.
 
-    A bin with more than 65,535 reads counts as so many.
+    A bin with more than 65,535 reads counts as so many. How many reads count joins the notes.
 
     Raises
     ------
@@ -100,7 +104,9 @@ def read_cell(
     for mark, path in files.items():
         with tqdm(total=len(windows), desc=mark, unit="gene", disable=not progress or None) as bar:
             if _unit(path) == "reads":
-                bins[mark] = _read_bam(path, windows, rule or ReadRule(), bar)
+                bins[mark], kept = _read_bam(path, windows, rule or ReadRule(), bar)
+                if notes is not None:
+                    notes.append(f"{kept} of {mark}")
             else:
                 bins[mark] = _read_bigwig(path, windows, bar)
     return bins
@@ -121,31 +127,46 @@ def _read_bigwig(path: str | Path, windows: GeneWindows, bar: tqdm) -> np.ndarra
                 values = np.zeros(N_BINS * BIN_SIZE, dtype=np.float32)
                 _, start, end = place
                 values[start - first : end - first] = track.values(*place, numpy=True)
-                bins[row] = np.nan_to_num(values).reshape(N_BINS, BIN_SIZE).mean(axis=1)
+                values[np.isnan(values)] = 0
+                bins[row] = values.reshape(N_BINS, BIN_SIZE).mean(axis=1)
     if (bins < 0).any():
         raise DataError(f"{path} holds negative values; expected coverage, not a log ratio.")
     return bins
 
 
-def _read_bam(path: str | Path, windows: GeneWindows, rule: ReadRule, bar: tqdm) -> np.ndarray:
+def _read_bam(
+    path: str | Path, windows: GeneWindows, rule: ReadRule, bar: tqdm
+) -> tuple[np.ndarray, str]:
+    """Reads (gene, bin), and in words how many count."""
+    near = kept = 0
     never = NEVER | (0 if rule.duplicates else DUPLICATE)
     bins = np.zeros((len(windows), N_BINS), dtype=np.uint16)
     with _explained(path):
         import pysam
 
         pysam.set_verbosity(0)
+        for index in (f"{path}.bai", f"{path}.csi", Path(path).with_suffix(".bai")):
+            if os.path.lexists(index):
+                input_file(index)
         with pysam.AlignmentFile(str(path), "rb") as reads:
             if not reads.has_index():
                 raise DataError(f"{path} has no index; make it with `samtools index {path}`.")
             lengths = dict(zip(reads.references, reads.lengths, strict=True))
             for row, first, *place in _places(lengths, windows, path, bar):
-                spans = [
-                    _span(read, rule.way)
-                    for read in reads.fetch(*place)
-                    if not read.flag & never and read.mapping_quality >= rule.min_quality
-                ]
+                spans = []
+                for read in reads.fetch(*place):
+                    near += 1
+                    if not read.flag & never and read.mapping_quality >= rule.min_quality:
+                        spans.append(_span(read, rule.way))
+                kept += len(spans)
                 bins[row] = _counted(np.array(spans, dtype=np.int64), first)
-    return bins
+    if near and not kept:
+        raise DataError(
+            f"{path}: none of {near:,} reads around genes counts: all are duplicates, secondary or"
+            f" failed, or of a mapping quality below {rule.min_quality}. Take them with"
+            " --duplicates, or --min-quality 0."
+        )
+    return bins, f"{kept:,} of {near:,} reads around genes"
 
 
 def _span(read, way: str) -> tuple[int, int]:
@@ -191,8 +212,7 @@ def _places(
 @contextmanager
 def _explained(path: str | Path) -> Iterator[None]:
     """What a missing package, or the reading of a damaged file raises, as a DataError."""
-    if not Path(path).is_file():
-        raise DataError(f"{path} is missing; check the path.")
+    input_file(path)
     try:
         yield
     except DataError:

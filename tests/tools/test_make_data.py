@@ -69,4 +69,13 @@ def test_lists_and_choices():
     options = options_of("MARKS=H3K4me3 H3K27ac", "CELLS=E003", "VALUE=score", "SOURCE=roadmap")
     assert (options.marks, options.cells) == (["H3K4me3 H3K27ac"], ["E003"])
     assert (options.value, options.source) == ("score", "roadmap")
-    assert options_of() == _parser().parse_args([])
+    assert options_of("PARTIAL=1").partial
+    assert options_of() == options_of("CELLS=", "MARKS=", "MIRROR=") == _parser().parse_args([])
+
+
+@pytest.mark.parametrize("name", ["cells", "marks", "mirror", "peaks", "csv", "rpkm", "home"])
+def test_an_option_given_as_nothing_is_refused(name, capsys):
+    for nothing in ("", " ,"):
+        with pytest.raises(SystemExit):
+            _parser().parse_args([f"--{name}", nothing])
+        assert f"--{name}: is empty" in capsys.readouterr().err
