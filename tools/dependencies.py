@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,22 @@ def _parents(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _imported(source: str, module: str, modules: Mapping[str, Path]) -> list[str]:
+def _imported(source: str, module: str, modules: Mapping[str, Path]) -> Iterable[str]:
+    """Modules that a source may import; all where it cannot be parsed."""
+    named = _named(source, module, modules.get(module))
+    return modules if named is None else [name for name in named if name in modules]
+
+
+@cache  # chapters share most modules
+def _named(source: str, module: str, file: Path | None) -> list[str] | None:
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return list(modules)
+        return None
     named: list[str] = []
-    for source_module, name, _ in imports_of(tree, module, modules):
-        named += [source_module, *([f"{source_module}.{name}"] if name else [])]
+    for origin, name, _ in imports_of(tree, module, {module: file} if file else {}):
+        named += [origin, *([f"{origin}.{name}"] if name else [])]
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named.append(node.value)
-    return [name for name in named if name in modules]
+    return named
