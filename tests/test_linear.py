@@ -76,13 +76,6 @@ def test_validation_auroc_is_scikit_learns_with_ties():
         assert found == pytest.approx(auroc(label(valid), positive_score(logits)), abs=1e-6)
 
 
-def test_best_restart_is_the_one_with_the_best_validation_auroc():
-    fits = linear.fit_linear([planted("A"), planted("B", seed=1)], recipe=RECIPE)
-    assert fits.weight.shape == (2, 5, 2, 5)
-    for number, best in enumerate(fits.best_restart):
-        assert fits.valid_auroc[number, best] == fits.valid_auroc[number].max()
-
-
 def test_the_planted_marks_are_found():
     recipe = replace(RECIPE, transform="log1p", optimizer="adam", learning_rate=0.3, epochs=20)
     fits = linear.fit_linear([planted("A", n=600)], recipe=recipe, seeds=(0,))

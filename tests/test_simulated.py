@@ -53,8 +53,8 @@ def small():
 
 @pytest.fixture(scope="module")
 def reference():
-    """Cell types like E012 (blend 0) and E013 (blend 1), as large as the real ones."""
-    size = {"n_cells": 1, "n_genes": 18_000, "seed": 1, "library_spread": 0.0}
+    """Cell types like E012 (blend 0) and E013 (blend 1), half as large as the real ones."""
+    size = {"n_cells": 1, "n_genes": 9_000, "seed": 1, "library_spread": 0.0}
     return [next(iter_cells(**size, blend=blend)) for blend in (0.0, 1.0)]
 
 

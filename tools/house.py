@@ -89,17 +89,6 @@ def library_rooms(package: Path) -> list[Room]:
     return [_measured(name, modules) for name in LIBRARY if name in named]
 
 
-def backward_imports(package: Path) -> list[str]:
-    """Imports against the order of the rooms, as ``"module imports room"``."""
-    order, modules = list(LIBRARY), modules_of(package)
-    return [
-        f"{name} imports {target}"
-        for name, file in modules.items()
-        for target in sorted(_imported_rooms(name, file, modules))
-        if _room(name) and order.index(target) > order.index(_room(name))
-    ]
-
-
 def folder_room(folder: Path, name: str, purpose: str) -> Room:
     """One folder of sources as a room; its imports are not looked at."""
     files = [file for file in folder.rglob("*.py") if "_build" not in file.parts]

@@ -25,12 +25,6 @@ PAIRED = "dc2lib_paired"  # in the notebook's metadata: digest of what both halv
 OURS = "dc2lib"  # in the metadata of both: what a chapter says about itself
 
 
-def has_drifted(source: Path) -> bool:
-    """Return whether the notebook beside a chapter holds something else than the chapter."""
-    notebook = source.with_suffix(".ipynb")
-    return notebook.exists() and _content(_chapter(source)) != _content(_notebook(notebook))
-
-
 def pair(source: Path) -> None:
     """Make the notebook of a chapter, or carry what changed in one half of a pair to the other.
 

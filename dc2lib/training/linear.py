@@ -46,11 +46,6 @@ class LinearFits:
     best_epoch: np.ndarray  #: int (dataset, restart)
     transform: str  #: of the counts, before the mean over the bins
 
-    @property
-    def best_restart(self) -> np.ndarray:
-        """Restart with the highest validation AUROC of each data set, ``(dataset,)``."""
-        return self.valid_auroc.argmax(1)
-
     def logits(self, number: int, counts: np.ndarray) -> np.ndarray:
         """Logits ``(restart, gene, 2)`` of data set ``number`` for counts (gene, bin, mark)."""
         products = np.einsum(

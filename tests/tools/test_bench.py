@@ -1,6 +1,8 @@
 """Fast and plain ways of the benchmark give the same, at tiny sizes; no time is asserted."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +59,10 @@ def tiny(dataset, tmp_path, monkeypatch):
     for name, size in sizes.items():
         monkeypatch.setattr(bench, name, size)
     monkeypatch.setattr(bench, "product_rate", lambda _: 1.0)
+    monkeypatch.setattr(bench, "ProcessPoolExecutor", lambda n, _: ThreadPoolExecutor(n))
+    distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    inside = partial(distributed.LocalCluster, processes=False)
+    monkeypatch.setattr(distributed, "LocalCluster", inside)
     return Task(dataset, tmp_path, 1, 1)
 
 

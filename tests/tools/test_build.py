@@ -33,12 +33,6 @@ def plans_of(book, **request):
     return plan_build(book, Request(**request), "simulated", PRINTS)
 
 
-def run_alone(job, **environment):
-    command, env = [sys.executable, "-m", "tools.chapter"], {**os.environ, **environment}
-    return subprocess.run(command, cwd=ROOT, env=env, input=job.dumps(), capture_output=True,
-                          text=True, check=False)
-
-
 def test_a_plan_says_what_each_chapter_gets(book):
     first, second = plans_of(book)
     assert first.parameters == {"profile": "quick", "data": "simulated", "seed": 3}
@@ -135,7 +129,8 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     stamps = {
         name: os.stat(by_name[name].target / "executed.ipynb") for name in ("first", "reader")
     }
-    write_chapter(book, "broken", "from dc2book.record import provenance\nprovenance()")
+    write_chapter(book, "lost", "pass")
+    write_toc(book, "first", "second", "reader", "lost")
     again = plans_of(book)
     assert run_jobs(again, 1) == ["lost"]
     said = capsys.readouterr().out
@@ -148,39 +143,6 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     path = first.target / "executed.ipynb"
     path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
     assert not is_valid(first)
-
-
-def test_a_stopped_chapter_leaves_nothing(book):
-    write_chapter(book, "first", "open('started', 'w')\nimport time\ntime.sleep(600)")
-    (plan, _) = plans_of(book)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tools.chapter"], cwd=ROOT, stdin=subprocess.PIPE, text=True
-    )
-    process.stdin.write(plan.dumps())
-    process.stdin.close()
-    while not list(Path(plan.folder).glob(".*.part/data/started")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 130
-    assert list(Path(plan.folder).iterdir()) == []
-
-
-def test_a_kernel_takes_no_port_that_another_could_have_taken(book):
-    cell = """import shutil
-from ipykernel.connect import get_connection_file
-from dc2book.record import provenance
-shutil.copy(get_connection_file(), "connection.json")
-provenance()"""
-    write_chapter(book, "first", cell)
-    (plan, _) = plans_of(book)
-    ended = run_alone(plan)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    connection = json.loads((plan.target / "data" / "connection.json").read_text())
-    assert connection["transport"] == "ipc"
-    assert Path(connection["ip"]).is_absolute()
-    assert not Path(connection["ip"]).parent.exists()
-    assert len(connection["ip"]) < 60
 
 
 def test_a_kernel_that_does_not_start_is_reported_and_leaves_nothing(book, monkeypatch):
@@ -346,9 +308,12 @@ request, prints = Request(chapter="first"), {"cells": "simulated"}
 run_jobs(plan_build(Path(sys.argv[1]), request, "simulated", prints), 1)
 """
 WORKING = """import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
+from ipykernel.connect import get_connection_file
+shutil.copy(get_connection_file(), "connection.json")
 worker = subprocess.Popen(["sleep", "600"])
 Path("pids").write_text(f"{os.getpid()} {os.getppid()} {worker.pid}")
 time.sleep(600)"""
@@ -393,11 +358,15 @@ def test_a_build_that_is_killed_leaves_nothing_running(book, name):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
         pids = [int(pid) for pid in written[0].read_text().split()]
+        connection = json.loads(written[0].with_name("connection.json").read_text())
         assert all(map(is_running, pids))
         process.send_signal(getattr(signal, name))
         process.communicate()
     until(lambda: not any(map(is_running, pids)))
     until(lambda: not list(folder.iterdir()))
+    assert connection["transport"] == "ipc", "a port could have been taken by another"
+    assert len(connection["ip"]) < 60 and Path(connection["ip"]).is_absolute()
+    until(lambda: not Path(connection["ip"]).parent.exists())
 
 
 def test_two_builds_of_one_chapter_execute_it_once(book):

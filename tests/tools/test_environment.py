@@ -239,15 +239,3 @@ def test_the_lock_names_no_local_or_cuda_build():
     assert "torch==2.13.0\n" in text
     assert "+" not in text
     assert not re.search("^(nvidia|triton|pip==|setuptools==)", text, re.MULTILINE)
-
-
-def test_every_extra_is_declared():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) == {
-        "attribution",
-        "book",
-        "cluster",
-        "pages",
-        "test",
-        "tracks",
-    }
