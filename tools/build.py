@@ -135,8 +135,6 @@ def current_results(job: Job) -> list[dict[str, Any]]:
 
 def is_valid(job: Job) -> bool:
     """Return whether the result of a chapter exists, is whole, and may be shown."""
-    if not (job.target / "executed.ipynb").exists():
-        return False
     return is_whole(job.target) and not problems(job.target, job.parameters, job.key)
 
 
@@ -167,13 +165,16 @@ class _Run:
             os.utime(job.target)
             self.finished.append(name)
             self._say(name, "cached")
-        elif error := self._execute(job):
+            return
+        begin = time.monotonic()
+        if job.target.exists():
+            self._say(name, f"{job.target} is not as it was written: executed again")
+        if error := self._execute(job):
             self._fail(name, "\n    ".join(["FAILED", *error.strip().splitlines()]))
         else:
-            run = json.loads((job.target / "run.json").read_text(encoding="utf-8"))
-            _forget_old(Path(job.folder))
+            _forget_old(job.target)
             self.finished.append(name)
-            self._say(name, f"done in {time.time() - run['started']:.1f} s")
+            self._say(name, f"done in {time.monotonic() - begin:.1f} s")
 
     def stop(self) -> None:
         """Stop the running chapters, and start no other."""
@@ -223,10 +224,11 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _forget_old(folder: Path) -> None:
-    newest_first = sorted(folder.glob("[0-9a-f]*"), key=lambda path: -path.stat().st_mtime)
-    for old in newest_first[EXECUTIONS:]:
-        shutil.rmtree(old)
+def _forget_old(newest: Path) -> None:
+    """Remove the oldest executions; a clock that was set back does not make the newest one old."""
+    others = [path for path in newest.parent.glob("[0-9a-f]*") if path != newest]
+    for old in sorted(others, key=lambda path: -path.stat().st_mtime)[EXECUTIONS - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _sweep(root: Path) -> None:
@@ -234,7 +236,7 @@ def _sweep(root: Path) -> None:
     for partial in (root / "_build" / "executed").glob("*/.*.part"):
         owner = partial.name.split(".")[-2]
         if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
-            shutil.rmtree(partial)
+            shutil.rmtree(partial, ignore_errors=True)  # or another build that begins now did
 
 
 def _refuse_unknown_chapters(

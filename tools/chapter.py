@@ -28,7 +28,7 @@ from tools.chapters import Chapter, line_of_cell, read_chapter
 from tools.children import end_with, stop_when_told
 from tools.errors import BuildError
 from tools.surroundings import surroundings
-from tools.validation import file_sizes, problems
+from tools.validation import file_digests, problems
 
 TRACEBACK_LINES = 25
 PATIENCE_S = 180
@@ -87,7 +87,7 @@ def _execute_into(job: Job, folder: Path) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     chapter = read_chapter(job.name, Path(job.source))
-    started = time.time()
+    started, begin = time.time(), time.monotonic()
     run = {**_run(chapter, job), "started": started}
     (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     if job.inputs is not None:
@@ -127,7 +127,7 @@ def _execute_into(job: Job, folder: Path) -> None:
             f"{chapter.source}: the kernel did not start, or did not end in order: {error}; build "
             "again, and if it stays so, see what 'python -m ipykernel_launcher' says"
         ) from error
-    run["duration"] = time.time() - started
+    run["duration"] = time.monotonic() - begin
     (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
     _stamp(executed, chapter, run)
     source.unlink()
@@ -137,7 +137,7 @@ def _execute_into(job: Job, folder: Path) -> None:
     found = problems(folder, job.parameters, job.key)
     if found:
         raise BuildError("\n".join([f"{chapter.source}: may not be shown", *found]))
-    run["files"] = file_sizes(folder)
+    run["files"] = file_digests(folder)
     (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
@@ -229,7 +229,7 @@ def main() -> int:
     job = Job(**json.load(sys.stdin))
     try:
         execute(job)
-    except BuildError as error:
+    except (BuildError, OSError) as error:
         print(error)
         return 1
     except KeyboardInterrupt:

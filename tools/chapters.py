@@ -24,10 +24,12 @@ from tools.errors import BuildError
 COMMON = "common"
 SET_BY_BUILD = {"profile": "`PROFILE=`", "data": "`DATA=`"}
 TRUE = ("true", "True")
+CONFLICT = re.compile("^(<{7}|>{7}) ", re.MULTILINE)
+ZERO = re.compile(r"\b0( means|:)")  # in a comment: what 0 stands for
 READ = {  # how a value is written
     bool: re.compile("true|True|false|False"),
-    int: re.compile("[+-]?[0-9]+"),
-    float: re.compile(r"[+-]?([0-9]+\.?|[0-9]*\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE),
+    int: re.compile("[+-]?[0-9]{1,18}"),
+    float: re.compile(r"[+-]?([0-9]{1,18}\.?|[0-9]*\.[0-9]+)(e[+-]?[0-9]{1,2})?", re.IGNORECASE),
 }
 
 
@@ -52,15 +54,44 @@ class Chapter:
 
 def page_names(toc: Path) -> list[str]:
     """Return the pages of a table of contents in reading order, the root first."""
-    contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
-    names = [contents["root"]]
-    queue = [*contents.get("parts", []), *contents.get("chapters", [])]
-    while queue:
-        entry = queue.pop(0)
-        if "file" in entry:
-            names.append(entry["file"])
-        queue = [*entry.get("chapters", []), *entry.get("sections", []), *queue]
+    contents = read_yaml(toc)
+    try:
+        names = [contents["root"]]
+        queue = [*contents.get("parts", []), *contents.get("chapters", [])]
+        while queue:
+            entry = queue.pop(0)
+            if "file" in entry:
+                names.append(entry["file"])
+            queue = [*entry.get("chapters", []), *entry.get("sections", []), *queue]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BuildError(f"{toc} is no table of contents with a root and chapters") from error
     return names
+
+
+def read_text(path: Path) -> str:
+    """Return what a person wrote.
+
+    Raises
+    ------
+    BuildError
+        If it is no UTF-8, or holds the marks of a merge that was not brought to its end.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise BuildError(f"{path} is no text in UTF-8 ({error}): save it as such") from None
+    if found := CONFLICT.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise BuildError(f"{path}:{line}: the mark of a merge conflict: resolve it")
+    return text
+
+
+def read_yaml(path: Path, text: str | None = None, loader: Any = yaml.SafeLoader) -> Any:
+    """Return what a file, or the text of its header, says in YAML; else a `BuildError`."""
+    try:
+        return yaml.load(read_text(path) if text is None else text, Loader=loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BuildError(f"{path}: {error}") from None
 
 
 def page_sources(root: Path) -> dict[str, Path]:
@@ -86,7 +117,7 @@ def find_chapters(root: Path) -> dict[str, Chapter]:
 
 def read_chapter(name: str, source: Path) -> Chapter:
     """Read one chapter and what its header and its ``parameters`` cell declare."""
-    text = source.read_text(encoding="utf-8")
+    text = read_text(source)
     notebook = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name}-{number:03d}"
@@ -108,14 +139,27 @@ def read_profile(root: Path, profile: str) -> dict[str, dict[str, str]]:
     """
     folder = root / "book" / "profiles"
     path = folder / f"{profile}.yml"
-    if not path.exists():
+    if path not in folder.glob("*.yml"):
         known = sorted(file.stem for file in folder.glob("*.yml"))
         raise BuildError(f"no profile {profile!r}; there are {', '.join(known)}")
+    content = read_yaml(path, loader=_Profile)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}
-        return {name: dict(values or {}) for name, values in content.items()}
-    except (yaml.YAMLError, ValueError, AttributeError) as error:
+        sections = {} if content is None else {**content}
+        return {name: {} if one == "" else {**one} for name, one in sections.items()}
+    except TypeError as error:
         raise BuildError(f"{path} is no profile, which has a section a chapter: {error}") from None
+
+
+class _Profile(yaml.BaseLoader):
+    """Text as it stands there; of a name that stands there twice YAML would take the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            names = [key.value for key, _ in node.value]
+            twice = ", ".join(name for name in found if names.count(name) > 1)
+            raise ValueError(f"{twice} stands there twice")
+        return found
 
 
 def chosen_parameters(
@@ -158,19 +202,25 @@ def typed_value(
     Raises
     ------
     BuildError
-        If the chapter has no such parameter, or the text is nothing of that type.
+        If the chapter has no such parameter, the text is nothing of that type, or the number is
+        below 0, or 0 of what is counted and where the parameter's comment gives 0 no meaning.
     """
     _refuse_unknown(chapter, [name], where)
     default, text = chapter.parameters[name], str(given)
-    kind = type(default)
-    if kind is str:
+    kind, place = type(default), f"{where}: parameter {name} of {chapter.name}"
+    if kind is str and isinstance(given, str):
         return text
-    if kind in READ and READ[kind].fullmatch(text):
-        return text in TRUE if kind is bool else kind(text)
-    raise BuildError(
-        f"{where}: parameter {name} of {chapter.name}: {text!r} is not a {kind.__name__} like its "
-        f"default {default!r}"
-    )
+    if kind not in READ or not READ[kind].fullmatch(text):
+        raise BuildError(
+            f"{place}: {text!r} is not a {kind.__name__} like its default {default!r}"
+        )
+    value = text in TRUE if kind is bool else kind(text)
+    counted = kind is int or name.endswith("epochs")
+    may_be_zero = not counted or not default or ZERO.search(chapter.meanings[name])
+    if value < 0 or not (value or may_be_zero):
+        least = "0 or more" if may_be_zero else "more than 0"
+        raise BuildError(f"{place}: {text} is too small, expected {least}")
+    return value
 
 
 def run_order(chapters: Mapping[str, Chapter]) -> dict[str, list[str]]:
@@ -208,10 +258,10 @@ def line_of_cell(chapter: Chapter, index: int) -> int:
 
 
 def _front_matter(source: Path) -> dict[str, Any]:
-    text = source.read_text(encoding="utf-8")
+    text = read_text(source)
     if not text.startswith("---\n"):
         return {}
-    return yaml.safe_load(text[4:].split("\n---", 1)[0]) or {}
+    return read_yaml(source, text[4:].split("\n---", 1)[0]) or {}
 
 
 def _words(value: str | Iterable[str]) -> tuple[str, ...]:

@@ -38,16 +38,29 @@ def read_run(path: Path) -> list[dict[str, Any]]:
         If there is no such file or folder, or it holds no recorded results.
     """
     file = _results_file(path)
-    text = file.read_text(encoding="utf-8")
-    try:
-        lines = file.suffix == ".jsonl"
-        rows = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
-        complete = all({"chapter", "key", "value"} <= set(row) for row in rows)
-    except (ValueError, TypeError) as error:
-        raise BuildError(f"{file} holds no recorded results: {error}") from error
-    if not rows or not complete:
+    rows, about = _read(file), _provenance(file)
+    if not rows or not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise BuildError(f"{file} holds no recorded results (rows with chapter, key and value)")
-    return [{**_provenance(file), **row} for row in rows]
+    return [{**about, **row} for row in rows]
+
+
+def _read(file: Path) -> Any:
+    try:
+        text = file.read_text(encoding="utf-8")
+        lines = file.suffix == ".jsonl"
+        return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BuildError(f"{file} holds no recorded results: {error}") from None
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("chapter"), str) and isinstance(row.get("key"), str)
+        and isinstance(row.get("value", ()), str | int | float | None)
+        and all(isinstance(row.get(end), int | float | None) for end in ("low", "high"))
+        and all(isinstance(row.get(one) or {}, dict) for one in ("versions", "parameters"))
+    )  # fmt: skip
 
 
 def compare(
@@ -154,14 +167,10 @@ def report(
 
 
 def _results_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise BuildError(f"there is no {path}; name a results.json or a folder that holds one")
-    for name in FILES:
-        if (path / name).exists():
-            return path / name
-    raise BuildError(f"{path} holds neither {' nor '.join(FILES)}")
+    found = next((one for one in (path, *map(path.joinpath, FILES)) if one.is_file()), None)
+    if found is None:
+        raise BuildError(f"{path} is no file, and no folder that holds {' or '.join(FILES)}")
+    return found
 
 
 def _provenance(file: Path) -> dict[str, Any]:
@@ -169,7 +178,9 @@ def _provenance(file: Path) -> dict[str, Any]:
     path = file.with_name("provenance.json")
     if not path.exists():
         return {}
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said = _read(path)
+    if not isinstance(said, dict) or not isinstance(said.get("versions", {}), dict):
+        raise BuildError(f"{path} does not say what produced a run")
     return {name: said[name] for name in ("profile", "versions") if name in said}
 
 

@@ -16,7 +16,7 @@ from jupytext.config import load_jupytext_config
 from nbformat import NotebookNode
 
 from dc2lib.files import atomic_write
-from tools.chapters import digest, is_chapter, page_sources
+from tools.chapters import digest, is_chapter, page_sources, read_text
 from tools.errors import BuildError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +60,7 @@ def pair(source: Path) -> None:
 
 
 def _chapter(source: Path) -> NotebookNode:
-    return jupytext.reads(source.read_text(encoding="utf-8"), fmt=FORMAT)
+    return jupytext.reads(read_text(source), fmt=FORMAT)
 
 
 def _notebook(path: Path) -> NotebookNode:

@@ -113,7 +113,7 @@ def _runs(root: Path) -> Iterator[dict[str, Any]]:
     for file in (root / "_build" / "executed").glob("*/[0-9a-f]*/run.json"):
         with suppress(ValueError, OSError):  # a damaged execution costs nothing
             run = json.loads(file.read_text(encoding="utf-8"))
-            if "duration" in run:
+            if isinstance(run, dict) and {"chapter", "profile", "started", "duration"} <= set(run):
                 yield run
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import html as markup
 import io
-import json
 import logging
 import sys
 import tempfile
@@ -24,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urlparse
 
-import yaml
 from bs4 import BeautifulSoup
 
 from dc2lib.files import atomic_write
 from tools.browser import open_browser
-from tools.chapters import page_names
+from tools.chapters import page_names, read_yaml
+from tools.compare import read_run
 from tools.errors import BuildError, exit_code
 from tools.publish import addresses
 
@@ -146,6 +145,8 @@ def front_matter(facts: Sequence[str], titles: Mapping[str, str]) -> str:
 def _article(page: BeautifulSoup, name: str, names: Sequence[str]) -> Tag:
     """The text of a page; its links lead inside the book, to outside, or nowhere."""
     article = page.select_one("article.bd-article")
+    if article is None:
+        raise BuildError(f"{name}.html is no whole page of this book: make book")
     for tag in article.find_all(id=True):
         tag["id"] = f"{name}--{tag['id']}"
     for link in article.find_all("a", href=True):
@@ -178,10 +179,10 @@ def title_facts(root: Path, html: Path) -> list[str]:
     """Return the lines of the title page: title, authors, version, and what the book ran on."""
     import dc2lib
 
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config = read_yaml(root / "_config.yml")
     facts = [config["title"], config["author"]]
     results = root / "_build" / "results.json"
-    rows = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    rows = read_run(results) if results.exists() else []
     profiles = sorted({row["profile"] for row in rows if row.get("profile")})
     sources = sorted({row["data_source"] for row in rows if row.get("data_source")})
     date = time.strftime("%Y-%m-%d", time.gmtime((html / "index.html").stat().st_mtime))

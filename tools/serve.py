@@ -30,7 +30,7 @@ def server(pages: Path, port: str) -> ThreadingHTTPServer:
 
 def main() -> None:
     """Serve the pages until interrupted."""
-    with server(ROOT / "_build" / "html", sys.argv[1]) as serving:
+    with server(ROOT / "_build" / "html", (sys.argv[1:] or ["8000"])[0]) as serving:
         print(f"the book is at http://localhost:{serving.server_port} (ctrl-C ends)", flush=True)
         try:
             serving.serve_forever()

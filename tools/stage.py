@@ -14,13 +14,14 @@ from typing import Any
 
 import yaml
 
-from tools.chapters import digest, page_sources
+from tools.chapters import digest, page_sources, read_yaml
 from tools.children import killed_with_parent
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
 from tools.publish import Addresses, add_downloads, addresses, merged_results
 from tools.surroundings import surroundings
+from tools.validation import file_digests
 
 STAMP = ".staged"
 SUPPORT = ("_ext", "_static", "dc2book", "references.bib", "reference")
@@ -37,14 +38,15 @@ def build_book(root: Path, executed: Mapping[str, Path]) -> Path:
     tree = tree_digest(files, root)
     html = root / "_build" / "html"
     page = html / "index.html"
-    if page.exists() and _read(html / STAMP) == tree:
+    if _is_built(html, tree):
         print("pages unchanged", flush=True)
         return page
     stage = root / "_build" / "stage"
     _write_tree(stage, files)
     built = make_pages(root, stage, root / "_build" / "sphinx", "-W", "--keep-going")
     add_downloads(built, executed, page_sources(root), _addresses(root))
-    (built / STAMP).write_text(tree, encoding="utf-8")
+    stamp = json.dumps({"tree": tree, "pages": file_digests(built)})
+    (built / STAMP).write_text(stamp, encoding="utf-8")
     _swap(built, html)
     return page
 
@@ -99,6 +101,15 @@ def tree_digest(files: Mapping[str, bytes], root: Path) -> str:
     return digest({name: digest(content) for name, content in {**files, **made_with}.items()})
 
 
+def _is_built(html: Path, tree: str) -> bool:
+    """Whether the pages are of these files, and none was lost or changed since."""
+    try:
+        stamp = json.loads((html / STAMP).read_text(encoding="utf-8"))
+        return stamp["tree"] == tree and stamp["pages"].items() <= file_digests(html).items()
+    except (OSError, ValueError, TypeError, KeyError):  # none there, damaged, of an earlier version
+        return False
+
+
 def _chapter_files(name: str, executed: Path) -> dict[str, bytes]:
     files = {f"{name}.ipynb": (executed / "executed.ipynb").read_bytes()}
     for shown in sorted((executed / "figures").glob("[!.]*")):
@@ -121,7 +132,7 @@ def _support_files(root: Path) -> dict[str, bytes]:
 
 
 def _config(root: Path) -> dict[str, Any]:
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config = read_yaml(root / "_config.yml")
     known = addresses(config)
     config["html"]["baseurl"] = known.pages
     if known.repository:
@@ -135,7 +146,7 @@ def _config(root: Path) -> dict[str, Any]:
 
 
 def _addresses(root: Path) -> Addresses:
-    return addresses(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")))
+    return addresses(read_yaml(root / "_config.yml"))
 
 
 def _status(executed: Mapping[str, Path]) -> bytes:

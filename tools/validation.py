@@ -10,6 +10,8 @@ from typing import Any
 
 import nbformat
 
+from tools.chapters import digest
+
 FIGURE_MIME = "application/vnd.dc2lib.figure+json"
 TABLE_MIME = "application/vnd.dc2lib.table+json"
 PROVENANCE_MIME = "application/vnd.dc2lib.provenance+json"
@@ -34,24 +36,23 @@ def problems(folder: Path, parameters: Mapping[str, Any], key: str) -> list[str]
     ]
 
 
-def file_sizes(folder: Path) -> dict[str, int]:
-    """Return the size of each file that an execution leaves but the one that says so."""
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that an execution leaves but the one that says so."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RUN)
-    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    return {str(path.relative_to(folder)): digest(path.read_bytes()) for path in files}
 
 
 def is_whole(folder: Path) -> bool:
-    """Return whether all files of an execution are there and none was cut, and all can be read."""
+    """Return whether all files of an execution are there as they were written."""
     try:
-        sizes = json.loads((folder / RUN).read_text(encoding="utf-8")).get("files", {})
-        if any((folder / name).stat().st_size != size for name, size in sizes.items()):
-            return False
-        for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines():
-            json.loads(line)
-        nbformat.read(folder / "executed.ipynb", as_version=4)
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        written = run.pop("files")
+        notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
+        return written.items() <= file_digests(folder).items() and (
+            notebook.metadata["dc2lib_run"] == run
+        )
     except Exception:  # whatever a damaged file makes its reader meet
         return False
-    return True
 
 
 def outputs(notebook: nbformat.NotebookNode) -> Iterator[tuple[int, nbformat.NotebookNode]]:

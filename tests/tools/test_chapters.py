@@ -58,6 +58,16 @@ def test_a_chapter_without_parameters_cell_is_refused(book):
         read_chapter("first", path)
 
 
+@pytest.mark.parametrize("content", [
+    "# Wörter\n".encode("utf-16"), b"words\n<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> other\n",
+    b"---\nkernelspec: [\n---\n",
+])  # fmt: skip
+def test_a_page_that_is_no_text_or_half_merged_is_named(book, content):
+    (book / "book" / "first.md").write_bytes(content)
+    with pytest.raises(BuildError, match=r"first\.md"):
+        find_chapters(book)
+
+
 def test_parameters_must_be_literals(book):
     path = book / "book" / "first.md"
     path.write_text(path.read_text().replace("seed = 0", "seed = int(0)"))
@@ -84,7 +94,7 @@ def test_an_unknown_parameter_lists_the_known_ones(book):
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("seed", "7", 7), ("seed", "010", 10), ("seed", "-3", -3), ("rate", "2", 2.0),
+    [("seed", "7", 7), ("seed", "010", 10), ("seed", "0", 0), ("rate", "2", 2.0),
      ("rate", "1e-3", 0.001), ("rate", "010", 10.0), ("words", "12", "12"),
      ("words", "yes", "yes"), ("words", "010", "010")],
 )
@@ -96,12 +106,30 @@ def test_overrides_take_the_type_of_the_default(book, name, text, value):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("seed", text) for text in ("many", "1:30", "yes", "true", "0x10", "1_000", "1.0", "", "٣")]
-    + [("rate", text) for text in ("1:30", "yes", "nan", "inf", "1,5", "", ".", "1_0")],
+    [("seed", text)
+     for text in ("many", "1:30", "yes", "true", "0x10", "1_000", "1.0", "", "٣", "9" * 30)]
+    + [("rate", text) for text in ("1:30", "yes", "nan", "inf", "1,5", "", ".", "1_0", "1e999")],
 )
 def test_a_value_of_another_type_is_refused(book, name, text):
     with pytest.raises(BuildError, match=r"is not a (int|float) like its default 0"):
         typed_value(find_chapters(book)["first"], name, text)
+
+
+@pytest.mark.parametrize(("name", "text", "is_refused"), [
+    ("seed", "-1", True), ("rate", "-0.1", True), ("rate", "0", False), ("n_genes", "0", True),
+    ("n_genes", "-5", True), ("epochs", "0", True), ("n_train", "0", False),
+    ("n_train", "-1", True),
+])  # fmt: skip
+def test_a_number_that_is_too_small_is_refused(book, name, text, is_refused):
+    path = book / "book" / "first.md"
+    more = "n_genes = 9  # genes\nn_train = 5  # genes; 0 means all\nepochs = 0.5  # passes\n"
+    path.write_text(path.read_text().replace("seed = 0", f"{more}seed = 0"))
+    chapter = find_chapters(book)["first"]
+    if is_refused:
+        with pytest.raises(BuildError, match=f"command line: parameter {name} of first.*too small"):
+            typed_value(chapter, name, text)
+    else:
+        assert typed_value(chapter, name, text) == 0
 
 
 def test_a_profile_is_read_as_the_command_line(book):
@@ -114,15 +142,20 @@ def test_a_profile_is_read_as_the_command_line(book):
         profile.write_text(f"first:\n  seed: {wrong}\n")
         with pytest.raises(BuildError, match=r"quick\.yml: parameter seed of first"):
             chosen_parameters(chapter, "quick", read_profile(book, "quick"), "simulated")
-    for wrong in ("first: 1", "- first", "first: {"):
+    profile.write_text("first:\n  words: [1]\n")
+    with pytest.raises(BuildError, match=r"quick\.yml: parameter words of first"):
+        chosen_parameters(chapter, "quick", read_profile(book, "quick"), "simulated")
+    for wrong in ("first: 1", "- first", "- [first, {seed: 1}]", "first: {", "first: [seed]", "[]",
+                  "first: []", "first: [[seed, 1]]", "first: {seed: 1, seed: 2}", "first:\nfirst:"):
         profile.write_text(wrong)
-        with pytest.raises(BuildError, match=r"quick\.yml is no profile"):
+        with pytest.raises(BuildError, match=r"quick\.yml"):
             read_profile(book, "quick")
 
 
 def test_profiles_are_listed_where_one_is_missing(book):
-    with pytest.raises(BuildError, match="no profile 'fast'; there are quick, smoke"):
-        read_profile(book, "fast")
+    for name in ("fast", "", "../profiles/quick"):
+        with pytest.raises(BuildError, match=f"no profile '{name}'; there are quick, smoke"):
+            read_profile(book, name)
 
 
 def test_readers_of_results_come_after_what_they_read(book):

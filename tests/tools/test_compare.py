@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -112,16 +113,26 @@ def test_runs_are_read_from_files_and_folders(tmp_path):
     assert compare.read_run(tmp_path / "results.json")[0]["profile"] == "paper"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "[1]", '[{"key": "a"}]', "not json"])
+@pytest.mark.parametrize("text", [
+    "", "[]", "{}", "[1]", '[{"key": "a"}]', "not json", '[["chapter", "key", "value"]]', "1",
+    '[{"chapter": [], "key": "a", "value": 1}]', '[{"chapter": "a", "key": "a", "value": {}}]',
+    '[{"chapter": "a", "key": "a", "value": 1, "low": "x", "high": 1}]', "null", "\xff",
+    '[{"chapter": "a", "key": "a", "value": 1, "versions": ["numpy"]}]',
+])  # fmt: skip
 def test_what_holds_no_results_is_refused_by_name(tmp_path, text):
     path = tmp_path / "results.json"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(BuildError, match=r"results\.json holds no recorded results"):
         compare.read_run(path)
 
 
 def test_a_missing_run_is_refused(tmp_path):
-    with pytest.raises(BuildError, match="there is no"):
-        compare.read_run(tmp_path / "absent")
-    with pytest.raises(BuildError, match="holds neither"):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "results.json")
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "loop", tmp_path / "results.json"):
+        with pytest.raises(BuildError, match="is no file"):
+            compare.read_run(path)
+    (tmp_path / "results.jsonl").write_text(json.dumps(A[0]))
+    (tmp_path / "provenance.json").write_text("[1]")
+    with pytest.raises(BuildError, match=r"provenance\.json does not say"):
         compare.read_run(tmp_path)

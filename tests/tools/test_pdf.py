@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
@@ -131,8 +132,8 @@ def test_the_title_page_says_what_the_book_ran_on(html, tmp_path, monkeypatch):
     try:
         facts = pdf.title_facts(tmp_path, html)
         (tmp_path / "_build").mkdir()
-        row = '[{"profile": "quick", "data_source": "roadmap"}]'
-        (tmp_path / "_build" / "results.json").write_text(row)
+        row = {"chapter": "a", "key": "b", "value": 1, "profile": "quick", "data_source": "roadmap"}
+        (tmp_path / "_build" / "results.json").write_text(json.dumps([row]))
         assert "Profile quick; data: roadmap" in pdf.title_facts(tmp_path, html)
     finally:
         (html / "index.html").unlink()
