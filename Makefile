@@ -97,7 +97,7 @@ rehearsal: env  ## what a reader runs on 56 simulated cell types, killed half-wa
 	@$(PY) -m tools.rehearsal $(call option,cells,CELLS) $(call option,genes,GENES) \
 		$(call option,profile,PROFILE) $(call option,chapter,NAME)
 
-pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file] [WHOLE=1: library reference and solutions too]
+pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file] [WHOLE=1: library reference, parameters and solutions too]
 	@$(PY) -m tools.pdf $(call option,output,PDF) $(if $(WHOLE),--whole)
 
 compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]

@@ -2,8 +2,8 @@
 
 Usage: python -m tools.pdf [_build/html] [--output FILE] [--whole]
 
-Library reference, benchmarks, status and solutions of exercises stay online, unless the whole is
-asked for.
+Library reference, benchmarks, status, tables of parameters and solutions of exercises stay online,
+unless the whole is asked for.
 
 The pages become one long page in the order of ``_toc.yml``, which headless Chromium prints: links
 between pages lead inside the PDF, and headings become bookmarks.
@@ -40,12 +40,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("_build") / "deepchrome2-book.pdf"
 ONLINE = ("api", "benchmarks", "status")
-SOLUTIONS = ".tag_solution, .admonition.solution, .dc2quiz-solution"
+ONLINE_PARTS = ".tag_solution, .admonition.solution, .dc2quiz-solution, .chapter-parameters"
 STYLE = Path(__file__).with_name("print.css")
 WIDTH = {"width": 1000, "height": 900}
 PATIENCE_MS = 600_000
+# Code and tables of more lines may break over pages.
 PREPARE = """
 async () => {
+  const LONG_CODE = 14, LONG_TABLE = 15;
   if (window.MathJax && MathJax.startup && MathJax.startup.promise) await MathJax.startup.promise;
   for (const img of document.images) img.loading = 'eager';
   await Promise.all([...document.images].map(img => img.decode().catch(() => null)));
@@ -54,6 +56,10 @@ async () => {
     fold.classList.add(code && !fold.querySelector('.cell_output') ? 'folded' : 'unfolded');
     fold.open = true;
   }
+  for (const code of document.querySelectorAll('.cell_input, .highlight'))
+    if (code.textContent.trim().split('\\n').length > LONG_CODE) code.classList.add('long');
+  for (const table of document.querySelectorAll('table'))
+    if (table.rows.length > LONG_TABLE) table.classList.add('long');
   for (const line of document.querySelectorAll('p:has(> a.download)')) {
     const rest = line.cloneNode(true);
     rest.querySelectorAll('a.download').forEach(link => link.remove());
@@ -114,7 +120,7 @@ def one_page(
     base = next((name for name, text in texts.items() if "mathjax" in text.lower()), names[0])
     articles = {name: _article(page, name, names) for name, page in pages.items()}
     for article in articles.values() if not solutions else ():
-        for solution in article.select(SOLUTIONS):
+        for solution in article.select(ONLINE_PARTS):
             solution.decompose()
     titles = {name: _title(article) or name for name, article in articles.items()}
     body = "\n".join(

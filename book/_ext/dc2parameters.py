@@ -73,7 +73,8 @@ def parameters_markdown(table: Mapping[str, Any], linked: bool) -> str:
     name = table["chapter"]
     return "\n".join([
         f":::{{dropdown}} `{name}`: {len(rows)} parameter{'s' * (len(rows) != 1)}",
-        *([f"Of {{doc}}`{name}`", ""] if linked else []),
+        ":class-container: chapter-parameters",
+        *(["", f"Of {{doc}}`{name}`", ""] if linked else [""]),
         markdown_table(rows, [False] * len(rows.columns)),
         ":::",
     ])

@@ -214,7 +214,8 @@ def test_nothing_is_shipped_that_no_page_loads_and_mathjax_is_the_books_own(html
 
 def test_the_page_on_rerunning_lists_parameters_and_costs(html):
     page = (html / "how_to_rerun.html").read_text()
-    for fact in ("<code", "n_genes", "genes of a simulated cell type", "400", "12 s"):
+    for fact in ("<code", "n_genes", "genes of a simulated cell type", "400", "12 s",
+                 "chapter-parameters"):
         assert fact in page
 
 

@@ -26,12 +26,22 @@ FIRST = (
     "<div class='tag_solution'><details class='hide'><summary>Show the solution</summary>"
     "<p>answer</p></details></div>"
     "<p><a class='download' href='x.csv'>Table as CSV</a></p>"
+    "<details class='chapter-parameters'><summary>settings</summary></details>"
     "<section id='end' style='break-before: page'><h2>End</h2></section></section>"
 )
 SECOND = (
     "<section id='second'><h1>Second</h1><p>Text.</p>"
     "<section id='deep' style='break-before: page'><h2>Deep</h2>"
     "<p><a href='first.html'>back</a></p></section></section>"
+)
+# Code of thirty lines and of ten, where a page has room for twenty.
+CODE = "<div class='cell_input'><div class='highlight'><pre>{}</pre></div></div>"
+THIRD = "".join(
+    f"<section id='{name}' style='break-before: page'><h1>{name}</h1>"
+    f"<div style='height: {height}mm'></div>{CODE.format(lines)}</section>"
+    for name, height, lines in (
+        ("Long", 160, "\n".join(f"long_{n}" for n in range(30))),
+        ("Short", 215, "\n".join(f"short_{n}" for n in range(10))))
 )
 
 
@@ -40,6 +50,7 @@ def html(tmp_path_factory):
     folder = tmp_path_factory.mktemp("html")
     (folder / "first.html").write_text(PAGE.format(FIRST))
     (folder / "second.html").write_text(PAGE.format(SECOND))
+    (folder / "third.html").write_text(PAGE.format(THIRD))
     return folder
 
 
@@ -98,18 +109,25 @@ def test_folded_code_and_solutions_stay_away(printed):
     assert "secret" not in text
     assert "answer" not in text
     assert "Table as CSV" not in text
+    assert "settings" not in text
     assert "#" not in text
 
 
-def test_the_whole_has_solutions(html):
+def test_the_whole_has_solutions_and_long_code_breaks_over_pages(html):
     if missing():
         pytest.skip(missing())
-    whole = pypdf.PdfReader(io.BytesIO(pdf.print_book(html, ["first"], FACTS, solutions=True)))
-    assert "answer" in words(whole, 2)
+    names = ["first", "third"]
+    whole = pypdf.PdfReader(io.BytesIO(pdf.print_book(html, names, FACTS, solutions=True)))
+    assert "answer" in words(whole, 2) and "settings" in words(whole, 2)
+    begun, ended, without, moved = (words(whole, number) for number in (4, 5, 6, 7))
+    assert "long_0" in begun and "long_29" in ended and "long_29" not in begun
+    assert "Short" in without and "short" not in without
+    assert "short_0" in moved and "short_9" in moved
 
 
 def test_nothing_is_left_beside_the_pages(html, printed):
-    assert sorted(file.name for file in html.iterdir()) == ["first.html", "second.html"]
+    assert sorted(file.name for file in html.iterdir()) == [
+        "first.html", "second.html", "third.html"]
 
 
 def test_a_page_that_is_not_built_is_named(html):
