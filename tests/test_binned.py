@@ -62,6 +62,8 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
         ({"strand": None}, r"lacks the member strand"),
         ({"E003/H3K4me3": COUNTED > 5, "E003/H3K9ac": COUNTED}, "is bool, expected numbers"),
         ({"source": np.array("simulated")}, "gives 'simulated' as its source"),
+        ({"gene_id": np.array(GENES, dtype="S15")}, r"gene_id is \|S15 of shape \(3,\), expected"),
+        ({"E003/H3K4me3": COUNTED * np.nan, "unit": np.array("coverage")}, "H3K4me3 reaches nan"),
         ({"E003/H3K4me3": COUNTED * 1e9, "unit": np.array("coverage")}, r"counts\.npz: H3K4me3 re"),
         ({"split": np.array([0, 1, 3])}, r"none of 0 \(train\), 1 \(valid\) and 2 \(test\)"),
         ({"split": np.array([0, 1])}, "no whole"),
@@ -122,9 +124,11 @@ def test_rdata_behind_a_link_to_its_folder(tmp_path):
 def test_a_file_that_is_none(tmp_path):
     path = npz(tmp_path)
     path.write_bytes(path.read_bytes()[:200])
-    for wrong in (path, tmp_path / "none.npz"):
-        with pytest.raises(DataError, match=wrong.name):
+    (words := tmp_path / "words.npz").write_text("hello")
+    for wrong in (path, words, tmp_path / "none.npz"):
+        with pytest.raises(DataError, match=wrong.name) as error:
             cells_of(wrong)
+        assert "pickle" not in str(error.value)
     with pytest.raises(DataError, match=r"holds no <cell>/<mark>_50bp_bins\.RData"):
         cells_of(tmp_path)
 

@@ -398,12 +398,17 @@ def test_a_home_of_nobody(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["file", "loop", "dangling link"])
-def test_a_folder_of_cell_types_that_is_none(tmp_path, kind):
-    path = tmp_path / "cells"
+@pytest.mark.parametrize("place", ["cells", "cells/E012"])
+def test_a_folder_that_is_none(tmp_path, kind, place):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
     path.touch() if kind == "file" else path.symlink_to({"loop": path}.get(kind, "nowhere"))
-    for use in (list_cells, lambda home: write_cell(dataset(), home)):
+    with pytest.raises(DataError, match=f"{place}.* is no folder"):
+        write_cell(dataset(), tmp_path)
+    assert os.path.lexists(path) and not path.is_dir()
+    if place == "cells":
         with pytest.raises(DataError, match="cells: it is no folder"):
-            use(tmp_path)
+            list_cells(tmp_path)
 
 
 def test_a_json_without_end_and_one_that_is_a_pipe(tmp_path):

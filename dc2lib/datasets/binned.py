@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+from zipfile import is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -153,6 +154,10 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
         if lacking:
             raise DataError(f"{path} lacks the member {', '.join(sorted(lacking))}.")
         gene_id, strand, split = (archive[name] for name in ("gene_id", "strand", "split"))
+        for name, texts in (("gene_id", gene_id), ("strand", strand)):
+            if texts.dtype.kind != "U" or texts.ndim != 1:
+                given = f"{texts.dtype} of shape {texts.shape}"
+                raise DataError(f"{path}: {name} is {given}, expected a text a gene.")
         if split.dtype.kind in "iu":
             if not np.isin(split, range(len(SPLITS))).all():
                 raise DataError(f"{path}: a split is none of 0 (train), 1 (valid) and 2 (test).")
@@ -194,7 +199,8 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
 
 @contextmanager
 def _npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
-    input_file(path)
+    if not is_zipfile(input_file(path)):
+        raise DataError(f"{path} is no .npz file; expected what numpy.savez writes, whole.")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             yield archive

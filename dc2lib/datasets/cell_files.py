@@ -163,7 +163,7 @@ def build_cell(
     for number, mark in enumerate(marks):
         bins, what = counts[:, :, number], f"{given.files.get(mark, given.cell)}: {mark}"
         highest = float(bins.max(initial=0))
-        if highest > SIGNAL_LIMIT:
+        if not highest <= SIGNAL_LIMIT:
             raise DataError(f"{what} reaches {highest:g}; expected at most {SIGNAL_LIMIT:,}.")
         filled = bins.any(axis=1)
         if not windows.partial:

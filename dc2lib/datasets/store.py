@@ -140,6 +140,8 @@ def write_cell(
         }
         (temporary / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         target, old = folder / dataset.cell, folder / f"{OLD}{dataset.cell}"
+        if os.path.lexists(target) and not target.is_dir():
+            raise DataError(f"{target} is in the way, and is no folder of a cell type; remove it.")
         put_back(folder)
         with locked(folder):
             if target.exists():  # and must not be lost for one that a power cut leaves in pieces
