@@ -79,6 +79,13 @@ def test_cell_types_with_other_marks_or_units_are_left_out_unless_named(home):
     assert list(load_cells(cells="few five")) == ["few", "five"]
 
 
+def test_a_simulated_cell_type_in_the_store_does_not_pass_for_measured(home):
+    write_cell(load_cells("simulated", "S001", n_cells=1, n_genes=60)["S001"])
+    for asked in ({}, {"data": "roadmap", "cells": "S001"}):
+        with pytest.raises(DataError, match=r"S001 in the store .* is simulated"):
+            load_cells(**asked)
+
+
 def test_simulated_cells_by_name(home):
     cells = load_cells("simulated", n_cells=3, n_genes=90, seed=1)
     assert list(cells) == ["S001", "S002", "S003"]

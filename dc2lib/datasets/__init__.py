@@ -95,8 +95,8 @@ def load_cells(
 ) -> dict[str, HistoneDataset]:
     """The cell types that a chapter works on, by name.
 
-    Raises DataError if a name does not exist (the nearest is suggested), the store is empty, or the
-    cell types that are named share no mark.
+    Raises DataError if a name does not exist (the nearest is suggested), or the store is empty or
+    holds a simulated cell type.
 
     Parameters
     ----------
@@ -114,9 +114,14 @@ def load_cells(
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
     home = store_of(data, n_cells, n_genes, seed)
     if resolve_source(data) == "roadmap":
+        stored = {cell: open_cell(cell) for cell in wanted or list_cells()}
+        if made := [cell for cell, one in stored.items() if one.source == "simulated"]:
+            raise DataError(
+                f"{made[0]} in the store {data_home()} is simulated, and would pass for measured:"
+                " use data='simulated', or another store (DC2LIB_DATA)."
+            )
         if wanted:
-            return {cell: open_cell(cell) for cell in wanted}
-        stored = {cell: open_cell(cell) for cell in list_cells()}
+            return stored
         chosen = {
             cell: one
             for cell, one in stored.items()
