@@ -223,13 +223,6 @@ def test_counts_scatter_about_the_true_levels(reference):
         assert np.corrcoef(made, np.log1p(truth.mark_level[:, m]))[0, 1] > 0.9
 
 
-def test_reference_score_is_not_beaten_by_totals(reference):
-    for dataset, truth in reference:
-        test = dataset.split == "test"
-        best = roc_auc_score(label(dataset)[test], truth.reference_score[test])
-        assert linear_auroc(dataset) < best < 0.96
-
-
 def test_without_signal_the_marks_tell_nothing():
     dataset, _ = next(iter_cells(1, 6000, 4, signal=0.0))
     assert linear_auroc(dataset) == pytest.approx(0.5, abs=0.04)

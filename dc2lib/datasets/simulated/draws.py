@@ -203,10 +203,6 @@ def explained(x: np.ndarray, figures: Figures) -> tuple[np.ndarray, np.ndarray]:
     return mean, sd
 
 
-def expression_tertile(x: np.ndarray) -> np.ndarray:
-    return np.digitize(x, [-0.5, 0.5])
-
-
 def calibrated_residual(
     rng: np.random.Generator, x: np.ndarray, shared: np.ndarray, figures: Figures
 ) -> np.ndarray:
@@ -218,33 +214,7 @@ def calibrated_residual(
     own = rng.standard_normal(shared.shape)
     white = np.sqrt(weight) * shared + np.sqrt(1 - weight) * own
     factors = np.linalg.cholesky(figures.residual_correlation)
-    return np.einsum("gij,gj->gi", factors[expression_tertile(x)], white)
-
-
-def chance_of_high(
-    score: np.ndarray, displaced: np.ndarray | None, figures: Figures, promoter: int | None
-) -> np.ndarray:
-    """Probability (gene,) that expression lies above the median, given the marks' strengths.
-
-    Bayes' rule in the calibrated world, given the exact mark scores and whether the H3K4me3 peak is
-    a neighbour's: the most that mark totals can tell. Profiles tell more.
-    """
-    n_points = 60
-    grid = ndtri((np.arange(n_points) + 0.5) / n_points)
-    mean, sd = explained(grid, figures)
-    factors = np.linalg.cholesky(figures.residual_correlation)
-    log_weight = np.empty((len(score), n_points))
-    for k, x in enumerate(grid):
-        residual = (score - mean[k]) / sd[k]
-        factor = factors[expression_tertile(x)]
-        white = np.linalg.solve(factor, residual.T)
-        log_weight[:, k] = -0.5 * (white**2).sum(axis=0)
-        log_weight[:, k] -= np.log(sd[k]).sum() + np.log(np.diag(factor)).sum()
-        if displaced is not None:
-            chance = displacement_chance(residual[:, promoter], np.full(len(score), x), figures)
-            log_weight[:, k] += np.log(np.where(displaced, chance, 1 - chance))
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return weight[:, n_points // 2 :].sum(axis=1) / weight.sum(axis=1)
+    return np.einsum("gij,gj->gi", factors[np.digitize(x, [-0.5, 0.5])], white)
 
 
 def displacement_chance(residual: np.ndarray, x: np.ndarray, figures: Figures) -> np.ndarray:

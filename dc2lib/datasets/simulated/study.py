@@ -101,18 +101,12 @@ class GeneTruth:
 
 @dataclass(frozen=True)
 class MarkState:
-    """Expression of one cell type, and what decides about its counts.
-
-    `reference_score` is a ranking of the genes to compare models with: the probability of high
-    expression given the exact strength of every mark and whether the peak is displaced, so the most
-    that totals can tell; profiles tell more (`focus`).
-    """
+    """Expression of one cell type, and what decides about its counts."""
 
     expression: np.ndarray  # (gene,) latent, as a standard normal score; RPKM has the same order
     mark_score: np.ndarray  # (gene, mark) strength of each mark as a standard normal score
     displaced: np.ndarray  # bool (gene,): the H3K4me3 peak does not lie at the gene's own TSS
     focus: np.ndarray  # (gene,) profiles as those of genes with high (1) or low (0) expression
-    reference_score: np.ndarray  # (gene,)
 
 
 @dataclass(frozen=True)
@@ -251,14 +245,11 @@ def _mark_state(
     residual = draws.calibrated_residual(rng, followed, genes.residual, figures)
     score = mean + sd * residual
     if rotation is not None or design.promoter is None:
-        best = draws.chance_of_high(score, None, figures, None)
         score = score if rotation is None else draws.rotated(score, rotation)
         displaced = genes.neighbour_draw < DISPLACED_WITHOUT_CAUSE
-        return MarkState(x, score, displaced, np.full(design.n_genes, 0.5), best)
+        return MarkState(x, score, displaced, np.full(design.n_genes, 0.5))
     chance = draws.displacement_chance(residual[:, design.promoter], followed, figures)
-    displaced = genes.neighbour_draw < chance
-    best = draws.chance_of_high(score, displaced, figures, design.promoter)
-    return MarkState(x, score, displaced, draws.focus(followed), best)
+    return MarkState(x, score, genes.neighbour_draw < chance, draws.focus(followed))
 
 
 def _counts(
