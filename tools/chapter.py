@@ -230,7 +230,7 @@ def main() -> int:
     try:
         execute(job)
     except (BuildError, OSError) as error:
-        print(error)
+        print(error if isinstance(error, BuildError) else f"{job.folder}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -38,19 +38,20 @@ def read_run(path: Path) -> list[dict[str, Any]]:
         If there is no such file or folder, or it holds no recorded results.
     """
     file = _results_file(path)
-    rows, about = _read(file), _provenance(file)
+    rows, about = read_json(file), _provenance(file)
     if not rows or not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise BuildError(f"{file} holds no recorded results (rows with chapter, key and value)")
     return [{**about, **row} for row in rows]
 
 
-def _read(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """Return what a file holds in JSON, or its lines do; else a `BuildError`."""
     try:
         text = file.read_text(encoding="utf-8")
         lines = file.suffix == ".jsonl"
         return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BuildError(f"{file} holds no recorded results: {error}") from None
+        raise BuildError(f"{file} holds no JSON: {error}") from None
 
 
 def _is_row(row: Any) -> bool:
@@ -178,7 +179,7 @@ def _provenance(file: Path) -> dict[str, Any]:
     path = file.with_name("provenance.json")
     if not path.exists():
         return {}
-    said = _read(path)
+    said = read_json(path)
     if not isinstance(said, dict) or not isinstance(said.get("versions", {}), dict):
         raise BuildError(f"{path} does not say what produced a run")
     return {name: said[name] for name in ("profile", "versions") if name in said}

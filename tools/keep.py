@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tools.compare import read_run
 from tools.errors import BuildError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,7 @@ def keep(root: Path, name: str) -> Path:
     results = root / "_build" / "results.json"
     if not results.exists():
         raise BuildError("there is no _build/results.json to keep: make book")
+    read_run(results)  # else it says what is wrong with them
     target = root / "runs" / name
     if target.exists():
         raise BuildError(f"{target} exists; take another name or remove it")

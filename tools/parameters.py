@@ -16,7 +16,7 @@ from tools.chapters import (
     find_chapters,
     read_profile,
 )
-from tools.compare import report
+from tools.compare import read_json, read_run, report
 
 PROFILES = ("smoke", "quick", "reference", "paper")
 MUCH_LONGER = 1.5
@@ -64,7 +64,7 @@ def costs(root: Path) -> list[dict[str, Any]]:
 def comparison_example(root: Path) -> str:
     """Return what `make compare` says of two cell types of the reference run, taken as two runs."""
     path = root / RESULTS
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = read_run(path) if path.exists() else []
     rows = [row for row in rows if row["chapter"] == EXAMPLE_CHAPTER]
     named = [row["cell"] for row in rows if row.get("cell") and row["key"] == EXAMPLE_KEY]
     cells = list(dict.fromkeys(named))[:2]
@@ -121,7 +121,7 @@ def _reference_costs(root: Path) -> Iterator[dict[str, Any]]:
     path = root / REFERENCE
     if not path.exists():
         return
-    reference = json.loads(path.read_text(encoding="utf-8"))
+    reference = read_json(path)
     for name, chapter in reference["chapters"].items():
         yield {
             "chapter": name,
