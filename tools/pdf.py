@@ -42,7 +42,7 @@ OUTPUT = Path("_build") / "deepchrome2-book.pdf"
 ONLINE = ("api", "benchmarks", "status")
 ONLINE_PARTS = ".tag_solution, .admonition.solution, .dc2quiz-solution, .chapter-parameters"
 STYLE = Path(__file__).with_name("print.css")
-WIDTH = {"width": 1000, "height": 900}
+WIDTH = {"width": 650, "height": 900}  # what print.css leaves of A4
 PATIENCE_MS = 600_000
 # Code and tables of more lines may break over pages.
 PREPARE = """
@@ -58,8 +58,10 @@ async () => {
   }
   for (const code of document.querySelectorAll('.cell_input, .highlight'))
     if (code.textContent.trim().split('\\n').length > LONG_CODE) code.classList.add('long');
-  for (const table of document.querySelectorAll('table'))
-    if (table.rows.length > LONG_TABLE) table.classList.add('long');
+  for (const table of document.querySelectorAll('.chapter table')) {
+    table.classList.toggle('long', table.rows.length > LONG_TABLE);
+    table.classList.toggle('wide', table.offsetWidth > table.closest('.chapter').clientWidth);
+  }
   for (const line of document.querySelectorAll('p:has(> a.download)')) {
     const rest = line.cloneNode(true);
     rest.querySelectorAll('a.download').forEach(link => link.remove());
