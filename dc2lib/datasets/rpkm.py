@@ -115,7 +115,7 @@ class RpkmTable:
         given = np.isfinite(values)
         if not given.any():
             raise DataError(f"{self.name}, column {cell}: no gene has a number there.")
-        if len(values) > 1 and np.ptp(values[given]) == 0:
+        if given.sum() > 1 and np.ptp(values[given]) == 0:
             raise DataError(f"{self.name}, column {cell}: every gene has the same number there.")
         return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
 
