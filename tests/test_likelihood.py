@@ -10,6 +10,7 @@ from torch import nn
 from dc2lib.errors import DataError
 from dc2lib.models.gan import counts_to_signals, generate, signals_to_counts
 from dc2lib.models.likelihood import (
+    HistoneLikelihood,
     count_classes,
     histone_likelihood_for,
     inverse_distribution,
@@ -81,11 +82,19 @@ def test_the_likelihood_is_the_one_computed_by_hand():
     np.testing.assert_allclose(found, [by_hand(model, one) for one in signals], rtol=1e-4)
 
 
-def test_probabilities_of_all_signals_sum_to_one():
+@pytest.mark.parametrize(("step", "stays"), [(1.0, False), (0.5, True)])
+def test_probabilities_of_all_signals_sum_to_one(step, stays):
     counts = np.stack(np.meshgrid(*[range(3)] * 4), -1).reshape(-1, 2, 2)
-    model = small_model(counts_to_signals(counts), seed=5)
-    logarithms = model.log_likelihood(torch.from_numpy(counts_to_signals(counts)))
+    signals = torch.from_numpy(counts_to_signals(counts * step))
+    with initial_weights(5):
+        model = HistoneLikelihood(torch.arange(4).repeat(2, 1), 2, step, hidden=8, stays=stays)
+    logarithms = model.log_likelihood(signals)
     assert logarithms.exp().sum().item() == pytest.approx(1, abs=1e-4)
+    made = generate(model, 4096, seed=1)
+    codes = (torch.expm1(torch.from_numpy(made)) / step).round().long().flatten(1)
+    drawn = torch.bincount(codes @ 3 ** torch.arange(4), minlength=81) / len(made)
+    known = (torch.expm1(signals) / step).round().long().flatten(1) @ 3 ** torch.arange(4)
+    assert (drawn[known] - logarithms.exp()).abs().max() < 0.03
 
 
 def test_samples_have_the_transitions_of_a_planted_process():
@@ -104,7 +113,8 @@ def test_samples_have_the_transitions_of_a_planted_process():
 
 
 def test_a_sample_depends_neither_on_the_batch_nor_on_the_workers():
-    model = small_model(planted(50, n_bins=4), seed=1).eval()
+    counts = np.random.default_rng(1).geometric(0.1, size=(50, 4, 2))  # hardly a sample twice
+    model = small_model(counts_to_signals(counts), seed=1).eval()
     noise = torch.randn(300, model.n_latent, generator=torch.Generator().manual_seed(0))
     together = model(noise)
     for size in (7, 300):
@@ -175,3 +185,10 @@ def test_signals_of_peaks_are_steps_of_a_tenth_of_their_median():
     made = np.expm1(generate(model, 20).astype(np.float64)) / float(model.step)
     np.testing.assert_allclose(made, np.rint(made), atol=1e-3)
     assert made.max() * float(model.step) <= values.max() + float(model.step)
+
+
+def test_a_peak_goes_on_before_any_training():
+    values = np.repeat(np.random.default_rng(0).gamma(2, 3, size=(80, 2, 2)), 6, axis=1)
+    model = histone_likelihood_for(counts_to_signals(values), hidden=8)
+    classes = model.classes(torch.from_numpy(generate(model, 200)).transpose(1, 2))
+    assert (classes[:, 1:] == classes[:, :-1]).float().mean() > 0.4

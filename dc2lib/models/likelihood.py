@@ -17,6 +17,8 @@ from dc2lib.models.networks import initial_weights
 
 N_CLASSES = 33
 LAGS = 3  # bins behind that are read as they are; the state remembers the others
+MOSTLY = 0.5  # values above 0 that equal the one before: peaks, not reads
+STAY = 4.0  # logit with which a peak goes on, before training
 AT_ONCE = 256  # samples drawn at once, always so many: rounding does not depend on the batch
 
 
@@ -25,7 +27,9 @@ class HistoneLikelihood(nn.Module):
 
     ``starts`` holds the first count of each class, int64 ``(mark, class + 1)``, and at last one
     more than the largest count (see `count_classes`); within a class all counts are equally likely.
-    ``step`` is what a count of one stands for: 1 read, or a part of a peak's signal.
+    ``step`` is what a count of one stands for: 1 read, or a part of a peak's signal.  With
+    ``stays``, for peaks that hold one value over many bins, the class of the bin before adds to the
+    logits.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class HistoneLikelihood(nn.Module):
         step: float = 1.0,
         hidden: int = 128,
         head: int = 64,
+        stays: bool = False,
     ) -> None:
         super().__init__()
         n_marks, n_classes = len(starts), starts.shape[1] - 1
@@ -45,6 +50,8 @@ class HistoneLikelihood(nn.Module):
         self.context = nn.Parameter(torch.randn(n_marks, 2 * n_marks, head) / 8)
         self.outer = nn.Parameter(torch.randn(n_marks, head, n_classes) / head**0.5)
         self.bias = nn.Parameter(torch.zeros(n_marks, n_classes))
+        if stays:
+            self.stay = nn.Parameter(STAY * torch.eye(n_classes).repeat(n_marks, 1, 1))
         self.register_buffer("starts", starts)
         self.register_buffer("step", torch.tensor(float(step)))
         self.register_buffer("earlier", torch.ones(n_marks, n_marks).tril(-1).repeat(1, 2))
@@ -57,6 +64,7 @@ class HistoneLikelihood(nn.Module):
         inner = inner + torch.einsum("sbk,mkh->sbmh", self.now(signals), self.visible())
         logits = torch.einsum("sbmh,mhc->sbmc", relu(inner), self.outer) + self.open()
         classes = self.classes(signals)
+        logits = logits + self.staying(pad(signals[:, :-1], (0, 0, 1, 0)))
         widths = self.starts.diff()[torch.arange(self.shape[0]), classes]
         chosen = log_softmax(logits, 3).gather(3, classes.unsqueeze(3)).squeeze(3)
         return (chosen - widths.log()).sum((1, 2))
@@ -82,9 +90,10 @@ class HistoneLikelihood(nn.Module):
             state = torch.gru_cell(seen, state, *self.gru.all_weights[0])
             inner = self.inner(state).unflatten(1, (n_marks, -1))
             here = made[:, LAGS + place]
+            stay = self.staying(made[:, LAGS + place - 1 : LAGS + place])[:, 0]
             for mark in range(n_marks):
                 hidden = relu(inner[:, mark] + self.now(here) @ visible[mark])
-                chances = (hidden @ self.outer[mark] + open_[mark]).softmax(1)
+                chances = (hidden @ self.outer[mark] + open_[mark] + stay[:, mark]).softmax(1)
                 counts = inverse_distribution(chances, self.starts[mark], share[:, place, mark])
                 here[:, mark] = torch.log1p(counts * self.step)
             total += here
@@ -98,6 +107,12 @@ class HistoneLikelihood(nn.Module):
         count = torch.arange(n_bins, device=signals.device).clamp(min=1).unsqueeze(1)
         mean = pad(signals.cumsum(1)[:, :-1], (0, 0, 1, 0)) / count
         return torch.cat([*last, mean, self.position.expand(n, -1, -1)], 2)
+
+    def staying(self, before: Tensor) -> Tensor:
+        """What the bins before ``(sample, bin, mark)`` add to the logits of classes."""
+        if not hasattr(self, "stay"):
+            return before.new_zeros(1, 1, self.shape[0], 1)
+        return self.stay[torch.arange(self.shape[0]), self.classes(before)]
 
     def now(self, signals: Tensor) -> Tensor:
         """Marks of the same bin as a mark sees them: their signal, and whether there is any."""
@@ -173,5 +188,7 @@ def histone_likelihood_for(
     step = step_of(values)
     largest = np.rint(values.max((0, 2)) / step).astype(int)
     starts = torch.from_numpy(np.stack([count_classes(int(one)) for one in largest]))
+    equal = (signals[..., 1:] == signals[..., :-1])[signals[..., 1:] > 0]
     with initial_weights(seed):
-        return HistoneLikelihood(starts, signals.shape[2], step, hidden)
+        return HistoneLikelihood(starts, signals.shape[2], step, hidden,
+                                 stays=bool(equal.mean() > MOSTLY))
