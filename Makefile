@@ -34,6 +34,7 @@ PY := .venv/bin/python
 # A variable's value as it was typed, in quotes that no character of it can end; and as an option.
 quoted = '$(subst ','\'',$(value $1))'
 option = $(if $(value $2),--$1=$(call quoted,$2))
+switch = $(if $(filter-out 0 no false off,$(value $2)),--$1)
 export JUPYTER_PREFER_ENV_PATH := 1
 # Text is UTF-8 in any locale, and what else the shell says to Python (PYTHONPATH, PYTHONSTARTUP,
 # PYTHONOPTIMIZE, ...) is meant for other programs.
@@ -85,7 +86,7 @@ data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE
 		$(call option,peaks,PEAKS) $(call option,tracks,TRACKS) $(call option,binned,BINNED) \
 		$(call option,csv,CSV) $(call option,source,SOURCE) $(call option,rpkm,RPKM) \
 		$(call option,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
-		$(call option,suffix,SUFFIX) $(if $(PARTIAL),--partial) $(if $(REFETCH),--refetch)
+		$(call option,suffix,SUFFIX) $(call switch,partial,PARTIAL) $(call switch,refetch,REFETCH)
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json
 	@$(PY) -m tools.bench
@@ -98,7 +99,7 @@ rehearsal: env  ## what a reader runs on 56 simulated cell types, killed half-wa
 		$(call option,profile,PROFILE) $(call option,chapter,NAME)
 
 pdf: env  ## print the built book into one PDF with headless Chromium: [PDF=file] [WHOLE=1: library reference, parameters and solutions too]
-	@$(PY) -m tools.pdf $(call option,output,PDF) $(if $(WHOLE),--whole)
+	@$(PY) -m tools.pdf $(call option,output,PDF) $(call switch,whole,WHOLE)
 
 compare: env  ## recorded results of two runs side by side: A=runs/e012 B=runs/e013 [IGNORE=cell]
 	@$(PY) -m tools.compare $(call option,ignore,IGNORE) $(call option,key,KEY) -- $(call quoted,A) $(call quoted,B)
@@ -126,7 +127,7 @@ lock: env  ## write requirements.lock anew after changing pyproject.toml
 	@mv .venv/lock.whole requirements.lock
 
 tidy: env  ## list kept results of older code, or not used for DAYS=30, by kind; YES=1 removes them
-	@$(PY) -m tools.tidy $(call option,days,DAYS) $(if $(YES),--yes)
+	@$(PY) -m tools.tidy $(call option,days,DAYS) $(call switch,yes,YES)
 
 env:
 	@$(PYTHON) tools/environment.py

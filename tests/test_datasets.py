@@ -293,3 +293,11 @@ def test_a_split_under_two_names_is_told(home, tmp_path, capsys):
     assert main(["--csv", str(folder), "--rpkm", str(table)]) == 1
     assert "every gene of test is in another split too" in capsys.readouterr().err
     assert list_cells() == []
+
+
+@pytest.mark.parametrize("option", ["--rpkm", "--gtf", "--marks", "--suffix"])
+def test_an_option_of_own_cell_types_without_their_files_is_refused(tmp_path, capsys, option):
+    table = tmp_path / "table.tsv"
+    table.write_text("gene_id\tE003\n")
+    assert main(["--home", str(tmp_path), "--mirror", str(tmp_path), option, str(table)]) == 1
+    assert "cell types of your own" in capsys.readouterr().err

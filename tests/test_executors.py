@@ -11,6 +11,7 @@ import psutil
 import pytest
 from killed_jobs import die_always, die_once, one_more
 
+from dc2lib.errors import DataError
 from dc2lib.training import executors as engine
 from dc2lib.training.executors import outcomes
 
@@ -105,3 +106,10 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path):
         workers = [psutil.Process(int(file.read_text())) for file in files]
         driver.kill()
     assert not psutil.wait_procs(workers, timeout=600)[1]
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "two", ""])
+def test_a_number_of_workers_that_is_none_is_refused(monkeypatch, number):
+    monkeypatch.setenv("DC2LIB_WORKERS", number)
+    with pytest.raises(DataError, match="DC2LIB_WORKERS"):
+        list(outcomes(one_more, [(1,)]))

@@ -296,3 +296,15 @@ def test_one_file_under_the_names_of_two_marks(tmp_path):
     write_text(tmp_path / "peaks" / "E003-H3K9ac.bed", "".join(lines_of(genes)))
     with pytest.raises(DataError, match=r"E003-H3K9ac\.bed: .*the same as H3K4me3"):
         cell_of(tmp_path, lines_of(genes), genes)
+
+
+def test_two_names_of_one_chromosome_are_not_merged(tmp_path):
+    with pytest.raises(DataError, match="two names of one chromosome"):
+        peaks_of(tmp_path, NARROW + NARROW.replace("chr1", "1"))
+
+
+def test_a_mark_under_another_suffix_is_not_left_out(tmp_path):
+    for name in ("liver-H3K4me3.bed", "liver-H3K9me3.narrowPeak.txt", "liver-H3K4me3.bam.bai"):
+        write_text(tmp_path / name, NARROW)
+    with pytest.raises(DataError, match="H3K9me3"):
+        mark_files(tmp_path, SUFFIXES)

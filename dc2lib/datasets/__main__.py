@@ -120,6 +120,18 @@ def _noting(problems: list[str], home: Path) -> Iterator[None]:
         problems.append(str(error))
 
 
+def _check_belongs(options: argparse.Namespace, files: bool) -> None:
+    """Raise DataError if an option was given that what is stored does not look at."""
+    of_files = ("gtf", "partial") if not files else ()
+    of_own = ("rpkm", "marks", "suffix") if not (files or options.csv) else ()
+    for name in (*of_files, *of_own):
+        if getattr(options, name):
+            raise DataError(
+                f"--{name} belongs to cell types of your own, and none is given; name them by"
+                " --peaks, --tracks, --binned or --csv (PEAKS=, TRACKS=, BINNED=, CSV=)."
+            )
+
+
 def _fill(
     options: argparse.Namespace, home: Path, problems: list[str], common: dict[str, object]
 ) -> None:
@@ -128,6 +140,7 @@ def _fill(
         if not os.path.isdir(path):
             input_file(Path(path).absolute(), "nothing was stored")
     files = _names_files(options)
+    _check_belongs(options, files)
     own = files or (options.csv and not options.cells)
     if own and options.rpkm:
         table = rpkm.read_rpkm(options.rpkm)

@@ -43,7 +43,7 @@ def mark_files(
     Parameters
     ----------
     where
-        A folder of files ``<cell>-<mark><suffix>`` (other suffixes are passed over), or a table
+        A folder of files ``<cell>-<mark><suffix>``, or a table
         (.tsv or .csv) with the columns cell, mark and file, paths relative to it.
     suffixes
         Such as ``(".bed", ".bed.gz")``; upper and lower case alike.
@@ -250,6 +250,18 @@ def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
 
 
 def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, str, Path]]:
+    """Cell type, mark and file; DataError if a known mark is there under another suffix only."""
+    taken, other = set(), {}
+    for path in sorted(folder.iterdir()):
+        pair = path.name.partition(".")[0]
+        if not path.name.startswith(".") and pair.rpartition("-")[2] in KNOWN_MARKS:
+            of_kind = path.name.lower().endswith(tuple(one.lower() for one in suffixes))
+            taken.add(pair) if of_kind else other.setdefault(pair, path)
+    for pair in other.keys() - taken if taken else ():
+        raise DataError(
+            f"{other[pair]}: its name does not end in one of {', '.join(suffixes)}, so {pair} would"
+            " be left out; convert or rename it, or move it away."
+        )
     for path in sorted(folder.iterdir()):
         suffix = max((s for s in suffixes if path.name.lower().endswith(s.lower())),
                      key=len, default=None)  # fmt: skip

@@ -223,6 +223,19 @@ def chromosome_name(name: str) -> str:
     return "chrM" if plain[1].upper() == "MT" else f"chr{plain[1].upper()}"
 
 
+def chromosome_names(names: Iterable[str], where: str | Path) -> dict[str, str]:
+    """`chromosome_name` of each name of a file; DataError if two names are one chromosome's."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(chromosome_name(name), name)
+        if other != name:
+            raise DataError(
+                f"{where}: {other!r} and {name!r} are two names of one chromosome; rename or remove"
+                " what is not this genome's, such as a spike-in."
+            )
+    return {name: one for one, name in known.items()}
+
+
 def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, int, str] | None:
     fields = line.rstrip("\n").split("\t")
     places = all(map(PLACE.fullmatch, fields[3:5]))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from dc2lib.datasets.cell_files import SIGNAL_LIMIT, CellInput, file_states, mark_files
-from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_name
+from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_names
 from dc2lib.datasets.histone import N_BINS
 from dc2lib.errors import DataError
 from dc2lib.files import text_lines
@@ -62,7 +62,7 @@ def read_peaks(
         names=range(max(columns.values(), default=needed)), keep_default_na=False,
         usecols=sorted({0, 1, 2, needed - 1}),
     )  # fmt: skip
-    chromosome = text[0].map({name: chromosome_name(name) for name in text[0].unique()})
+    chromosome = text[0].map(chromosome_names(text[0].unique(), path))
     start, end, amount = (pd.to_numeric(text[i], errors="coerce") for i in (1, 2, needed - 1))
     if value == "presence":
         amount = pd.Series(1.0, index=text.index)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dc2lib.datasets.cell_files import CellInput, file_states, mark_files
-from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_name
+from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_names
 from dc2lib.datasets.histone import COUNT_LIMIT, N_BINS
 from dc2lib.errors import DataError
 from dc2lib.files import input_file
@@ -192,7 +192,7 @@ def _places(
 ) -> Iterator[tuple[int, int, str, int, int]]:
     """Each gene's row, first base of its window, and where to read: the file's own name of the
     chromosome, start and end; windows beyond the chromosome's ends are cut."""
-    names = {chromosome_name(name): name for name in lengths}
+    names = {one: name for name, one in chromosome_names(lengths, path).items()}
     windows.check_chromosomes(names, str(path), whole=True)
     for name, own in names.items():
         if windows.lengths.get(name, lengths[own]) != lengths[own]:

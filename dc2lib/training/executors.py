@@ -26,6 +26,8 @@ from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, NamedTuple
 
+from dc2lib.errors import DataError
+
 RETRIES = 2
 # As dask.distributed calls it; it need not be installed.
 LOST = {"KilledWorker", "FutureCancelledError", "FuturesCancelledError", "CommClosedError"}
@@ -63,7 +65,10 @@ def outcomes(
     workers
         Default: the environment variable ``DC2LIB_WORKERS``, else 1.
     """
-    count = workers if workers is not None else int(os.environ.get("DC2LIB_WORKERS", "1"))
+    given = os.environ.get("DC2LIB_WORKERS", "1") if workers is None else str(workers)
+    if not given.isdecimal() or int(given) < 1:
+        raise DataError(f"DC2LIB_WORKERS, or workers, is {given!r}: expected a number from 1 up.")
+    count = int(given)
     if executor is not None:
         yield from _submitted(executor, function, jobs)
     elif min(count, len(jobs)) > 1:

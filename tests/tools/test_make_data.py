@@ -79,3 +79,9 @@ def test_an_option_given_as_nothing_is_refused(name, capsys):
         with pytest.raises(SystemExit):
             _parser().parse_args([f"--{name}", nothing])
         assert f"--{name}: is empty" in capsys.readouterr().err
+
+
+def test_a_switch_that_is_off_is_off():
+    assert words_of("tidy", "tools.tidy", "YES=0") == words_of("tidy", "tools.tidy")
+    assert "--yes" in words_of("tidy", "tools.tidy", "YES=1")
+    assert not options_of("REFETCH=no", "PARTIAL=0").refetch
