@@ -154,7 +154,10 @@ def _status(executed: Mapping[str, Path]) -> bytes:
     for folder in executed.values():
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         shows = len(list((folder / "figures").glob("[!.]*.csv")))
-        about.append({**{key: run.get(key) for key in STATUS_KEYS}, "shows": shows})
+        rows = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        sources = {json.loads(row).get("data_source") for row in rows} - {None}
+        about.append({**{key: run.get(key) for key in STATUS_KEYS}, "shows": shows,
+                      "sources": sorted(sources)})
     return json.dumps(about).encode()
 
 

@@ -57,6 +57,13 @@ def mark_sentences_in_tables(app: Sphinx, doctree: nodes.document) -> None:
             entry["classes"].append("sentence")
 
 
+SMOKE = """:::{warning}
+This build used the profile *smoke*: enough to see that everything runs.
+Its numbers mean nothing, those in sentences and figures included.
+The sentences were written for the reference run, and a mark says whether they hold here.
+:::"""
+
+
 def introduce_chapter(app: Sphinx, docname: str, source: list[str]) -> None:
     """Say below the title of a chapter what it takes and what can be taken away from it."""
     run = next((run for run in chapter_runs(app) if run["chapter"] == docname), None)
@@ -78,7 +85,7 @@ def about_chapter(notebook: Mapping[str, Any], run: Mapping[str, Any], pages: se
     facts = {
         "To read": f"{max(1, math.ceil(reading_minutes(text)))} min",
         "To run": in_words(run["duration"]) if run.get("duration") else "",
-        "Data": SOURCE_NAMES.get(run["data_source"] or "", "none of its own"),
+        "Data": "; ".join(SOURCE_NAMES[one] for one in run["sources"]) or "none of its own",
         "Profile": run["profile"],
         "You need": _prerequisites(notebook["metadata"], pages),
     }
@@ -91,7 +98,8 @@ def about_chapter(notebook: Mapping[str, Any], run: Mapping[str, Any], pages: se
     links = [f'<a href="{path}" download>{words}</a>' for words, path in files.items()]
     facts["Download"] = ", ".join(links)
     lines = [f"**{what}** {fact}" for what, fact in facts.items() if fact]
-    return "\n".join(["```{container} chapter-about", " · ".join(lines), "```"])
+    block = "\n".join(["```{container} chapter-about", " · ".join(lines), "```"])
+    return f"{block}\n\n{SMOKE}" if run["profile"] == "smoke" else block
 
 
 def below_title(text: str, block: str) -> str:

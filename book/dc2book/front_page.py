@@ -155,6 +155,10 @@ def record_values(results: pd.DataFrame) -> None:
         record("front_page_value", text, name=name, glue=name)
     for name, holds in findings(results).items():
         finding(name, holds)
+    for study in ("five_marks", "three_marks"):
+        value = recorded_value(results, Query("cross_cell", "cell_types", {"study": study}))
+        record("cells", NOT_COMPUTED if value is None else int(value.estimate), study=study,
+               glue=f"cells_{study}")
 
 
 def texts(results: pd.DataFrame) -> dict[str, str]:

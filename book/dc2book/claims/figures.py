@@ -74,6 +74,8 @@ def _draw_row(axis: Axes, place: float, values: pd.DataFrame) -> None:
         x, ends = float(across(row.estimate)), across([row.low, row.high])
         about = CONDITIONS[row.condition]
         look = {"color": COLOURS[about.labels], "fmt": MARKERS[about.budget]}
+        if "totals" in row.condition:
+            look["fmt"] = "^"
         if row.condition == AUTHORS:
             look = AUTHORS_LOOK
         axis.errorbar(

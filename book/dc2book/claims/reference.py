@@ -68,8 +68,8 @@ class Reference:
         if self.earlier:
             first = about["chapters"][self.earlier[0]]
             text += (
-                f"; kept of the run of {first['date']} on {', '.join(first['cells'])}:"
-                f" {', '.join(self.earlier)}"
+                f"; {', '.join(self.earlier)} of the earlier run of {first['date']}"
+                f" on {', '.join(first['cells'])}"
             )
         if self.stale:
             text += (

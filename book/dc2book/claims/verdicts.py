@@ -11,7 +11,7 @@ types for a mean over cell types, and where fits did not converge.  Of the condi
   of training or the cell types;
 - undecided: it neither holds nor fails under any.
 
-A condition that is open turns no verdict, in either direction.
+Open conditions do not change a verdict.
 """
 
 from __future__ import annotations

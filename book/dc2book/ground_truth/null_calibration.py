@@ -18,9 +18,10 @@ from dc2lib.errors import DataError
 
 STATISTICS = ("size", "contrast")
 Thresholds = Mapping[tuple[str, str], float]
+CONFIDENCE = 0.95  # that no more than the level exceed the threshold
 
 
-def calibrate(statistics: Sequence[float], level: float, confidence: float = 0.95) -> float:
+def calibrate(statistics: Sequence[float], level: float, confidence: float = CONFIDENCE) -> float:
     """The threshold that networks with nothing to find exceed at most so often.
 
     The k-th largest of n statistics is exceeded by a share of further networks that follows the
