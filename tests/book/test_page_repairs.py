@@ -38,7 +38,7 @@ def test_prerequisites_are_linked_where_they_are_pages(where):
     named = ["data", "some algebra"]
     metadata = {where: named if where == "prerequisites" else {"prerequisites": named}}
     notebook = {"metadata": metadata, "cells": []}
-    run = {"chapter": "a", "data_source": "roadmap", "profile": "quick", "duration": 3}
+    run = {"chapter": "a", "sources": ["roadmap"], "profile": "quick", "duration": 3}
     about = dc2pages.about_chapter(notebook, run, {"data"})
     assert "**You need** {doc}`data`, some algebra" in about
     assert "data.zip" not in about

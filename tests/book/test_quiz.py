@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from tools.browser import missing, open_browser
 
@@ -49,8 +50,9 @@ def build(tmp_path_factory):
             "html_theme": "basic",
         }
         out = folder / "html"
-        Sphinx(str(source), None, str(out), str(folder / "trees"), "html", settings,
-               status=None, warning=warnings).build()
+        with docutils_namespace():
+            Sphinx(str(source), None, str(out), str(folder / "trees"), "html", settings,
+                   status=None, warning=warnings).build()
         return out / "index.html", warnings.getvalue()
 
     return built

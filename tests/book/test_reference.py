@@ -5,6 +5,7 @@ from __future__ import annotations
 import dc2api
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 MODULE = '''
 """What the module is for."""
@@ -48,8 +49,9 @@ def page(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(dc2api, "PACKAGE", "shapes_lib")
     settings = {"extensions": ["myst_parser", "dc2api"]}
-    Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "text", settings, status=None,
-           warningiserror=True).build()
+    with docutils_namespace():
+        Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "text", settings,
+               status=None, warningiserror=True).build()
     return (tmp_path / "out" / "index.txt").read_text()
 
 

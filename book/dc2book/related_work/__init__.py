@@ -4,6 +4,6 @@
 cell types express, `pairs` about two cell types at once.
 
 >>> from dc2book.related_work.study import StudySize
->>> StudySize(seeds=3).seeds_of("numeric")
-3
+>>> StudySize(seeds=3).epochs
+8
 """
