@@ -308,3 +308,8 @@ def test_a_mark_under_another_suffix_is_not_left_out(tmp_path):
         write_text(tmp_path / name, NARROW)
     with pytest.raises(DataError, match="H3K9me3"):
         mark_files(tmp_path, SUFFIXES)
+
+
+def test_peaks_that_are_all_zero_are_refused(tmp_path):
+    with pytest.raises(DataError, match="0 in every line"):
+        peaks_of(tmp_path, NARROW.replace("2.5", "0"))

@@ -243,3 +243,12 @@ def test_genes_whose_zeros_a_spreadsheet_cut_off_are_missed_by_the_cause(tmp_pat
     path.write_text("gene_id,liver\n3,1.5\n5,2.5\n")
     with pytest.raises(DataError, match=r"not in table\.csv.*leading zeros"):
         read_rpkm(path).join("liver", np.array(["ENSG00000000003"]))
+
+
+def test_rows_that_are_no_genes_do_not_enter_the_median(tmp_path):
+    rows = "".join(f"ENSG{number:011d}\t1\n" for number in range(3))
+    for odd in ("Total", "__no_feature", "ERCC-00002"):
+        path = tmp_path / "e.tsv"
+        path.write_text(f"gene_id\tliver\n{rows}{odd}\t5\n")
+        with pytest.raises(DataError, match=odd):
+            read_rpkm(path)

@@ -1,5 +1,6 @@
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,13 @@ def test_a_window_over_the_chromosomes_edge(tmp_path, bigwig):
     path = bigwig(tmp_path / "a.bw", [("chr1", 0, 100, 5.0), ("chr2", 0, 1, 1.0)])
     bins = read_cell({"H3K4me3": path}, windows())["H3K4me3"]
     assert np.flatnonzero(bins[1]).tolist() == [20]
+
+
+def test_a_gene_beyond_the_chromosomes_end(tmp_path, bigwig):
+    path = bigwig(tmp_path / "a.bw", [("chr1", 0, 9, 1.0)], {"chr1": 14_000, "chr2": 20_000})
+    of_a_gtf = replace(windows(), lengths={})
+    with pytest.raises(DataError, match="beyond the end of chr1"):
+        read_cell({"H3K4me3": path}, of_a_gtf)
 
 
 READS = [

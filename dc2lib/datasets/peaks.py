@@ -79,6 +79,11 @@ def read_peaks(
         if wrong.any():
             number, line = list(lines.items())[wrong.argmax()]
             raise DataError(f"{path}, line {number}: {line.strip()!r} {expected}")
+    if len(amount) and not amount.any():
+        raise DataError(
+            f"{path}: the {value} is 0 in every line; if column {needed} holds something else, as"
+            " in BED of nine columns, take another value: VALUE=score or presence (--value)."
+        )
     table = pd.DataFrame({"chromosome": chromosome, "start": start, "end": end, "value": amount})
     return table.astype({"start": np.int64, "end": np.int64, "value": np.float64})
 

@@ -179,6 +179,12 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     if gene_id.duplicated().any():
         twice = gene_id[gene_id.duplicated()].iloc[0]
         raise DataError(f"{path}: a gene comes twice, {twice}; expected one row a gene.")
+    odd = ~gene_id.str.fullmatch(GENE.pattern)
+    if odd.any() and odd.mean() < 0.5:
+        raise DataError(
+            f"{path}: {odd.sum():,} row(s) are no genes, such as {gene_id[odd].iloc[0]!r}; remove"
+            " them, since the median that makes the labels is that of all rows."
+        )
     cells = [name for name in names if name != genes]
     columns = [table.column(name) for name in cells]
     if alignment == "released":

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dc2lib.datasets.cell_files import CellInput, file_states, mark_files
-from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_names
+from dc2lib.datasets.gene_windows import BIN_SIZE, LONGEST, GeneWindows, chromosome_names
 from dc2lib.datasets.histone import COUNT_LIMIT, N_BINS
 from dc2lib.errors import DataError
 from dc2lib.files import input_file
@@ -202,6 +202,12 @@ def _places(
             )
     for chromosome, rows, edges in windows.by_chromosome():
         own = names.get(chromosome)
+        beyond = edges[:, edges.shape[1] // 2] > lengths.get(own, LONGEST)
+        if beyond.any():
+            raise DataError(
+                f"{path}: {beyond.sum():,} genes of {windows.name} start beyond the end of {own},"
+                f" {lengths[own]:,} bp; give a file and genes of one genome."
+            )
         for row, first, last in zip(rows, edges[:, 0], edges[:, -1], strict=True):
             start, end = max(int(first), 0), min(int(last), lengths.get(own, 0))
             if start < end:
