@@ -148,23 +148,40 @@ def kept_bytes(path: Path) -> io.BytesIO | None:
         ) from error
 
 
-def _read(path: Path, name: str) -> dict[str, np.ndarray] | None:
-    """The arrays of a kept result; nothing, with a warning, where its file is damaged or another's.
+def read_kept(
+    path: Path, parse: Callable[[io.BytesIO], Any], done: str = "computed", *, remove: bool = False
+) -> Any:
+    """What `parse` makes of a kept file; None where there is none, or it is damaged.
 
-    A file that does not say its name is of an earlier version, and is taken.
+    It is damaged where `parse` fails: a warning then says that it is ``done`` again, and with
+    ``remove`` the file goes.
     """
     content = kept_bytes(path)
     if content is None:
         return None
     try:
+        return parse(content)
+    except Exception as error:  # whatever a damaged file makes NumPy meet
+        warnings.warn(f"{path} is damaged ({error}): {done} again", stacklevel=4)
+        if remove:
+            path.unlink(missing_ok=True)
+        return None
+
+
+def _read(path: Path, name: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a kept result; nothing, with a warning, where its file is damaged or another's.
+
+    A file that does not say its name is of an earlier version, and is taken.
+    """
+
+    def parsed(content: io.BytesIO) -> dict[str, np.ndarray]:
         with np.load(content) as arrays:
             found = {one: arrays[one] for one in arrays.files}
         if str(found.pop(NAME, name)) != name:
             raise ValueError("it is the result of other settings")
-    except Exception as error:  # whatever a damaged file makes NumPy meet
-        warnings.warn(f"{path} is damaged ({error}): computed again", stacklevel=3)
-        return None
-    return found
+        return found
+
+    return read_kept(path, parsed)
 
 
 @cache

@@ -251,21 +251,16 @@ def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
 
 def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, str, Path]]:
     """Cell type, mark and file; DataError if a known mark is there under another suffix only."""
-    taken, other = set(), {}
+    named, taken, other = [], set(), {}
     for path in sorted(folder.iterdir()):
-        pair = path.name.partition(".")[0]
-        if not path.name.startswith(".") and pair.rpartition("-")[2] in KNOWN_MARKS:
-            of_kind = path.name.lower().endswith(tuple(one.lower() for one in suffixes))
-            taken.add(pair) if of_kind else other.setdefault(pair, path)
-    for pair in other.keys() - taken if taken else ():
-        raise DataError(
-            f"{other[pair]}: its name does not end in one of {', '.join(suffixes)}, so {pair} would"
-            " be left out; convert or rename it, or move it away."
-        )
-    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
         suffix = max((s for s in suffixes if path.name.lower().endswith(s.lower())),
                      key=len, default=None)  # fmt: skip
-        if suffix is None or path.name.startswith("."):
+        pair = path.name.partition(".")[0]
+        if pair.rpartition("-")[2] in KNOWN_MARKS:
+            taken.add(pair) if suffix else other.setdefault(pair, path)
+        if suffix is None:
             continue
         cell, dash, mark = path.name[: -len(suffix)].rpartition("-")
         if not dash:
@@ -273,7 +268,13 @@ def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, st
                 f"{path} names no cell type and mark; call it <cell>-<mark>{suffix}, such as"
                 f" E003-H3K4me3{suffix}, or give a table with the columns cell, mark and file."
             )
-        yield cell, mark, path
+        named.append((cell, mark, path))
+    for pair in other.keys() - taken if taken else ():
+        raise DataError(
+            f"{other[pair]}: its name does not end in one of {', '.join(suffixes)}, so {pair} would"
+            " be left out; convert or rename it, or move it away."
+        )
+    return named
 
 
 def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:

@@ -224,7 +224,7 @@ def chromosome_name(name: str) -> str:
 
 
 def chromosome_names(names: Iterable[str], where: str | Path) -> dict[str, str]:
-    """`chromosome_name` of each name of a file; DataError if two names are one chromosome's."""
+    """A file's own name of each chromosome, by `chromosome_name`; DataError if one has two."""
     known: dict[str, str] = {}
     for name in names:
         other = known.setdefault(chromosome_name(name), name)
@@ -233,7 +233,7 @@ def chromosome_names(names: Iterable[str], where: str | Path) -> dict[str, str]:
                 f"{where}: {other!r} and {name!r} are two names of one chromosome; rename or remove"
                 " what is not this genome's, such as a spike-in."
             )
-    return {name: one for one, name in known.items()}
+    return known
 
 
 def _gtf_gene(line: str, where: str, gene_type: str | None) -> tuple[str, str, int, str] | None:

@@ -62,7 +62,8 @@ def read_peaks(
         names=range(max(columns.values(), default=needed)), keep_default_na=False,
         usecols=sorted({0, 1, 2, needed - 1}),
     )  # fmt: skip
-    chromosome = text[0].map(chromosome_names(text[0].unique(), path))
+    names = chromosome_names(text[0].unique(), path)
+    chromosome = text[0].map({own: name for name, own in names.items()})
     start, end, amount = (pd.to_numeric(text[i], errors="coerce") for i in (1, 2, needed - 1))
     if value == "presence":
         amount = pd.Series(1.0, index=text.index)

@@ -192,7 +192,7 @@ def _places(
 ) -> Iterator[tuple[int, int, str, int, int]]:
     """Each gene's row, first base of its window, and where to read: the file's own name of the
     chromosome, start and end; windows beyond the chromosome's ends are cut."""
-    names = {one: name for name, one in chromosome_names(lengths, path).items()}
+    names = chromosome_names(lengths, path)
     windows.check_chromosomes(names, str(path), whole=True)
     for name, own in names.items():
         if windows.lengths.get(name, lengths[own]) != lengths[own]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, replace
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dc2lib.cache import kept_bytes
+from dc2lib.cache import read_kept
 from dc2lib.datasets import check_alike, open_cell
 from dc2lib.training.executors import outcomes
 from dc2lib.training.grid_fits import (
@@ -96,10 +96,8 @@ def _kept(one: Fit, path: Path) -> FitRecord | None:
 
     The place of the store does not count: a store may be moved with its fits.
     """
-    content = kept_bytes(path)
-    if content is None:
-        return None
-    try:
+
+    def parsed(content: io.BytesIO) -> FitRecord:
         with np.load(content) as arrays:
             whole = {name: arrays[name] for name in arrays.files}
         about, wanted = json.loads(str(whole["about"]))["fit"], json.loads(json.dumps(asdict(one)))
@@ -109,10 +107,8 @@ def _kept(one: Fit, path: Path) -> FitRecord | None:
             raise ValueError("not all logits and weights are numbers")
         content.seek(0)
         return replace(read_record(one, content), path=path)
-    except Exception as error:  # whatever a damaged file makes NumPy meet
-        warnings.warn(f"{path} is damaged ({error}): trained again", stacklevel=3)
-        path.unlink(missing_ok=True)
-        return None
+
+    return read_kept(path, parsed, "trained", remove=True)
 
 
 def trainings(fits: Sequence[Fit]) -> list[list[Fit]]:

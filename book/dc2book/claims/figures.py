@@ -17,7 +17,8 @@ from dc2book.style import LABEL_COLOURS, legend_below
 
 COLOURS = {"released": LABEL_COLOURS["lexicographic"], "numeric": LABEL_COLOURS["numeric"],
            "none": "#1F1F1F"}
-MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o"}
+MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o",
+           "numeric_totals": "^"}  # by budget, or by a condition that has its own
 AUTHORS_LOOK = {"color": "#1F1F1F", "fmt": "D", "markerfacecolor": "white"}
 WIDTH = 5.2  # inches: legible on a phone
 ROW = 0.46
@@ -73,9 +74,8 @@ def _draw_row(axis: Axes, place: float, values: pd.DataFrame) -> None:
     for height, row in zip(heights, values.itertuples(), strict=True):
         x, ends = float(across(row.estimate)), across([row.low, row.high])
         about = CONDITIONS[row.condition]
-        look = {"color": COLOURS[about.labels], "fmt": MARKERS[about.budget]}
-        if "totals" in row.condition:
-            look["fmt"] = "^"
+        marker = MARKERS.get(row.condition, MARKERS[about.budget])
+        look = {"color": COLOURS[about.labels], "fmt": marker}
         if row.condition == AUTHORS:
             look = AUTHORS_LOOK
         axis.errorbar(
