@@ -66,6 +66,7 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
         ({"E003/H3K4me3": COUNTED * np.nan, "unit": np.array("coverage")}, "H3K4me3 reaches nan"),
         ({"E003/H3K4me3": COUNTED * 1e9, "unit": np.array("coverage")}, r"counts\.npz: H3K4me3 re"),
         ({"split": np.array([0, 1, 3])}, r"none of 0 \(train\), 1 \(valid\) and 2 \(test\)"),
+        ({"split": np.array([0, 1, -1])}, "none of 0"),
         ({"split": np.array([0, 1])}, "no whole"),
         ({"strand": np.array(["+", "-", "."])}, "bins cannot be turned"),
         ({"E003/H3K4me3": None}, "no member <cell>/<mark>"),
@@ -228,13 +229,3 @@ def test_another_source_does_not_replace_a_stored_cell(tmp_path, capsys):
     assert open_cell("E003", tmp_path / "home").source == "tracks"
     assert main([*common, other, "--cells", "E004"]) == 1
     assert "no cell type 'E004' in these files" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("split", [-1, 3])
-def test_a_split_by_a_number_that_is_none(tmp_path, split):
-    path = tmp_path / "bins.npz"
-    numbers = np.array([0, 1, split])
-    np.savez(path, gene_id=["a", "b", "c"], strand=["+"] * 3, split=numbers,
-             **{"liver/H3K4me3": np.zeros((3, 100))})  # fmt: skip
-    with pytest.raises(DataError, match=r"bins\.npz: a split is none of 0"):
-        binned.cell_inputs(path, windows())

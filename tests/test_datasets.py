@@ -124,14 +124,6 @@ def test_wrong_names_are_told_before_anything_is_read(home, mirror, capsys):
     assert list_cells() == []
 
 
-def test_a_wrong_cell_is_listed_at_the_end(home, tmp_path, capsys):
-    wrong = CELLS | {"E003": CELLS["E012"] | {"train": b""}}
-    assert main(["--mirror", str(write_mirror(tmp_path / "mirror", wrong))]) == 1
-    shown = capsys.readouterr()
-    assert "1 problem(s):\n- data.tar.gz: data/E003/classification/train.csv is empty" in shown.err
-    assert list_cells() == ["E012", "E013"]
-
-
 def test_a_broken_archive_lists_wrong_cells_too(home, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("dc2lib.datasets.roadmap.BLOCK", 1024)
     wrong = {"E003": CELLS["E012"] | {"train": b""}} | CELLS
@@ -180,26 +172,6 @@ def test_refetch_stores_anew(home, tmp_path, capsys):
         assert main(["--mirror", str(mirror), "--refetch", *named]) == 0
         np.testing.assert_array_equal(open_cell("E012").counts, before["E013"])
     np.testing.assert_array_equal(open_cell("E013").counts, before["E012"])
-
-
-def test_a_home_or_mirror_that_cannot_be_is_told(tmp_path, capsys, monkeypatch):
-    (tmp_path / "file").write_text("x")
-    for home in (tmp_path / "file", tmp_path / "file" / "sub", tmp_path / ("x" * 300)):
-        monkeypatch.setenv("DC2LIB_DATA", str(home))
-        assert main(["--list"]) == 1
-        assert "The data cannot lie in" in capsys.readouterr().err
-    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "home"))
-    assert main(["--mirror", "~nobody-of-that-name/x"]) == 1
-    assert "~nobody-of-that-name" in capsys.readouterr().err
-
-
-def test_own_cells_with_their_own_expression(home, tmp_path, capsys):
-    folder = write_folder(tmp_path / "liver", cell_files())
-    table = write_rpkm(tmp_path / "own.gz", ("liver",))
-    assert main(["--csv", str(folder), "--rpkm", str(table)]) == 0
-    assert open_cell("liver").rpkm_text is not None
-    assert main(["--csv", str(folder), str(tmp_path / "none"), "--rpkm", str(table)]) == 1
-    assert "none is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--peaks", "--tracks", "--binned", "--gtf"])
@@ -252,23 +224,11 @@ def test_a_cell_type_that_no_rule_can_label_is_listed(home, capsys):
     assert rows == {"counts": ["-", "-"], "numbers": ["0.500", "-"]}
 
 
-def test_own_cells_that_roadmaps_table_does_not_name(home, mirror, tmp_path, capsys):
-    folder = write_folder(tmp_path / "liver", cell_files())
-    assert main(["--csv", str(folder), "--mirror", mirror]) == 1
-    assert "no cell type 'liver'" in capsys.readouterr().err
-    assert list_cells() == []
-
-
 def test_own_cells_beside_roadmaps(home, mirror, tmp_path, capsys):
     folder = write_folder(tmp_path / "E003", {**cell_files(), "test": as_csv(rows_of(["000300"]))})
     assert main(["--csv", str(folder), "--mirror", mirror, "--cells", "E012"]) == 0
     assert list_cells() == ["E003", "E012"]
     assert len(open_cell("E003")) == 7
-
-
-def test_a_mirror_that_holds_nothing(home, tmp_path, capsys):
-    assert main(["--mirror", str(tmp_path)]) == 1
-    assert "has no 57epigenomes.RPKM.pc.gz" in capsys.readouterr().err
 
 
 def test_the_digits_come_with_downloads_and_not_with_own_files(home, tmp_path, monkeypatch):
