@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
 import os
 import shlex
 import shutil
@@ -32,6 +31,7 @@ from tools.chapters import (
     run_order,
 )
 from tools.children import kill_children, stop_when_told
+from tools.compare import recorded
 from tools.dependencies import chapter_hash
 from tools.errors import BuildError, exit_code
 from tools.publish import merged_results
@@ -127,12 +127,6 @@ def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     return run.failed
 
 
-def current_results(job: Job) -> list[dict[str, Any]]:
-    """Return the recorded results of an executed chapter."""
-    lines = (job.target / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def is_valid(job: Job) -> bool:
     """Return whether the result of a chapter exists, is whole, and may be shown."""
     return is_whole(job.target) and not problems(job.target, job.parameters, job.key)
@@ -195,7 +189,7 @@ class _Run:
             return "stopped"
         name = job.name
         self._say(name, "start")
-        inputs = [row for need in job.needs for row in current_results(self.jobs[need])]
+        inputs = [row for need in job.needs for row in recorded(self.jobs[need].target)]
         whole = replace(job, inputs=inputs if job.needs else None)
         process = self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tools.chapter", str(os.getpid())],

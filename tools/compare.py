@@ -54,6 +54,11 @@ def read_json(file: Path) -> Any:
         raise BuildError(f"{file} holds no JSON: {error}") from None
 
 
+def recorded(run: Path) -> list[dict[str, Any]]:
+    """Return the rows that the execution of a chapter recorded, in its folder."""
+    return read_json(run / "results.jsonl")
+
+
 def _is_row(row: Any) -> bool:
     return (
         isinstance(row, dict)

@@ -23,6 +23,7 @@ from myst_nb.core.variables import format_plain_text
 from sphinx.directives.code import LiteralIncludeReader
 
 from dc2lib.files import atomic_write
+from tools.compare import recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 DOWNLOADS = "_sources"
@@ -251,11 +252,7 @@ def add_downloads(
 
 def merged_results(runs: Mapping[str, Path], path: Path) -> int:
     """Write the recorded results of executed chapters into one JSON file; return their number."""
-    rows = [
-        json.loads(line)
-        for run in runs.values()
-        for line in (run / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    rows = [row for run in runs.values() for row in recorded(run)]
     with atomic_write(path) as unfinished:
         lines = [json.dumps(row, separators=(",", ":")) for row in rows]
         unfinished.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")

