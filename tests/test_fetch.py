@@ -23,6 +23,7 @@ from dc2lib.datasets.fetch import RemoteFile, mirror_holds, verified
 from dc2lib.errors import DataError
 
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000))
+NOWHERE = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
 
 
 @pytest.fixture(autouse=True)
@@ -197,10 +198,9 @@ def test_a_server_that_stays_busy(tmp_path):
 
 
 def test_an_address_that_is_none(tmp_path):
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
-    assert not mirror_holds(file, "http://")
+    assert not mirror_holds(NOWHERE, "http://")
     with pytest.raises(DataError, match="cannot be fetched: Invalid URL"):
-        fetch(file, tmp_path, mirror="http://")
+        fetch(NOWHERE, tmp_path, mirror="http://")
 
 
 def test_no_server_at_all(tmp_path):
@@ -298,7 +298,7 @@ def test_a_file_from_upstream_must_have_the_digest_that_zenodo_publishes(tmp_pat
 
 def test_a_mirror_is_not_held_to_zenodos_digest(tmp_path, zenodo):
     (tmp_path / "data.gz").write_bytes(b"two cell types")
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap", doi="10.5281/zenodo.7")
+    file = replace(NOWHERE, doi="10.5281/zenodo.7")
     assert fetch(file, tmp_path / "home", mirror=str(tmp_path)).read_bytes() == b"two cell types"
     assert zenodo.requests == []
 
@@ -360,80 +360,73 @@ def test_mirror_folder(tmp_path, place):
     source = tmp_path / "mirror" / place
     source.parent.mkdir(parents=True)
     source.write_bytes(CONTENT)
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     home, mirror = tmp_path / "home", str(tmp_path / "mirror")
-    assert mirror_holds(file, mirror)
-    path = fetch(file, home, mirror=mirror)
+    assert mirror_holds(NOWHERE, mirror)
+    path = fetch(NOWHERE, home, mirror=mirror)
     assert path.read_bytes() == CONTENT
-    assert fetch(file, home) == path
-    assert fetch(file, home, mirror=mirror, in_place=True) == source
+    assert fetch(NOWHERE, home) == path
+    assert fetch(NOWHERE, home, mirror=mirror, in_place=True) == source
 
 
 def test_a_file_used_in_place_must_stay_the_same(tmp_path):
     source = tmp_path / "data.gz"
     source.write_bytes(CONTENT)
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     given = {"home": tmp_path / "home", "mirror": str(tmp_path), "in_place": True}
-    assert fetch(file, **given) == fetch(file, **given) == source
+    assert fetch(NOWHERE, **given) == fetch(NOWHERE, **given) == source
     assert left(given["home"]) == ["digests.json"]
     source.write_bytes(CONTENT + b"x")
     for _ in range(2):
         with pytest.raises(DataError, match=r"wrong digest.*damaged, or was replaced.*--refetch"):
-            fetch(file, **given)
-    assert fetch(file, **given, refetch=True) == fetch(file, **given) == source
+            fetch(NOWHERE, **given)
+    assert fetch(NOWHERE, **given, refetch=True) == fetch(NOWHERE, **given) == source
 
 
 def test_a_file_that_was_replaced_in_a_mirror_folder_is_noticed(tmp_path):
     source = tmp_path / "mirror" / "data.gz"
     source.parent.mkdir()
     source.write_bytes(CONTENT)
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     given = {"home": tmp_path / "home", "mirror": str(source.parent)}
-    copy = fetch(file, **given)
+    copy = fetch(NOWHERE, **given)
     source.write_bytes(CONTENT + b"x")
     for _ in range(2):
         with pytest.raises(DataError, match=r"wrong digest.*--refetch"):
-            fetch(file, **given)
+            fetch(NOWHERE, **given)
     assert copy.read_bytes() == CONTENT
-    assert fetch(file, **given, refetch=True).read_bytes() == CONTENT + b"x"
+    assert fetch(NOWHERE, **given, refetch=True).read_bytes() == CONTENT + b"x"
 
 
 def test_a_copy_from_a_mirror_folder_has_the_ordinary_mode(tmp_path):
     (tmp_path / "data.gz").write_bytes(CONTENT)
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     (ordinary := tmp_path / "ordinary").touch()
-    copy = fetch(file, tmp_path / "home", mirror=str(tmp_path))
+    copy = fetch(NOWHERE, tmp_path / "home", mirror=str(tmp_path))
     assert copy.stat().st_mode == ordinary.stat().st_mode
 
 
 def test_mirror_folder_that_lacks_the_file(tmp_path):
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     with pytest.raises(DataError, match=r"has no data\.gz"):
-        fetch(file, tmp_path / "home", mirror=str(tmp_path))
+        fetch(NOWHERE, tmp_path / "home", mirror=str(tmp_path))
     with pytest.raises(DataError, match="neither a folder nor"):
-        fetch(file, tmp_path / "home", mirror=str(tmp_path / "none"))
-    assert not mirror_holds(file, str(tmp_path))
-    assert not mirror_holds(file, None)
+        fetch(NOWHERE, tmp_path / "home", mirror=str(tmp_path / "none"))
+    assert not mirror_holds(NOWHERE, str(tmp_path))
+    assert not mirror_holds(NOWHERE, None)
 
 
 def test_mirror_folder_with_an_html_page(tmp_path):
     (tmp_path / "data.gz").write_bytes(b"<html></html>")
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     for in_place in (True, False):
         with pytest.raises(DataError, match="HTML page"):
-            fetch(file, tmp_path / "home", mirror=str(tmp_path), in_place=in_place)
+            fetch(NOWHERE, tmp_path / "home", mirror=str(tmp_path), in_place=in_place)
 
 
 def test_mirror_address(tmp_path):
-    upstream = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     with serving() as server:
-        path = fetch(upstream, tmp_path, mirror=server.base + "/")
+        path = fetch(NOWHERE, tmp_path, mirror=server.base + "/")
         assert server.requests[0] == "/files/roadmap/data.gz"
-        assert mirror_holds(upstream, server.base)
+        assert mirror_holds(NOWHERE, server.base)
         below = server.base.removesuffix("/files")
-        assert not mirror_holds(upstream, below)
+        assert not mirror_holds(NOWHERE, below)
         with pytest.raises(DataError, match="HTTP 404"):
-            fetch(upstream, tmp_path / "second", mirror=below)
+            fetch(NOWHERE, tmp_path / "second", mirror=below)
     assert path.read_bytes() == CONTENT
 
 
@@ -527,15 +520,15 @@ def test_a_file_that_is_another_is_not_noted(tmp_path):
 
     other = tmp_path / "data.gz"
     other.write_bytes(gzip.compress(b"{}"))
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     for in_place in (True, False):
         given = {"mirror": str(tmp_path), "in_place": in_place, "check": check}
         with pytest.raises(DataError, match=r"data\.gz is not the file that it should be"):
-            module.fetch(file, tmp_path / "home", **given)
+            module.fetch(NOWHERE, tmp_path / "home", **given)
         assert left(tmp_path / "home") == []
     other.write_bytes(CONTENT)
     for in_place in (True, False):
-        module.fetch(file, tmp_path / "home", mirror=str(tmp_path), in_place=in_place, check=check)
+        given = {"mirror": str(tmp_path), "in_place": in_place, "check": check}
+        module.fetch(NOWHERE, tmp_path / "home", **given)
 
 
 def test_refetch_keeps_the_older_copy_until_the_new_one_is_there(tmp_path):
@@ -561,11 +554,10 @@ def test_two_downloads_at_once_are_one(tmp_path):
 
 @pytest.mark.parametrize("mirror", ["~nobody-of-that-name/x", "x" * 300, "http://[::1", "ftp://a"])
 def test_a_mirror_that_cannot_be(tmp_path, mirror):
-    file = RemoteFile("data.gz", "http://127.0.0.1:9/never", "roadmap")
     with pytest.raises(DataError):
-        fetch(file, tmp_path, mirror=mirror)
+        fetch(NOWHERE, tmp_path, mirror=mirror)
     with suppress(DataError):
-        assert not mirror_holds(file, mirror)
+        assert not mirror_holds(NOWHERE, mirror)
 
 
 def test_unreadable_notes(tmp_path):

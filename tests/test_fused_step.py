@@ -43,18 +43,22 @@ def fused_gradients(model, counts, labels, transform):
     return loss, {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("transform", ["raw", "log1p"])
-@pytest.mark.parametrize("n", [1, 7, 70])
-def test_every_gradient_equals_autograds(name, transform, n):
-    model, (counts, labels) = network(name, seed=3), batch(n, seed=n)
+def same_step(model, counts, labels, transform="log1p", rtol=1e-3, atol=1e-4):
+    """Loss and gradients of both ways, which differ by `atol` of the largest gradient at most."""
     loss, expected = autograd_gradients(model, counts, labels, transform)
     fused, found = fused_gradients(model, counts, labels, transform)
     assert fused == pytest.approx(loss, rel=1e-5)
     for parameter, gradient in expected.items():
         scale = gradient.abs().max().item()
-        torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-4 * scale,
+        torch.testing.assert_close(found[parameter], gradient, rtol=rtol, atol=atol * scale,
                                    msg=lambda text, name=parameter: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("transform", ["raw", "log1p"])
+@pytest.mark.parametrize("n", [1, 7, 70])
+def test_every_gradient_equals_autograds(name, transform, n):
+    same_step(network(name, seed=3), *batch(n, seed=n), transform)
 
 
 @pytest.mark.parametrize("transform", ["raw", "log1p"])
@@ -63,11 +67,7 @@ def test_peak_signals_take_the_same_step(transform):
     model, (counts, labels) = network(), batch()
     peaks = counts.astype(np.float32) + np.float32(0.25)
     assert fused_step.supported(model, peaks, torch.device("cpu"))
-    _, expected = autograd_gradients(model, peaks, labels, transform)
-    _, found = fused_gradients(model, peaks, labels, transform)
-    for parameter, gradient in expected.items():
-        scale = gradient.abs().max().item()
-        torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-4 * scale)
+    same_step(model, peaks, labels, transform)
     step = [fused_gradients(model, one, labels, transform)
             for one in (counts, counts.astype(np.float32))]
     assert step[0][0] == pytest.approx(step[1][0], rel=1e-6)
@@ -75,15 +75,11 @@ def test_peak_signals_take_the_same_step(transform):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_ties_between_windows_are_broken_as_autograd_breaks_them(name):
-    model = network(name, seed=1)
     counts = np.zeros((6, 100, 5), np.uint16)
     counts[1:4] = 3
     counts[4:, ::2] = 2
     labels = np.array([0, 1, 0, 1, 1, 0])
-    _, expected = autograd_gradients(model, counts, labels, "raw")
-    _, found = fused_gradients(model, counts, labels, "raw")
-    for parameter, gradient in expected.items():
-        torch.testing.assert_close(found[parameter], gradient, rtol=1e-4, atol=1e-6)
+    same_step(network(name, seed=1), counts, labels, "raw", rtol=1e-4, atol=1e-5)
 
 
 def test_max_pooling_gives_the_error_to_the_first_of_equal_windows():
@@ -113,11 +109,7 @@ def test_windows_by_hand():
 
 @pytest.mark.parametrize(("marks", "bins"), [(7, 60), (1, 33)])
 def test_any_number_of_marks_and_bins(marks, bins):
-    model, (counts, labels) = network(bins=bins, marks=marks), batch(9, 0, bins, marks)
-    _, expected = autograd_gradients(model, counts, labels, "log1p")
-    _, found = fused_gradients(model, counts, labels, "log1p")
-    for parameter, gradient in expected.items():
-        torch.testing.assert_close(found[parameter], gradient, rtol=1e-3, atol=1e-5)
+    same_step(network(bins=bins, marks=marks), *batch(9, 0, bins, marks))
 
 
 @pytest.mark.parametrize(("name", "dropout"), [(NETWORKS[0], 0.5), *((n, 0.0) for n in NETWORKS)])

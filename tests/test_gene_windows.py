@@ -1,9 +1,8 @@
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from input_files import windows, write_text
+from input_files import write_text
 
 from dc2lib.datasets import published
 from dc2lib.datasets.gene_windows import (
@@ -87,26 +86,6 @@ def test_names_of_chromosomes():
     names = ["1", "chr1", "Chr1 ", "chr01", "x", "MT", "chrM", "chrUn_1", "chr2l", "chriv", " GL1"]
     expected = ["chr1"] * 4 + ["chrX", "chrM", "chrM", "chrUn_1", "chr2L", "chrIV", "chrGL1"]
     assert [chromosome_name(name) for name in names] == expected
-
-
-def test_chromosomes_of_a_file():
-    windows().check_chromosomes(["chr1", "chrY", "chr3_random"], "the file")
-    with pytest.raises(DataError, match="the file shares no chromosome with three genes: it has I"):
-        windows().check_chromosomes(["I", "II"], "the file")
-    with pytest.raises(DataError, match="the file lacks chr2, where 1 genes of three genes lie"):
-        windows().check_chromosomes(["chr1", "chrUn_3"], "the file", whole=True)
-    with pytest.raises(DataError, match="the file has chr3, where no gene of three genes lies"):
-        windows().check_chromosomes(["chr1", "chr3"], "the file")
-    partial = replace(windows(), partial=True)
-    partial.check_chromosomes(["chr1", "chr3"], "the file", whole=True)
-
-
-def test_edges_of_bins():
-    places = {name: (rows.tolist(), edges) for name, rows, edges in windows().by_chromosome()}
-    rows, edges = places["chr1"]
-    assert rows == [0, 1]
-    assert edges.shape == (2, 101)
-    assert edges[:, [0, 50, 100]].tolist() == [[10_000, 15_000, 20_000], [-2000, 3000, 8000]]
 
 
 def test_stretches_of_the_genome():

@@ -153,11 +153,6 @@ def test_a_mark_asked_for_that_no_file_has(tmp_path, asked):
         mark_files(folder, SUFFIXES, asked)
 
 
-def test_nothing_where_the_files_should_be(tmp_path):
-    with pytest.raises(DataError, match="is missing"):
-        mark_files(tmp_path / "none", SUFFIXES)
-
-
 def test_a_cell_type_goes_into_the_store_once(tmp_path):
     folder = folder_of(tmp_path, "E003-H3K9ac.narrowPeak", "E003-H3K4me3.narrowPeak")
     write_text(folder / "E003-H3K27ac.bed", "")

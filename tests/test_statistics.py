@@ -18,13 +18,6 @@ def binormal(seed, n=300, second_noise=1.0):
     return labels, signal, signal + second_noise * rng.normal(size=n)
 
 
-def test_bootstrap_estimate_is_the_auroc():
-    labels, scores, _ = binormal(0)
-    interval = statistics.bootstrap_auroc(labels, scores, n_resamples=200)
-    assert interval.estimate == pytest.approx(scoring.auroc(labels, scores))
-    assert interval.low < interval.estimate < interval.high and interval.n == 300
-
-
 def test_resampled_auroc_is_the_auroc_of_the_repeated_genes():
     labels, scores, _ = binormal(1, n=60)
     scores = np.round(scores, 1)

@@ -45,17 +45,6 @@ def test_prerequisites_are_linked_where_they_are_pages(where):
     assert "**To run** 3 s" in about
 
 
-def test_images_state_their_size(tmp_path):
-    (tmp_path / "a.png").write_bytes(PIXEL)
-    images = '<img alt="x" src="a.png"><img src="b.png"><img src="c.svg" />'
-    text = dc2pages.polished(images, tmp_path)
-    assert text == (
-        '<img alt="x" src="a.png" width="1" height="1" loading="lazy" decoding="async" />'
-        '<img src="b.png"><img src="c.svg" />'
-    )
-    assert dc2pages.polished(text, tmp_path) == text
-
-
 def test_a_figure_opens_its_own_vector_version(tmp_path):
     one = '<figure><img src="a.png" /><a href="_downloads/1/a.svg">SVG</a></figure>'
     other = '<figure><img src="b.png" /></figure>'

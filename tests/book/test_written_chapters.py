@@ -136,6 +136,13 @@ def lone_chapter(tmp_path):
     return source
 
 
+@pytest.fixture
+def notebook(lone_chapter):
+    """Its notebook, which was made of it."""
+    pair(lone_chapter)
+    return lone_chapter.with_suffix(".ipynb")
+
+
 def edit(path, *, old="x = 1", new="x = 2", newer=0):
     """Change one half of a pair, and date it after the other."""
     text = path.read_text()
@@ -152,9 +159,7 @@ def test_a_notebook_is_made_and_the_chapter_stays_as_written(lone_chapter):
 
 
 @pytest.mark.parametrize("newer", [-10, 10])
-def test_the_half_that_changed_goes_to_the_other_whichever_is_newer(lone_chapter, newer):
-    notebook = lone_chapter.with_suffix(".ipynb")
-    pair(lone_chapter)
+def test_the_half_that_changed_goes_to_the_other_whichever_is_newer(lone_chapter, notebook, newer):
     edit(notebook, newer=newer)
     pair(lone_chapter)
     assert "x = 2" in lone_chapter.read_text()
@@ -167,9 +172,7 @@ def test_the_half_that_changed_goes_to_the_other_whichever_is_newer(lone_chapter
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
-def test_no_edit_is_lost_where_both_halves_changed(lone_chapter, forgotten):
-    notebook = lone_chapter.with_suffix(".ipynb")
-    pair(lone_chapter)
+def test_no_edit_is_lost_where_both_halves_changed(lone_chapter, notebook, forgotten):
     if forgotten:  # a notebook of an earlier version, or saved by a program that drops metadata
         content = json.loads(notebook.read_text())
         del content["metadata"]["dc2lib_paired"]
@@ -182,9 +185,7 @@ def test_no_edit_is_lost_where_both_halves_changed(lone_chapter, forgotten):
     assert [path.read_bytes() for path in (lone_chapter, notebook)] == before
 
 
-def test_the_same_edit_of_both_halves_is_no_conflict(lone_chapter):
-    notebook = lone_chapter.with_suffix(".ipynb")
-    pair(lone_chapter)
+def test_the_same_edit_of_both_halves_is_no_conflict(lone_chapter, notebook):
     edit(notebook)
     edit(lone_chapter)
     pair(lone_chapter)
@@ -193,9 +194,7 @@ def test_the_same_edit_of_both_halves_is_no_conflict(lone_chapter):
     assert "x = 3" in notebook.read_text()
 
 
-def test_outputs_and_pictures_of_a_notebook_stay(lone_chapter):
-    notebook = lone_chapter.with_suffix(".ipynb")
-    pair(lone_chapter)
+def test_outputs_and_pictures_of_a_notebook_stay(lone_chapter, notebook):
     content = json.loads(notebook.read_text())
     title, code = content["cells"]
     title["attachments"] = {"a.png": {"image/png": "aGFsbG8="}}
@@ -216,9 +215,7 @@ def test_a_broken_notebook_is_named_and_stays(lone_chapter):
     assert notebook.read_text().startswith("<<<<<<<")
 
 
-def test_what_a_chapter_reads_survives_being_saved_as_a_notebook(lone_chapter):
-    pair(lone_chapter)
-    notebook = lone_chapter.with_suffix(".ipynb")
+def test_what_a_chapter_reads_survives_being_saved_as_a_notebook(lone_chapter, notebook):
     edit(notebook)
     edit(notebook, old="Python 3", new="Python 3 (ipykernel)")
     pair(lone_chapter)

@@ -1,12 +1,11 @@
 """The audit: what published figures say, what label noise and the released score do."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from dc2book import architectures
 from dc2book.architectures import TrainingBudget
-from dc2book.audit import evidence, figures, label_effects, label_noise, released_score
+from dc2book.audit import evidence, label_effects, label_noise, released_score
 from released_files import TABLE
 
 from dc2lib.datasets import HistoneDataset, published, read_rpkm, store_of
@@ -319,30 +318,3 @@ def test_flipped_genes_by_hand():
     assert found["flipped_high"] == pytest.approx(2 / 4)
     assert (found["rpkm_low"], found["rpkm_high"]) == (12.0, 29.999)
     assert found["between_10_and_30"] == 1
-
-
-def test_published_figures_are_drawn():
-    for draw in (
-        lambda: figures.toy_genes(evidence.toy_labels_under_rules(), 3.329),
-        lambda: figures.coincidences(evidence.run_counts()),
-        lambda: figures.flips_against_scores(evidence.flips_and_scores()),
-        lambda: figures.linear_runs(released_score.released_linear_runs()),
-    ):
-        fig = draw()
-        assert fig.axes[0].get_xlabel() or fig.axes[-1].get_xlabel()
-        plt.close(fig)
-
-
-def test_figures_of_models_are_drawn(models):
-    crossed = label_effects.train_and_score(models, n_resamples=5)
-    shown = crossed.query("recipe == 'tuned' and scoring == 'probability'")
-    means = label_effects.mean_crossed(shown)
-    assert len(means) == len(label_effects.MODELS) * 4
-    released = pd.Series({"deepchrome_max": 0.8, "linear": 0.7})
-    for fig, panels in (
-        (figures.train_and_score(shown, means), 2),
-        (figures.repairs(label_effects.repair_table(models, n_resamples=5), released), 1),
-    ):
-        fig.draw_without_rendering()
-        assert len(fig.axes) == panels and all(axis.has_data() for axis in fig.axes)
-        plt.close(fig)

@@ -4,12 +4,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.cross_cell import elsewhere, figures, gains, tables, worlds
+from dc2book.cross_cell import elsewhere, gains, tables, worlds
 from released_files import TABLE
 from test_crosscell import CORRELATION, home, records  # noqa: F401
-from test_pair_statistics import random_tables
 
-from dc2lib.crosscell import EXPERIMENTS, experiments, expression_correlation, one_column_off
+from dc2lib.crosscell import EXPERIMENTS, expression_correlation, one_column_off
 from dc2lib.datasets import open_cell, published, read_rpkm
 from dc2lib.errors import DataError
 from dc2lib.evaluation import pair_statistics as pairs
@@ -204,32 +203,3 @@ def test_worlds_differ_by_their_rule_only():
     ]
     assert loss[1] > loss[0] + 0.05
     assert list(shared.transfer) == ["numeric", "lexicographic"]
-
-
-def test_every_figure_draws_what_it_is_given(records):
-    table = experiments.experiment_table(records, CORRELATION)
-    about = table.groupby(["labels", "experiment"], as_index=False)[["correlation", "genes"]].mean()
-    means = experiments.experiment_means(records, n_resamples=20).assign(labels="numeric")
-    changes = experiments.against_baseline(records, n_resamples=20).assign(labels="numeric")
-    driver, values = random_tables()
-    table_of_drivers = worlds.driver_table({"aligned_correlation": driver}, values, n_resamples=20,
-                               n_permutations=20).assign(labels="numeric")
-    shift = tables.prediction_shift(
-        [records["inclusive_all", "A"]], [records["deepchrome", "A"]], n_bins=4
-    ).assign(cell="A", labels="numeric")
-    drawn = [
-        figures.experiment_maps({"numeric": tables.normalised_by_cell(table)}),
-        figures.experiment_bars(means.merge(about)),
-        figures.change_forest(changes.assign(setup="all genes")),
-        figures.pair_panels(
-            {name: (pairs.pair_table(driver, values), "r", "text") for name in ("a", "b", "c")}
-        ),
-        figures.driver_forest(table_of_drivers.assign(study="simulated")),
-        figures.gain_forest(changes.assign(row="numeric labels")),
-        figures.probability_shift(shift),
-    ]
-    for figure in drawn:
-        figure.canvas.draw()
-        assert any(axis.has_data() for axis in figure.axes)
-    bars = drawn[1].axes[0].get_yticklabels()
-    assert bars[-1].get_text().startswith("DeepChrome (own), r 1.00")

@@ -11,7 +11,6 @@ from test_data_tables import planted
 
 from dc2lib import crosscell
 from dc2lib.datasets import SPLITS
-from dc2lib.labels import RULES
 
 
 @pytest.fixture(autouse=True)
@@ -52,14 +51,6 @@ def test_class_profiles_fit_into_their_axes(orientations):
         assert axis.get_ylim()[1] >= top
 
 
-def test_counts_and_depth():
-    cell = planted()
-    summary = pd.concat([description.count_summary(cell)] * 2)
-    fig = data_plots.count_tails(description.count_tail(cell), summary)
-    labelled(fig, 2)
-    assert [axis.get_ylabel() for axis in fig.axes] == ["share of bins", "variance"]
-
-
 def test_correlations():
     cells = [f"E{number:03d}" for number in range(30)]
     rpkm = pd.DataFrame(np.random.default_rng(0).gamma(1, 9, (50, 30)), columns=cells)
@@ -67,19 +58,3 @@ def test_correlations():
     labelled(data_plots.expression_heat_maps(correlations), 3)
     table = heat_maps.long(correlations).set_index(["split", "cell", "other"])["correlation"]
     assert table["valid", "E003", "E007"] == correlations["valid"].loc["E003", "E007"]
-
-
-def test_classes_and_expression():
-    cells = {"E012": planted(), "E013": planted(seed=1)}
-    along = pd.concat(
-        description.share_along_genes(cell, rule, 20).assign(cell=name, labels=rule)
-        for name, cell in cells.items()
-        for rule in RULES
-    )
-    fig = data_plots.class_shares(description.class_balance(cells), along)
-    labelled(fig, 2)
-    assert fig.axes[0].get_ylim() == (0, 1)
-    rpkm = crosscell.expression_table(cells)
-    table = description.expression_summary(rpkm, {"E012": "1.500", "E013": "4.000"})
-    fig = data_plots.expression_distribution(rpkm, ["E012"], table)
-    labelled(fig, 2)

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from dc2book.gan_probe import favourites, quality
-from dc2book.gan_probe import figures as gan_plots
 from dc2book.gan_probe import study as histone_probe
+from test_histone_gan import own_features, toy_signals
 from torch import nn
 
 from dc2lib.datasets import HistoneDataset
@@ -19,18 +18,6 @@ from dc2lib.models.networks import initial_weights
 from dc2lib.probing import ProbeResult, Samples, monte_carlo_probe
 
 MARKS = ("H3K27me3", "H3K4me3")
-
-
-def toy_signals(n=300, seed=0):
-    """Two marks in eight bins; reads of the second fall with those of the first."""
-    rng = np.random.default_rng(seed)
-    level = rng.gamma(2, 2, size=(n, 1, 1))
-    counts = rng.poisson(np.concatenate([level, 8 / (1 + level)], axis=2), size=(n, 8, 2))
-    return counts_to_signals(counts)
-
-
-def own_features(signals):
-    return np.concatenate([signals.mean(2), signals.std(2)], axis=1)
 
 
 def report_on(train, valid, made, size):
@@ -254,23 +241,3 @@ def test_best_and_worst_by_log_odds():
     odds = np.array([0.3, -1, 2, 0.5])
     assert histone_probe.top_of(signals, odds, 2, "high").index.tolist() == [2, 3]
     assert histone_probe.top_of(signals, odds, 1, "low").index.tolist() == [1]
-
-
-def test_figures_are_drawn():
-    signals = toy_signals(20)
-    sets = dict.fromkeys(quality.NAMES, signals)
-    activation = pd.DataFrame(
-        [{"model": model, "class": c, "mark": m, "key": key,
-          "estimate": 0.5, "low": 0.4, "high": 0.6}
-         for model in quality.NAMES for c in ("high", "low") for m in MARKS
-         for key in gan_plots.NORMALISED]
-    )
-    figures = [
-        gan_plots.signal_profiles(sets, MARKS),
-        gan_plots.probability_curves({"numeric": {"real": np.linspace(0, 1, 9)}}),
-        gan_plots.mark_activation(activation, MARKS),
-        gan_plots.top_profiles({"high": sets, "low": sets}, MARKS),
-    ]
-    for figure in figures:
-        figure.canvas.draw()
-    plt.close("all")

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.ground_truth import figures, measured, null_calibration, tables
+from dc2book.ground_truth import measured, null_calibration, tables
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS, Effort
 from dc2book.ground_truth.recovery import recovery
@@ -248,18 +247,6 @@ def test_score_difference_by_hand() -> None:
     scores = pd.DataFrame(rows, columns=["aspect", "method", "seed", "value"]).assign(rule="null")
     (gap,) = tables.score_differences(scores, ["a"], "b").itertuples()
     assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
-
-
-def test_figures(studied: dict[str, list[Replicate]]) -> None:
-    attributions = studied["one_mark"][0].attributions
-    scores, before = (tables.score_table(studied[one]) for one in ("one_mark", "untrained"))
-    one = tables.recovery_table(scores, before)
-    table = pd.concat([one.assign(rule=rule) for rule in RULES])
-    recovered = figures.recovery_forest(table)
-    assert [axis.get_title() for axis in recovered.axes[:4]] == [
-        "one mark", "two marks", "position", "two groups"]  # fmt: skip
-    assert figures.attribution_grid({"one_mark": attributions}, MARKS).axes
-    plt.close("all")
 
 
 def test_a_measured_cell(dataset: HistoneDataset, plan: Plan) -> None:

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from dc2book import primers
@@ -48,21 +47,3 @@ def test_the_middle_gene_is_one_of_the_chosen_and_nearest_to_their_median():
         away = np.abs(totals - np.median(totals[chosen], axis=0)).sum(1)
         assert chosen[row]
         assert away[row] == away[chosen].min()
-
-
-def test_the_figures_can_be_drawn():
-    (dataset,) = simulate(n_cells=1, n_genes=60, seed=0).datasets.values()
-    signal = np.log1p(np.arange(20) % 7)
-    answers = np.correlate(signal, [-1.0, 1.0], "valid")
-    curve = primers.roc_curve(np.array([0, 1, 0, 1]), np.array([1, 2, 3, 4]))
-    figures = [
-        primers.plot_counts_by_depth({"all": np.arange(20), "half": np.arange(20)}, "H3K4me3"),
-        primers.plot_convolution_steps(signal, np.array([-1, 1]), answers,
-                                       answers[:15].reshape(3, 5).max(1), "H3K4me3"),
-        primers.plot_genes(dataset, {"on": 3, "off": 4}),
-        primers.plot_samples({"real": signal, "generated": signal}),
-        primers.plot_roc_curves({"H3K4me3, mean": curve}),
-    ]
-    assert [len(figure.axes) for figure in figures] == [2, 3, 10, 1, 1]
-    for figure in figures:
-        plt.close(figure)

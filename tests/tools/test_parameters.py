@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from dc2parameters import costs_markdown, parameters_markdown
 
-from tools.chapters import find_chapters
 from tools.parameters import comparison_example, costs, parameter_tables
-
-
-@pytest.fixture
-def first(book):
-    return find_chapters(book)["first"]
-
-
-def test_the_meaning_is_the_comment(first):
-    assert first.meanings["rate"] == "a number with decimals"
 
 
 def test_a_row_has_default_and_what_each_profile_sets(book):

@@ -117,13 +117,6 @@ def test_without_an_address_there_are_no_buttons_that_lead_nowhere(book, execute
     assert config["html"]["favicon"] == "f"
 
 
-def test_with_an_address_the_buttons_stay(book, executed, monkeypatch):
-    monkeypatch.setenv("GITHUB_REPOSITORY", "c/d")
-    config = yaml.safe_load(stage.staged_files(book, executed)["_config.yml"])
-    assert config["repository"]["url"] == "https://github.com/c/d"
-    assert config["launch_buttons"] == {"colab_url": "x"}
-
-
 def test_complaints_are_the_marked_lines_of_the_log(tmp_path):
     log = tmp_path / "sphinx.log"
     log.write_text(
