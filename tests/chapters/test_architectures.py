@@ -60,6 +60,21 @@ def test_cell_types_beyond_the_full_ones_get_one_rate_and_one_seed(monkeypatch):
     ]
 
 
+def test_cell_types_beyond_the_budget_are_tuned_along_the_gene_alone(monkeypatch):
+    cells = {name: planted(name) for name in "ABC"}
+    cells["A"] = replace(cells["A"], unit="peak signal")
+    history = pd.DataFrame({"valid_auroc": [0.9]})
+    monkeypatch.setattr(comparison, "run_grid", lambda fits, **_: [
+        FitRecord(one, None, None, history, 0, 0.0, Path()) for one in fits])
+    budget = TrainingBudget(rates=1, seeds=1, tuned_epochs=1, restarts=1, recipe_cells=2)
+    trained = comparison.trained_models(cells, "home", budget, comparison.SETUPS.values())
+    for (recipe, orientation, model), part in trained.groupby(["recipe", "orientation", "model"]):
+        of_all = (recipe, orientation) == ("tuned", "gene") and model not in comparison.VARIANTS
+        assert set(part["cell"]) == set("ABC" if of_all else "BC")
+    every = TrainingBudget(recipe_cells=0).of_setup(cells, "paper", "genome")
+    assert list(every) == list("ABC")
+
+
 def test_more_rates_than_there_are_is_refused():
     with pytest.raises(ValueError, match="1 to 3"):
         TrainingBudget(rates=9).recipes("tuned")
