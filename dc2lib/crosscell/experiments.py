@@ -49,7 +49,7 @@ def planned_experiments(
 
     Training sets of several cell types run ``set_epochs`` epochs (0: as many as one cell type):
     each epoch shows them more genes.  If they would make more than ``set_passes`` gene passes (0:
-    no bound), they run one epoch on as many training genes of each cell type as make so many.  The
+    no bound), their epochs take as many training genes of each cell type as make so many.  The
     sets between own and all are planned for ``set_cells`` test cell types only (0: all), spread
     evenly; for ``groups`` see `training_sets`.  Fits on ``unflipped`` cell types only, whose labels
     are the same under both rules, are numeric ones, so that nothing is trained twice.
@@ -85,15 +85,14 @@ def spread(cells: Sequence[str], number: int) -> list[str]:
 
 
 def within(one: Fit, passes: int) -> Fit:
-    """The fit itself, or one epoch on fewer genes of each cell type, if it makes more passes.
+    """The fit itself, or the same epochs on fewer genes of each cell type, if it makes more passes.
 
     A fit on one cell type stays as it is, and so does any where ``passes`` is 0.
     """
-    cells = len(one.train_cells)
-    if not passes or cells == 1 or one.recipe.epochs * training_size(one) <= passes:
+    cells, epochs = len(one.train_cells), one.recipe.epochs
+    if not passes or cells == 1 or epochs * training_size(one) <= passes:
         return one
-    n_train = max(1, passes // cells)
-    return replace(one, n_train=n_train, recipe=replace(one.recipe, epochs=1, patience=1))
+    return replace(one, n_train=max(1, passes // (cells * epochs)))
 
 
 def run_plans(
