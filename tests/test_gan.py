@@ -131,16 +131,13 @@ def test_an_interrupted_training_ends_like_a_whole_one(tmp_path, regularise_ever
     assert [p.name for p in tmp_path.iterdir()] == ["gan.pt"]
 
 
-def test_a_foreign_or_broken_checkpoint_is_refused(tmp_path):
+def test_a_foreign_checkpoint_is_refused(tmp_path):
     path = tmp_path / "gan.pt"
     train(checkpoint=path)
     with pytest.raises(DataError, match="belongs to"):
         train(seed=1, checkpoint=path)
     with pytest.raises(DataError, match="data is"):
         train_gan(*pair(), points(seed=1), recipe=SHORT, checkpoint=path)
-    path.write_bytes(b"half")
-    with pytest.raises(DataError, match="not a readable checkpoint"):
-        train(checkpoint=path)
 
 
 def test_the_averaged_generator_of_the_last_round_is_returned():

@@ -139,15 +139,12 @@ def test_an_interrupted_probe_goes_on_and_ends_the_same(tmp_path):
     same(reference, finished)
 
 
-def test_a_foreign_or_broken_checkpoint_is_refused(tmp_path):
+def test_a_foreign_checkpoint_is_refused(tmp_path):
     pair = Planted(1.0), Brightness()
     path = tmp_path / "probe.pt"
     monte_carlo_probe(*pair, 100, 5, checkpoint=path)
     with pytest.raises(DataError, match="seed is 0 there and 1 here"):
         monte_carlo_probe(*pair, 100, 5, seed=1, checkpoint=path)
-    path.write_bytes(b"half")
-    with pytest.raises(DataError, match="not a readable checkpoint"):
-        monte_carlo_probe(*pair, 100, 5, checkpoint=path)
 
 
 def test_memory_does_not_grow_with_the_number_of_samples():

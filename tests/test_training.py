@@ -121,14 +121,11 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(model, tmp_path, monkeypatch)
     assert [p.name for p in tmp_path.iterdir()] == ["fit.pt"]
 
 
-def test_a_foreign_or_broken_checkpoint_is_refused(tmp_path):
+def test_a_foreign_checkpoint_is_refused(tmp_path):
     path = tmp_path / "fit.pt"
     fit(checkpoint=path)
     with pytest.raises(DataError, match="belongs to"):
         fit(checkpoint=path, recipe=replace(SHORT, learning_rate=1.0))
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match="delete it"):
-        fit(checkpoint=path)
 
 
 def test_every_gene_is_visited_once_an_epoch():

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import jupytext
 import pytest
 import yaml
 
@@ -92,18 +91,6 @@ def test_every_allowed_phrase_holds_a_number_is_used_and_has_a_reason():
             assert not where or any(phrase in text for text in where), (
                 f"tests/book/prose_numbers.yml: {phrase!r} is no longer used in {chapter}"
             )
-
-
-@pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
-def test_everything_glued_is_recorded_somewhere(source):
-    text = source.read_text()
-    code = "\n".join(
-        cell.source
-        for cell in jupytext.reads(text, fmt="md:myst").cells
-        if cell.cell_type == "code"
-    )
-    if re.search(r"\{glue:", text):
-        assert re.search(r"\brecord\(", code), f"{source.name} glues and records nothing"
 
 
 def test_a_typed_result_is_noticed_and_what_is_no_result_is_not():
