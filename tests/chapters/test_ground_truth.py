@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from dc2book.ground_truth import measured, null_calibration, tables
 from dc2book.ground_truth.attributions import Attribution
-from dc2book.ground_truth.methods import METHODS, Effort
+from dc2book.ground_truth.methods import METHODS, Effort, Generated, attribute
 from dc2book.ground_truth.recovery import recovery
 from dc2book.ground_truth.replicates import (
     Plan,
@@ -28,6 +29,7 @@ from dc2lib.datasets import MARKS, HistoneDataset
 from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.store import write_cell
 from dc2lib.evaluation.scores import auroc
+from dc2lib.models.deepchrome import build
 
 EFFORT = Effort(n_genes=40, ig_steps=4, window=20, starts=2, deepchrome_steps=10, steps=5, keep=20)
 CELL = "S001"
@@ -52,7 +54,7 @@ def dataset(home: Path) -> HistoneDataset:
 def plan(home: Path, dataset: HistoneDataset) -> Plan:
     return Plan(
         "one_mark", CELL, str(home), n_genes=900, signal=1.0, epochs=4, attentive_epochs=0,
-        gan_steps=4, n_pool=200, effort=EFFORT,
+        gan_steps=4, likelihood_epochs=1, n_pool=200, effort=EFFORT,
     )  # fmt: skip
 
 
@@ -145,7 +147,27 @@ def test_replicates_are_kept_and_the_same_again(
         for other in (again, anew):
             np.testing.assert_array_equal(one.strength, other.attributions[method].strength)
     assert list(first.attributions) == [m for m in METHODS if m != "attention"]
+    assert len(list((home / "histone_likelihoods").glob("*.pt"))) == 1
     assert replicate_path(plan) != replicate_path(replace(plan, seed=1))
+
+
+@pytest.mark.parametrize("n_marks", [3, 5])
+def test_each_probe_shows_what_its_own_signals_couple(n_marks: int) -> None:
+    """A classifier of the first mark; signals of one source have another mark that goes along."""
+    rng = np.random.default_rng(0)
+    sources = rng.poisson(2.0, (3, 300, n_marks, 1)) * np.ones(100)
+    for mark in (1, 2):
+        sources[mark, :, mark] = sources[mark, :, 0]
+    gan, likelihood, real = np.log1p(sources).astype(np.float32)
+    classifier = build("linear", n_marks, seed=0).eval()
+    with torch.no_grad():
+        classifier.output.weight.zero_()[1, 0] = 1.0
+    generated = Generated(gan, likelihood, real, lambda signals: signals.mean((1, 2)))
+    found = attribute(classifier, real, generated, MARKS[:n_marks], effort=EFFORT)
+    shown = {"gan_probe": {0}, "likelihood_probe": {0, 1}, "real_favourites": {0, 2}}
+    for method, marks in shown.items():
+        assert found[method].evidence.shape == (n_marks, 100)
+        assert set(np.flatnonzero(found[method].strength > 1)) == marks
 
 
 def test_attention_joins_where_it_is_asked_for(plan: Plan) -> None:

@@ -29,6 +29,7 @@ METHODS = {
     "discriminator_loss": "loss (b)",
     "distance_loss": "loss (c)",
     "gan_probe": "GAN probe",
+    "likelihood_probe": "likelihood probe",
     "real_favourites": "perfect-GAN probe",
     "saliency": "saliency",
     "integrated_gradients": "integrated gradients",
@@ -54,15 +55,16 @@ class Effort:
     starts: int = 4  # inputs that are optimised, for each class and loss
     deepchrome_steps: int = 150  # of DeepChrome's recipe
     steps: int = 60  # of the three losses
-    keep: int = 100  # generated signals that the GAN probe keeps of each class
+    keep: int = 100  # signals that a probe keeps of each class
 
 
 @dataclass(frozen=True)
 class Generated:
     """What the probes of one kind of signal share."""
 
-    pool: np.ndarray  # generated signals, float32 ``(sample, mark, bin)``
-    real: np.ndarray  # what the GAN learned from, and a perfect generator makes
+    pool: np.ndarray  # signals of the GAN, float32 ``(sample, mark, bin)``
+    likelihood: np.ndarray  # as many of the likelihood model
+    real: np.ndarray  # what both learned from, and a perfect generator makes
     discriminator: nn.Module  # logits ``(sample,)``, positive for real signals
 
 
@@ -78,17 +80,16 @@ def attribute(
     effort = effort or Effort()
     chosen = np.random.default_rng(seed).permutation(len(signals))[: effort.n_genes]
     genes = signals[np.sort(chosen)]
-    log_odds = classifier_log_odds(classifier, generated.pool)
-    pools = {
-        "gan_probe": (generated.pool, log_odds),
-        "real_favourites": (generated.real, classifier_log_odds(classifier, generated.real)),
-    }
+    pools = {"gan_probe": generated.pool, "likelihood_probe": generated.likelihood,
+             "real_favourites": generated.real}
+    log_odds = {name: classifier_log_odds(classifier, pool) for name, pool in pools.items()}
     return {
         "deepchrome_recipe": by_deepchrome_recipe(classifier, genes.shape[1:], effort, seed),
-        **by_losses(classifier, generated, log_odds, effort, seed, genes.max()),
+        **by_losses(classifier, generated, log_odds["gan_probe"], effort, seed, genes.max()),
         **{
-            name: attributions.of_favourites(pool, odds, min(effort.keep, len(odds) // 4), marks)
-            for name, (pool, odds) in pools.items()
+            name: attributions.of_favourites(
+                pool, log_odds[name], min(effort.keep, len(pool) // 4), marks)
+            for name, pool in pools.items()
         },
         **by_gene_attributions(classifier, genes, signals.mean(0), effort),
     }

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dc2book.gan_probe.study import classifier_log_odds
+from dc2book.gan_probe.study import classifier_log_odds, gene_signals
 from dc2book.ground_truth import attributions as forms
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS, Effort, Generated, attribute
@@ -29,11 +29,13 @@ from dc2lib.datasets import open_cell
 from dc2lib.models import deepchrome as models
 from dc2lib.models.attentive_chrome import AttentiveChrome
 from dc2lib.models.gan import counts_to_signals, generate, histone_gan_for
+from dc2lib.models.likelihood import histone_likelihood_for
 from dc2lib.models.networks import initial_weights
 from dc2lib.training import fit as training
 from dc2lib.training.executors import outcomes
 from dc2lib.training.fit import TUNED
 from dc2lib.training.gan import GanRecipe, cached_gan
+from dc2lib.training.likelihood import LikelihoodRecipe, cached_likelihood
 from dc2lib.training.linear import mark_means
 
 CODE = __name__
@@ -41,6 +43,7 @@ PATIENCE = 8
 CLASSIFIER = replace(TUNED, learning_rate=1e-3)
 ATTENTIVE = replace(TUNED, learning_rate=1e-2, batch_size=64)
 ATTENTIVE_BINS, ATTENTIVE_HIDDEN = 25, 16
+SCORED = 2000  # validation genes of the likelihood model, as in the chapter on the GAN probe
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Plan:
     attentive_epochs: int = 20  # at most, of AttentiveChrome; 0 leaves attention out
     training: str = "labels"  # or "permuted" within each split, or "none": as initialised
     gan_steps: int = 2000
-    n_pool: int = 4000  # generated signals
+    likelihood_epochs: int = 20
+    n_pool: int = 4000  # signals of each generator
     effort: Effort = field(default_factory=Effort)
 
     def world(self) -> World:
@@ -90,8 +94,8 @@ class Replicate:
 def run_plans(plans: Sequence[Plan]) -> list[Replicate]:
     """Compute what is missing, on as many workers as told, and return all in order."""
     missing = [plan for plan in dict.fromkeys(plans) if not replicate_path(plan).exists()]
-    for plan in {(plan.cell, plan.store, plan.gan_steps): plan for plan in missing}.values():
-        generated_signals(plan)
+    for arguments in dict.fromkeys(map(_generators, missing)):
+        _generated(*arguments)
     for outcome in outcomes(replicate, [(plan,) for plan in missing]):
         if outcome.error is not None:
             raise outcome.error
@@ -198,19 +202,31 @@ def attention_of(model: AttentiveChrome, signals: np.ndarray, n_bins: int) -> At
 
 
 def generated_signals(plan: Plan) -> Generated:
-    """Generated signals and discriminator, of a GAN of the cell type's training genes."""
-    return _generated(plan.cell, plan.store, plan.gan_steps, plan.n_pool)
+    """Signals of a GAN and a likelihood model of the cell type's training genes."""
+    return _generated(*_generators(plan))
+
+
+def _generators(plan: Plan) -> tuple[str, str, int, int, int]:
+    return plan.cell, plan.store, plan.gan_steps, plan.likelihood_epochs, plan.n_pool
 
 
 @cache
-def _generated(cell: str, store: str, gan_steps: int, n_pool: int) -> Generated:
-    signals = counts_to_signals(open_cell(cell, store).take("train").gene_oriented())
+def _generated(
+    cell: str, store: str, gan_steps: int, likelihood_epochs: int, n_pool: int
+) -> Generated:
+    dataset = open_cell(cell, store)
+    train = gene_signals([dataset], "train")
     recipe = GanRecipe(
         "relativistic", "r1", 1.0, regularise_every=8, steps=gan_steps,
         round_steps=max(gan_steps // 4, 1), learning_rate=5e-4,
         discriminator_learning_rate=5e-4, averaging=0.99)
-    fit = cached_gan("histone_gans", histone_gan_for(signals, 0), signals, recipe=recipe, seed=0)
-    return Generated(generate(fit.generator, n_pool, seed=0), signals[:n_pool], fit.discriminator)
+    gan = cached_gan("histone_gans", histone_gan_for(train, 0), train, recipe=recipe, seed=0)
+    likelihood = cached_likelihood(
+        "histone_likelihoods", histone_likelihood_for(train, 0), train,
+        gene_signals([dataset], "valid", SCORED), seed=0,
+        recipe=LikelihoodRecipe(epochs=likelihood_epochs))
+    pool, other = (generate(fit.generator, n_pool, seed=0) for fit in (gan, likelihood))
+    return Generated(pool, other, train[:n_pool], gan.discriminator)
 
 
 def _trained(
