@@ -1,7 +1,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 from input_files import windows
 
@@ -62,12 +61,6 @@ def test_the_temporary_name_is_hidden_its_own_and_keeps_the_suffix(name, tmp_pat
         first.touch()
         second.touch()
     assert names(tmp_path) == [name]
-
-
-def test_numpy_writes_where_it_is_told(tmp_path):
-    with atomic_write(tmp_path / "counts.npz") as unfinished:
-        np.savez(unfinished, counts=np.arange(3))
-    assert names(tmp_path) == ["counts.npz"]
 
 
 def test_the_file_has_the_usual_permissions(tmp_path):

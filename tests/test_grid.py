@@ -260,15 +260,6 @@ def test_a_record_of_another_fit_is_not_taken(home, tmp_path):
         np.testing.assert_array_equal(before.test_logits, after.test_logits)
 
 
-def test_a_record_that_cannot_be_read_now_is_left_alone(home, tmp_path):
-    one, _ = run_grid(fits(home), tmp_path / "fits", progress=False)
-    one.path.rename(tmp_path / "aside")
-    one.path.mkdir()
-    with pytest.raises(DataError, match="cannot be read now"):
-        run_grid(fits(home), tmp_path / "fits", progress=False)
-    assert one.path.is_dir()
-
-
 @pytest.mark.parametrize("left", [0, 0.5, 0.99])
 def test_a_damaged_record_is_trained_again(home, tmp_path, left):
     one, other = run_grid(fits(home), tmp_path / "fits", progress=False)

@@ -19,6 +19,7 @@ COLOURS = {"released": LABEL_COLOURS["lexicographic"], "numeric": LABEL_COLOURS[
            "none": "#1F1F1F"}
 MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o",
            "numeric_totals": "^"}  # by budget, or by a condition that has its own
+VERDICT_COLOURS = {"supported": "#1B6B4A", "contradicted": "#8B1A2B"}
 AUTHORS_LOOK = {"color": "#1F1F1F", "fmt": "D", "markerfacecolor": "white"}
 WIDTH = 5.2  # inches: legible on a phone
 ROW = 0.46
@@ -40,7 +41,7 @@ def plot_scorecard(card: pd.DataFrame, values: pd.DataFrame) -> Figure:
         verdict = row.verdict.partition(" on ")[0]  # on what it depends stands in the table
         verdict = f"{verdict} · {row.cells}" if row.cells else verdict
         axis.text(1, place, verdict, va="bottom", ha="right", fontsize=10, fontweight="bold",
-                  color=_verdict_colour(row.verdict))
+                  color=VERDICT_COLOURS.get(row.verdict, "#555555"))
         mine = values[(values["claim"] == row.claim) & values["outcome"].isin((HOLDS, FAILS, OPEN))]
         mine = mine[[CONDITIONS[name].decides for name in mine["condition"]]]
         if len(mine):
@@ -81,7 +82,3 @@ def _draw_row(axis: Axes, place: float, values: pd.DataFrame) -> None:
         axis.errorbar(
             x, height, xerr=[[x - ends[0]], [ends[1] - x]], markersize=4.5, linewidth=1.5,
             label=about.title, **look)
-
-
-def _verdict_colour(verdict: str) -> str:
-    return {"supported": "#1B6B4A", "contradicted": "#8B1A2B"}.get(verdict, "#555555")

@@ -29,7 +29,8 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
     a column of their own.
     """
     shown = summary_table(card).drop(columns="paper")
-    shown["claim"] = [_claim_text(row) for row in card.itertuples()]
+    shown["claim"] = [f"{row.words} *({row.where}{row.paper and f'; {row.paper}'})*"
+                      for row in card.itertuples()]
     shown.insert(3, "which conditions", card["conditions"])
     shown["what would tell more"] = card["missing"].replace("", NONE)
     if build is not None:
@@ -39,7 +40,8 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
 
 def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
     """One row a claim: what was compared, and its value under each condition."""
-    text = values.assign(text=values["text"] + _flag(values))
+    flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
+    text = values.assign(text=values["text"] + values["outcome"].map(flags).fillna(""))
     wide = text.pivot(index="claim", columns="condition", values="text")
     shown = wide.reindex(index=card["claim"], columns=list(CONDITIONS)).fillna("")
     shown = shown.rename(columns={name: one.title for name, one in CONDITIONS.items()})
@@ -70,13 +72,3 @@ def verdict_counts(card: pd.DataFrame) -> str:
     counts = count_verdicts(card).itertuples(index=False)
     names = {"depends": f"{DEPENDS}conditions"}
     return ", ".join(f"{n} {names.get(kind, kind)}" for kind, n in counts if n)
-
-
-def _claim_text(row: pd.Series) -> str:
-    number = f"; {row.paper}" if row.paper else ""
-    return f"{row.words} *({row.where}{number})*"
-
-
-def _flag(values: pd.DataFrame) -> pd.Series:
-    flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
-    return values["outcome"].map(flags).fillna("")
