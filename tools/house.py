@@ -143,12 +143,6 @@ def readings(root: Path) -> dict[str, Reading]:
     return {name: reading(one.notebook) for name, one in find_chapters(root).items()}
 
 
-def reading_table(root: Path) -> str:
-    """A line a chapter."""
-    rows = [[name, *astuple(one)] for name, one in readings(root).items()]
-    return tabulate(rows, ["chapter", *(field.name for field in fields(Reading))], floatfmt=".2f")
-
-
 def _loops(tree: ast.AST) -> int:
     looping = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp
     return sum(isinstance(node, looping) and _calls(node, "record") > 0 for node in ast.walk(tree))
@@ -198,7 +192,9 @@ def main() -> None:
         text = between_marks(readme.read_text(encoding="utf-8"), BEGIN, END, table)
         readme.write_text(text, encoding="utf-8")
     elif options.chapters:
-        print(reading_table(ROOT))
+        rows = [[name, *astuple(one)] for name, one in readings(ROOT).items()]
+        names = ["chapter", *(field.name for field in fields(Reading))]
+        print(tabulate(rows, names, floatfmt=".2f"))
     else:
         print(layout(ROOT))
 

@@ -35,7 +35,6 @@ from tools.publish import addresses
 if TYPE_CHECKING:
     from bs4 import Tag
     from playwright.sync_api import Page
-    from pypdf import PdfReader
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("_build") / "deepchrome2-book.pdf"
@@ -104,7 +103,9 @@ def print_book(
         page.goto(Path(file.name).as_uri())
         page.evaluate(PREPARE)
         first = PdfReader(io.BytesIO(_print(page)))
-        page.evaluate(NUMBER, _first_pages(first, names))
+        places = {key.lstrip("/"): place for key, place in first.named_destinations.items()}
+        page.evaluate(NUMBER, [first.get_destination_page_number(places[name]) + 1
+                               for name in names])
         writer = PdfWriter(clone_from=io.BytesIO(_print(page)))
     writer.add_metadata({"/Title": facts[0], "/Author": facts[1]})
     buffer = io.BytesIO()
@@ -176,11 +177,6 @@ def _title(article: Tag) -> str:
 
 def _print(page: Page) -> bytes:
     return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
-
-
-def _first_pages(reader: PdfReader, names: Sequence[str]) -> list[int]:
-    places = {key.lstrip("/"): place for key, place in reader.named_destinations.items()}
-    return [reader.get_destination_page_number(places[name]) + 1 for name in names]
 
 
 def title_facts(root: Path, html: Path) -> list[str]:

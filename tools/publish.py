@@ -88,11 +88,6 @@ def addresses(config: Mapping[str, Any], environment: Mapping[str, str] = os.env
     return Addresses(repository.rstrip("/"), f"{pages.rstrip('/')}/" if pages else "")
 
 
-def pip_source(url: str) -> str:
-    """Return what pip installs dc2lib from; empty if the repository has no address."""
-    return f"git+{url}" if urlparse(url).scheme in ("https", "http", "ssh") else ""
-
-
 def notebook_to_take(executed: bytes, url: str) -> bytes:
     """Return an executed notebook that also runs elsewhere.
 
@@ -107,9 +102,10 @@ def notebook_to_take(executed: bytes, url: str) -> bytes:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = lighter_base64(output.data["image/png"])
+    source = f"git+{url}" if urlparse(url).scheme in ("https", "http", "ssh") else ""
     first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     install = nbformat.v4.new_code_cell(
-        INSTALL.format(source=pip_source(url)), id="install-dc2lib", metadata={"tags": ["install"]}
+        INSTALL.format(source=source), id="install-dc2lib", metadata={"tags": ["install"]}
     )
     cells.insert(first, install)
     return nbformat.writes(notebook).encode()
