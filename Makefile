@@ -14,7 +14,8 @@ GENES ?=
 MARKS ?=
 VALUE ?=
 SUFFIX ?=
-NAME ?=
+# Not the NAME of the shell, which WSL sets.
+NAME =
 A ?=
 B ?=
 IGNORE ?=
@@ -34,6 +35,8 @@ PY := .venv/bin/python
 # A variable's value as it was typed, in quotes that no character of it can end; and as an option.
 quoted = '$(subst ','\'',$(value $1))'
 option = $(if $(value $2),--$1=$(call quoted,$2))
+# Also where nothing is given, which is refused: CSV=$$FOLDER means no download.
+given = $(if $(value $2)$(filter command,$(origin $2)),--$1=$(call quoted,$2))
 switch = $(if $(filter-out 0 no false off,$(value $2)),--$1)
 export JUPYTER_PREFER_ENV_PATH := 1
 # Text is UTF-8 in any locale, and what else the shell says to Python (PYTHONPATH, PYTHONSTARTUP,
@@ -83,9 +86,9 @@ notebooks: env  ## pair each chapter with a notebook (book/*.ipynb) for Jupyter
 
 data: env  ## fetch the Roadmap cell types [CELLS="E003 E123"] [MIRROR=] [SOURCE=patternchrome], or store yours: PEAKS= TRACKS= BINNED= CSV= [RPKM=]
 	@$(PY) -m dc2lib.datasets $(call option,cells,CELLS) $(call option,mirror,MIRROR) \
-		$(call option,peaks,PEAKS) $(call option,tracks,TRACKS) $(call option,binned,BINNED) \
-		$(call option,csv,CSV) $(call option,source,SOURCE) $(call option,rpkm,RPKM) \
-		$(call option,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
+		$(call given,peaks,PEAKS) $(call given,tracks,TRACKS) $(call given,binned,BINNED) \
+		$(call given,csv,CSV) $(call option,source,SOURCE) $(call given,rpkm,RPKM) \
+		$(call given,gtf,GTF) $(call option,marks,MARKS) $(call option,value,VALUE) \
 		$(call option,suffix,SUFFIX) $(call switch,partial,PARTIAL) $(call switch,refetch,REFETCH)
 
 bench: env  ## time each stage against the plain way of doing it (10 minutes): _build/bench.json

@@ -32,7 +32,7 @@ from dc2lib.datasets import (
 )
 from dc2lib.datasets.roadmap import open_rpkm
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
-from dc2lib.errors import DataError
+from dc2lib.errors import DataError, exit_code
 from dc2lib.labels import above, sorts_after
 
 TOLERANCE = 0.005
@@ -301,13 +301,13 @@ def _share_lines(report: RuleReport) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Audit what the command line names; 0 if every cell type could be judged, else 1."""
     options = _parser().parse_args(arguments)
+    return exit_code(lambda: _audit(options))
+
+
+def _audit(options: argparse.Namespace) -> int:
     reports, problems = [], []
-    try:
-        table = open_rpkm() if options.rpkm is None else read_rpkm(options.rpkm)
-        openers = _openers(options.folder, table, any_cell=options.rpkm is not None)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    table = open_rpkm() if options.rpkm is None else read_rpkm(options.rpkm)
+    openers = _openers(options.folder, table, any_cell=options.rpkm is not None)
     for opener, own in openers:
         try:
             reports.append(audit_dataset(opener(), own))

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from zipfile import ZipFile
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 from input_files import GENES, windows, write_rdata, write_table
 
-from dc2lib.datasets import MARKS, binned, list_cells, open_cell
+from dc2lib.datasets import MARKS, SPLITS, binned, list_cells, open_cell
 from dc2lib.datasets.__main__ import main
 from dc2lib.datasets.cell_files import build_cell
+from dc2lib.datasets.gene_windows import deepchrome_windows
 from dc2lib.errors import DataError
 
 COUNTED = np.arange(300).reshape(3, 100).astype(np.uint16)
@@ -68,6 +70,7 @@ def test_the_file_may_say_source_unit_and_the_words_of_the_split(tmp_path):
         ({"split": np.array([0, 1, 3])}, r"none of 0 \(train\), 1 \(valid\) and 2 \(test\)"),
         ({"split": np.array([0, 1, -1])}, "none of 0"),
         ({"split": np.array([0, 1])}, "no whole"),
+        ({"split": np.array([0, 0, 0])}, "no gene of the split valid or test"),
         ({"strand": np.array(["+", "-", "."])}, "bins cannot be turned"),
         ({"E003/H3K4me3": None}, "no member <cell>/<mark>"),
         ({"E003/H3K4m3": COUNTED}, r"'H3K4m3' is no known mark\. Did you mean H3K4me3\?"),
@@ -229,3 +232,26 @@ def test_another_source_does_not_replace_a_stored_cell(tmp_path, capsys):
     assert open_cell("E003", tmp_path / "home").source == "tracks"
     assert main([*common, other, "--cells", "E004"]) == 1
     assert "no cell type 'E004' in these files" in capsys.readouterr().err
+
+
+def test_a_split_that_breaks_off_beside_a_whole_one(tmp_path):
+    """DeepChrome's own genes: the file, or the table that it was made from, was cut."""
+    table = deepchrome_windows().table
+
+    def notes_of(genes, partial=False):
+        split = genes["split"].map(SPLITS.index).to_numpy()
+        counts = np.full((len(genes), 100), 7, np.uint8)
+        columns = {name: genes[name].to_numpy(str) for name in ("gene_id", "strand")}
+        np.savez(tmp_path / "own.npz", split=split, **columns, **{"liver/H3K4me3": counts})
+        own = replace(windows(), partial=partial)
+        build_cell(binned.cell_inputs(tmp_path / "own.npz", own)[0], notes=(notes := []))
+        return notes
+
+    tests = table.index[table["split"] == "test"]
+    cut = table.drop(tests[-7:])
+    with pytest.raises(DataError, match=r"liver: it ends after 6,590 of 6,597 test genes"):
+        notes_of(cut)
+    assert "6,590 of 6,597 test" in notes_of(cut, partial=True)[0]
+    assert "6,590 of 6,597 test" in notes_of(table.drop(tests[::1000]))[0]
+    assert notes_of(table) == []
+    assert notes_of(table.groupby("split").head(50)) == []  # a small part, of every split

@@ -4,10 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from released_files import (
-    as_csv,
     cell_files,
     members_of,
-    rows_of,
     write_archive,
     write_folder,
     write_mirror,
@@ -224,11 +222,15 @@ def test_a_cell_type_that_no_rule_can_label_is_listed(home, capsys):
     assert rows == {"counts": ["-", "-"], "numbers": ["0.500", "-"]}
 
 
-def test_own_cells_beside_roadmaps(home, mirror, tmp_path, capsys):
-    folder = write_folder(tmp_path / "E003", {**cell_files(), "test": as_csv(rows_of(["000300"]))})
-    assert main(["--csv", str(folder), "--mirror", mirror, "--cells", "E012"]) == 0
-    assert list_cells() == ["E003", "E012"]
-    assert len(open_cell("E003")) == 7
+def test_cells_chooses_among_own_folders_and_asks_for_no_download(home, tmp_path, capsys):
+    folders = [str(write_folder(tmp_path / name, cell_files())) for name in ("liver", "heart")]
+    table = str(write_rpkm(tmp_path / "own.gz", ("liver", "heart")))
+    assert main(["--csv", *folders, "--rpkm", table, "--cells", "heart"]) == 0
+    assert list_cells() == ["heart"]
+    assert main(["--csv", *folders, "--rpkm", table, "--cells", "E003"]) == 1
+    same = str(write_folder(tmp_path / "other" / "heart", cell_files()))
+    assert main(["--csv", *folders, same, "--rpkm", table]) == 1
+    assert "have one name" in capsys.readouterr().err
 
 
 def test_the_digits_come_with_downloads_and_not_with_own_files(home, tmp_path, monkeypatch):

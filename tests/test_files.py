@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,18 @@ def test_a_pipe_in_place_of_a_lock_holds_nothing_up(tmp_path):
     os.mkfifo(tmp_path / ".lock")
     with store.locked(tmp_path):
         assert Path(tmp_path, ".lock").is_fifo()
+
+
+def test_who_stops_reading_and_who_interrupts_sees_no_traceback():
+    run = (
+        "import os, signal; from dc2lib.errors import exit_code;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler); raise SystemExit(exit_code(%s))"
+    )
+    say = run % "lambda: [print('x' * 99) for _ in range(9999)] and 0"
+    stop = run % "lambda: os.kill(os.getpid(), signal.SIGINT)"
+    for code, expected, said in ((say, 141, ""), (stop, 130, "stopped")):
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
+        child.stdout.close()
+        error = child.stderr.read()
+        child.stderr.close()
+        assert (child.wait(), "Traceback" in error, said in error) == (expected, False, True)

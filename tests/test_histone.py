@@ -4,6 +4,7 @@ import pytest
 from dc2lib.datasets import MARKS, SPLITS, HistoneDataset, shared_marks
 from dc2lib.datasets.histone import median_text
 from dc2lib.errors import DataError
+from dc2lib.labels import label
 
 
 def dataset(**changes):
@@ -194,6 +195,10 @@ MASKED = np.ma.masked_equal([1.0, 2.0, 3.0], 2.0)
         ({"rpkm": [1, 2, 3], "rpkm_median_text": "x"}, "'x' is not a number"),
         ({"rpkm": [1, 2, 3], "rpkm_median_text": "nan"}, "the median is 'nan'"),
         ({"rpkm": [1, 2, 3], "rpkm_median_text": "-1"}, "the median is '-1'"),
+        ({"rpkm": [1, 2, 3], "rpkm_median_text": 2.0}, "the median is 2.0; give it as text"),
+        ({"rpkm": [True, False, True]}, "rpkm holds no numbers"),
+        ({"counts": [[1], [1, 2]]}, "counts are no array"),
+        ({"gene_id": ["a\n", "b\0c", "d"]}, "gene 2 has no id, but 'b.x00c'"),
         ({"marks": ["a", "a", "b", "c", "d"]}, "a mark comes twice"),
         ({"marks": ["", "a", "b", "c", "d"]}, "give each a name"),
         ({"marks": ["a\n", "e", "b", "c", "d"]}, "give each a name"),
@@ -220,3 +225,37 @@ def test_a_text_that_rounds_its_number_agrees_with_it():
     )  # fmt: skip
     assert dataset.rpkm_text.tolist() == texts
     assert dataset.rpkm.tolist() == [1.2345, 7.4, 1514.0]
+
+
+def test_spaces_around_a_number_do_not_move_its_label():
+    text = ["1.0 ", " 1.0", "3.0"]
+    given = {"counts": np.zeros((3, 100, 5), int), "gene_id": GENE_IDS, "rpkm_text": text}
+    cell = HistoneDataset.from_arrays(cell="mine", split=["train", "valid", "test"], **given)
+    assert label(cell, "lexicographic").tolist() == label(cell).tolist() == [0, 0, 1]
+
+
+def many(**changes):
+    """400 genes of 0.05 to 20.00 RPKM: text and number differ for half of those that are high."""
+    text = [f"{number / 20:.2f}" for number in range(1, 401)]
+    given = {"rpkm_text": text, "rpkm_median_text": "5.00"} | changes
+    return HistoneDataset.from_arrays(
+        np.zeros((400, 100, 1), int), [f"g{i}" for i in range(400)], "mine",
+        np.resize(["train", "valid", "test"], 400), marks=["m"], **given,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["numeric", "lexicographic"])
+def test_labels_that_call_high_what_is_low_are_refused(rule):
+    right = label(many(), rule)
+    assert many(released_label=right).released_label.tolist() == right.tolist()
+    many(released_label=np.random.default_rng(0).permutation(right))  # a null calibration
+    with pytest.raises(DataError, match="mine: the labels are the opposite of the expression"):
+        many(released_label=1 - right)
+
+
+@pytest.mark.parametrize("wrong", [{"rpkm_median_text": "19.90"}, {"rpkm_median_text": "0.10"},
+                                   {"rpkm_text": ["0"] * 390 + ["1"] * 10,
+                                    "rpkm_median_text": "0"}])  # fmt: skip
+def test_an_expression_that_makes_one_class_is_refused(wrong):
+    with pytest.raises(DataError, match="of 400 genes have an expression above the median"):
+        many(**wrong)

@@ -200,7 +200,7 @@ def test_only_genes_with_expression_are_taken(tmp_path):
     with pytest.raises(DataError, match=r"no cell type 'E003' in other\.tsv"):
         store_cell(given, other, tmp_path)
     same = write_text(tmp_path / "same.tsv", "gene_id\tE003\n" + "\t0\n".join((*GENES, "")))
-    with pytest.raises(DataError, match=r"same\.tsv, column E003: every gene has the same number"):
+    with pytest.raises(DataError, match=r"same\.tsv, column E003: 0 of 3 genes lie above"):
         store_cell(given, read_rpkm(same), tmp_path)
     write_text(tmp_path / "log.tsv", f"gene_id\tE003\n{GENES[0]}\t-1.5\n")
     with pytest.raises(DataError, match=r"column E003: ENSG00000000001 has -1\.5; expected RPKM"):
@@ -308,3 +308,15 @@ def test_a_mark_under_another_suffix_is_not_left_out(tmp_path):
 def test_peaks_that_are_all_zero_are_refused(tmp_path):
     with pytest.raises(DataError, match="0 in every line"):
         peaks_of(tmp_path, NARROW.replace("2.5", "0"))
+
+
+def test_a_cut_file_is_told_by_its_last_line_or_said_to_end_early(tmp_path):
+    genes, notes = many_genes(), []
+    whole = lines_of(genes)
+    named = [line.replace("\n", "\tname\n") for line in whole[:-1]]
+    with pytest.raises(DataError, match=r"bed, line 600, the last: 3 columns, and 4 in others"):
+        cell_of(tmp_path, [*named, whole[-1]], genes)
+    for lines, empty in ((whole[:-60], "60 genes of chrX are empty"), (whole, "")):
+        write_text(tmp_path / "peaks" / "E003-H3K4me3.bed", "".join(lines))
+        build_cell(cell_inputs(tmp_path / "peaks", genes, "presence")[0], notes=notes)
+        assert notes.pop().count("empty") == bool(empty)

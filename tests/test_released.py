@@ -156,7 +156,7 @@ def test_a_file_beyond_all_bounds(tmp_path, monkeypatch):
     (lambda data: re.sub(rb"(?m)^0+", b"", data), "leading zeros"),
     (lambda data: data.replace(b",", b";"), "separated by commas"),
     (lambda data: data.decode().encode("utf-16"), "UTF-16"),
-    (lambda data: b"PK\x03\x04" + data, "spreadsheet program's own file"),
+    (lambda data: b"PK\x03\x04" + data, "zip archive, or a spreadsheet"),
 ])  # fmt: skip
 def test_a_file_out_of_a_spreadsheet_is_refused_by_its_cause(tmp_path, change, cause):
     files = {split: change(data) for split, data in cell_files().items()}

@@ -400,3 +400,15 @@ def test_the_same_cell_by_archive_and_by_folder(tmp_path, table):
         (folder / f"{split}.csv").write_bytes(data)
     expected = read_csv_folder(folder.parent, rpkm=table)
     assert open_cell("E012", tmp_path / "home").fingerprint == expected.fingerprint
+
+
+@pytest.mark.parametrize("cut", ["E003", "E013"])
+def test_a_split_that_breaks_off_before_another_cell_types(tmp_path, table, cut):
+    """Cut after a whole gene: each file is right in itself, and only the others tell."""
+    cells = {cell: cell_files(seed=i) for i, cell in enumerate(("E003", "E012", "E013"))}
+    cells[cut]["test"] = as_csv(rows_of(genes_of("test", 2)))
+    path = write_archive(tmp_path / "data.tar.gz", members_of(cells))
+    result = ingest_archive(path, table, tmp_path, progress=False)
+    assert list(result.failed) == [cut]
+    assert f"test.csv of {cut} ends after 2 genes" in result.failed[cut]
+    assert list_cells(tmp_path) == sorted(result.stored) == sorted(cells.keys() - {cut})

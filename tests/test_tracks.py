@@ -133,6 +133,13 @@ def test_a_pipe_in_place_of_the_index(tmp_path, bam):
         read_cell({"H3K4me3": path}, windows())
 
 
+def test_an_index_older_than_its_file_may_be_anothers(tmp_path, bam):
+    path = bam(tmp_path / "a.bam", READS)
+    os.utime(tmp_path / "a.bam.bai", (1, 1))
+    with pytest.raises(DataError, match=r"a\.bam\.bai is older than .*samtools index"):
+        read_cell({"H3K4me3": path}, windows())
+
+
 def test_an_index_is_needed(tmp_path, bam):
     path = bam(tmp_path / "a.bam", READS, index=False)
     with pytest.raises(DataError, match=r"a\.bam has no index; make it with `samtools index"):

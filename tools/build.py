@@ -348,11 +348,7 @@ def main() -> int:
     """Build what the command line asks for."""
     request, jobs = _request(sys.argv[1:])
     stop_when_told()
-    try:
-        return exit_code(lambda: build(ROOT, request, jobs))
-    except KeyboardInterrupt:
-        print("\nstopped; finished chapters are kept, the same command goes on", file=sys.stderr)
-        return 130
+    return exit_code(lambda: build(ROOT, request, jobs))
 
 
 if __name__ == "__main__":

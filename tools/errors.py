@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from dc2lib.errors import DataError
+import dc2lib.errors
+
+BUILT = Path(__file__).resolve().parents[1] / "_build"
 
 
 class BuildError(Exception):
@@ -13,12 +15,16 @@ class BuildError(Exception):
 
 
 def exit_code(command: Callable[[], int | None]) -> int:
-    """Run a command; what a user can act on becomes a line on standard error and exit code 1.
+    """Run a command as `dc2lib.errors.exit_code` does; a `BuildError` becomes a line too.
 
-    That is a `BuildError`, a `DataError`, or what the system says of a file, a disk or a pipe.
+    A full disk, of which the system does not say where it is, is that of what is built.
     """
-    try:
-        return command() or 0
-    except (BuildError, DataError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+
+    def named() -> int | None:
+        try:
+            return command()
+        except OSError as error:
+            error.filename = error.filename or str(BUILT)
+            raise
+
+    return dc2lib.errors.exit_code(named, BuildError)

@@ -184,7 +184,8 @@ def title_facts(root: Path, html: Path) -> list[str]:
     import dc2lib
 
     config = read_yaml(root / "_config.yml")
-    facts = [config["title"], config["author"]]
+    known = addresses(config)
+    facts = [config.get("title", "The book"), *filter(None, [config.get("author")])]
     results = root / "_build" / "results.json"
     rows = read_run(results) if results.exists() else []
     profiles = sorted({row["profile"] for row in rows if row.get("profile")})
@@ -193,7 +194,6 @@ def title_facts(root: Path, html: Path) -> list[str]:
     facts.append(f"Version {dc2lib.__version__}, pages made on {date}")
     if rows:
         facts.append(f"Profile {', '.join(profiles)}; data: {', '.join(sources)}")
-    known = addresses(config)
     facts += filter(None, (known.pages, known.repository))
     facts.append(
         "An independent companion of the paper DeepChrome 2.0 by Saurav Kadavath, Samuel Paradis "

@@ -24,6 +24,7 @@ from sphinx.directives.code import LiteralIncludeReader
 
 from dc2lib.files import atomic_write
 from tools.compare import recorded
+from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
 DOWNLOADS = "_sources"
@@ -79,8 +80,14 @@ class Addresses:
 
 def addresses(config: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Addresses:
     """Return the addresses that ``_config.yml`` sets, else those of the running GitHub Actions."""
-    repository = config["repository"].get("url") or ""
-    pages = config["html"].get("baseurl") or ""
+    try:
+        repository = config["repository"].get("url") or ""
+        pages = config["html"].get("baseurl") or ""
+    except (TypeError, KeyError, AttributeError):
+        raise BuildError(
+            "_config.yml is no configuration of this book: expected names with values, among them"
+            " repository (url, ...) and html (baseurl, ...); `git diff _config.yml` shows changes"
+        ) from None
     owner, _, name = environment.get("GITHUB_REPOSITORY", "").partition("/")
     if name:
         repository = repository or f"https://github.com/{owner}/{name}"

@@ -140,7 +140,7 @@ def _config(root: Path) -> dict[str, Any]:
         config["repository"]["url"] = known.repository
         return config
     del config["repository"]
-    del config["launch_buttons"]
+    config.pop("launch_buttons", None)
     config["html"] = {k: v for k, v in config["html"].items() if not k.startswith("use_")}
     config["html"]["use_multitoc_numbering"] = True
     return config

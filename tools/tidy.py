@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from dc2lib.datasets import data_home
+from dc2lib.datasets.store import usable_home
 from dc2lib.training.fit import Recipe
 from dc2lib.training.grid_fits import Fit, fit_path
 from tools.errors import exit_code
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.days < 0:
         parser.error("--days must be 0 or more")
-    home, build = data_home(), ROOT / "_build"
+    home, build = usable_home(), ROOT / "_build"
     found = list(cached_results(home, build))
     limit = time.time() - options.days * DAY_S
     unused = [one for one in found if not options.days or _is_unused(one, limit)]

@@ -14,9 +14,9 @@ from pathlib import Path
 from dc2lib.datasets import binned, mnist, peaks, released, roadmap, rpkm, store, tracks
 from dc2lib.datasets.cell_files import CellInput, refuse_other_source, store_cell
 from dc2lib.datasets.fetch import fetch, mirror_holds
-from dc2lib.datasets.gene_windows import deepchrome_windows, read_gtf
+from dc2lib.datasets.gene_windows import deepchrome_windows, missing_genes, read_gtf
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
-from dc2lib.errors import DataError
+from dc2lib.errors import DataError, exit_code
 from dc2lib.files import input_file
 from dc2lib.labels import RULES, label
 
@@ -24,15 +24,11 @@ from dc2lib.labels import RULES, label
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the store as the command line says; 0 if all went well, 1 if something is missing."""
     options = _parser().parse_args(arguments)
-    problems: list[str] = []
-    with _noting(problems, Path()):
-        home = store.usable_home(options.home)
-        return _filled(options, home)
-    print(problems[0], file=sys.stderr)
-    return 1
+    return exit_code(lambda: _filled(options))
 
 
-def _filled(options: argparse.Namespace, home: Path) -> int:
+def _filled(options: argparse.Namespace) -> int:
+    home = store.usable_home(options.home)
     problems: list[str] = []
     if not options.list:
         common = {name: getattr(options, name) for name in ("mirror", "refetch")}
@@ -54,7 +50,7 @@ def _brings_digits(options: argparse.Namespace) -> bool:
     """Whether the digits come along: with what is downloaded, or where the mirror has them."""
     if options.mirror:
         return mirror_holds(mnist.FILES[0], options.mirror)
-    return not (_names_files(options) or (options.csv and not options.cells))
+    return not (_names_files(options) or options.csv)
 
 
 def _names_files(options: argparse.Namespace) -> bool:
@@ -122,8 +118,8 @@ def _noting(problems: list[str], home: Path) -> Iterator[None]:
 
 def _check_belongs(options: argparse.Namespace, files: bool) -> None:
     """Raise DataError if an option was given that what is stored does not look at."""
-    of_files = ("gtf", "partial") if not files else ()
-    of_own = ("rpkm", "marks", "suffix") if not (files or options.csv) else ()
+    of_files = ("gtf",) if not files else ()
+    of_own = ("rpkm", "marks", "suffix", "partial") if not (files or options.csv) else ()
     for name in (*of_files, *of_own):
         if getattr(options, name):
             raise DataError(
@@ -141,26 +137,25 @@ def _fill(
             input_file(Path(path).absolute(), "nothing was stored")
     files = _names_files(options)
     _check_belongs(options, files)
-    own = files or (options.csv and not options.cells)
-    if own and options.rpkm:
-        table = rpkm.read_rpkm(options.rpkm)
-    else:
-        table = rpkm.read_rpkm(fetch(roadmap.RPKM, home, check=rpkm.read_rpkm, **common))
-    for folder in options.csv or ():
-        expression = rpkm.read_rpkm(options.rpkm) if options.rpkm else table
-        with _noting(problems, home):
-            _store_folder(folder, expression, home, options)
+    expression = options.rpkm or fetch(roadmap.RPKM, home, check=rpkm.read_rpkm, **common)
+    table = rpkm.read_rpkm(expression)
     cells = _names(options.cells)
-    if files:
-        inputs = _inputs(options, table, home, common)
+    if files or options.csv:
+        inputs = _inputs(options, table, home, common) if files else []
+        folders = {Path(folder).resolve().name: folder for folder in options.csv or ()}
+        if len(folders) < len(options.csv or ()):
+            raise DataError("Two folders of --csv have one name, that of their cell type.")
         for cell in cells or ():
-            rpkm.check_cell(cell, [one.cell for one in inputs], "these files")
+            rpkm.check_cell(cell, [*folders, *(one.cell for one in inputs)], "these files")
+        for cell, folder in folders.items():
+            with _noting(problems, home):
+                if cells is None or cell in cells:
+                    _store_folder(folder, table, home, options)
         for one in inputs:
             with _noting(problems, home):
                 if cells is None or one.cell in cells:
                     again = {"suffix": options.suffix, "again": options.refetch}
                     _say(store_cell(one, table, home, **again))
-    if own:
         return
     for cell in cells or ():
         rpkm.check_cell(cell, table.cells, "Roadmap's RPKM table")
@@ -234,13 +229,16 @@ def _say(line: str) -> None:
 def _store_folder(
     folder: str, table: rpkm.RpkmTable, home: Path, options: argparse.Namespace
 ) -> None:
-    dataset = released.read_csv_folder(folder, rpkm=table, marks=_names(options.marks) or MARKS)
+    dataset = released.read_csv_folder(
+        folder, rpkm=table, marks=_names(options.marks) or MARKS, partial=options.partial
+    )
     dataset = replace(dataset, cell=dataset.cell + options.suffix, source="binned")
     if not options.refetch:
         refuse_other_source(dataset.cell, dataset.source, home)
     origin = {"folder": str(Path(folder).resolve()), "rpkm_table": table.name}
     store.write_cell(dataset, home, origin)
-    print(f"{dataset.cell}: {len(dataset):,} genes stored")
+    part = missing_genes(dataset.gene_id, dataset.split, dataset.cell, partial=True)
+    print("; ".join(filter(None, [f"{dataset.cell}: {len(dataset):,} genes stored", part])))
 
 
 def _print_table(home: Path, problems: list[str]) -> None:

@@ -173,6 +173,11 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
         )
     if not found:
         raise DataError(f"{path} holds no member <cell>/<mark>; expected some.")
+    if lacking := [name for name in SPLITS if name not in set(table["split"])]:
+        raise DataError(
+            f"{path} has no gene of the split {' or '.join(lacking)}; a cell type needs genes to"
+            " train on, to choose by (valid) and to test with."
+        )
     if not table["strand"].isin(["+", "-"]).all():
         raise DataError(f"{path}: a strand is neither '+' nor '-', so its bins cannot be turned.")
     windows = GeneWindows(table, {}, path.name, partial)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.gene_windows import MAY_LACK, GeneWindows
+from dc2lib.datasets.gene_windows import MAY_LACK, GeneWindows, missing_genes
 from dc2lib.datasets.histone import MARKS, HistoneDataset, check_cell_name, nearest_mark
 from dc2lib.datasets.rpkm import RpkmTable
 from dc2lib.datasets.store import cells_folder, is_current, read_meta, write_cell
@@ -136,8 +136,9 @@ def build_cell(
     """Read a cell type; genes without a number in the expression table are left out.
 
     What is to be said of it joins the notes. Raises DataError if the expression table lacks the
-    cell type or knows too few of the genes (`SHARED`), or a mark is 0 at the end of a chromosome,
-    for as many genes as in no whole file (`EMPTY_END`), and the windows are not `partial`.
+    cell type or knows too few of the genes (`SHARED`); or if a split breaks off (see
+    `missing_genes`) or a mark is 0 at the end of a chromosome, for as many genes as in no whole
+    file (`EMPTY_END`), and the windows are not `partial`.
     """
     notes = [] if notes is None else notes
     expressed = None if expression is None else expression.measured(given.cell)
@@ -171,6 +172,8 @@ def build_cell(
         for other in range(number if filled.sum() >= EMPTY_END else 0):
             if np.array_equal(bins, counts[:, :, other]):
                 raise DataError(f"{what} is the same as {marks[other]}: one file under two names?")
+    ids = (table[name].to_numpy(dtype=str) for name in ("gene_id", "split"))
+    notes += filter(None, [missing_genes(*ids, given.cell, windows.partial)])
     return HistoneDataset.from_arrays(
         counts, table["gene_id"], given.cell + suffix, table["split"], marks=marks,
         source=given.source, unit=given.unit, strand=table["strand"], **joined,
@@ -298,17 +301,24 @@ def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
 def _check_ends(filled: np.ndarray, table: pd.DataFrame, what: str) -> None:
     """Raise DataError if the last genes of a chromosome are empty, as where a file was cut."""
     limit = max(EMPTY_END, 10 / (filled.mean() or 1))
-    rows = {"the file": np.arange(len(filled))}
-    if "chromosome" in table:
-        rows = table.reset_index(drop=True).sort_values("tss").groupby("chromosome").groups
-    for chromosome, own in rows.items():
-        empty = int(np.append(filled[own][::-1], True).argmax())
-        if empty >= limit and chromosome not in MAY_LACK:
+    for chromosome, (empty, genes) in empty_ends(filled, table).items():
+        if empty >= limit:
             raise DataError(
-                f"{what} is 0 around the last {empty:,} of the {len(own):,} genes of {chromosome}."
+                f"{what} is 0 around the last {empty:,} of the {genes:,} genes of {chromosome}."
                 " Is the file cut, or of a part of the genome? Get it whole; if it is meant so:"
                 " PARTIAL=1 (--partial)."
             )
+
+
+def empty_ends(filled: np.ndarray, table: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """How many of the last genes of each chromosome are not filled, and how many it has."""
+    rows = {"the file": np.arange(len(filled))}
+    if "chromosome" in table:
+        rows = table.reset_index(drop=True).sort_values("tss").groupby("chromosome").groups
+    return {
+        chromosome: (int(np.append(filled[own][::-1], True).argmax()), len(own))
+        for chromosome, own in rows.items() if chromosome not in MAY_LACK
+    }  # fmt: skip
 
 
 def _example(gene_id: np.ndarray) -> str:

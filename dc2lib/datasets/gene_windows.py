@@ -211,6 +211,30 @@ def split_of(gene_id: Iterable[str]) -> np.ndarray:
     )
 
 
+def missing_genes(gene_id: np.ndarray, split: np.ndarray, cell: str, partial: bool) -> str:
+    """How many of DeepChrome's genes are there, where it is most but not all; else nothing.
+
+    Raises DataError, unless all this is `partial`, if a split breaks off: its genes are the first
+    of DeepChrome's split, while another split is whole.
+    """
+    order = published.gene_order().drop_duplicates("gene_id")
+    order["here"] = (order["split"] + order["gene_id"]).isin(np.char.add(split, gene_id))
+    said, whole, broken = [], False, ""
+    for name, here in order.groupby("split", sort=False)["here"]:
+        number = int(here.sum())
+        said.append(f"{number:,} of {len(here):,} {name}")
+        whole |= number == len(here)
+        if 0 < number < len(here) and here.iloc[:number].all():
+            broken = f"it ends after {said[-1]} genes of DeepChrome"
+    if whole and broken and not partial:
+        raise DataError(
+            f"{cell}: {broken}, and has all of another split. Is a file, or the table of"
+            " expression, cut? Get it whole; if it is meant so: PARTIAL=1 (--partial)."
+        )
+    part = len(order) / 2 < order["here"].sum() < len(order)
+    return f"of DeepChrome's genes {', '.join(said)}" if part else ""
+
+
 def chromosome_name(name: str) -> str:
     """One name for a chromosome: ``"chr1"`` for 1, Chr1, chr01 and "chr1 "; ``"chrM"`` for MT.
 

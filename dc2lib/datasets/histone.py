@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dc2lib.errors import DataError
+from dc2lib.labels import above, sorts_after
 
 SPLITS = ("train", "valid", "test")
 MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")
@@ -23,6 +24,7 @@ UNITS = ("reads", "coverage", "peak signal", "rank")
 N_BINS = 100
 COUNT_LIMIT = np.iinfo(np.uint16).max
 NO_GENES = {"", "nan", "NaN", "NA", "None", "<NA>"}
+BOTH_CLASSES = 100  # genes, from which on a class of less than 5 % is no class
 MISSING = ("", "NA", "NaN", "nan")
 DECIMAL = set("0123456789.eE+- ")
 CELL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -143,8 +145,9 @@ class HistoneDataset:
     ) -> Self:
         """A checked dataset from your own arrays.
 
-        Raises DataError if shapes disagree, a gene comes twice, a value is impossible or masked, or
-        `rpkm` is not what `rpkm_text` says.
+        Raises DataError if shapes disagree, a gene comes twice, a value is impossible or masked,
+        `rpkm` is not what `rpkm_text` says, nearly all genes lie on one side of the median, or
+        `released_label` calls low what the expression calls high.
 
         Parameters
         ----------
@@ -187,6 +190,9 @@ class HistoneDataset:
         known = rpkm is not None and len(counts) and np.isfinite(given["rpkm"]).all()
         if rpkm_median_text is None and known:
             rpkm_median_text = median_text(given["rpkm"], given["rpkm_text"])
+        if known and rpkm_median_text:
+            _check_classes(given["released_label"], given["rpkm"], given["rpkm_text"],
+                           rpkm_median_text, cell)  # fmt: skip
         given = {name: _read_only(values) for name, values in {"counts": counts, **given}.items()}
         return cls(
             cell=cell, marks=marks, source=source, unit=unit, rpkm_median_text=rpkm_median_text,
@@ -316,7 +322,10 @@ def _read_only(values: np.ndarray | None) -> np.ndarray | None:
 def _unmasked(values: object, name: str, cell: str) -> np.ndarray:
     if np.ma.is_masked(values):
         raise DataError(f"{cell}: {name} are masked in part; fill them in, or leave genes out.")
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{cell}: {name} are no array ({error}).") from None
 
 
 def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray | None:
@@ -325,9 +334,11 @@ def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray 
         return None
     array = _unmasked(values, name, cell)
     try:
-        if array.dtype.kind == "c" or (name not in NUMERIC and array.dtype.kind in "biuf"):
+        kinds = {"rpkm": "bc", "released_label": "c"}.get(name, "biufc")
+        if array.dtype.kind in kinds:
             raise ValueError(f"{array.dtype} values")
         array = array.astype(NUMERIC.get(name, str))
+        array = np.char.strip(array) if array.dtype.kind == "U" else array
     except (ValueError, TypeError) as error:
         expected = "numbers" if name in NUMERIC else "texts"
         raise DataError(f"{cell}: {name} holds no {expected} ({error}).") from None
@@ -343,8 +354,8 @@ def _per_gene(values: object, name: str, n_genes: int, cell: str) -> np.ndarray 
 
 def _check_genes(gene_id: np.ndarray, cell: str) -> None:
     ids = gene_id.tolist()
-    if NO_GENES & set(ids):
-        raise DataError(f"{cell}: gene {ids.index((NO_GENES & set(ids)).pop()) + 1} has no id.")
+    if none := [one for one in ids if one in NO_GENES or not one.isprintable()]:
+        raise DataError(f"{cell}: gene {ids.index(none[0]) + 1} has no id, but {none[0]!r}.")
     if len(set(ids)) == len(ids):
         return
     ids, times = np.unique(gene_id, return_counts=True)
@@ -361,7 +372,9 @@ def _check_rpkm(
         wrong = (rpkm < 0) | np.isinf(rpkm)
         if wrong.any():
             raise DataError(f"{cell}: rpkm holds {rpkm[wrong][0]:g}; expected 0 or more, finite.")
-    if median not in (None, "") and not numbers(np.array([median]), f"{cell}: median")[0] >= 0:
+    if not isinstance(median, str | None):
+        raise DataError(f"{cell}: the median is {median!r}; give it as text, as its file has it.")
+    if median and not numbers(np.array([median]), f"{cell}: median")[0] >= 0:
         raise DataError(f"{cell}: the median is {median!r}; expected a number of 0 or more.")
     if rpkm is None or text is None:
         return
@@ -373,6 +386,29 @@ def _check_rpkm(
                 f"{cell}: gene {gene + 1} has rpkm {rpkm[gene]:g} and rpkm_text"
                 f" {str(text[gene])!r}; give the text that the number was read from."
             )
+
+
+def _check_classes(
+    label: np.ndarray | None, rpkm: np.ndarray, text: np.ndarray | None, median: str, cell: str
+) -> None:
+    """Expression that tells high from low, and labels that are not its opposite."""
+    high = above(rpkm, median)
+    if len(high) >= BOTH_CLASSES and not 0.05 < high.mean() < 0.95:
+        raise DataError(
+            f"{cell}: {high.sum():,} of {len(high):,} genes have an expression above the median,"
+            f" {median}; expected about half. Is the table of expression, whose median this is, of"
+            " other genes, or nearly all 0?"
+        )
+    if label is None or label.min() == label.max():
+        return
+    rules = [high] if text is None else [high, sorts_after(text, median)]
+    agree = [np.corrcoef(label, rule)[0, 1] for rule in rules if rule.any() and not rule.all()]
+    best = max(agree, key=abs, default=0.0)
+    if best < -4 / np.sqrt(len(label)):  # beyond chance
+        raise DataError(
+            f"{cell}: the labels are the opposite of the expression (correlation {best:.2f}):"
+            " expected 1 for high and 0 for low. Turn them round; or is the expression another's?"
+        )
 
 
 def _last_place(text: str) -> float:

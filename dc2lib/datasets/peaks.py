@@ -5,7 +5,7 @@ in no peak has 0; a bin is the mean over its 100 bases. The order of the lines d
 chromosome may be called 1 or chr1, peaks on contigs without genes and peaks of no length are left
 out, and a file without a peak is a mark that is 0 everywhere. Nothing in such a file tells whether
 it is whole: `build_cell` refuses one without a peak around the last genes of a chromosome, and says
-how many peaks there are, to be compared with the source.
+how many peaks there are, to be compared with the source, and whether a sorted file ends early.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.cell_files import SIGNAL_LIMIT, CellInput, file_states, mark_files
+from dc2lib.datasets.cell_files import (
+    SIGNAL_LIMIT,
+    CellInput,
+    empty_ends,
+    file_states,
+    mark_files,
+)
 from dc2lib.datasets.gene_windows import BIN_SIZE, GeneWindows, chromosome_names
 from dc2lib.datasets.histone import N_BINS
 from dc2lib.errors import DataError
@@ -53,13 +59,13 @@ def read_peaks(
         raise DataError(f"Unknown value {value!r} of a peak: use one of {', '.join(COLUMN_OF)}.")
     lines = {n: line for n, line in enumerate(text_lines(path), start=1) if _is_peak(line)}
     columns = {number: line.count("\t") + 1 for number, line in lines.items()}
-    needed = COLUMN_OF[value]
+    needed, most = COLUMN_OF[value], max(columns.values(), default=0)
     for number, width in columns.items():
         if width < needed:
             raise _too_few(f"{path}, line {number}", width, value)
     text = pd.read_csv(
         StringIO("".join(lines.values())), sep="\t", header=None, dtype=str, quoting=3,
-        names=range(max(columns.values(), default=needed)), keep_default_na=False,
+        names=range(most or needed), keep_default_na=False,
         usecols=sorted({0, 1, 2, needed - 1}),
     )  # fmt: skip
     names = chromosome_names(text[0].unique(), path)
@@ -80,6 +86,12 @@ def read_peaks(
         if wrong.any():
             number, line = list(lines.items())[wrong.argmax()]
             raise DataError(f"{path}, line {number}: {line.strip()!r} {expected}")
+    number, width = max(columns.items(), default=(0, 0))
+    if width < most:
+        raise DataError(
+            f"{path}, line {number}, the last: {width} columns, and {most} in others. Is the file"
+            " cut? Get it whole."
+        )
     if len(amount) and not amount.any():
         raise DataError(
             f"{path}: the {value} is 0 in every line; if column {needed} holds something else, as"
@@ -120,8 +132,22 @@ def read_cell(
             windows.check_chromosomes(peaks["chromosome"], str(path))
         bins[mark] = bin_peaks(peaks, windows)
         if notes is not None:
-            notes.append(f"{len(peaks):,} peaks of {mark}")
+            notes.append(f"{len(peaks):,} peaks of {mark}{_early_end(peaks, bins[mark], windows)}")
     return bins
+
+
+def _early_end(peaks: pd.DataFrame, bins: np.ndarray, windows: GeneWindows) -> str:
+    """A remark, if behind the last line of a sorted file more genes are empty than elsewhere."""
+    order = peaks["chromosome"]
+    last = order.iloc[-1] if len(order) else ""
+    filled = bins.any(axis=1)
+    empty = {c: number for c, (number, _) in empty_ends(filled, windows.table).items()}
+    by_chromosome = (order != order.shift()).sum() == order.nunique()
+    if last not in empty or not by_chromosome or empty[last] < max(empty.values()):
+        return ""
+    if empty[last] * filled.mean() < 10:  # as in files that were whole
+        return ""
+    return f" (behind its last line {empty[last]:,} genes of {last} are empty: is it cut?)"
 
 
 def cell_inputs(

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from dc2lib.datasets.gene_windows import missing_genes
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.rpkm import RpkmTable, lost_zeros, read_rpkm, refuse_spreadsheet
@@ -46,6 +47,7 @@ def read_csv_folder(
     cell: str | None = None,
     rpkm: RpkmTable | str | Path | None = None,
     marks: Sequence[str] = MARKS,
+    partial: bool = False,
 ) -> HistoneDataset:
     """A cell type of your own, from three CSV files in the released layout.
 
@@ -61,6 +63,8 @@ def read_csv_folder(
         Expression table, or its path, with a column named `cell`; without it there are no labels.
     marks
         Names of the count columns.
+    partial
+        Whether a split may be a first part of DeepChrome's beside another that is whole.
     """
     folder = Path(folder)
     if not os.path.isdir(folder):
@@ -76,7 +80,7 @@ def read_csv_folder(
     if isinstance(rpkm, (str, Path)):
         rpkm = read_rpkm(rpkm)
     cell = cell or folder.resolve().name
-    return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks)[0]
+    return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks, partial=partial)[0]
 
 
 def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTable:
@@ -116,14 +120,15 @@ def assemble(
     *,
     rpkm: RpkmTable | None = None,
     marks: Sequence[str] = MARKS,
+    partial: bool = False,
 ) -> tuple[HistoneDataset, list[str]]:
     """One dataset out of the three splits, and the genes that came twice.
 
     A gene that comes again with the same counts and the same label is kept once, where it came
     first (the gene list that DeepChrome used names seven genes twice).
 
-    Raises DataError if a split is missing, a gene comes again with other counts or another label,
-    or the expression table lacks the cell or a gene.
+    Raises DataError if a split is missing or breaks off (see `missing_genes`), a gene comes again
+    with other counts or another label, or the expression table lacks the cell or a gene.
     """
     absent = [f"{split}.csv" for split in SPLITS if split not in tables]
     if absent:
@@ -145,6 +150,7 @@ def assemble(
         )
     if repeated:
         counts, gene_id, label, split = counts[keep], gene_id[keep], label[keep], split[keep]
+    missing_genes(gene_id, split, f"{cell} in {where}", partial)
     dataset = HistoneDataset.from_arrays(
         counts, gene_id, cell, split, marks=marks, released_label=label,
         strand=gene_strand(gene_id), **({} if rpkm is None else rpkm.join(cell, gene_id)),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Self
@@ -26,6 +27,7 @@ from dc2lib.datasets.fetch import (
     final_name,
     verified,
 )
+from dc2lib.datasets.gene_windows import missing_genes
 from dc2lib.datasets.histone import SPLITS
 from dc2lib.datasets.released import SplitTable, assemble, check_size, read_split
 from dc2lib.datasets.rpkm import FILE_NAME, URL, RpkmTable, read_rpkm, suggestion
@@ -35,6 +37,7 @@ from dc2lib.datasets.store import (
     file_digest,
     is_current,
     made_folder,
+    open_cell,
     temporary_folder,
     write_cell,
 )
@@ -105,8 +108,9 @@ def ingest_archive(
 ) -> Ingestion:
     """Store the cell types of an archive; those already stored are skipped.
 
-    A cell type that is wrong, or comes twice, is noted in `failed`, and the others are stored all
-    the same. The peak of memory does not depend on the number of cell types.
+    A cell type that is wrong, comes twice, or has a split that breaks off before another cell
+    type's, is noted in `failed`, and the others are stored all the same. The peak of memory does
+    not depend on the number of cell types.
 
     Raises DataError if the archive itself cannot be read to its end, or something follows that end;
     what was complete before is stored.
@@ -166,11 +170,14 @@ def ingest_archive(
                         result.stored.append(cell)
                         result.repeated |= {cell: repeated} if repeated else {}
                         twice = f" ({len(repeated)} listed twice, kept once)" if repeated else ""
-                        say(f"{cell}: {len(dataset):,} genes stored{twice}")
+                        part = missing_genes(dataset.gene_id, dataset.split, cell, partial=True)
+                        said = f"{cell}: {len(dataset):,} genes stored{twice}"
+                        say("; ".join(filter(None, [said, part])))
             if cell in result.settled:
                 pending.pop(cell, None)
             if wanted is not None and wanted <= result.settled:
-                return result
+                break
+    _remove_shorter(result, home, path, say)
     for cell, splits in pending.items():
         with _noted(cell, result, say):
             assemble(cell, splits, path.name)
@@ -180,6 +187,33 @@ def ingest_archive(
     if not seen:
         raise _another_archive(path)
     return result
+
+
+def _remove_shorter(
+    result: Ingestion, home: str | Path | None, path: Path, say: Callable[[str], None]
+) -> None:
+    """Take what was stored out again if a split of it breaks off before another cell type's."""
+    cells = {}
+    for cell in (*result.stored, *result.present):
+        with suppress(DataError):
+            cells[cell] = open_cell(cell, home)
+    for split in SPLITS:
+        genes = {
+            cell: one.gene_id[one.split == split]
+            for cell, one in cells.items() if one.source == "roadmap"
+        }  # fmt: skip
+        other, longest = max(genes.items(), key=lambda one: len(one[1]), default=("", []))
+        for cell in set(result.stored) & set(genes):
+            number = len(genes[cell])
+            if number < len(longest) and np.array_equal(genes[cell], longest[:number]):
+                result.stored.remove(cell)
+                shutil.rmtree(cells_folder(home) / cell)
+                with _noted(cell, result, say):
+                    raise DataError(
+                        f"{path.name}: {split}.csv of {cell} ends after {number:,} genes, with"
+                        f" which that of {other} begins and has {len(longest):,}. Is it cut? Get"
+                        " the archive again."
+                    )
 
 
 def check_archive(path: Path) -> None:

@@ -108,15 +108,13 @@ class RpkmTable:
     def measured(self, cell: str) -> RpkmTable:
         """The rows that hold a number for one cell type.
 
-        Raises DataError if the table lacks the cell type, has no number for it at all, only one and
-        the same, or one that is negative.
+        Raises DataError if the table lacks the cell type, has no number for it at all, nearly no
+        two different ones, or one that is negative.
         """
         values = self._expression(cell)
         given = np.isfinite(values)
         if not given.any():
             raise DataError(f"{self.name}, column {cell}: no gene has a number there.")
-        if given.sum() > 1 and np.ptp(values[given]) == 0:
-            raise DataError(f"{self.name}, column {cell}: every gene has the same number there.")
         return replace(self, gene_id=self.gene_id[given], table=self.table.filter(pa.array(given)))
 
     def _expression(self, cell: str) -> np.ndarray:
@@ -126,6 +124,15 @@ class RpkmTable:
             raise DataError(
                 f"{self.name}, column {cell}: {gene} has {rpkm[rpkm < 0][0]:g}; expected RPKM, FPKM"
                 " or TPM of 0 or more, not logarithms or differences."
+            )
+        given = rpkm[np.isfinite(rpkm)]
+        higher = given > np.median(given) if len(given) else given
+        if len(given) > 1 and higher.mean() < 0.1:
+            raise DataError(
+                f"{self.name}, column {cell}: {higher.sum():,} of {len(given):,} genes lie above"
+                f" their median, {np.median(given):g}; expected about half. Too many have the same"
+                " number: give a table of genes that are expressed, such as all that code for"
+                " proteins."
             )
         return rpkm
 
@@ -248,7 +255,7 @@ def refuse_spreadsheet(start: bytes, name: str | Path) -> None:
     """Raise DataError if what begins so is a workbook, or text as Excel writes "Unicode text"."""
     wanted = "save the table as text in UTF-8, separated by tabs or commas"
     if start.startswith((WORKBOOK, OLD_WORKBOOK)):
-        raise DataError(f"{name} is a spreadsheet program's own file; {wanted}.")
+        raise DataError(f"{name} is a zip archive, or a spreadsheet, which is one; {wanted}.")
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{name} is text in UTF-16; {wanted}.")
 

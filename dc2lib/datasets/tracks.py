@@ -146,8 +146,13 @@ def _read_bam(
 
         pysam.set_verbosity(0)
         for index in (f"{path}.bai", f"{path}.csi", Path(path).with_suffix(".bai")):
-            if os.path.lexists(index):
-                input_file(index)
+            if not os.path.lexists(index):
+                continue
+            if input_file(index).stat().st_mtime_ns < os.stat(path).st_mtime_ns:
+                raise DataError(
+                    f"{index} is older than {path}, and may be the index of another file; make it"
+                    f" anew with `samtools index {path}`, or `touch` it if it is right."
+                )
         with pysam.AlignmentFile(str(path), "rb") as reads:
             if not reads.has_index():
                 raise DataError(f"{path} has no index; make it with `samtools index {path}`.")

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def words_of(target, module, *variables):
     command = ["make", "--dry-run", "--always-make", target, *variables]
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    env |= {"NAME": "computer"}  # as WSL sets it
     shown = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
     ).stdout
@@ -85,3 +86,15 @@ def test_a_switch_that_is_off_is_off():
     assert words_of("tidy", "tools.tidy", "YES=0") == words_of("tidy", "tools.tidy")
     assert "--yes" in words_of("tidy", "tools.tidy", "YES=1")
     assert not options_of("REFETCH=no", "PARTIAL=0").refetch
+
+
+def test_the_name_of_the_computer_chooses_no_chapter():
+    assert words_of("rehearsal", "tools.rehearsal") == ["--profile=quick"]
+    assert words_of("chapter", "tools.build")[-1] == "--chapter="
+
+
+def test_own_files_that_are_given_as_nothing_are_no_download(capsys):
+    for name in ("CSV", "PEAKS", "RPKM"):
+        with pytest.raises(SystemExit):
+            options_of(f"{name}=", "CELLS=")
+        assert "is empty" in capsys.readouterr().err

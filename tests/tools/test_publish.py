@@ -195,3 +195,9 @@ def test_addresses_are_those_of_the_configuration_else_those_of_github(
     environment = {"GITHUB_REPOSITORY": running} if running else {}
     known = publish.addresses(config, environment)
     assert (known.repository, known.pages) == expected
+
+
+@pytest.mark.parametrize("config", [["html"], None, {}, {"repository": {}, "html": "x"}])
+def test_a_configuration_that_is_none_is_told(config):
+    with pytest.raises(errors.BuildError, match=r"_config\.yml"):
+        publish.addresses(config)

@@ -12,6 +12,7 @@ import pytest
 
 from dc2lib import cache
 from dc2lib.datasets.simulated import stored_simulation
+from dc2lib.errors import DataError
 from dc2lib.training.fit import PAPER
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
@@ -177,3 +178,10 @@ def test_days_are_not_negative(capsys):
     with pytest.raises(SystemExit):
         tidy.main(["--days", "-1"])
     assert "0 or more" in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_data_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="Set DC2LIB_DATA"):
+        tidy.main([])
