@@ -1,1 +1,1 @@
-"""The code of the book's pages: recording, claims, figures, and one room a chapter."""
+"""The code of the book's pages: recording, claims, figures, and one room per chapter."""

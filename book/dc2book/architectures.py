@@ -170,13 +170,13 @@ def trained_models(
     datasets: Mapping[str, HistoneDataset], home: str, budget: TrainingBudget,
     setups: Iterable[tuple[str, str, Sequence[str]]], seed: int = 0,
 ) -> pd.DataFrame:
-    """Train what is not on disk yet: a row a cell type, label rule, set-up and model.
+    """Train what is not on disk yet: a row per cell type, label rule, set-up and model.
 
     ``setups``: recipe, orientation, and the networks to train; the linear model comes with each.
 
-    Returns columns as `GROUP`, ``dataset``, ``fits`` (a record a seed, or of the linear model one a
-    restart), ``learning_rate`` and ``converged`` (share of the networks' fits that levelled off;
-    NaN for the linear model).
+    Returns columns as `GROUP`, ``dataset``, ``fits`` (records: one per seed, of the linear model
+    one per restart), ``learning_rate`` and ``converged`` (share of the networks' fits that levelled
+    off; NaN for the linear model).
     """
     setups = list(setups)
     planned = [
@@ -394,7 +394,7 @@ def released_means() -> pd.DataFrame:
 
 
 def table2(means: pd.DataFrame) -> pd.DataFrame:
-    """Table 2 of the paper above ours: a row a condition of `CONDITIONS`, a column a model.
+    """Table 2 of the paper above ours: a row per condition of `CONDITIONS`, a column per model.
 
     ``means`` has columns labels, recipe, orientation, scoring, model, n and text.
     """
@@ -531,7 +531,7 @@ def ladder_gaps(
 
 
 def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
-    """Mean AUROC by number of windows, a panel a label rule, a line a direction; dashed: networks.
+    """Mean AUROC by windows, a panel per label rule, a line per direction; dashed: networks.
 
     ``ladder``: columns labels, orientation, windows, estimate, low, high. ``networks``: columns
     labels, orientation, estimate.
@@ -559,7 +559,7 @@ def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
 
 
 def plot_learning_curves(histories: pd.DataFrame) -> Figure:
-    """Validation AUROC by epoch, a panel a set-up, a line a fit.
+    """Validation AUROC by epoch, a panel per set-up, a line per fit.
 
     ``histories``: as of `histories`.
     """

@@ -100,7 +100,7 @@ def measurement(name: str) -> Measurement:
 
 
 def stage_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ours against the plain way, a row a stage and number of threads, as text.
+    """Ours against the plain way, a row per stage and number of threads, as text.
 
     Columns stage (with the unit of its rates), threads, ours, plain, ratio (of the pairs: median,
     lowest to highest), target, of limit, at limit (the ratio if ours ran at the limit).
@@ -242,7 +242,7 @@ def tidy_hours(hours: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def plot_ratios(table: pd.DataFrame) -> Figure:
-    """How many times as fast as the plain way, a bar a stage, with its target and limit.
+    """How many times as fast as the plain way, a bar per stage, with its target and limit.
 
     ``table``: as from `best_ratios`.
     """
@@ -267,7 +267,7 @@ def plot_ratios(table: pd.DataFrame) -> Figure:
 
 
 def plot_full_size(table: pd.DataFrame) -> Figure:
-    """Seconds against the number of cell types, or of pairs, a panel a piece of work.
+    """Seconds against the number of cell types, or of pairs, a panel per piece of work.
 
     ``table``: as from `scale_table`.  The line is proportional, through the largest size.
     """

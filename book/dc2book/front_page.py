@@ -103,7 +103,7 @@ def picture_rows(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_findings(rows: pd.DataFrame) -> Figure:
-    """The picture: a panel a finding, one below the other, each with rows and scale of its own.
+    """The picture: a panel per finding, one below the other, each with rows and scale of its own.
 
     ``rows``: as from `picture_rows`.
     """

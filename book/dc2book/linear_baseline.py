@@ -319,7 +319,7 @@ def logistic_scores(
 
 
 def plot_restarts(table: pd.DataFrame) -> Figure:
-    """AUROC of every restart under both score rules, a panel a label rule.
+    """AUROC of every restart under both score rules, a panel per label rule.
 
     Cell types ascend by their mean AUROC by probability; many have no names.
 

@@ -69,7 +69,7 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
 
 
 def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
-    """Counts of each mark along single genes, a column a gene, a row a mark.
+    """Counts of each mark along single genes, a column per gene, a row per mark.
 
     ``genes``: row of each gene by what is said above its column.
     """
@@ -84,12 +84,12 @@ def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
         column[-1].set_xlabel("distance from the TSS (kb)")
     for axis, mark in zip(axes[:, 0], marks, strict=True):
         axis.set_ylabel(mark, rotation=0, ha="right", va="center")
-    fig.supylabel("reads a bin", fontsize=9)
+    fig.supylabel("reads per bin", fontsize=9)
     return fig
 
 
 def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
-    """Counts of one mark along one gene, a panel a depth of sequencing.
+    """Counts of one mark along one gene, a panel per depth of sequencing.
 
     ``counts``: reads ``(bin,)`` by title.
     """
@@ -97,7 +97,7 @@ def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
                              sharey=True, squeeze=False)
     for axis, (title, reads) in zip(axes[:, 0], counts.items(), strict=True):
         axis.bar(kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
-        axis.set(title=title, ylabel="reads a bin")
+        axis.set(title=title, ylabel="reads per bin")
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
     axes[-1, 0].set_xlabel("distance from the TSS (kb, along the genome)")
     return fig
@@ -130,7 +130,7 @@ def plot_convolution_steps(
 
 
 def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Receiver operating characteristics, a line a score.
+    """Receiver operating characteristics, a line per score.
 
     ``curves``: tables of `roc_curve` by title; a title that names a mark gets its colour.
     """

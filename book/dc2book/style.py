@@ -138,7 +138,7 @@ def kilobases(n_bins: int) -> np.ndarray:
 
 
 def markdown_table(table: pd.DataFrame, numeric: Sequence[bool] = ()) -> str:
-    """A table as Markdown, one line a row; columns flagged in ``numeric`` are set to the right.
+    """A table as Markdown, one line per row; columns flagged in ``numeric`` are set to the right.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def toy_labels_under_rules() -> pd.DataFrame:
 
     Thresholds of E003 come from its whole column (`dc2lib.datasets.published.rpkm_columns`).
 
-    Returns columns gene_id, rpkm (text), released, and one a rule (0 or 1).
+    Returns columns gene_id, rpkm (text), released, and one per rule (0 or 1).
     """
     one = _toy_expression()
     column = published.rpkm_columns().loc[TOY_CELL]
@@ -129,7 +129,7 @@ def run_counts() -> pd.DataFrame:
     split, so each is a count of correct answers.  A model that always gives one answer is right
     exactly as often as that class occurs.
 
-    Returns one row a run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
+    Returns a row per run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
     (correct minus majority).
     """
     runs = published.released_results().dropna(subset=["test_accuracy"])

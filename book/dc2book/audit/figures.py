@@ -1,4 +1,4 @@
-"""Figures of the audit chapter: one function a figure."""
+"""Figures of the audit chapter: one function per figure."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
 def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
     """AUROC by model, the rule it learned from (colour) and the rule it is scored on (panel).
 
-    ``table``, ``means``: columns model, labels, scored_on, estimate; a row a cell type, drawn as
+    ``table``, ``means``: columns model, labels, scored_on, estimate; a row per cell type, drawn as
     dots, and their means with low and high.
     """
     learned = {rule: f"learned {name}" for rule, name in LABEL_NAMES.items()}

@@ -13,7 +13,7 @@ KINDS = (SUPPORTED, CONTRADICTED, DEPENDS.strip(), UNDECIDED)
 
 
 def summary_table(card: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: its words, the paper's number, verdict and number of cell types."""
+    """One row per claim: its words, the paper's number, verdict and number of cell types."""
     return pd.DataFrame({
         "claim": card["words"],
         "paper": card["paper"].replace("", NONE),
@@ -23,7 +23,7 @@ def summary_table(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row a claim: where the paper makes it, verdict, conditions, and what is missing.
+    """One row per claim: where the paper makes it, verdict, conditions, and what is missing.
 
     ``card``: as `dc2book.claims.scorecard`. ``build``: the same of another run, whose verdicts get
     a column of their own.
@@ -39,7 +39,7 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
 
 
 def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: what was compared, and its value under each condition."""
+    """One row per claim: what was compared, and its value under each condition."""
     flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
     text = values.assign(text=values["text"] + values["outcome"].map(flags).fillna(""))
     wide = text.pivot(index="claim", columns="condition", values="text")

@@ -48,7 +48,7 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
 
     ``results``: as `dc2book.record.results`.
 
-    Returns one row a claim: claim, short, words, where, paper, quantity, chapter, verdict,
+    Returns one row per claim: claim, short, words, where, paper, quantity, chapter, verdict,
     conditions (which decide, as text), cells (the most cell types behind a condition that decides,
     or that is open where none does), missing (what would judge the claim where the rest does not).
     """

@@ -32,12 +32,12 @@ DRIVER_NAMES = {
     "median": "low median of the training cell type",
     "positives": "positive share of training labels",
 }
-RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "lexicographic (released) labels"}
+RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
 RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
 
 
 def learning_curves(table: pd.DataFrame) -> Figure:
-    """What training has still to gain by the gene passes made, a panel a label rule.
+    """What training has still to gain by the gene passes made, a panel per label rule.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def learning_curves(table: pd.DataFrame) -> Figure:
 
 
 def experiment_maps(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """AUROC normalised by cell type, a row an experiment; blank where none qualifies (Figure 5).
+    """AUROC normalised by cell type, a row per experiment; blank where none qualifies (Figure 5).
 
     ``tables``: table (experiment, cell) with values from 0 to 1, by title.
     """
@@ -116,7 +116,7 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
 
 
 def gain_forest(table: pd.DataFrame) -> Figure:
-    """Gain of pooled training over the own model, a row a comparison, colours by training set.
+    """Gain of pooled training over the own model, a row per comparison, colours by training set.
 
     ``table``: columns row, experiment, estimate, low, high.
     """
@@ -142,7 +142,7 @@ def change_forest(table: pd.DataFrame) -> Figure:
 
 
 def elsewhere_forest(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
-    """AUROC of each predictor, a panel a choice of genes: by cell type, or many as dots.
+    """AUROC of each predictor, a panel per choice of genes: by cell type, or many as dots.
 
     ``table``: columns genes, predictor, cell (``"mean"`` is the mean over the others), estimate,
     low, high. ``names``: text of predictors and of choices of genes.
@@ -186,7 +186,7 @@ def pair_panels(
 
 
 def driver_forest(table: pd.DataFrame) -> Figure:
-    """Rank correlation of transfer with each driver, a panel a study.
+    """Rank correlation of transfer with each driver, a panel per study.
 
     ``table``: columns study (the panel), labels, driver, estimate, low, high.
     """
@@ -198,7 +198,7 @@ def driver_forest(table: pd.DataFrame) -> Figure:
 
 
 def probability_shift(table: pd.DataFrame) -> Figure:
-    """Change of predicted probability by the gene's RPKM rank, a panel a label rule (Figure 9).
+    """Change of predicted probability by the gene's RPKM rank, a panel per label rule (Figure 9).
 
     ``table``: columns cell, labels, position (middle of the bin of RPKM ranks, 0 to 1), mean,
     lower, upper (quartiles of the genes).  Thin lines are cell types, the thick one is their mean.

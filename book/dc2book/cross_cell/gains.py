@@ -121,12 +121,12 @@ def relabelled(by_rule: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def label_cost(
     numeric: pd.DataFrame, text: pd.DataFrame, flips: pd.Series, **options: int
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """What text labels cost the model of each training cell type when it is used elsewhere.
+    """What released labels cost the model of each training cell type when it is used elsewhere.
 
     ``numeric``, ``text``: AUROC (training cell, test cell) on numeric labels, trained under either
     rule. ``flips``: share of flipped labels by training cell type.
 
-    Returns columns cell, flips, cost (mean AUROC over the other cell types lost by text labels);
+    Returns columns cell, flips, cost (mean AUROC over the other cell types lost by released labels);
     and their rank correlation over training cell types: estimate, low, high, n.
     """
     off = ~np.eye(len(numeric), dtype=bool)

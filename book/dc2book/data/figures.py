@@ -22,7 +22,7 @@ from dc2book.style import (
 )
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 
-LABEL_NAMES = {"numeric": "numeric", "lexicographic": "lexicographic (released)"}
+LABEL_NAMES = {"numeric": "numeric", "lexicographic": "released"}
 LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
 SPLIT_NAMES = {"train": "training genes", "valid": "validation genes", "test": "test genes"}
 POSITION = {
@@ -32,7 +32,7 @@ POSITION = {
 
 
 def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
-    """Counts of single genes, a panel a gene, a row a mark, colour by log count.
+    """Counts of single genes, a panel per gene, a row per mark, colour by log count.
 
     ``genes``: columns row, name, rpkm and why, as from :func:`dc2book.data.tables.example_genes`.
     """
@@ -57,12 +57,12 @@ def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
     bar = fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02)
     ticks = [count for count in (0, 1, 3, 10, 30, 100, 300) if np.log1p(count) <= top]
     bar.set_ticks(np.log1p(ticks), labels=[str(count) for count in ticks])
-    bar.set_label(f"{dataset.unit} a bin")
+    bar.set_label(f"{dataset.unit} per bin")
     return fig
 
 
 def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") -> Figure:
-    """Mean profiles of both classes with bands: a column a mark, a row an orientation."""
+    """Mean profiles of both classes with bands: a column per mark, a row per orientation."""
     shown = [name for name in ORIENTATIONS if name in profiles]
     marks = list(dict.fromkeys(profiles[shown[0]]["mark"]))
     fig, axes = plt.subplots(
@@ -78,7 +78,7 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") ->
                 axis.fill_between(one["position"], one["low"], one["high"], color=colour, alpha=0.3)
                 axis.plot(one["position"], one["mean"], style, color=colour, label=name)
             axis.axvline(0, color="0.6", linewidth=0.7, linestyle=":")
-        row[0].set_ylabel(f"{orientation}-oriented\n{unit} a bin")
+        row[0].set_ylabel(f"{orientation}-oriented\n{unit} per bin")
         row[len(marks) // 2].set_xlabel(POSITION[orientation])
     for axis, mark in zip(axes[0], marks, strict=True):
         axis.set_title(mark, color=mark_colour(mark) if mark != "H3K4me1" else "#8A6D00")
@@ -109,8 +109,8 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame, unit: str = "reads")
         )
     ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
     right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
-    right.set(xscale="log", yscale="log", xlabel=f"mean {unit} a bin", ylabel="variance",
-              title="Spread against mean, a point a cell type")
+    right.set(xscale="log", yscale="log", xlabel=f"mean {unit} per bin", ylabel="variance",
+              title="Spread against mean, a point per cell type")
     right.legend()
     return fig
 
@@ -198,7 +198,7 @@ def expression_heat_maps(
     correlations: Mapping[str, pd.DataFrame], label: str = "correlation, stretched to 0 … 1",
     thresholds: Iterable[float] = (),
 ) -> Figure:
-    """Figure 3 of the paper: correlation between cell types, a panel a split or a title.
+    """Figure 3 of the paper: correlation between cell types, a panel per split or a title.
 
     Tables (cell, cell), NaN stays blank; thresholds are marked in the colour bar.
     """

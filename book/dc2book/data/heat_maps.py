@@ -22,7 +22,7 @@ def stretched(correlation: pd.DataFrame) -> pd.DataFrame:
 def correlation_summary(
     correlations: Mapping[str, pd.DataFrame], *, n_resamples: int = 500, seed: int = 0
 ) -> pd.DataFrame:
-    """What each heat map holds, and how alike it is to the first, one row a set of genes.
+    """What each heat map holds, and how alike it is to the first, one row per set of genes.
 
     ``correlations``: correlation matrix of the same cell types over each set of genes, training
     genes first.

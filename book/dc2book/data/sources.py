@@ -28,7 +28,7 @@ FARTHEST = 40  # bins that a profile is moved to lie on another
 
 
 def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
-    """One row a cell type: cell type, source, unit, marks, genes, test genes, flipped labels."""
+    """One row per cell type: cell type, source, unit, marks, genes, test genes, flipped labels."""
     return pd.DataFrame([
         {
             "cell type": one.cell, "source": one.source, "unit": one.unit,
@@ -41,7 +41,7 @@ def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
 
 
 def in_short(table: pd.DataFrame) -> pd.DataFrame:
-    """`source_table`, a row a source, unit and set of marks where it has more than `MOST_ROWS`."""
+    """`source_table`, a row per source, unit and set of marks if it has more than `MOST_ROWS`."""
     if len(table) <= MOST_ROWS:
         return table
     groups = table.groupby(["source", "unit", "marks"], sort=False)
@@ -75,7 +75,7 @@ def auroc_by_genes(
 ) -> pd.DataFrame:
     """Test AUROC of the mark totals on all test genes and on some of them.
 
-    One logistic regression a cell type, on the totals of its marks, ranked within the cell type;
+    One logistic regression per cell type, on the totals of its marks, ranked within the cell type;
     numeric labels; intervals over 1-Mb stretches of the genome.
 
     ``genes`` (str array (gene,)): ids of the genes to keep. Returns columns cell, genes ("all" or

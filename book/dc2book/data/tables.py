@@ -30,7 +30,7 @@ def mean_profiles(
     The band is a 95 % bootstrap interval.  Orientation ``"genome"``: bins as released; ``"gene"``:
     minus-strand genes turned, upstream first; genes of unknown strand are left out.
 
-    Returns columns mark, class, position (kb from the TSS), mean, low, high (reads a bin), n
+    Returns columns mark, class, position (kb from the TSS), mean, low, high (reads per bin), n
     (genes). Raises DataError if the orientation is unknown or the strands are not known.
     """
     if orientation not in ORIENTATIONS:
@@ -80,7 +80,7 @@ def downstream_ratio(profiles: pd.DataFrame, mark: str) -> float:
 
 
 def count_summary(dataset: HistoneDataset) -> pd.DataFrame:
-    """Distribution of the counts in a bin, one row a mark.
+    """Distribution of the counts in a bin, one row per mark.
 
     Columns cell, mark, mean, variance, dispersion (variance over mean; 1 for a Poisson count),
     zero_share, maximum, library_size (reads in all bins).
@@ -95,7 +95,7 @@ def count_summary(dataset: HistoneDataset) -> pd.DataFrame:
 
 
 def count_tail(dataset: HistoneDataset) -> pd.DataFrame:
-    """Share of bins with at least so many reads: columns mark, count, share; one row a count."""
+    """Share of bins with at least so many reads: columns mark, count, share; one row per count."""
     parts = []
     for place, mark in enumerate(dataset.marks):
         times = np.bincount(dataset.counts[:, :, place].ravel().astype(np.int64))
@@ -227,7 +227,7 @@ def example_genes(dataset: HistoneDataset) -> pd.DataFrame:
 
 
 def counts_of(dataset: HistoneDataset, genes: pd.DataFrame) -> pd.DataFrame:
-    """The counts of a few genes, a row a gene, mark and bin."""
+    """The counts of a few genes, a row per gene, mark and bin."""
     rows = genes["row"].to_numpy()
     count = dataset.counts[rows].transpose(0, 2, 1)
     index = pd.MultiIndex.from_product(

@@ -152,7 +152,7 @@ def confirmed_share(
 
 
 def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
-    """What `compare_favourites` found under one label rule, a row a class and source."""
+    """What `compare_favourites` found under one label rule, a row per class and source."""
     named = favourites["key"].str.removeprefix("top_").str.replace("_", " ")
     judge = favourites["judge"] if "judge" in favourites else pd.Series(index=favourites.index)
     column = (named + " by " + judge.astype(object)).fillna(named)

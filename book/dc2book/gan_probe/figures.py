@@ -26,7 +26,7 @@ KILOBASES = "distance from the TSS (kb)"
 
 
 def signal_profiles(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> Figure:
-    """Mean and 90th percentile of the signal by position, a panel a mark.
+    """Mean and 90th percentile of the signal by position, a panel per mark.
 
     ``sets``: signals ``(sample, mark, bin)`` by source, as in `NAMES`.
     """
@@ -46,7 +46,7 @@ def signal_profiles(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> Fig
 
 
 def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Share of inputs below each probability of high expression, a panel a label rule.
+    """Share of inputs below each probability of high expression, a panel per label rule.
 
     ``panels``: label rule to kind of input to probabilities ``(sample,)``.
     """
@@ -65,7 +65,7 @@ def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
 
 
 def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
-    """Figure 4 of the paper: activation by mark and class, a column a source.
+    """Figure 4 of the paper: activation by mark and class, a column per source.
 
     ``table``: columns ``key`` (one of `NORMALISED`, a row each), ``model``, ``class``, ``mark``,
     ``estimate``, ``low``, ``high``, of one label rule.
@@ -94,10 +94,10 @@ def mark_activation(table: pd.DataFrame, marks: Sequence[str]) -> Figure:
 
 
 def top_profiles(panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]) -> Figure:
-    """Mean signal by position of the samples a classifier likes best, a row a mark.
+    """Mean signal by position of the samples a classifier likes best, a row per mark.
 
     ``panels``: class ("high", "low") to source, as in `NAMES`, to signals ``(sample, mark,
-    bin)``; a column a class.
+    bin)``; a column per class.
     """
     fig, axes = plt.subplots(
         len(marks), len(panels), figsize=(3.6 * len(panels), 1.4 * len(marks)),

@@ -62,7 +62,7 @@ def quality_report(
 ) -> pd.DataFrame:
     """Statistics of generated, and of validation, signals against training signals.
 
-    Returns a row a measure and set: ``model`` (the generator), ``key`` and ``on`` (as in
+    Returns a row per measure and set: ``model`` (the generator), ``key`` and ``on`` (as in
     `MEASURES`), ``against`` (``"generated"``, or ``"real"``: validation signals, the same for every
     generator), ``estimate``, ``low``, ``high`` (NaN where there is no interval).
 
@@ -94,7 +94,7 @@ def quality_report(
 
 
 def quality_layout(report: pd.DataFrame) -> pd.DataFrame:
-    """The report as it is shown: a row a measure, a column a generator, and measured genes."""
+    """The report as it is shown: a row per measure, a column per generator, and measured genes."""
     names = report["model"].map(NAMES)
     shown = report.assign(set=names.where(report["against"] == "generated", "measured genes"))
     shown = shown.drop_duplicates(["key", "on", "set"])

@@ -195,7 +195,7 @@ def activation(signals: np.ndarray) -> np.ndarray:
 def enrichment(signals: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Reads of each mark relative to a background's, logarithm to base 2, ``(mark,)``.
 
-    1 is twice as many reads a bin, -1 half as many; `PSEUDO_READS` are added to both.
+    1 is twice as many reads per bin, -1 half as many; `PSEUDO_READS` are added to both.
     """
     first, second = (np.expm1(part.astype(np.float64)).mean((0, 2)) + PSEUDO_READS
                      for part in (signals, background))
@@ -228,9 +228,10 @@ def combination_effects(
     Least squares of the log odds on the standardised mean signal of each mark, and then also on the
     products of pairs.
 
-    Returns a row a pair: ``pair``, ``effect`` (log odds when both marks are one standard deviation
-    above their means, beyond the sum of the single effects), ``low``, ``high`` (95 %, robust to
-    unequal variances), strongest first; and the explained variance ``single`` and ``pairs``.
+    Returns a row per pair: ``pair``, ``effect`` (log odds when both marks are one standard
+    deviation above their means, beyond the sum of the single effects), ``low``, ``high`` (95 %,
+    robust to unequal variances), strongest first; and the explained variance ``single`` and
+    ``pairs``.
     """
     means = signals.mean(2, dtype=np.float64)
     scale = means.std(0)
@@ -260,7 +261,7 @@ def combinations_by_rule(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Strongest combinations among generated signals, by label rule.
 
-    Returns five pairs a rule (labels, pair, effect, low, high, effect among real genes); and the
+    Returns five pairs per rule (labels, pair, effect, low, high, effect among real genes); and the
     explained variance as a tidy table (key, labels, estimate).
     """
     strongest, explained = [], []

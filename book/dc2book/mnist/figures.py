@@ -75,7 +75,7 @@ def digit_rows(
 
 
 def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Figure 2 of the paper: a panel a threshold, a row a class.
+    """Figure 2 of the paper: a panel per threshold, a row per class.
 
     ``panels``: by title: images ``(class, rank, 28, 28)``, blank ones NaN, and ``(class, rank)``
     whether an image is shown although it did not pass.
@@ -113,7 +113,7 @@ def zero_loss(
 
 
 def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Mean rating of each method with its interval, a panel a judge.
+    """Mean rating of each method with its interval, a panel per judge.
 
     A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
 
@@ -170,7 +170,7 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 def weight_sweep(
     table: pd.DataFrame, measures: Mapping[str, str], real: Mapping[str, float]
 ) -> Figure:
-    """Measures against Phi, a line a lambda, a panel a measure.
+    """Measures against Phi, a line per lambda, a panel per measure.
 
     ``table``: columns lambda, phi and the measures; the values of phi are drawn at equal distances.
     ``measures``: column to title. ``real``: the same measure of real digits, drawn as a line, where
@@ -202,7 +202,7 @@ def weight_sweep(
 
 
 def signal_maps(
-    maps: Mapping[str, np.ndarray], marks: Sequence[str], label: str = "log(1 + reads a bin)"
+    maps: Mapping[str, np.ndarray], marks: Sequence[str], label: str = "log(1 + reads per bin)"
 ) -> Figure:
     """Signals ``(mark, bin)``, a panel each, on one diverging scale with white at zero."""
     fig, axes = plt.subplots(

@@ -96,7 +96,7 @@ def quality_table(
 
 
 def quality_layout(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of quality as it is shown: a row a measure, a column a set."""
+    """The table of quality as it is shown: a row per measure, a column per set."""
     names = table["key"].str.replace("_", " ").str.replace("frechet", "Fréchet")
     measure = (names + ", " + table["on"]).fillna(names)
     wide = table.assign(measure=measure).pivot(index="measure", columns="against", values="text")
@@ -161,7 +161,7 @@ def sweep_weights(
     """Loss (c) for every pair of weights from the same generated starts.
 
     Returns columns ``lambda``, ``phi``, ``start`` (number of the start), ``target``, ``distance``
-    (Euclidean, in pixels of range 1), a row an image; and the images, float32 ``(row, 1, 28, 28)``.
+    (Euclidean, in pixels of range 1), a row per image; the images, float32 ``(row, 1, 28, 28)``.
     """
     pairs = [(weight, phi) for weight in lambdas for phi in phis]
     table = pd.DataFrame([
@@ -236,7 +236,7 @@ def compare(
 ) -> pd.DataFrame:
     """Mean of the first method minus mean of the second, every class with the same weight.
 
-    A row a pair and judge: ``method`` (the first), ``against``, ``judge``, ``estimate``, ``low``,
+    A row per pair and judge: ``method`` (the first), ``against``, ``judge``, ``estimate``, ``low``,
     ``high``, ``n`` (samples of the smaller one).  Classes that one of the two hardly has are left
     out, and so are pairs without a class in common.
     """
@@ -433,7 +433,7 @@ def dose_table(
     ``limits``: ends of the bands of confidence.
 
     Returns `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``; and a
-    row a source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
+    row per source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
     ``high``, ``n``, ``pvalue``.
     """
     bands, trends = [], []

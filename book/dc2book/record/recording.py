@@ -110,7 +110,7 @@ def record_table(
     Parameters
     ----------
     table
-        One row a value: column estimate; low, high and n where there are; every other column is
+        One row per value: column estimate; low, high and n where there are; every other column is
         a tag of the recorded row, where it is not missing.
     key
         The quantity; None if the table's column ``key`` says it.  Prose takes a value by the key

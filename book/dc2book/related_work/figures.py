@@ -38,7 +38,7 @@ def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
 
 
 def auroc_by_bin(table: pd.DataFrame) -> Figure:
-    """What one bin is worth: validation AUROC of a linear SVM in each bin, a line a cell type.
+    """What one bin is worth: validation AUROC of a linear SVM in each bin, a line per cell type.
 
     Of more cell types than there are line styles all lines are thin, and their mean is thick.
 

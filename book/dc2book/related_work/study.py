@@ -41,7 +41,7 @@ class StudySize:
     candidates: int = 2  # settings tried: first cell type, numeric labels, first seed
     n_tune: int = 2000  # training genes for that choice; 0 means all
     n_train: int = 0  # training genes for everything else
-    seeds: int = 2  # fits a cell type with numeric labels
+    seeds: int = 2  # fits per cell type with numeric labels
     released_seeds: int = 1  # the same with released (lexicographic) labels
     epochs: int = 8  # of the convolutional network and the linear model
     lstm_epochs: int = 5  # of the LSTMs, which stop early

@@ -60,7 +60,7 @@ def systems_table() -> pd.DataFrame:
 def summary_table(
     numeric: SystemScores, released: SystemScores, records: Sequence[TrialRecord]
 ) -> pd.DataFrame:
-    """One row a system, best first: AUROC by label rule, the gap to DeepChrome, and the cost."""
+    """One row per system, best first: AUROC by label rule, the gap to DeepChrome, and the cost."""
     rows = []
     for system in numeric.best_first():
         fits = select(records, system, "numeric")
@@ -94,7 +94,7 @@ def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def correlation_table(correlations: Correlations, other: str) -> pd.DataFrame:
-    """One row a mark: its correlations with half the width of their intervals.
+    """One row per mark: its correlations with half the width of their intervals.
 
     ``other``: name of the second cell type.
     """

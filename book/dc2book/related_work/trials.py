@@ -108,7 +108,7 @@ def select(
 
 
 def probabilities_of(records: Sequence[TrialRecord]) -> np.ndarray:
-    """Calibrated probabilities of the test genes, a row a fit that differs, ``(fit, gene)``."""
+    """Calibrated probabilities of the test genes, a row per fit that differs, ``(fit, gene)``."""
     distinct = {one.test_score.tobytes(): one for one in records}
     return np.stack([one.probability() for one in distinct.values()])
 
