@@ -30,12 +30,12 @@ class Expressed(Protocol):
 
 
 def above(rpkm: np.ndarray, threshold: float | str | np.ndarray) -> np.ndarray:
-    """Genes whose RPKM (gene,) lies above a threshold, number or text: boolean array (gene,)."""
+    """Genes whose RPKM lies above a threshold, number or text: bool (gene,)."""
     return rpkm > np.asarray(threshold, dtype=np.float64)
 
 
 def sorts_after(rpkm_text: np.ndarray, median_text: str) -> np.ndarray:
-    """Genes whose RPKM as text (gene,) sorts after the median's text: boolean array (gene,)."""
+    """Genes whose RPKM as text sorts after the median's text: bool (gene,)."""
     return rpkm_text > median_text
 
 

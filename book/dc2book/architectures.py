@@ -18,7 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import LABEL_COLOURS, OTHER_COLOURS, interval_texts, intervals, legend_below
+from dc2book.style import (
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    OTHER_COLOURS,
+    interval_texts,
+    intervals,
+    legend_below,
+)
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import auroc, positive_score
@@ -48,7 +55,6 @@ CONVERGED = 0.8  # share of the fits behind a value that must have levelled off
 NOT_CONVERGED = "not converged"
 WINDOWS = (1, 5, 10, 20, 50)
 INVERSE_PENALTY = 0.1
-LABEL_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
 SETUPS = {
     "paper's recipe": ("paper", "genome", NETWORKS),
     "tuned, along the genome": ("tuned", "genome", (BASE,)),
@@ -479,13 +485,15 @@ def window_means(counts: np.ndarray, n_windows: int) -> np.ndarray:
 
 
 def window_regression(
-    dataset: HistoneDataset, rule: str, n_windows: int, orientation: str, n_train: int = 0
-) -> Scored:
-    """Logistic regression on window means (inverse penalty `INVERSE_PENALTY`)."""
+    dataset: HistoneDataset, rule: str, n_windows: int, orientation: str,
+    n_train: int = 0,
+) -> Scored:  # fmt: skip
+    """Logistic regression on window means (C: `INVERSE_PENALTY`)."""
     train, test = training_genes(dataset, n_train), dataset.take("test")
     x, x_test = (window_means(oriented_counts(part, orientation), n_windows)
                  for part in (train, test))
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=500))
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=500))
     scores = model.fit(x, label(train, rule)).decision_function(x_test)
     return Scored(np.column_stack([np.zeros(len(scores)), scores]))
 

@@ -21,14 +21,20 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from dc2book.architectures import (
-    LABEL_NAMES,
     auroc_table,
     blocks_of,
     distinct_rules,
     labels_of,
     scores_of,
 )
-from dc2book.style import MANY_CELLS, estimates, kilobases, legend_below, mark_colour
+from dc2book.style import (
+    LABEL_NAMES,
+    MANY_CELLS,
+    estimates,
+    kilobases,
+    legend_below,
+    mark_colour,
+)
 from dc2lib.crosscell.experiments import spread
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
@@ -293,11 +299,13 @@ def boosting_gain(
 
 
 def boosting_scores(
-    dataset: HistoneDataset, rule: str, orientation: str, n_train: int = 0, seed: int = 0
-) -> np.ndarray:
-    """Test probabilities ``(gene,)`` of gradient boosting on the counts of all bins and marks."""
+    dataset: HistoneDataset, rule: str, orientation: str, n_train: int = 0,
+    seed: int = 0,
+) -> np.ndarray:  # fmt: skip
+    """Test probabilities ``(gene,)`` of gradient boosting on all counts."""
     parts = training_genes(dataset, n_train, seed), dataset.take("test")
-    x, x_test = (oriented_counts(one, orientation).reshape(len(one), -1) for one in parts)
+    x, x_test = (oriented_counts(one, orientation).reshape(len(one), -1)
+                 for one in parts)
     model = HistGradientBoostingClassifier(**BOOSTING, random_state=seed)
     return model.fit(x, label(parts[0], rule)).predict_proba(x_test)[:, 1]
 
@@ -309,7 +317,7 @@ def logistic_scores(
     n_train: int = 0,
     seed: int = 0,
 ) -> np.ndarray:
-    """Test scores ``(gene,)`` of scikit-learn's logistic regression (C = 100) on given features."""
+    """Test scores ``(gene,)`` of a logistic regression on given features."""
     train, test = training_genes(dataset, n_train, seed), dataset.take("test")
     x = features(train.counts)
     centre, scale = x.mean(0), x.std(0) + 1e-9
@@ -343,7 +351,7 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
             best = part["chosen"].astype(bool)
             axis.scatter(x[best], part["auroc"][best], s=20 if many else 90, facecolor="none",
                          edgecolor=colour, marker=marker, linewidth=0.7 if many else None)
-        axis.set(title=f"{rule} labels", xlim=(-0.6, len(cells) - 0.4))
+        axis.set(title=LABEL_NAMES[rule], xlim=(-0.6, len(cells) - 0.4))
         axis.set_xlabel(f"{len(cells)} cell types, sorted")
         shown = [] if many else cells
         axis.set_xticks(range(len(shown)), shown, rotation=90 if len(cells) > 4 else 0)

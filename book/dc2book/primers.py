@@ -18,7 +18,7 @@ GREY = "0.5"
 
 
 def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
-    """Keep each read with the same chance: what a less deeply sequenced experiment would count.
+    """Keep each read with the same chance, as in less deep sequencing.
 
     Parameters
     ----------
@@ -32,8 +32,10 @@ def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     int64 array of the shape of `counts`
     """
     if not 0 <= share <= 1:
-        raise DataError(f"share={share} is no chance of a read: use a number from 0 to 1.")
-    return np.random.default_rng(seed).binomial(np.asarray(counts, dtype=np.int64), share)
+        raise DataError(
+            f"share={share} is no chance of a read: use a number from 0 to 1.")
+    return np.random.default_rng(seed).binomial(
+        np.asarray(counts, dtype=np.int64), share)
 
 
 def typical_gene(dataset: HistoneDataset, mark: str, quantile: float) -> int:

@@ -30,6 +30,7 @@ MARK_COLOURS = {
     "H3K4me1": "#E9C03C",
 }
 LABEL_COLOURS = {"numeric": "#0F5C9C", "lexicographic": "#E9A13B", "released": "#7A7A7A"}
+LABEL_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
 CLASS_COLOURS = {"high": "#B2182B", "low": "#6FAFD6"}
 OTHER_COLOURS = ("#1F1F1F", "#007A87", "#74401A", "#CC8294", "#C2BC46")
 RISING_COLOURS = ("#00224E", "#414D6B", "#7C7B78", "#B9AC70", "#E8D65A")

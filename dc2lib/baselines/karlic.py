@@ -16,7 +16,7 @@ CANDIDATES: tuple[Setting, ...] = ({"bins": 20}, {"bins": 50}, {"bins": 10})
 
 
 def fit(train: Genes, valid: Genes, setting: Setting, seed: int) -> Fitted:
-    """Ordinary least squares of log expression on the logarithm of each mark's total."""
+    """Ordinary least squares of log expression on log totals of the marks."""
 
     def features(counts: np.ndarray) -> np.ndarray:
         return log_totals(middle_bins(counts, int(setting["bins"])))

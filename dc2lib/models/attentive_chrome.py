@@ -109,5 +109,5 @@ def raise_forget_bias(lstm: nn.LSTM) -> None:
 
 
 def _weighted_mean(weight: Tensor, states: Tensor) -> Tensor:
-    """States ``(gene, step, unit)`` averaged with weights ``(gene, step)``: ``(gene, unit)``."""
+    """States ``(gene, step, unit)`` averaged with weights ``(gene, step)``."""
     return (weight.unsqueeze(1) @ states).squeeze(1)

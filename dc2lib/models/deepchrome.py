@@ -77,10 +77,15 @@ class DeepChrome(nn.Module):
         If the pooling is unknown or the signal is too short for one pooled position.
     """
 
-    def __init__(self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max", stride: int = 1):
+    def __init__(
+        self, n_marks: int = 5, n_bins: int = 100, pooling: str = "max",
+        stride: int = 1,
+    ):  # fmt: skip
         super().__init__()
         if pooling not in POOLINGS:
-            raise ValueError(f"unknown pooling {pooling!r}: expected one of {tuple(POOLINGS)}")
+            raise ValueError(
+                f"unknown pooling {pooling!r}: expected one of {tuple(POOLINGS)}"
+            )
         self.pooling = pooling
         self.positions = pooled_positions(n_bins, stride)
         self.convolution = nn.Conv1d(n_marks, FILTERS, KERNEL_WIDTH, stride=stride)
@@ -116,9 +121,9 @@ def pooled_positions(n_bins: int, stride: int) -> int:
 
 
 class TemporalMeanLinear(nn.Module):
-    """Linear softmax classifier on each mark's mean over the bins: 12 parameters for five marks.
+    """Linear softmax classifier on each mark's mean over the bins.
 
-    Section 3.4 of DeepChrome 2.0.
+    12 parameters for five marks; section 3.4 of DeepChrome 2.0.
     """
 
     def __init__(self, n_marks: int = 5) -> None:
@@ -132,8 +137,10 @@ class TemporalMeanLinear(nn.Module):
 
 MODELS: dict[str, Callable[[int, int], nn.Module]] = {
     "deepchrome_max": lambda marks, bins: DeepChrome(marks, bins, "max"),
-    "deepchrome_average": lambda marks, bins: DeepChrome(marks, bins, "average"),
-    "deepchrome_strided": lambda marks, bins: DeepChrome(marks, bins, "max", stride=2),
+    "deepchrome_average": lambda marks, bins: DeepChrome(
+        marks, bins, "average"),
+    "deepchrome_strided": lambda marks, bins: DeepChrome(
+        marks, bins, "max", stride=2),
     "linear": lambda marks, bins: TemporalMeanLinear(marks),
 }
 

@@ -48,7 +48,8 @@ class DeepChromeMNIST(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Activations of the last hidden layer, ``(image, 125)``."""
-        pooled = torch.relu(nn.functional.max_pool2d(self.convolution(images), POOL_WIDTH))
+        pooled = torch.relu(nn.functional.max_pool2d(
+            self.convolution(images), POOL_WIDTH))
         hidden = torch.relu(self.hidden1(self.dropout(pooled.flatten(1))))
         return torch.relu(self.hidden2(hidden))
 

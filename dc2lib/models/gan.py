@@ -121,7 +121,8 @@ class HistoneGenerator(nn.Module):
         """Signals ``(sample, mark, bin)``."""
         shape, counting = self.layers(noise[:, :N_LATENT]), noise[:, N_LATENT:]
         joined = torch.cat([shape, counting.unflatten(1, self.shape)], dim=1)
-        signals = nn.functional.softplus(self.output(torch.relu(self.mix(joined))), beta=4)
+        signals = nn.functional.softplus(
+            self.output(torch.relu(self.mix(joined))), beta=4)
         return whole_counts(signals.minimum(self.limit))
 
 

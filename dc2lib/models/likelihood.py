@@ -61,8 +61,10 @@ class HistoneLikelihood(nn.Module):
         signals = signals.transpose(1, 2)
         states, _ = self.gru(self.behind(signals))
         inner = self.inner(states).unflatten(2, (self.shape[0], -1))
-        inner = inner + torch.einsum("sbk,mkh->sbmh", self.now(signals), self.visible())
-        logits = torch.einsum("sbmh,mhc->sbmc", relu(inner), self.outer) + self.open()
+        inner = inner + torch.einsum(
+            "sbk,mkh->sbmh", self.now(signals), self.visible())
+        logits = torch.einsum(
+            "sbmh,mhc->sbmc", relu(inner), self.outer) + self.open()
         classes = self.classes(signals)
         logits = logits + self.staying(pad(signals[:, :-1], (0, 0, 1, 0)))
         widths = self.starts.diff()[torch.arange(self.shape[0]), classes]

@@ -37,20 +37,23 @@ def saliency(classifier: Network, signals: np.ndarray) -> np.ndarray:
 
 
 def integrated_gradients(
-    classifier: Network, signals: np.ndarray, baseline: np.ndarray, *, steps: int = 16
-) -> np.ndarray:
+    classifier: Network, signals: np.ndarray, baseline: np.ndarray, *,
+    steps: int = 16,
+) -> np.ndarray:  # fmt: skip
     """Integrated gradients from a baseline, float32 ``(gene, mark, bin)``.
 
-    They add up to the difference of the log odds of gene and baseline, up to the error of `steps`
-    points of Gauss-Legendre quadrature.  The baseline is one signal ``(mark, bin)``, such as the
-    mean over genes, or zero reads.  Source: Sundararajan et al. 2017 (arXiv 1703.01365).
+    They add up to the difference of the log odds of gene and baseline, up to
+    the error of `steps` points of Gauss-Legendre quadrature.  The baseline is
+    one signal ``(mark, bin)``, such as the mean over genes, or zero reads.
+    Source: Sundararajan et al. 2017 (arXiv 1703.01365).
     """
     reference = _baseline(signals, baseline)
     return _in_batches(
         classifier,
         signals,
         lambda odds, batch: IntegratedGradients(odds).attribute(
-            batch, reference.to(batch.device), n_steps=steps, internal_batch_size=4 * BATCH
+            batch, reference.to(batch.device), n_steps=steps,
+            internal_batch_size=4 * BATCH,
         ),
     )
 

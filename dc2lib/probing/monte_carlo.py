@@ -356,14 +356,16 @@ class _Probing:
         """
         generator, classifier = self.generator, self.classifier
         found = ProbeResult(self.keep, self.keep_first, self.thresholds)
-        with evaluating(generator, classifier, device=self.device), torch.inference_mode():
+        with (evaluating(generator, classifier, device=self.device),
+              torch.inference_mode()):
             if self.device == "cpu":
                 panel = isinstance(classifier, Panel)
                 classifier = classifier.fast() if panel else matrix_form(classifier)
                 generator = matrix_form(generator)
             for number, noise in self._batches(start, stop):
                 samples = generator(noise)
-                odds = log_odds(classifier(samples).float()).flatten(1).double().cpu().numpy()
+                odds = (log_odds(classifier(samples).float()).flatten(1)
+                        .double().cpu().numpy())
                 found.add(number, samples, odds, self.so_far.floors)
         self.so_far = self.so_far.merged(found)
         return found

@@ -123,27 +123,31 @@ def optimise_input(
 
 
 def gradient_step(
-    inputs: Tensor, start: Tensor, terms: Sequence[LossTerm], weights: Sequence[Tensor],
-    rule: torch.optim.Optimizer,
+    inputs: Tensor, start: Tensor, terms: Sequence[LossTerm],
+    weights: Sequence[Tensor], rule: torch.optim.Optimizer,
 ) -> Tensor:  # fmt: skip
-    """Move inputs once down the gradient of their loss; the weighted terms, ``(term, sample)``."""
+    """Move inputs down the gradient of their loss; return its terms."""
     values = torch.stack([
-        weight * term.value(inputs, start) for weight, term in zip(weights, terms, strict=True)
+        weight * term.value(inputs, start)
+        for weight, term in zip(weights, terms, strict=True)
     ])
     (inputs.grad,) = torch.autograd.grad(values.sum(), inputs)
     rule.step()
     return values.detach()
 
 
-def class_term(classifier: Network, target: int | Sequence[int], weight: Weight = 1.0) -> LossTerm:
-    """Cross-entropy of a class: minus the log probability that the classifier gives it.
+def class_term(
+    classifier: Network, target: int | Sequence[int], weight: Weight = 1.0
+) -> LossTerm:
+    """Cross-entropy of a class: minus the log of the probability it gets.
 
-    ``target`` is one class for all samples, or one a sample.
+    ``target`` is one class for all samples, or one per sample.
     """
 
     def value(inputs: Tensor, start: Tensor) -> Tensor:
         logits = classifier(inputs)
-        wanted = torch.as_tensor(target, device=logits.device).expand(len(logits))
+        wanted = torch.as_tensor(
+            target, device=logits.device).expand(len(logits))
         return cross_entropy(logits, wanted, reduction="none")
 
     return LossTerm(weight, value, (classifier,))
@@ -159,7 +163,7 @@ def score_term(classifier: Network, target: int, weight: Weight = 1.0) -> LossTe
 
 
 def discriminator_term(discriminator: Network, weight: Weight) -> LossTerm:
-    """Minus the log probability that a discriminator gives to "real"; the weight is lambda."""
+    """Minus the log of the probability that a discriminator gives to "real"."""
 
     def value(inputs: Tensor, start: Tensor) -> Tensor:
         return softplus(-discriminator(inputs).flatten())

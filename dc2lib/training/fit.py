@@ -61,7 +61,8 @@ class EarlyStopping:
     def update(self, score: float, weights: Any) -> None:
         """Note the score of the next epoch."""
         if score > self.best_score:
-            self.best_epoch, self.best_score, self.best_weights = self.epochs, score, weights
+            self.best_epoch, self.best_score, self.best_weights = (
+                self.epochs, score, weights)
         self.epochs += 1
 
     @property
@@ -208,7 +209,8 @@ def fit(
     with tqdm(disable=not progress, initial=len(rows), total=recipe.epochs) as bar:
         while len(rows) < recipe.epochs and not stopping.stopped:
             epoch = len(rows)
-            loss = train_epoch(step, optimizer, counts, labels, recipe, seed, epoch, place)
+            loss = train_epoch(
+                step, optimizer, counts, labels, recipe, seed, epoch, place)
             scores = validate(model, valid_counts, valid_labels, recipe, place)
             rate = optimizer.param_groups[0]["lr"]
             rows.append({"epoch": epoch, "loss": loss, **scores, "learning_rate": rate})
@@ -289,11 +291,15 @@ def train_step(
         return fused_step.FusedStep(model, optimizer, recipe.transform)
     dropout = getattr(model, "dropout", None)
 
-    def step(batch: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def step(
+        batch: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> Tensor:
         optimizer.zero_grad()
-        with dropout.drawing_from(rng) if isinstance(dropout, Dropout) else nullcontext():
+        with (dropout.drawing_from(rng) if isinstance(dropout, Dropout)
+              else nullcontext()):
             logits = model(to_signal(batch, recipe.transform, device))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
+        loss = nn.functional.cross_entropy(
+            logits, torch.from_numpy(labels).to(device))
         loss.backward()
         optimizer.step()
         return loss.detach()

@@ -93,11 +93,12 @@ class GanFit:
 
 
 def discriminator_loss(loss: str, real: Tensor, generated: Tensor) -> Tensor:
-    """Mean loss of the discriminator for logits of real and generated samples, both ``(sample,)``.
+    """Mean loss of the discriminator for logits of real and generated samples.
 
     Examples
     --------
-    >>> float(discriminator_loss("hinge", torch.tensor([2.0]), torch.tensor([-0.5])))
+    >>> real, generated = torch.tensor([2.0]), torch.tensor([-0.5])
+    >>> float(discriminator_loss("hinge", real, generated))
     0.5
     """
     if loss == "hinge":
@@ -110,7 +111,7 @@ def discriminator_loss(loss: str, real: Tensor, generated: Tensor) -> Tensor:
 
 
 def generator_loss(loss: str, real: Tensor | None, generated: Tensor) -> Tensor:
-    """Mean loss of the generator; only the relativistic loss reads the real samples' logits."""
+    """Mean loss of the generator; only the relativistic one reads ``real``."""
     if loss == "relativistic":
         return softplus(real - generated).mean()
     if loss == "nonsaturating":
@@ -134,9 +135,10 @@ def regulariser_loss(
 
 
 def squared_slopes(discriminator: nn.Module, samples: Tensor) -> Tensor:
-    """Squared norm of the gradient at each sample, differentiable, ``(sample,)``."""
+    """Squared norm of the gradient at each sample, differentiable."""
     samples = samples.detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+    (slope,) = torch.autograd.grad(
+        discriminator(samples).sum(), samples, create_graph=True)
     return slope.flatten(1).square().sum(1)
 
 
@@ -242,7 +244,7 @@ class GanTraining:
         resume(self.path, self.settings, self._restore)
 
     def step(self, real: Tensor, source: torch.Generator) -> dict[str, Tensor]:
-        """One step of the discriminator on real and generated samples, then one of the generator.
+        """One step of the discriminator, then one of the generator.
 
         ``source`` draws the noise.  Returns losses and mean logits.
         """
@@ -254,8 +256,10 @@ class GanTraining:
         loss = discriminator_loss(recipe.loss, real_score, generated_score)
         penalty = torch.zeros_like(loss)
         if self.steps_done % recipe.regularise_every == 0:
-            penalty = regulariser_loss(recipe, discriminator, real, generated, source)
-        _descend(self.discriminator_optimizer, loss + recipe.regularise_every * penalty)
+            penalty = regulariser_loss(
+                recipe, discriminator, real, generated, source)
+        _descend(self.discriminator_optimizer,
+                 loss + recipe.regularise_every * penalty)
         return {
             "discriminator_loss": loss.detach(),
             "penalty": penalty.detach(),
@@ -265,11 +269,13 @@ class GanTraining:
         }
 
     def generator_step(self, real: Tensor, source: torch.Generator) -> Tensor:
-        """One step of the generator against the discriminator as it is now; its loss."""
+        """One step of the generator against the discriminator; its loss."""
         with frozen(self.discriminator):
-            score = self.discriminator(self.generator(self._noise(real, source))).flatten()
+            score = self.discriminator(
+                self.generator(self._noise(real, source))).flatten()
             paired = self.recipe.loss == "relativistic"
-            real_score = self.discriminator(real).flatten().detach() if paired else None
+            real_score = (self.discriminator(real).flatten().detach()
+                          if paired else None)
             loss = generator_loss(self.recipe.loss, real_score, score)
             _descend(self.generator_optimizer, loss)
         self._average()

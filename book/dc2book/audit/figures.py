@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2book.architectures import LABEL_NAMES
 from dc2book.style import (
     CLASS_COLOURS,
     LABEL_COLOURS,
+    LABEL_NAMES,
     MODEL_COLOURS,
     OTHER_COLOURS,
     RISING_COLOURS,

@@ -39,16 +39,18 @@ def expected_auroc(true_auroc: float, high: float, flipped: float) -> float:
 
 
 def simulated_auroc(
-    true_auroc: float, high: float, flipped: float, *, n_genes: int = 100_000, seed: int = 0
-) -> float:
-    """As `expected_auroc`, from genes whose scores and flips are drawn at random.
+    true_auroc: float, high: float, flipped: float, *, n_genes: int = 100_000,
+    seed: int = 0,
+) -> float:  # fmt: skip
+    """As `expected_auroc`, from genes whose scores and flips are drawn.
 
-    The scores are normal, two classes a fixed distance apart; with a true AUROC of 1 they are the
-    true class itself.
+    The scores are normal, two classes a fixed distance apart; with a true AUROC
+    of 1 they are the true class itself.
     """
     rng = np.random.default_rng(seed)
     true = (rng.random(n_genes) < high).astype(int)
-    observed = np.where((true == 1) & (rng.random(n_genes) < flipped / high), 0, true)
+    observed = np.where(
+        (true == 1) & (rng.random(n_genes) < flipped / high), 0, true)
     score = true.astype(float)
     if true_auroc < 1:
         distance = np.sqrt(2) * stats.norm.ppf(true_auroc)

@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dc2book.style import LABEL_COLOURS, MANY_CELLS, OTHER_COLOURS, forest, legend_below
+from dc2book.style import (
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    MANY_CELLS,
+    OTHER_COLOURS,
+    forest,
+    legend_below,
+)
 from dc2lib.crosscell.experiments import BASELINE
 
 EXPERIMENT_NAMES = {
@@ -32,7 +39,6 @@ DRIVER_NAMES = {
     "median": "low median of the training cell type",
     "positives": "positive share of training labels",
 }
-RULE_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
 RULE_MARKERS = {"numeric": "o", "lexicographic": "s"}
 
 
@@ -55,7 +61,7 @@ def learning_curves(table: pd.DataFrame) -> Figure:
                       label="own model" if alone else
                       "several cell types" if name == "inclusive_all" else None)
         axis.axhline(0.001, color="0.4", linewidth=0.8, linestyle=":")
-        axis.set(xscale="log", xlabel="gene passes", title=RULE_NAMES[rule])
+        axis.set(xscale="log", xlabel="gene passes", title=LABEL_NAMES[rule])
     axes[0, 0].set_ylabel("validation AUROC\nstill to gain")
     legend_below(fig, 2)
     return fig
@@ -109,7 +115,7 @@ def experiment_bars(means: pd.DataFrame) -> Figure:
             pad = 0.12 * (high - low)
             axis.set_xlim(low - 3 * pad, high + pad)
             axis.xaxis.set_major_locator(MaxNLocator(4))
-            axis.set_title(f"{title}\n{rule} labels", fontsize=9)
+            axis.set_title(f"{title}\n{LABEL_NAMES[rule]}", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("mean test AUROC (the axis is cut)")
     return fig
@@ -133,7 +139,7 @@ def change_forest(table: pd.DataFrame) -> Figure:
     ``table``: columns setup, labels, experiment, estimate, low, high.
     """
     fig = forest(
-        table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | RULE_NAMES,
+        table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | LABEL_NAMES,
         order=list(EXPERIMENT_NAMES), markers=RULE_MARKERS, reference=0,
         xlabel="AUROC minus own model",
     )
@@ -191,7 +197,7 @@ def driver_forest(table: pd.DataFrame) -> Figure:
     ``table``: columns study (the panel), labels, driver, estimate, low, high.
     """
     return forest(
-        table, "driver", panels="study", colour="labels", names=DRIVER_NAMES | RULE_NAMES,
+        table, "driver", panels="study", colour="labels", names=DRIVER_NAMES | LABEL_NAMES,
         order=list(DRIVER_NAMES), markers=RULE_MARKERS, reference=0, xlim=(-1, 1),
         xlabel="mean rank correlation\nwith transfer",
     )
@@ -218,7 +224,7 @@ def probability_shift(table: pd.DataFrame) -> Figure:
                           alpha=0.15, linewidth=0, label="middle half of the genes")
         axis.plot(mean.index, mean["mean"], color=LABEL_COLOURS[rule], linewidth=2.2,
                   label="mean of the cell types")
-        axis.set_title(RULE_NAMES[rule])
+        axis.set_title(LABEL_NAMES[rule])
         axis.set_xlabel("RPKM rank of the gene (0 lowest, 1 highest)")
     axes[0, 0].set_ylabel("Inclusive All\nminus own model")
     legend_below(fig, 3)

@@ -126,8 +126,8 @@ def label_cost(
     ``numeric``, ``text``: AUROC (training cell, test cell) on numeric labels, trained under either
     rule. ``flips``: share of flipped labels by training cell type.
 
-    Returns columns cell, flips, cost (mean AUROC over the other cell types lost by released labels);
-    and their rank correlation over training cell types: estimate, low, high, n.
+    Returns columns cell, flips, cost (mean AUROC over the other cell types lost by released
+    labels); and their rank correlation over training cell types: estimate, low, high, n.
     """
     off = ~np.eye(len(numeric), dtype=bool)
     cost = (numeric - text).where(off).mean(axis=1)

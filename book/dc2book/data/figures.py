@@ -15,6 +15,7 @@ from dc2book.style import (
     BIN_KB,
     CLASS_COLOURS,
     LABEL_COLOURS,
+    LABEL_NAMES,
     MANY_CELLS,
     MARKERS,
     intervals,
@@ -22,7 +23,6 @@ from dc2book.style import (
 )
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 
-LABEL_NAMES = {"numeric": "numeric", "lexicographic": "released"}
 LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
 SPLIT_NAMES = {"train": "training genes", "valid": "validation genes", "test": "test genes"}
 POSITION = {
@@ -140,7 +140,7 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
     left.set_xticks(range(len(SPLITS)), SPLITS)
     left.set(xlabel="split", ylabel="genes in the class high", ylim=(0, 1), title="By split")
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.legend(title="label rule", title_fontsize=9, loc="upper right")
+    left.legend(loc="upper right")
     for (cell, rule), one in along.groupby(["cell", "labels"], sort=False):
         line = "-" if rule == "numeric" else "--"
         right.plot(

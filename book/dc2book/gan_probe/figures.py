@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dc2book.gan_probe.quality import NAMES
-from dc2book.style import CLASS_COLOURS, FURTHER_COLOURS, INPUT_COLOURS, kilobases, mark_colour
+from dc2book.style import (
+    CLASS_COLOURS,
+    FURTHER_COLOURS,
+    INPUT_COLOURS,
+    LABEL_NAMES,
+    kilobases,
+    mark_colour,
+)
 
 SOURCE_STYLES = {
     "measured_genes": ("-", INPUT_COLOURS["real"]),
@@ -58,7 +65,7 @@ def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
         for name, values in inputs.items():
             axis.plot(np.quantile(values, shares), shares, INPUT_STYLES[name],
                       color=INPUT_COLOURS[name], label=name)
-        axis.set(ylabel="share of inputs", title=f"{rule} labels", xlim=(0, 1), ylim=(0, 1))
+        axis.set(ylabel="share of inputs", title=LABEL_NAMES[rule], xlim=(0, 1), ylim=(0, 1))
         axis.legend(loc="lower right")
     axis.set_xlabel("probability of high expression, at most")
     return fig

@@ -143,14 +143,16 @@ def three_losses(
     adds ``phi`` times the squared distance to a generated start that is not of the target class.
     """
     noise = uniform_start(len(targets), IMAGE, seed)
-    generated = generated_start(generator, classifier, targets, seed=seed, pool=8 * len(targets))
+    generated = generated_start(
+        generator, classifier, targets, seed=seed, pool=8 * len(targets))
     wanted = class_term(classifier, targets)
     realistic = discriminator_term(discriminator, lambda_)
     settings = {"steps": steps, "bounds": PIXELS, "record_every": record_every}
     return {
         "a": optimise_input(noise, [wanted], **settings),
         "b": optimise_input(noise, [wanted, realistic], **settings),
-        "c": optimise_input(generated, [wanted, realistic, distance_term(phi)], **settings),
+        "c": optimise_input(
+            generated, [wanted, realistic, distance_term(phi)], **settings),
     }
 
 
@@ -319,11 +321,13 @@ def real_and_not(
     n = min(len(generated), len(images) // 3)
     real = images[rng.permutation(len(images))[: 3 * n]]
     widths = rng.uniform(0.8, 2, n)
-    blurred = [gaussian_filter(image, width) for image, width in zip(real, widths, strict=False)]
+    blurred = [gaussian_filter(image, width)
+               for image, width in zip(real, widths, strict=False)]
     share = rng.uniform(0.2, 1, (n, 1, 1))
     noise = rng.integers(0, 256, (n, *real.shape[1:]))
     noisy = np.rint((1 - share) * real[n : 2 * n] + share * noise).astype(np.uint8)
-    return np.concatenate([real, generated[:n], blurred, noisy]), np.repeat([1, 0], 3 * n)
+    return (np.concatenate([real, generated[:n], blurred, noisy]),
+            np.repeat([1, 0], 3 * n))
 
 
 def unseen_judges(
