@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean
 
@@ -347,13 +348,15 @@ def _panels(
         keys, side = list(product(down, across)), len(across)
     deep = -(-len(keys) // side)
     titles = [_text(key, names) for key in keys]
-    width = max(2.5, 0.085 * _longest([*titles, xlabel]))
+    width = max(2.5 if side < 4 else 1.8, 0.085 * _longest([*titles, xlabel]))
     height = max(1.0, len(rows) * (0.24 + 0.11 * n_groups))
     fig, grid = plt.subplots(
         deep, side, sharex=sharex, sharey=True, squeeze=False,
         figsize=(0.6 + 0.07 * _longest(rows) + width * side, 1.0 + (height + 0.3) * deep))
     for axis in grid.flat[len(keys) :]:
         axis.remove()
+    for axis in grid.flat:
+        axis.xaxis.set_major_locator(MaxNLocator(int(width / 0.7)))  # labels stay apart
     return fig, dict(zip(grid.flat, keys, strict=False))
 
 

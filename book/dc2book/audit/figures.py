@@ -177,9 +177,9 @@ def linear_runs(table: pd.DataFrame) -> Figure:
     axis.plot(chosen["cell"].map(place), chosen["auroc"], "s", color=OTHER_COLOURS[1],
               markersize=4, label="chosen by validation AUROC")
     axis.axhline(0.5, color="0.4", linewidth=0.9, linestyle="--")
-    axis.text(1, 0.515, "guessing", fontsize=9, color="0.3")
-    axis.set(xlabel="cell type, sorted by the chosen restart", ylabel="released test AUROC")
-    axis.legend(loc="lower right")
+    axis.set(xlabel="cell type, sorted by the chosen restart (dashed: guessing)",
+             ylabel="released test AUROC")
+    legend_below(fig)
     return fig
 
 

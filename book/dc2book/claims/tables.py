@@ -41,13 +41,15 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
 def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
     """One row per claim: what was compared, and its value under each condition."""
     flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
-    text = values.assign(text=values["text"] + values["outcome"].map(flags).fillna(""))
-    wide = text.pivot(index="claim", columns="condition", values="text")
-    shown = wide.reindex(index=card["claim"], columns=list(CONDITIONS)).fillna("")
-    shown = shown.rename(columns={name: one.title for name, one in CONDITIONS.items()})
-    shown = shown.loc[:, (shown != "").any()].replace("", NONE).reset_index(drop=True)
-    shown.insert(0, "quantity", card["quantity"] + " (`" + card["claim"] + "`)")
-    return shown
+    known = values[values["text"].fillna("") != ""]
+    known = known.sort_values("condition", key=lambda names: names.map(list(CONDITIONS).index))
+    titles = known["condition"].map({name: one.title for name, one in CONDITIONS.items()})
+    text = "*" + titles + "* " + known["text"] + known["outcome"].map(flags).fillna("")
+    by_claim = text.groupby(known["claim"]).agg("; ".join)
+    return pd.DataFrame({
+        "quantity": card["quantity"] + " (`" + card["claim"] + "`)",
+        "value by condition": card["claim"].map(by_claim).fillna(NONE),
+    })
 
 
 def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:

@@ -138,13 +138,11 @@ def change_forest(table: pd.DataFrame) -> Figure:
 
     ``table``: columns setup, labels, experiment, estimate, low, high.
     """
-    fig = forest(
+    return forest(
         table, "experiment", panels="setup", colour="labels", names=EXPERIMENT_NAMES | LABEL_NAMES,
         order=list(EXPERIMENT_NAMES), markers=RULE_MARKERS, reference=0,
         xlabel="AUROC minus own model",
     )
-    fig.axes[0].xaxis.set_major_locator(MaxNLocator(4))
-    return fig
 
 
 def elsewhere_forest(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:

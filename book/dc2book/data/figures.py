@@ -66,7 +66,7 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") ->
     shown = [name for name in ORIENTATIONS if name in profiles]
     marks = list(dict.fromkeys(profiles[shown[0]]["mark"]))
     fig, axes = plt.subplots(
-        len(shown), len(marks), figsize=(2.05 * len(marks), 0.6 + 1.9 * len(shown)),
+        len(shown), len(marks), figsize=(0.8 + 1.5 * len(marks), 0.6 + 1.7 * len(shown)),
         sharex=True, sharey="col", squeeze=False,
     )
     for row, orientation in zip(axes, shown, strict=True):
@@ -187,7 +187,7 @@ def expression_distribution(
             one["median"], one["ambiguous"], color=colour, marker=marker, edgecolor="black",
             linewidth=0.5, s=36, label=name,
         )
-    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.yaxis.set_major_formatter(PercentFormatter(1))
     right.set(xlabel="median RPKM of the cell type", title="What the median's first digit does",
               ylabel="genes whose class the text rule flips")
     right.legend(title="median begins with", title_fontsize=9)

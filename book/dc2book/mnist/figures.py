@@ -128,7 +128,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     )
     for axis, (judge, rows) in zip(fig.axes, table.groupby("judge", sort=False), strict=False):
         if np.ptp(rows[["low", "high"]].to_numpy()) < 0.2:
-            axis.set_title(f"{titles[judge]} (narrow axis)")
+            axis.set_title(f"{titles[judge]}\n(narrow axis)")
         else:
             axis.set_xlim(-0.03, 1.03)
     return fig
