@@ -179,6 +179,17 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.loc[whole, columns].reset_index(drop=True)
 
 
+def rehearsal_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a reader's two commands took with simulated cell types (``make rehearsal``).
+
+    Columns command, run (``"killed"`` once and given again, or ``"undisturbed"``), n (cell types),
+    genes, seconds, peak_mib; no row where none was measured.
+    """
+    columns = ["command", "run", "n", "genes", "seconds", "peak_mib"]
+    own = rows[rows["piece"].str.startswith("make ")]
+    return own.rename(columns={"piece": "command", "cells": "n"}).reindex(columns=columns)
+
+
 def growth_powers(table: pd.DataFrame) -> pd.DataFrame:
     """Power of the work that the seconds of each stage grow with, where sizes differ.
 

@@ -132,6 +132,15 @@ def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
     assert pairs["seconds"].to_dict() == {2: 2.0, 4: 8.0}
     lacking = benchmarks.scale_table(pd.DataFrame(scale_rows()[:-1]))
     assert lacking[lacking["stage"] == "test_on_rest"]["n"].tolist() == [2]
+    assert benchmarks.rehearsal_table(pd.DataFrame(scale_rows())).empty
+
+
+def test_a_rehearsal_has_a_table_of_its_own():
+    book = {"piece": "make book", "run": "killed", "cells": 56, "genes": 19802, "part": 0,
+            "seconds": 60.0, "peak_mib": 10.0}
+    rows = pd.DataFrame([*scale_rows(), book])
+    assert benchmarks.rehearsal_table(rows)["n"].tolist() == [56]
+    assert "make book" not in set(benchmarks.scale_table(rows)["stage"])
 
 
 def test_the_largest_sizes_and_their_powers_are_recorded():
