@@ -92,7 +92,7 @@ def beside_elsewhere(
     rows = []
     for name in ("all", "varying"):
         for cell, ids in genes.items():
-            known = np.isin(ids, expression.index)
+            known = pd.Index(ids).isin(expression.index)
             use = known if name == "all" else varying(expression, cell, ids)
             if enough(truth[cell][use]):
                 rows += [
