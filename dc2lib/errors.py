@@ -19,7 +19,8 @@ def exit_code(command: Callable[[], int | None], *known: type[Exception]) -> int
     """
     try:
         code = command() or 0
-        sys.stdout.flush()
+        if sys.stdout:  # None where the shell closed it: >&-
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
         return 141

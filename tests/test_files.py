@@ -131,3 +131,5 @@ def test_who_stops_reading_and_who_interrupts_sees_no_traceback():
         error = child.stderr.read()
         child.stderr.close()
         assert (child.wait(), "Traceback" in error, said in error) == (expected, False, True)
+    closed = [sys.executable, "-c", run % "lambda: print(1)"]
+    assert subprocess.call(["sh", "-c", 'exec "$@" >&-', "sh", *closed]) == 0

@@ -125,9 +125,10 @@ def test_a_table_says_cell_and_mark(tmp_path):
     write_text(table, "cell,mark\nE003,H3K4me3\n")
     with pytest.raises(DataError, match="line 1: expected the columns cell, mark and file"):
         mark_files(table, SUFFIXES)
-    write_text(table, "cell,mark,file\nE003,H3K4me3,none.bed\n")
-    with pytest.raises(DataError, match=r"line 2: .*is missing"):
-        mark_files(table, SUFFIXES)
+    for row, message in (("E003,H3K4me3,none.bed", "is missing"), ("E003,H3K4me3", "a file")):
+        write_text(table, f"cell,mark,file\n{row}\n")
+        with pytest.raises(DataError, match=f"line 2: .*{message}"):
+            mark_files(table, SUFFIXES)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,19 @@ def test_a_cell_type_goes_into_the_store_once(tmp_path):
     (other,) = cell_inputs(folder, windows(), "score")
     assert "3 genes stored" in store_cell(other, table, tmp_path)
     assert open_cell("E003", tmp_path).counts.max() == 7
+
+
+def test_files_whose_marks_were_exchanged_are_read_again(tmp_path):
+    folder_of(tmp_path, "E003-H3K9ac.narrowPeak")
+    write_text(tmp_path / "peaks" / "empty.bed", "")
+    table, stored = read_rpkm(write_table(tmp_path / "table.tsv")), []
+    for files in (("E003-H3K9ac.narrowPeak", "empty.bed"), ("empty.bed", "E003-H3K9ac.narrowPeak")):
+        rows = "E003,H3K4me3,peaks/{}\nE003,H3K9ac,peaks/{}\n".format(*files)
+        write_text(tmp_path / "cells.csv", "cell,mark,file\n" + rows)
+        (given,) = cell_inputs(tmp_path / "cells.csv", windows())
+        store_cell(given, table, tmp_path)
+        stored.append(open_cell("E003", tmp_path).counts.any(axis=(0, 1)).tolist())
+    assert stored == [[True, False], [False, True]]
 
 
 def test_other_files_of_fewer_marks_do_not_replace_a_cell_type(tmp_path):

@@ -12,7 +12,7 @@ from released_files import (
     write_rpkm,
 )
 
-from dc2lib.datasets import read_csv_folder
+from dc2lib.datasets import MARKS, read_csv_folder
 from dc2lib.datasets import released as module
 from dc2lib.datasets.released import assemble, read_split
 from dc2lib.errors import DataError
@@ -140,6 +140,8 @@ def test_folder_of_your_own(tmp_path):
 def test_folder_that_lacks_something(tmp_path):
     with pytest.raises(DataError, match=r"nowhere is no folder"):
         read_csv_folder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="twice"):
+        read_csv_folder(tmp_path, marks=(*MARKS, "H3K4me3"))
     files = cell_files()
     del files["valid"]
     with pytest.raises(DataError, match=r"valid\.csv is missing"):

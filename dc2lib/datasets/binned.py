@@ -65,7 +65,7 @@ def cell_inputs(
     files = _by_cell(found, path, marks)
     return [
         CellInput(cell, "patternchrome", "reads",
-                  {"files": file_states(own.values()), "genes": windows.digest},
+                  {"files": file_states(own), "genes": windows.digest},
                   lambda notes, own=own: read_rdata(own, windows), own)
         for cell, own in files.items()
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
 
     return [
         CellInput(cell, about["source"], about["unit"],
-                  {"files": file_states([path])} | ({"marks": list(names)} if marks else {}),
+                  {"files": file_states(dict.fromkeys(names, path))},
                   lambda notes, names=names: read(names), dict.fromkeys(names, path))
         for cell, names in _by_cell(found, path, marks).items()
     ]  # fmt: skip

@@ -239,15 +239,15 @@ def refuse_other_source(cell: str, source: str, home: str | Path | None = None) 
         )
 
 
-def file_states(paths: Iterable[str | Path]) -> dict[str, list[int]]:
-    """Size in bytes and time of the last change (ns) of each file, by its absolute path.
+def file_states(files: Mapping[str, str | Path]) -> dict[str, list[str | int]]:
+    """Absolute path, size in bytes and time of the last change (ns) of each mark's file.
 
-    None of them for what cannot be read, of which reading it will say why.
+    Only the path of what cannot be read, of which reading it will say why.
     """
-    states: dict[str, list[int]] = {os.path.realpath(path): [] for path in paths}
-    for path, about in states.items():
+    states: dict[str, list[str | int]] = {m: [os.path.realpath(p)] for m, p in files.items()}
+    for about in states.values():
         with suppress(OSError):
-            state = os.stat(path)
+            state = os.stat(about[0])
             about += [state.st_size, state.st_mtime_ns]
     return states
 
@@ -283,7 +283,7 @@ def _from_names(folder: Path, suffixes: Sequence[str]) -> Iterable[tuple[str, st
 def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
     try:
         table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False,
-                            encoding="utf-8-sig")
+                            encoding="utf-8-sig").fillna("")  # NaN: of a row that ends early
     except Exception as error:  # whatever pandas meets in what is no table
         raise DataError(f"{path} is no table with columns cell, mark, file: {error}") from None
     if not {"cell", "mark", "file"} <= set(table.columns):
@@ -293,6 +293,8 @@ def _from_table(path: Path) -> Iterable[tuple[str, str, Path]]:
         )
     for number, row in enumerate(table.itertuples(index=False), start=2):
         try:
+            if not (row.cell and row.mark and row.file):
+                raise DataError("expected a cell type, its mark and a file.")
             yield row.cell, row.mark, input_file(path.parent / row.file)
         except DataError as error:
             raise DataError(f"{path}, line {number}: {error}") from None

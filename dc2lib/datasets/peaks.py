@@ -160,7 +160,7 @@ def cell_inputs(
     return [
         CellInput(
             cell, "peaks", "peak signal",
-            {"files": file_states(files.values()), "value": value, "genes": windows.digest},
+            {"files": file_states(files), "value": value, "genes": windows.digest},
             lambda notes, files=files: (read_cell(files, windows, value, notes), windows), files,
         )
         for cell, files in mark_files(where, SUFFIXES, marks).items()

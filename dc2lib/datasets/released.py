@@ -67,6 +67,8 @@ def read_csv_folder(
         Whether a split may be a first part of DeepChrome's beside another that is whole.
     """
     folder = Path(folder)
+    if len(set(marks)) < len(marks):
+        raise DataError(f"A mark comes twice in {', '.join(marks)}; name each column once.")
     if not os.path.isdir(folder):
         raise DataError(f"{folder} is no folder; give one that holds {FILES}.")
     inner = folder / "classification"

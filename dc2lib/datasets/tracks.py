@@ -75,7 +75,7 @@ def cell_inputs(
                 f"{cell} has BAM and bigWig files ({', '.join(map(str, files.values()))}), whose"
                 " values cannot be pooled; give files of one kind."
             )
-        origin = {"files": file_states(files.values()), **asdict(rule), "genes": windows.digest}
+        origin = {"files": file_states(files), **asdict(rule), "genes": windows.digest}
         inputs.append(
             CellInput(cell, "tracks", units.pop(), origin,
                       lambda notes, files=files: (
