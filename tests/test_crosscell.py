@@ -235,6 +235,8 @@ def test_ranked_totals_ignore_the_scale_of_a_mark():
 
 def test_transfer_of_mark_totals_by_hand():
     cells = {name: planted(name, seed=number) for number, name in enumerate("AB")}
+    marks = cells["A"].marks
+    assert totals_of(cells, marks[:1]).features["A"].shape[1] == 1 < len(marks)
     models = totals_of(cells)
     matrix = models.transfer("numeric")
     train = cells["A"].split == "train"

@@ -141,7 +141,7 @@ def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> l
     rows = []
     for run in RUNS:
         home = folder / run
-        checkout = copy_checkout(home / "checkout")
+        checkout, load = copy_checkout(home / "checkout"), machine()["load"]
 
         def half_stored(home: Path = home) -> bool:
             return len(list_cells(home / "data")) >= n_cells // 2
@@ -160,7 +160,7 @@ def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> l
                 rows.append({
                     "piece": piece, "run": run, "cells": n_cells, "genes": n_genes, "part": 0,
                     "kills": sum(end != 0 for end in ends), "seconds": sum(taken),
-                    "peak_mib": max(peaks),
+                    "peak_mib": max(peaks), "load": load,
                     "disk_mib": _bytes(home / "data", "*") / MIB,
                     "fits": len([*(home / "data").glob("fits/*.npz")]), "date": _now()})
                 print(f"{run} {piece}: {sum(taken):.0f} s, {max(peaks):,.0f} MiB", flush=True)

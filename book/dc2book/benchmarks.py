@@ -182,10 +182,10 @@ def scale_table(rows: pd.DataFrame) -> pd.DataFrame:
 def rehearsal_table(rows: pd.DataFrame) -> pd.DataFrame:
     """What a reader's two commands took with simulated cell types (``make rehearsal``).
 
-    Columns command, run (``"killed"`` once and given again, or ``"undisturbed"``), n (cell types),
-    genes, seconds, peak_mib; no row where none was measured.
+    Columns command, run (``"killed"`` and given again, or ``"undisturbed"``), n (cell types),
+    genes, seconds, peak_mib, load (by other work); no row where none was measured.
     """
-    columns = ["command", "run", "n", "genes", "seconds", "peak_mib"]
+    columns = ["command", "run", "n", "genes", "seconds", "peak_mib", "load"]
     own = rows[rows["piece"].str.startswith("make ")]
     return own.rename(columns={"piece": "command", "cells": "n"}).reindex(columns=columns)
 

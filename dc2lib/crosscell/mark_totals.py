@@ -114,6 +114,8 @@ class MarkTotals:
         return matrix.rename_axis(index="train_cell", columns="test_cell")
 
 
-def totals_of(cells: Mapping[str, HistoneDataset]) -> MarkTotals:
-    """`MarkTotals` of the marks that all these cell types share."""
-    return MarkTotals(cells.values(), shared_marks(list(cells.values())))
+def totals_of(
+    cells: Mapping[str, HistoneDataset], marks: Sequence[str] | None = None
+) -> MarkTotals:
+    """`MarkTotals` of these marks, by default those that all the cell types share."""
+    return MarkTotals(cells.values(), marks or shared_marks(list(cells.values())))
