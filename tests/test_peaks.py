@@ -207,6 +207,7 @@ def test_only_genes_with_expression_are_taken(tmp_path):
     (given,) = cell_inputs(folder, windows())
     table = read_rpkm(write_table(tmp_path / "table.tsv", genes=(GENES[2] + ".7", GENES[0] + ".1")))
     assert build_cell(given, table).gene_id.tolist() == [GENES[0], GENES[2]]
+    assert "NO GENE of the split valid:" in store_cell(given, table, tmp_path / "other")
     mouse = read_rpkm(write_table(tmp_path / "mouse.tsv", genes=("ENSMUSG00000000001",)))
     with pytest.raises(DataError, match=r"mouse\.tsv and three genes share 0 of 1"):
         store_cell(given, mouse, tmp_path)

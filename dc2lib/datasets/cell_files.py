@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dc2lib.datasets.gene_windows import MAY_LACK, GeneWindows, missing_genes
-from dc2lib.datasets.histone import MARKS, HistoneDataset, check_cell_name, nearest_mark
+from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset, check_cell_name, nearest_mark
 from dc2lib.datasets.rpkm import RpkmTable
 from dc2lib.datasets.store import cells_folder, is_current, read_meta, write_cell
 from dc2lib.errors import DataError
@@ -223,6 +223,8 @@ def store_cell(
     write_cell(dataset, home, origin)
     zero = [mark for i, mark in enumerate(dataset.marks) if not dataset.counts[:, :, i].any()]
     notes += [f"0 around every gene: {', '.join(zero)}"] if zero else []
+    lacking = [split for split in SPLITS if split not in dataset.split]
+    notes += [f"NO GENE of the split {', '.join(lacking)}: is a table cut?"] if lacking else []
     marks = ", ".join(dataset.marks)
     again = ", in place of what was stored from other files" if older else ""
     said = f"{name}: {len(dataset):,} genes stored, {dataset.unit} of {marks}{again}"
