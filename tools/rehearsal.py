@@ -40,6 +40,7 @@ from dc2lib.datasets.simulated.study import gene_ids
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from tools.bench import MIB, SCALE, _bytes, _now, _read, _write, machine
+from tools.children import stop_when_told
 from tools.compare import compare, read_run
 from tools.errors import BuildError, exit_code
 
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=19_802)
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--chapter", help="build this one alone")
+    stop_when_told(with_children=True)
     options = parser.parse_args()
     what = ["chapter", f"NAME={options.chapter}"] if options.chapter else ["book"]
     folder = ROOT / "_build" / "rehearsal" / f"{options.cells}x{options.genes}"
