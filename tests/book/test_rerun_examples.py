@@ -16,7 +16,7 @@ PAGES = ("how_to_rerun", "your_own_data")
 TEXT = "\n".join((ROOT / "book" / f"{name}.md").read_text() for name in PAGES)
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-VARIABLES = set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE))
+VARIABLES = set(re.findall(r"^([A-Z]+) \??=", MAKEFILE, re.MULTILINE))
 
 
 def blocks(language):

@@ -85,7 +85,7 @@ def test_genes_of_the_same_start_are_found_along_the_gene():
         counts[strand == "-"] = counts[strand == "-", ::-1]
         return HistoneDataset.from_arrays(
             counts, [f"G{i:03d}" for i in range(100)], name, ["test"] * 100, unit=unit,
-            strand=strand, rpkm_text=["1.000"] * 100, rpkm_median_text="1.000",
+            strand=strand, rpkm_text=["1.000", "2.000"] * 50, rpkm_median_text="1.500",
         )
 
     reads = cell("A", "reads", moved, empty=[3])

@@ -45,7 +45,7 @@ def test_a_judge_with_close_means_gets_an_axis_of_its_own():
     )
     fig = digit_plots.mean_ratings(means, {"wide": "first", "close": "second"})
     titles = [axis.get_title(loc="left") or axis.get_title() for axis in fig.axes]
-    assert titles == ["first", "second (narrow axis)"]
+    assert titles[0] == "first" and "narrow axis" in titles[1]
     assert fig.axes[0].get_xlim() == (-0.03, 1.03)
     assert fig.axes[1].get_xlim()[0] > 0.4
     assert digit_plots.method_colour("real") == digit_plots.REAL_COLOUR
