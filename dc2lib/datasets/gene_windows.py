@@ -218,20 +218,21 @@ def missing_genes(gene_id: np.ndarray, split: np.ndarray, cell: str, partial: bo
     of DeepChrome's split, while another split is whole.
     """
     order = published.gene_order().drop_duplicates("gene_id")
-    order["here"] = (order["split"] + order["gene_id"]).isin(np.char.add(split, gene_id))
-    said, whole, broken = [], False, ""
-    for name, here in order.groupby("split", sort=False)["here"]:
+    said, whole, broken, known = [], False, "", 0
+    for name, genes in order.groupby("split", sort=False)["gene_id"]:
+        here = np.isin(genes.to_numpy(str), gene_id[split == name])
         number = int(here.sum())
+        known += number
         said.append(f"{number:,} of {len(here):,} {name}")
         whole |= number == len(here)
-        if 0 < number < len(here) and here.iloc[:number].all():
+        if 0 < number < len(here) and here[:number].all():
             broken = f"it ends after {said[-1]} genes of DeepChrome"
     if whole and broken and not partial:
         raise DataError(
             f"{cell}: {broken}, and has all of another split. Is a file, or the table of"
             " expression, cut? Get it whole; if it is meant so: PARTIAL=1 (--partial)."
         )
-    part = len(order) / 2 < order["here"].sum() < len(order)
+    part = len(order) / 2 < known < len(order)
     return f"of DeepChrome's genes {', '.join(said)}" if part else ""
 
 
