@@ -140,10 +140,12 @@ def write_cell(
         }
         (temporary / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         target, old = folder / dataset.cell, folder / f"{OLD}{dataset.cell}"
-        if os.path.lexists(target) and not target.is_dir():
-            raise DataError(f"{target} is in the way, and is no folder of a cell type; remove it.")
         put_back(folder)
-        with locked(folder):
+        with locked(folder):  # a look from outside may fall between another process's two renames
+            if os.path.lexists(target) and not target.is_dir():
+                raise DataError(
+                    f"{target} is in the way, and is no folder of a cell type; remove it."
+                )
             if target.exists():  # and must not be lost for one that a power cut leaves in pieces
                 for part in (*temporary.iterdir(), temporary):
                     sync(part)
