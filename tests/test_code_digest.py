@@ -8,7 +8,7 @@ from dc2book.related_work import trials
 
 from dc2lib import cache as digests
 from dc2lib.baselines.systems import ALL
-from dc2lib.cache import code_digest, deciding_modules, digest_of, modules_of
+from dc2lib.cache import deciding_modules, digest_of, modules_of
 from dc2lib.datasets.simulated import study
 from dc2lib.training import grid_fits as fits
 from dc2lib.training.fit import TUNED
@@ -169,9 +169,3 @@ def test_the_code_is_in_every_key(tmp_path, monkeypatch):
     monkeypatch.setattr(digests, "code_digest", lambda *_, **__: "other")
     after = keys(tmp_path, str(cell_home), name)
     assert [kind for kind in before if before[kind] == after[kind]] == []
-
-
-def test_the_digest_is_one_for_a_process():
-    assert code_digest("dc2lib.errors") == code_digest("dc2lib.errors")
-    assert code_digest("dc2lib.errors") == digest_of(deciding_modules(["dc2lib.errors"]))
-    assert code_digest("dc2lib.errors") != code_digest("dc2lib.labels")

@@ -15,7 +15,7 @@ from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, published, write_cell
 from dc2lib.errors import DataError
 from dc2lib.labels import label
-from dc2lib.training.fit import PAPER, TUNED, Recipe, predict_logits
+from dc2lib.training.fit import TUNED, Recipe, predict_logits
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
 
@@ -159,21 +159,6 @@ def test_against_baseline_pairs_the_same_cells(records):
     assert (table["holm"] >= table["pvalue"]).all()
 
 
-def test_means_take_every_gene_of_each_cell(home, tmp_path):
-    cells = [planted("A"), planted("B", seed=1)]
-    for cell in (cells[0], cells[1].select(np.arange(5, 179))):
-        write_cell(cell, tmp_path / "store")
-    base = Fit("linear", RECIPE, ("",), "", str(tmp_path / "store"))
-    fits = experiments.planned_experiments(base, CORRELATION.loc[["A", "B"], ["A", "B"]],
-                                           experiments=["deepchrome"])
-    done = run_grid(list(fits.values()), tmp_path / "fits", progress=False)
-    means = experiments.experiment_means(dict(zip(fits, done, strict=True)), n_resamples=20)
-    assert len(done[0].test_logits) == 40 and len(done[1].test_logits) == 39
-    each = [one.test_auroc(label(open_cell(one.fit.test_cell, base.home).take("test")))
-            for one in done]
-    assert means["estimate"][0] == pytest.approx(np.mean(each))
-
-
 def test_sets_run_their_own_epochs_and_unflipped_cells_are_trained_once():
     base = Fit("linear", RECIPE, ("",), "", "nowhere", "lexicographic")
     fits = experiments.planned_experiments(
@@ -267,17 +252,6 @@ def test_cost_counts_equal_trainings_once():
     speed = experiments.Speed(passes=2.0, evaluations=8.0)
     assert whole.hours(speed) == pytest.approx((4000 + 500) / 3600)
     assert whole.hours(speed, workers=100) == pytest.approx(4000 / 3600)
-
-
-def test_cost_of_the_papers_grid():
-    fits = experiments.planned_experiments(
-        Fit("deepchrome_average", PAPER, ("",), "", "nowhere"),
-        published.rpkm_correlation("released"),
-    )
-    whole = experiments.grid_cost(fits.values(), 6601, 6601)
-    assert sum(name == "inclusive_all" for name, _ in fits) == 55
-    assert whole.longest == 55 * 6601 * 100
-    assert whole.fits - whole.trainings >= 54
 
 
 # --- transfer ---

@@ -94,16 +94,6 @@ def test_simulated_cells_by_name(home):
         load_cells("simulated", "E012", n_cells=3, n_genes=90)
 
 
-def test_filling_the_store_from_a_mirror(home, mirror, capsys):
-    assert main(["--mirror", mirror]) == 0
-    shown = capsys.readouterr()
-    assert "E012: 9 genes stored" in shown.out + shown.err
-    row = next(line for line in shown.out.splitlines() if line.startswith("E013 "))
-    assert row.split()[1:7] == ["roadmap", "reads", "9", "3", "3", "3"]
-    assert main(["--mirror", mirror]) == 0
-    assert "Already stored: E012, E013" in capsys.readouterr().out
-
-
 def test_list_shows_what_is_there_and_fetches_nothing(home, mirror, capsys):
     assert main(["--list"]) == 0
     assert "No cell type is stored" in capsys.readouterr().out
@@ -120,18 +110,6 @@ def test_wrong_names_are_told_before_anything_is_read(home, mirror, capsys):
     assert main(["--mirror", mirror, "--cells", "E000"]) == 1
     assert "universal human reference" in capsys.readouterr().err
     assert list_cells() == []
-
-
-def test_a_broken_archive_lists_wrong_cells_too(home, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("dc2lib.datasets.roadmap.BLOCK", 1024)
-    wrong = {"E003": CELLS["E012"] | {"train": b""}} | CELLS
-    mirror = write_mirror(tmp_path / "mirror", wrong)
-    path = mirror / "roadmap" / "data.tar.gz"
-    path.write_bytes(path.read_bytes()[:-2000])
-    assert main(["--mirror", str(mirror)]) == 1
-    errors = capsys.readouterr().err
-    assert "train.csv is empty" in errors
-    assert "truncated or corrupt" in errors
 
 
 def test_a_broken_archive_is_not_noted_and_a_whole_one_mends_it(home, tmp_path, capsys):

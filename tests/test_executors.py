@@ -46,12 +46,6 @@ def test_a_lost_job_is_tried_again(error):
     assert [one.result for one in results] == [2, 3] and unsteady.calls == 4
 
 
-def test_a_job_that_is_lost_every_time_is_reported_and_the_others_are_done():
-    unsteady = Unsteady({1, 3, 4}, KilledWorker("gone"))
-    results = sorted(outcomes(one_more, [(1,), (2,)], executor=unsteady))
-    assert isinstance(results[0].error, KilledWorker) and results[1].result == 3
-
-
 def test_an_error_of_the_job_is_not_tried_again():
     unsteady = Unsteady(set(), None)
     results = sorted(outcomes(one_more, [("text",), (2,)], executor=unsteady))

@@ -1,7 +1,5 @@
-import errno
 import gzip
 import hashlib
-import io
 import json
 import shutil
 import ssl
@@ -197,12 +195,6 @@ def test_a_server_that_stays_busy(tmp_path):
     assert len(server.requests) == 5
 
 
-def test_an_address_that_is_none(tmp_path):
-    assert not mirror_holds(NOWHERE, "http://")
-    with pytest.raises(DataError, match="cannot be fetched: Invalid URL"):
-        fetch(NOWHERE, tmp_path, mirror="http://")
-
-
 def test_no_server_at_all(tmp_path):
     with serving() as server:
         pass
@@ -228,14 +220,6 @@ def test_a_server_that_does_not_say_the_length(tmp_path):
     with serving(length=False, etag=None, cut=[300_000]) as server:
         assert fetch(server.file, tmp_path).read_bytes() == CONTENT
     assert len(server.requests) == 2
-
-
-def test_a_proxy_is_asked(tmp_path, monkeypatch):
-    file = RemoteFile("data.gz", "http://example.invalid/files/data.gz", "roadmap")
-    with serving() as server:
-        monkeypatch.setenv("http_proxy", server.base.removesuffix("/files"))
-        assert fetch(file, tmp_path).read_bytes() == CONTENT
-    assert server.requests == [file.url]
 
 
 def test_a_proxy_that_cannot_be_used_is_named_and_not_asked_again(tmp_path, monkeypatch):
@@ -341,20 +325,6 @@ def test_a_full_disk_is_noticed_before(tmp_path, monkeypatch):
     assert left(tmp_path) == []
 
 
-def test_a_disk_that_fills_up_meanwhile(tmp_path, monkeypatch):
-    class Full(io.FileIO):
-        def write(self, _):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    def full(path, mode="r"):
-        return Full(path, mode) if mode == "wb" else open(path, mode)
-
-    monkeypatch.setattr(module, "open", full, raising=False)
-    with serving() as server, pytest.raises(DataError, match=r"is full: .* are needed"):
-        fetch(server.file, tmp_path)
-    assert left(tmp_path) == []
-
-
 @pytest.mark.parametrize("place", ["data.gz", "roadmap/data.gz", "other/data.gz"])
 def test_mirror_folder(tmp_path, place):
     source = tmp_path / "mirror" / place
@@ -393,13 +363,6 @@ def test_a_file_that_was_replaced_in_a_mirror_folder_is_noticed(tmp_path):
             fetch(NOWHERE, **given)
     assert copy.read_bytes() == CONTENT
     assert fetch(NOWHERE, **given, refetch=True).read_bytes() == CONTENT + b"x"
-
-
-def test_a_copy_from_a_mirror_folder_has_the_ordinary_mode(tmp_path):
-    (tmp_path / "data.gz").write_bytes(CONTENT)
-    (ordinary := tmp_path / "ordinary").touch()
-    copy = fetch(NOWHERE, tmp_path / "home", mirror=str(tmp_path))
-    assert copy.stat().st_mode == ordinary.stat().st_mode
 
 
 def test_mirror_folder_that_lacks_the_file(tmp_path):

@@ -47,12 +47,6 @@ def test_what_was_not_written_replaces_nothing(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_a_missing_folder_is_made_and_a_text_is_a_path(tmp_path):
-    with atomic_write(f"{tmp_path}/new/deep/counts.csv") as unfinished:
-        unfinished.write_text("new")
-    assert names(tmp_path) == ["counts.csv", "deep", "new"]
-
-
 @pytest.mark.parametrize("name", ["counts.npz", "counts", ".counts", "counts.tar.gz"])
 def test_the_temporary_name_is_hidden_its_own_and_keeps_the_suffix(name, tmp_path):
     path = tmp_path / name

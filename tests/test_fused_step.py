@@ -8,7 +8,7 @@ import torch
 from test_training import SHORT, planted, weights
 
 from dc2lib.fast import fused_step
-from dc2lib.fast.fused_step import FusedNetwork, FusedStep
+from dc2lib.fast.fused_step import FusedStep
 from dc2lib.models import deepchrome as models
 from dc2lib.signals import to_signal
 from dc2lib.training import fit as training
@@ -82,31 +82,6 @@ def test_ties_between_windows_are_broken_as_autograd_breaks_them(name):
     same_step(network(name, seed=1), counts, labels, "raw", rtol=1e-4, atol=1e-5)
 
 
-def test_max_pooling_gives_the_error_to_the_first_of_equal_windows():
-    active = np.array([[1.0], [2.0], [2.0], [0.0], [2.0]], np.float32)
-    pooled, chosen = np.empty((1, 1), np.float32), np.zeros((1, 1), np.uint8)
-    noise, bias = np.zeros((1, 1), np.uint8), np.array([0.5], np.float32)
-    fused_step.pool_max(active, bias, noise, 0, np.float32(2), pooled, chosen)
-    assert pooled[0, 0] == 5.0
-    fused_step.unpool(np.array([[3.0]], np.float32), chosen, np.float32(2), active)
-    np.testing.assert_array_equal(active[:, 0], [0, 6, 0, 0, 0])
-    fused_step.pool_max(active, bias - 9, noise, 0, np.float32(2), pooled, chosen)
-    assert pooled[0, 0] == 0 and chosen[0, 0] == 0
-
-
-def test_widths_are_the_models():
-    widths = fused_step.KERNEL_WIDTH, fused_step.POOL_WIDTH
-    assert widths == (models.KERNEL_WIDTH, models.POOL_WIDTH)
-
-
-def test_windows_by_hand():
-    counts = np.arange(36, dtype=np.uint16).reshape(1, 18, 2)
-    windows = np.empty((3, 20), np.float32)
-    fused_step.unfold(counts.astype(np.float32), 4, windows)
-    for row, start in enumerate((0, 4, 8)):
-        np.testing.assert_array_equal(windows[row], counts[0, start : start + 10].T.ravel())
-
-
 @pytest.mark.parametrize(("marks", "bins"), [(7, 60), (1, 33)])
 def test_any_number_of_marks_and_bins(marks, bins):
     same_step(network(bins=bins, marks=marks), *batch(9, 0, bins, marks))
@@ -132,19 +107,6 @@ def test_losses_and_weights_follow_autograds(name, dropout, recipe, atol, monkey
     for column in ("loss", "valid_loss"):
         np.testing.assert_allclose(histories[1][column], histories[0][column], atol=atol)
     np.testing.assert_allclose(weights(both[1]), weights(both[0]), atol=3 * atol)
-
-
-def test_dropout_drops_half_of_the_units_and_doubles_the_rest():
-    model, (counts, _) = network(dropout=0.5), batch(64)
-    fused = FusedNetwork(model, "log1p")
-    with torch.no_grad():
-        fused.forward(counts, None)
-        whole = fused.pooled.clone()
-        noise = np.random.default_rng(0).integers(0, 256, whole.shape, np.uint8)
-        fused.forward(counts, noise)
-    kept = torch.from_numpy(noise >= 128)
-    torch.testing.assert_close(fused.pooled, whole * kept * 2)
-    assert kept.float().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_dropped_units_pass_no_error_back():

@@ -56,17 +56,6 @@ def test_two_sample_accuracy_of_shifted_normals_is_the_bayes_accuracy():
     assert result.estimate == pytest.approx(0.8413, abs=0.02)  # Phi(1)
 
 
-def test_two_sample_test_takes_any_classifier():
-    def threshold(samples, labels):
-        assert set(labels) == {0, 1}
-        return lambda rows: (rows[:, 0] > 50).astype(int)
-
-    result = gan_quality.two_sample_test(
-        np.zeros((10, 1)), np.full((10, 1), 100.0), fit=threshold
-    )
-    assert result.estimate == 1
-
-
 def test_nearest_equals_a_full_sort():
     queries, reference = normal(1500), normal(300, seed=1)
     full = np.sort(np.linalg.norm(queries[:, None] - reference[None], axis=2), 1)

@@ -1,8 +1,5 @@
 """Grids: nothing trained twice, nothing lost, the same result on any engine."""
 
-import os
-import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -97,14 +94,6 @@ def test_a_record_holds_the_model_that_made_its_logits(home, tmp_path):
     assert 0 <= record.test_auroc(label(test, "numeric")) <= 1
 
 
-def test_gene_orientation_turns_minus_strand_genes_only(home):
-    cell = open_cell("A", home)
-    turned = oriented_counts(cell, "gene")
-    np.testing.assert_array_equal(turned[0], cell.counts[0])
-    np.testing.assert_array_equal(turned[1], cell.counts[1, ::-1])
-    assert oriented_counts(cell, "genome") is cell.counts
-
-
 def test_one_failed_fit_does_not_stop_the_others(home, tmp_path):
     good = fits(home)
     bad = replace(good[0], model="no_such_model")
@@ -176,13 +165,6 @@ def test_pooled_counts_are_the_counts_one_after_the_other(home, orientation):
     np.testing.assert_array_equal(pooled[index], whole[index])
 
 
-def test_pooled_cells_need_the_same_marks(home):
-    cell = open_cell("A", home)
-    write_cell(replace(cell, cell="D", counts=cell.counts[..., :3], marks=cell.marks[:3]), home)
-    with pytest.raises(DataError, match="cannot be pooled"):
-        training_set(Fit("linear", RECIPE, ("A", "D"), "A", home))
-
-
 def test_each_gene_once_takes_every_gene_from_one_cell(home):
     one = Fit("linear", RECIPE, ("A", "B"), "A", home, each_gene_once=True)
     pooled, _ = training_set(one)
@@ -228,25 +210,6 @@ def test_dask_gives_the_same_result(dask_client, home, tmp_path):
     for one, other in zip(serial, remote, strict=True):
         np.testing.assert_array_equal(one.test_logits, other.test_logits)
         assert one.history.equals(other.history)
-
-
-def test_killing_a_dask_worker_in_mid_grid_loses_nothing(dask_client, home, tmp_path):
-    recipe = replace(RECIPE, epochs=20, patience=20)
-    planned = [replace(fits(home)[0], seed=seed, recipe=recipe) for seed in range(12)]
-    workers = list(dask_client.run(os.getpid).values())
-    with ThreadPoolExecutor(1) as thread:
-        engine = dask_client.get_executor()
-        running = thread.submit(
-            run_grid, planned, tmp_path / "killed", executor=engine, progress=False
-        )
-        while not list((tmp_path / "killed").glob("*.npz")) and not running.done():
-            time.sleep(0.01)
-        os.kill(workers[0], signal.SIGKILL)
-        assert len(list((tmp_path / "killed").glob("*.npz"))) < len(planned)
-        records = running.result(300)
-    assert [one.fit for one in records] == planned
-    serial = run_grid(planned[-2:], tmp_path / "serial", progress=False)
-    np.testing.assert_array_equal(records[-1].test_logits, serial[-1].test_logits)
 
 
 def test_a_record_of_another_fit_is_not_taken(home, tmp_path):

@@ -31,13 +31,6 @@ def test_types_and_values():
     assert not cell.counts.flags.writeable
 
 
-def test_counts_up_to_the_limit_are_kept():
-    counts = np.zeros((1, 100, 5), dtype=np.int64)
-    counts[0, 0, 0] = 65_535
-    cell = HistoneDataset.from_arrays(counts, ["g"], "E003", ["train"])
-    assert cell.counts[0, 0, 0] == 65_535
-
-
 def test_further_marks_and_bins_are_taken_from_the_data():
     cell = HistoneDataset.from_arrays(
         np.ones((2, 40, 2)), ["a", "b"], "mine", ["train", "test"], marks=("H3K27ac", "H3K4me3")
@@ -82,12 +75,6 @@ def test_fingerprint_follows_the_content():
         same.take("train"),
     ]
     assert len({same.fingerprint, *(cell.fingerprint for cell in changed)}) == 10
-
-
-def test_fingerprint_of_no_genes():
-    empty = dataset().select(slice(0, 0))
-    assert len(empty) == 0
-    assert len(empty.fingerprint) == 64
 
 
 def test_another_unit_than_reads_is_kept_as_real_numbers():

@@ -64,14 +64,6 @@ def test_errors_say_what_is_missing():
         label(empty)
 
 
-def test_toy_set_of_deepchrome_is_labelled_by_text():
-    toy = published.toy_labels()
-    cell = cell_with(rpkm_text=toy["rpkm_E003"].tolist(), rpkm_median_text="3.329")
-    released = toy["released_label"].to_numpy()
-    assert (label(cell, "lexicographic") == released).sum() == 30
-    assert (label(cell, "numeric") == released).sum() == 24
-
-
 @pytest.mark.skipif(not TABLE.is_file(), reason="the real RPKM table is not here")
 def test_label_audit_from_the_real_table():
     table, audit, order = read_rpkm(TABLE), published.label_audit(), published.gene_order()

@@ -3,10 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from dc2lib.fast.fused_step import compiled
 
 LOOP = """
 from dc2lib.fast.fused_step import compiled
@@ -19,20 +16,6 @@ def total(values):
     return added
 """
 RUN = "import numpy, loops; assert loops.compiled(loops.total)(numpy.arange(5)) == 10"
-
-
-def longest_run(values: np.ndarray) -> int:
-    """How many equal values follow each other, at most."""
-    longest = run = 1
-    for place in range(1, len(values)):
-        run = run + 1 if values[place] == values[place - 1] else 1
-        longest = max(longest, run)
-    return longest
-
-
-def test_a_compiled_loop_answers_as_the_loop():
-    values = np.random.default_rng(0).integers(2, size=500)
-    assert compiled(longest_run)(values) == longest_run(values)
 
 
 @pytest.mark.parametrize("place", ["kept", os.devnull])

@@ -44,11 +44,6 @@ def test_an_unknown_network_is_left_alone():
         assert matrix_form(network) is network
 
 
-def test_no_gradient_is_kept():
-    model = build("deepchrome_max").eval()
-    assert not matrix_form(model)(signals()).requires_grad
-
-
 def test_the_switch_turns_it_off(monkeypatch):
     model = build("deepchrome_max")
     monkeypatch.setenv("DC2LIB_FAST", "0")

@@ -1,7 +1,6 @@
 """The probe finds what is there at the rate it is there, whatever the batches; it resumes."""
 
 import tracemalloc
-import weakref
 
 import numpy as np
 import pytest
@@ -157,22 +156,6 @@ def test_memory_does_not_grow_with_the_number_of_samples():
 
     peak(BLOCK)
     assert peak(40 * BLOCK) < 1.2 * peak(4 * BLOCK) + 50_000
-
-
-def test_no_batch_outlives_its_turn():
-    alive = weakref.WeakSet()
-    most = []
-
-    class Watched(Itself):
-        def forward(self, noise):
-            made = torch.cat([noise, noise], 1)
-            alive.add(made)
-            most.append(len(alive))
-            return made
-
-    monte_carlo_probe(Watched(), lambda x: x[:, :3], 5 * BLOCK, 7, batch_size=128)
-    assert len(most) == 5 * BLOCK // 128
-    assert max(most) <= 3
 
 
 def test_seeds_decide_the_samples():

@@ -17,7 +17,7 @@ from released_files import (
     write_rpkm,
 )
 
-from dc2lib.datasets import list_cells, open_cell, read_csv_folder, roadmap
+from dc2lib.datasets import list_cells, open_cell, roadmap
 from dc2lib.datasets.roadmap import Ingestion, ingest_archive, split_members
 from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.errors import DataError
@@ -98,15 +98,6 @@ def test_stored_cells_are_skipped_and_named_ones_are_enough(tmp_path, table, mon
     assert ingest(tmp_path, table, members).present == ["E012", "E013"]
 
 
-def test_a_cell_stored_by_another_version_is_stored_again(tmp_path, table):
-    members = members_of({"E012": E012})
-    ingest(tmp_path, table, members)
-    meta = tmp_path / "home" / "cells" / "E012" / "meta.json"
-    meta.write_text(meta.read_text().replace('"format_version": 1', '"format_version": 0'))
-    assert ingest(tmp_path, table, members).stored == ["E012"]
-    open_cell("E012", tmp_path / "home")
-
-
 def bad(split, data):
     return E012 | {split: data}
 
@@ -151,14 +142,6 @@ def test_a_wrong_cell_does_not_replace_the_stored_one(tmp_path, table):
     assert open_cell("E012", tmp_path / "home").fingerprint == before
 
 
-def test_a_gene_listed_twice_is_counted(tmp_path, table):
-    again = E012["train"] + as_csv(rows_of(genes_of("train"))[:100])
-    lines = []
-    result = ingest(tmp_path, table, members_of({"E012": bad("train", again)}), say=lines.append)
-    assert result.repeated == {"E012": ["ENSG00000000001"]}
-    assert lines == ["E012: 9 genes stored (1 listed twice, kept once)"]
-
-
 def test_a_cell_without_expression(tmp_path, table):
     result = ingest(tmp_path, table, members_of({"E099": E012, "E012": E012}))
     assert "no cell type 'E099' in table.gz" in result.failed["E099"]
@@ -185,15 +168,6 @@ def test_a_truncated_archive_goes_on_when_it_is_whole(tmp_path, table, monkeypat
     assert done
     assert result.present == done
     assert list_cells(tmp_path / "home") == ["E003", "E012", "E013"]
-
-
-def test_a_changed_byte_is_noticed(tmp_path, table):
-    path = archive_of(tmp_path, members_of({"E012": E012}))
-    data = bytearray(path.read_bytes())
-    data[-6] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(DataError, match="truncated or corrupt"):
-        ingest_archive(path, table, tmp_path / "home", progress=False)
 
 
 @pytest.mark.parametrize(
@@ -372,15 +346,6 @@ def test_a_name_that_can_be_no_cell_type_is_named(tmp_path, table, name):
     assert len(result.failed) == 1
 
 
-def test_again_stores_what_is_stored(tmp_path, table):
-    ingest(tmp_path, table, members_of({"E012": E012}))
-    corrected = members_of({"E012": E013})
-    assert ingest(tmp_path, table, corrected).present == ["E012"]
-    assert ingest(tmp_path, table, corrected, again=True).stored == ["E012"]
-    counts = roadmap.read_split(E013["train"], "train").counts
-    np.testing.assert_array_equal(open_cell("E012", tmp_path / "home").counts[:3], counts)
-
-
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason="the real archive is not here")
 def test_the_real_archive(tmp_path):
     table = read_rpkm(TABLE)
@@ -390,16 +355,6 @@ def test_the_real_archive(tmp_path):
     assert [len(cell.take(split)) for split in SPLITS] == [6_517, 6_462, 5_442]
     assert cell.counts.shape == (18_421, 100, 5)
     assert set(cell.gene_id) <= set(table.gene_id)
-
-
-def test_the_same_cell_by_archive_and_by_folder(tmp_path, table):
-    ingest(tmp_path, table, members_of({"E012": E012}))
-    folder = tmp_path / "E012" / "classification"
-    folder.mkdir(parents=True)
-    for split, data in E012.items():
-        (folder / f"{split}.csv").write_bytes(data)
-    expected = read_csv_folder(folder.parent, rpkm=table)
-    assert open_cell("E012", tmp_path / "home").fingerprint == expected.fingerprint
 
 
 @pytest.mark.parametrize("cut", ["E003", "E013"])

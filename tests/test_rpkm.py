@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from released_files import TABLE, write_rpkm
 
-from dc2lib.datasets.rpkm import check_cell, read_rpkm, suggestion
+from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.errors import DataError
 
 TEXT = (
@@ -93,19 +93,6 @@ def test_the_reference_is_no_cell_type(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"),
-    [("E12", "Did you mean E012?"), ("e013", "Did you mean E013?"), ("12", "Did you mean E012?")],
-)
-def test_nearest_name(name, advice):
-    with pytest.raises(DataError, match=rf"no cell type '{name}' in the table\. {advice}"):
-        check_cell(name, ["E003", "E012", "E013", "E123"], "the table")
-
-
-def test_names_far_from_all():
-    assert suggestion("liver", ["E003", "E012"]) == " Known: E003, E012."
-
-
-@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("<!DOCTYPE html>\n<html></html>", "HTML page"),
@@ -124,12 +111,6 @@ def test_files_that_are_no_table(tmp_path, text, message):
     with pytest.raises(DataError, match=message) as error:
         table_of(tmp_path, text)
     assert "table.gz" in str(error.value)
-
-
-def test_a_value_that_is_no_number(tmp_path):
-    table = table_of(tmp_path, TEXT.replace("1.642", "low"))
-    with pytest.raises(DataError, match="column E003: 'low' is not a number"):
-        table.rpkm("E003")
 
 
 def test_a_truncated_table(tmp_path):

@@ -1,4 +1,3 @@
-import errno
 import json
 import multiprocessing
 import os
@@ -80,13 +79,6 @@ def test_counts_are_mapped_and_read_only(tmp_path):
         opened.counts[0, 0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
         opened.rpkm[0] = 1
-
-
-def test_a_cell_without_label_and_expression(tmp_path):
-    write_cell(dataset(released_label=None, rpkm_text=None), tmp_path)
-    opened = open_cell("E012", tmp_path)
-    assert opened.released_label is None
-    assert opened.rpkm is None
 
 
 def test_opening_one_cell_reads_no_other(tmp_path):
@@ -191,36 +183,6 @@ def test_a_name_that_does_not_exist(tmp_path):
         open_cell("E12", tmp_path)
     with pytest.raises(DataError, match="No cell type"):
         open_cell("../E012", tmp_path)
-
-
-@pytest.mark.parametrize("failing", ["counts", "rpkm_text"])
-def test_a_full_disk_leaves_the_older_cell(tmp_path, monkeypatch, failing):
-    older = dataset()
-    write_cell(older, tmp_path)
-    write = np.lib.format.write_array
-
-    def full(file, values, **options):
-        if Path(file.name).stem == failing:
-            file.write(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(file, values, **options)
-
-    monkeypatch.setattr(np.lib.format, "write_array", full)
-    message = r"disk of .* is full: [\d,]+ MiB are free and 0 MiB are needed.*DC2LIB_DATA"
-    with pytest.raises(DataError, match=message):
-        write_cell(dataset(seed=3), tmp_path)
-    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
-    assert leftovers(tmp_path) == []
-
-
-def test_other_errors_of_the_disk_pass(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise PermissionError("no")
-
-    monkeypatch.setattr(np.lib.format, "write_array", refuse)
-    with pytest.raises(PermissionError):
-        write_cell(dataset(), tmp_path)
-    assert leftovers(tmp_path) == []
 
 
 def _finished_process_id() -> int:

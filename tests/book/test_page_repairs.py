@@ -8,7 +8,6 @@ import dc2display
 import dc2pages
 import numpy as np
 import pytest
-from dc2book.prose import reading_minutes
 from dc2book.record.showing import FIGURE_MIME, MISSING_MIME
 from docutils import nodes
 from docutils.utils import new_document
@@ -18,13 +17,6 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
     "rkJggg=="
 )
-
-
-def test_minutes_to_read_count_prose_only():
-    fenced = "```{figure} a-b.png\n:name: fig-a\n```\n"
-    folded = ":::{solution} ex-a\n:class: dropdown\nIt is so.\n:::\n"
-    assert reading_minutes("word " * 200 + f"\n{fenced}{folded}<!-- figure: a-b -->") == 1
-    assert reading_minutes("[word](page.md) {glue:text}`a:.3f` " * 100) == 1
 
 
 def test_the_block_stands_below_the_first_heading():
@@ -43,15 +35,6 @@ def test_prerequisites_are_linked_where_they_are_pages(where):
     assert "**You need** {doc}`data`, some algebra" in about
     assert "data.zip" not in about
     assert "**To run** 3 s" in about
-
-
-def test_a_figure_opens_its_own_vector_version(tmp_path):
-    one = '<figure><img src="a.png" /><a href="_downloads/1/a.svg">SVG</a></figure>'
-    other = '<figure><img src="b.png" /></figure>'
-    text = dc2pages.polished(one + other, tmp_path)
-    assert text.count("vector-version") == 1
-    assert 'href="_downloads/1/a.svg" title="Open as SVG"><img src="a.png" /></a>' in text
-    assert dc2pages.polished(text, tmp_path) == text
 
 
 def test_markup_that_keeps_people_out_is_repaired(tmp_path):

@@ -44,9 +44,3 @@ def test_the_page_names_both_runs():
     assert "older than" not in text
     old = Reference(REAL, ABOUT | {"code": "other"})
     assert "older than" in reference_markdown(None, old, "audit", "stage_auroc", ["stage"], {})
-
-
-def test_without_a_reference_run_the_page_says_so():
-    assert "No reference run" in reference_markdown(BUILD, None, "audit", "a", ["stage"], {})
-    text = reference_markdown(BUILD, Reference(REAL, ABOUT), "data", "a", ["stage"], {})
-    assert "recorded no a" in text

@@ -6,7 +6,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 from dc2book import architectures as comparison
 from dc2book.architectures import TrainingBudget, planned_fits
 from test_linear import planted
@@ -14,7 +13,7 @@ from test_linear import planted
 from dc2lib.datasets import HistoneDataset, write_cell
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import label
-from dc2lib.training.fit import PAPER, TUNED
+from dc2lib.training.fit import TUNED
 from dc2lib.training.grid_fits import Fit, FitRecord
 
 
@@ -26,11 +25,6 @@ def below_two(cell):
         np.zeros((40, 100, 5), int), [f"G{i}" for i in range(40)], cell, ["train"] * 40,
         rpkm_text=text, rpkm_median_text="1.550",
     )
-
-
-def test_the_papers_recipe_has_one_candidate_at_full_length():
-    fits = planned_fits({"A": planted("A")}, "home", TrainingBudget(), recipe="paper")
-    assert {one.recipe for one in fits} == {PAPER} and PAPER.epochs == 100
 
 
 def test_every_network_has_the_same_candidates():
@@ -75,11 +69,6 @@ def test_cell_types_beyond_the_budget_are_tuned_along_the_gene_alone(monkeypatch
     assert list(every) == list("ABC")
 
 
-def test_more_rates_than_there_are_is_refused():
-    with pytest.raises(ValueError, match="1 to 3"):
-        TrainingBudget(rates=9).recipes("tuned")
-
-
 def test_rules_that_agree_are_trained_once():
     alike, apart = below_two("A"), planted("B")
     assert comparison.distinct_rules(alike) == {"numeric": ("numeric", "lexicographic")}
@@ -103,12 +92,6 @@ def record(home, rate, seed, valid, logits=None):
     fit = Fit("deepchrome_max", replace(TUNED, learning_rate=rate), ("A",), "A", home, seed=seed)
     history = pd.DataFrame({"valid_auroc": [valid / 2, valid]})
     return FitRecord(fit, logits, logits, history, 1, 2.0, Path("unused"))
-
-
-def test_the_rate_is_chosen_by_validation_genes():
-    records = [record("h", 0.1, 0, 0.9), record("h", 0.01, 0, 0.75), record("h", 0.3, 0, 0.9)]
-    (best,) = comparison.chosen_rates(records)
-    assert best.fit.recipe.learning_rate == 0.1
 
 
 def test_other_seeds_are_trained_at_the_chosen_rate_only(tmp_path, monkeypatch):

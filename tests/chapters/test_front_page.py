@@ -67,11 +67,5 @@ def test_expression_elsewhere_against_the_own_marks(elsewhere, holds):
     assert front_page.findings(rows)["elsewhere-as-good"] is holds
 
 
-def test_the_picture_has_a_panel_a_finding():
-    rows = front_page.picture_rows(ladder(0.945))
-    fig = front_page.plot_findings(rows)
-    assert [len(axis.get_yticklabels()) for axis in fig.axes] == [2, 3]
-
-
 def test_headlines_are_claims_of_the_list():
     assert set(front_page.HEADLINES) <= {claim.id for claim in CLAIMS}

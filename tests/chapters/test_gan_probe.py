@@ -73,11 +73,6 @@ def test_no_judge_sees_which_program_took_the_logarithm():
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
-def test_signals_of_peaks_are_judged_as_they_are():
-    peaks = counts_to_signals(np.random.default_rng(0).gamma(2, 3, size=(5, 4, 2)))
-    np.testing.assert_allclose(quality.canonical(peaks), peaks, rtol=1e-6)
-
-
 @pytest.mark.parametrize("kind", histone_probe.RANDOM_INPUTS)
 def test_random_inputs_have_the_shape_and_what_their_name_says(kind):
     signals = toy_signals()
@@ -91,11 +86,6 @@ def test_random_inputs_have_the_shape_and_what_their_name_says(kind):
     if kind == "poisson":
         counts = np.expm1(signals).mean((0, 2))
         np.testing.assert_allclose(np.expm1(made).mean((0, 2)), counts, rtol=0.1)
-
-
-def test_marks_that_vary_and_marks_that_do_not():
-    signals = counts_to_signals(np.array([[[0, 3], [0, 3]], [[2, 3], [2, 3]]]))
-    assert histone_probe.mark_correlations(signals)[0].round(9).tolist() == [1, 0]
 
 
 def kept(reads):
@@ -229,15 +219,3 @@ def test_a_planted_combination_is_found():
     assert table["effect"][0] == pytest.approx(1.5, abs=0.02)
     assert table["low"][0] < 1.5 < table["high"][0]
     assert explained["pairs"] > 0.99 > explained["single"]
-
-
-def test_correlation_of_what_never_varies_is_0():
-    assert histone_probe.correlation(np.ones((2, 2)), np.eye(2)) == 0
-    assert histone_probe.correlation(2 * np.eye(2), np.eye(2)) == pytest.approx(1)
-
-
-def test_best_and_worst_by_log_odds():
-    signals = toy_signals(4)
-    odds = np.array([0.3, -1, 2, 0.5])
-    assert histone_probe.top_of(signals, odds, 2, "high").index.tolist() == [2, 3]
-    assert histone_probe.top_of(signals, odds, 1, "low").index.tolist() == [1]

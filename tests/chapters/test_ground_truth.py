@@ -210,20 +210,6 @@ def test_wider_bins_by_hand() -> None:
     assert wider_bins(counts, 4)[0, :, 0].tolist() == [0.5, 2.5, 4.5, 6.5]
 
 
-def test_tables_of_a_study(studied: dict[str, list[Replicate]]) -> None:
-    scores, before = (tables.score_table(studied[one]) for one in ("one_mark", "untrained"))
-    table = tables.recovery_table(scores, before)
-    row = table.set_index(["method", "aspect"]).loc[("saliency", "marks")]
-    assert (row["estimate"], row["n"]) == (1.0, 1)
-    assert 0 <= row["untrained"] <= 1
-    alike = tables.similarity_table(studied["one_mark"], studied["untrained"])
-    assert alike["other_seed"].to_numpy() == pytest.approx(1.0)  # a single seed follows itself
-    assert (alike["untrained"] < 1).all()
-    models = tables.model_table(studied["one_mark"])
-    assert set(models["model"]) == {"deepchrome_max", "linear"}
-    assert tables.model_aurocs(models)["n"].tolist() == [1, 1]
-
-
 def test_ranks_are_paired_by_world() -> None:
     def scores(good: tuple[float, float], bad: tuple[float, float]) -> pd.DataFrame:
         rows = [
@@ -255,12 +241,6 @@ def test_paired_difference_by_hand() -> None:
     half = 12.7062 * 0.1  # Student's t with one degree of freedom, standard error 0.1
     assert (gap.estimate, gap.n) == (pytest.approx(0.2), 2)
     assert (gap.low, gap.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
-
-
-def test_intervals_of_scores_end_where_scores_end() -> None:
-    whole = tables.mean_interval([1.0, 0.8, 1.0])
-    assert whole.high > 1 >= tables.mean_interval([1.0, 0.8, 1.0], score=True).high
-    assert tables.mean_interval([0.0, 0.1, 0.0], score=True).low == 0
 
 
 def test_score_difference_by_hand() -> None:

@@ -1,8 +1,10 @@
-"""The heat maps of Figure 3 in numbers."""
+"""The heat maps of Figure 3 and those of single genes show the numbers that they should."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from dc2book.data import heat_maps
+from dc2book.data import figures, heat_maps, tables
+from test_data_tables import planted
 
 from dc2lib.crosscell import expression_correlation
 
@@ -33,3 +35,20 @@ def test_a_stretched_heat_map_goes_from_0_to_1():
     matrix = pd.DataFrame([[1, 0.5], [0.5, 1]], cells, cells)
     assert heat_maps.stretched(matrix).to_numpy().tolist() == [[1, 0], [0, 1]]
     np.testing.assert_array_equal(heat_maps.stretched(matrix.iloc[:1, :1]), 1)
+
+
+def test_every_cell_of_a_heat_map_stands_in_its_data():
+    rng = np.random.default_rng(0)
+    rpkm = pd.DataFrame(rng.gamma(1, 9, (50, 30)), columns=[f"E{n:03d}" for n in range(30)])
+    correlations = {split: expression_correlation(rpkm) for split in ("train", "valid")}
+    table = heat_maps.long(correlations).set_index(["split", "cell", "other"])["correlation"]
+    assert table["valid", "E003", "E007"] == correlations["valid"].loc["E003", "E007"]
+
+
+def test_gene_heat_maps_show_the_counts():
+    cell = planted()
+    genes = tables.example_genes(cell)
+    fig = figures.gene_heat_maps(cell, genes)
+    shown = np.expm1(fig.axes[0].images[0].get_array())
+    plt.close(fig)
+    np.testing.assert_allclose(shown, cell.counts[genes["row"].iloc[0]].T, atol=1e-9)

@@ -12,11 +12,6 @@ from dc2lib.labels import label
 from dc2lib.training.linear import mark_means
 
 
-def test_log_mean_counts_by_hand():
-    counts = np.array([[[0, 1], [2, 5]]], dtype=np.uint16)
-    np.testing.assert_allclose(baseline.log_mean_counts(counts), np.log([[1.01, 3.01]]), rtol=1e-6)
-
-
 def test_the_optimum_is_scikit_learns():
     dataset = planted("A", n=500).take("train")
     features, truth = mark_means(dataset.counts, "log1p").astype(float), label(dataset)
@@ -85,24 +80,6 @@ def test_the_lead_of_one_way_of_averaging_is_paired():
     assert lead.estimate == pytest.approx(aurocs["log of mean count"] - aurocs["mean count"])
 
 
-def faint(cell, seed):
-    """Genes of which every second has the marks of the next one."""
-    dataset = planted(cell, n=300, seed=seed)
-    counts = dataset.counts.copy()
-    counts[::2] = counts[1::2]
-    return type(dataset)(**{**vars(dataset), "counts": counts})
-
-
-def test_the_mean_over_cell_types_stands_beside_them():
-    datasets = {name: faint(name, seed) for seed, name in enumerate("AB")}
-    table = baseline.feature_table(datasets).set_index(["features", "labels", "cell"]).sort_index()
-    a, b, mean = (table.loc[("mean count", "numeric", cell)] for cell in ("A", "B", baseline.MEAN))
-    assert a.estimate != b.estimate
-    assert mean.estimate == pytest.approx((a.estimate + b.estimate) / 2)
-    assert mean.low < mean.estimate < mean.high
-    assert (a.n, mean.n) == (len(datasets["A"].take("test")), 2)
-
-
 def test_gradient_descent_reaches_logistic_regression():
     datasets = {"A": planted("A", n=600)}
     budget = TrainingBudget(tuned_epochs=30, restarts=2)
@@ -137,3 +114,8 @@ def test_boosting_finds_what_the_means_hide():
     assert (numeric["estimate"] > 0.2).all() and (numeric["low"] > 0).all()
     assert numeric["cell"].tolist() == ["A", baseline.MEAN] * 2
     assert set(numeric["verdict"]) == {"better"}
+
+
+def test_log_mean_counts_by_hand():
+    counts = np.array([[[0, 1], [2, 5]]], dtype=np.uint16)
+    np.testing.assert_allclose(baseline.log_mean_counts(counts), np.log([[1.01, 3.01]]), rtol=1e-6)

@@ -105,30 +105,6 @@ def overlapping(fig):
     return pairs
 
 
-def test_the_measure_of_overlap_sees_names_on_each_other():
-    fig, axis = plt.subplots(figsize=(3, 2))
-    axis.set_xticks(range(len(CELLS)), CELLS, rotation=90)
-    fig.canvas.draw()
-    assert len(overlapping(fig)) > 50
-
-
-def test_few_cell_types_keep_their_names_and_all_of_them_are_drawn():
-    table = crossed(cell=CELLS[:7], kb=range(5))
-    lines = related_work.auroc_by_bin(table.assign(auroc=table["estimate"])).axes[0].lines
-    assert len(lines) == 7 + 1 + 1  # and their mean, and the TSS
-    few = crossed(system=["a"], cell=CELLS[:7])
-    texts = style.forest_by_cell(few, "system").legends[0].get_texts()
-    assert [text.get_text() for text in texts] == CELLS[:7]
-
-
-def test_points_of_both_label_rules_stand_side_by_side():
-    left = class_shares().axes[0]
-    numeric, text = (points[0].get_xdata() for points in left.containers)
-    for split in range(3):
-        near = [one[np.abs(one - split) < 0.5] for one in (numeric, text)]
-        assert near[0].max() < near[1].min()
-
-
 def test_a_table_of_many_cell_types_has_a_row_a_kind():
     table = pd.DataFrame({
         "cell type": CELLS, "source": "roadmap", "unit": ["reads"] * 50 + ["peaks"] * 6,

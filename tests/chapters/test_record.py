@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import math
-import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -180,14 +179,6 @@ def test_class_is_a_tag_and_a_tag_of_none_is_left_out(run):
     assert "cell" not in row
 
 
-def test_values_are_glued_under_key_and_tags(run, shown):
-    record("auroc", 0.5, cell="E012", seed=1)
-    record("auroc", 0.5, cell="E012", glue="short")
-    names = [about["scrapbook"]["name"] for _, about in shown]
-    assert names == ["auroc_E012_1", "short"]
-    assert shown[0][0] == {"application/papermill.record/text/plain": "0.5"}
-
-
 def test_glue_is_what_myst_nb_reads(run, shown):
     extract = pytest.importorskip("myst_nb.ext.glue").extract_glue_data_cell
     from nbformat.v4 import new_code_cell, new_output
@@ -239,25 +230,6 @@ def test_a_figure_drawn_twice_has_the_same_bytes(run):
     assert contents[0] == contents[1]
 
 
-def test_a_figure_of_many_points_stays_small(run):
-    fig, axes = plt.subplots()
-    points = np.random.default_rng(0).normal(size=(2, 30_000))
-    axes.scatter(*points, s=2)
-    show_figure(fig, "cloud", ALT, data=pd.DataFrame({"n": [30_000]}))
-    assert (run / "figures" / "cloud.svg").stat().st_size < showing.MAX_SVG_BYTES
-
-
-def test_heat_maps_keep_their_own_pixels_in_the_vector_file(run):
-    fig, axes = plt.subplots(figsize=(6, 6))
-    axes.imshow(np.random.default_rng(0).random((20, 20)))
-    show_figure(fig, "map", ALT)
-    (encoded,) = re.findall(r"data:image/png;base64,([^\"]+)",
-                            (run / "figures" / "map.svg").read_text())
-    with Image.open(io.BytesIO(base64.b64decode(encoded))) as drawn:
-        assert drawn.size == (20, 20)
-        assert drawn.mode == "P"
-
-
 def test_images_with_holes_keep_them():
     holes = np.zeros((30, 30, 4), np.uint8)
     holes[:10, :10] = 255
@@ -301,36 +273,10 @@ def test_a_caption_names_the_run_that_its_numbers_come_from(run, shown):
     ]
 
 
-def test_provenance_names_what_produced_the_chapter(run, shown):
-    for cell in ("E013", "E012", "E012"):
-        record("auroc", 0.5, cell=cell, glue=f"a{len(shown)}")
-    provenance()
-    bundle, _ = shown[-1]
-    facts = bundle[recording.PROVENANCE_MIME]
-    assert facts["hash"] == CONTEXT["hash"]
-    assert facts["cells"] == ["E012", "E013"]
-    line = bundle["text/plain"]
-    record("auroc", 0.5, data_source="published", glue="b")
-    provenance()
-    assert "data source: simulated, published" in shown[-1][0]["text/plain"]
-    for part in ("profile: smoke", "data source: simulated", "seed = 4", "numpy", "duration:"):
-        assert part in line
-
-
 def test_results_of_other_chapters_are_a_table(run):
     rows_of_others = [{"key": "auroc", "value": 0.5, "chapter": "linear_baseline"}]
     (run / "inputs.json").write_text(json.dumps(rows_of_others))
     assert results().to_dict("records") == rows_of_others
-
-
-def test_results_by_hand_are_those_of_the_last_build(tmp_path, monkeypatch):
-    monkeypatch.delenv("DC2LIB_RESULTS", raising=False)
-    folder = tmp_path / "book"
-    (tmp_path / "_build").mkdir()
-    folder.mkdir()
-    (tmp_path / "_build" / "results.json").write_text('[{"key": "auroc"}]')
-    monkeypatch.chdir(folder)
-    assert results()["key"].tolist() == ["auroc"]
 
 
 SCORES = pd.DataFrame(

@@ -64,14 +64,6 @@ def test_pairs_of_a_product(signals: np.ndarray) -> None:
     assert (np.diag(pairs) == 0).all() and (pairs == pairs.T).all()
 
 
-def test_marks_by_ablation(signals: np.ndarray) -> None:
-    weight = np.array([1.0, -2.0, 0.5, -0.1, 3.0])
-    effect = weight * (signals - signals.mean(0)).sum(2)
-    one = attributions.of_marks(effect, np.zeros((30, 5, 5)), signals)
-    assert one.evidence is None
-    np.testing.assert_array_equal(np.sign(one.direction), np.sign(weight))
-
-
 def test_favourites_and_optimised_inputs() -> None:
     pool = np.random.default_rng(3).standard_normal((400, *SHAPE)).astype(np.float32)
     pool[:, 2] += np.random.default_rng(4).standard_normal((400, 1))
@@ -108,11 +100,6 @@ def test_a_perfect_attribution_scores_1(rule: str) -> None:
     assert set(scores.values()) == {1.0}
     assert ("positions" in scores) == (rule == "position")
     assert ("combination" in scores) == (rule in ("two_marks", "two_groups"))
-
-
-def test_nothing_can_be_recovered_of_the_null_rule() -> None:
-    one = Attribution(np.ones(5), np.ones((5, 100)), pairs=np.ones((5, 5)))
-    assert recovery(one, None) == {}
 
 
 def test_scores_by_hand() -> None:

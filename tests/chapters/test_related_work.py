@@ -19,11 +19,8 @@ from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.datasets import write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import Interval, compared
 from dc2lib.labels import RULES as LABEL_RULES
-from dc2lib.training.fit import PAPER
-from dc2lib.training.grid_fits import Fit
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -100,15 +97,6 @@ def test_neighbours_that_are_alike_make_intervals_wider():
     )
     assert by_block.estimate == by_gene.estimate
     assert (by_block.high - by_block.low) > 2 * (by_gene.high - by_gene.low)
-
-
-def test_cell_types_with_different_genes_share_their_stretches():
-    rng = np.random.default_rng(1)
-    truths, blocks = [rng.integers(0, 2, n) for n in (200, 180)], [np.arange(200), np.arange(180)]
-    values = [np.clip(0.5 + 0.2 * one + rng.normal(0, 0.2, len(one)), 0.01, 0.99) for one in truths]
-    judged = scores.metric_bootstrap(truths, {"a": values}, blocks, n_resamples=50)
-    mean = np.mean([auroc(one, value) for one, value in zip(truths, values, strict=True)])
-    assert judged.interval("a", "auroc").estimate == pytest.approx(mean)
 
 
 EXPRESSION = pd.DataFrame(
@@ -229,16 +217,6 @@ def test_lstms_are_fitted_where_asked_and_one_fit_stands_for_equal_labels(monkey
     assert {one.trial.labels for one in records if one.trial.cell == "B"} == set(LABEL_RULES)
 
 
-def test_the_own_recipe_is_that_of_the_chapter_on_architectures(small_study, monkeypatch):
-    kept = []
-    monkeypatch.setattr(study, "run_grid", lambda fits, **_: kept.extend(fits) or [])
-    monkeypatch.setattr(study, "_of_fits", lambda trials_, records: list(trials_))
-    home = small_study.records[0].trial.home
-    study.run_own_recipe(["A"], home, 2, 100)
-    assert kept[0] == Fit("deepchrome_max", PAPER, ("A",), "A", home, "numeric", "genome", 0)
-    assert len(kept) == 4
-
-
 def test_a_fit_that_still_improves_has_not_converged(small_study):
     one = small_study.records[0]
     curves = [np.array([0.5, 0.6, 0.7, 0.7, 0.7]), np.array([0.5, 0.55, 0.6, 0.65, 0.7])]
@@ -255,14 +233,6 @@ def test_classes_that_weigh_alike_are_asked_of_the_machine(monkeypatch):
     for name in ("cheng", "cheng_balanced"):
         ALL[name].fit(genes, genes, dict(ALL[name].candidates[0]), 0)
     assert [one["class_weight"] for one in asked] == [None, "balanced"]
-
-
-def test_tables_of_a_study(small_study):
-    one = scores.scores_of_records(small_study.records, "numeric", n_resamples=50)
-    table = tables.summary_table(one, one, small_study.records)
-    assert len(table) == 4 and table["numeric labels"].is_monotonic_decreasing
-    assert study.best_by_validation(small_study.records) in small_study.systems
-    assert tables.systems_table().shape == (len(SYSTEMS), 3)
 
 
 def test_open_questions_of_a_study(small_study):
@@ -299,13 +269,6 @@ def test_open_questions_of_a_study(small_study):
     ahead = levels["estimate"].xs("marks", level="predictor") - alone
     assert (ahead["all"] > 0.1).all()
     assert set(breadth.group_names(table, 2)) == set(table["group"])
-
-
-def test_intervals_become_columns_beside_the_tags():
-    table = pd.DataFrame({"kind": ["a", "b"], "gap": [Interval(0.1, 0.0, 0.2, 9), None], "x": 1})
-    (one,) = tables.interval_rows(table, "gap", ["kind"]).to_dict("records")
-    assert one == {"kind": "a", "estimate": 0.1, "low": 0.0, "high": 0.2, "n": 9}
-    assert tables.interval_rows(table[1:], "gap", ["kind"]).empty
 
 
 def test_splits_of_a_study(small_study):
@@ -451,11 +414,3 @@ def test_aurocs_and_their_paired_difference():
     assert [row[name].estimate for name in ("measured", "imputed", "difference", "further")] == (
         pytest.approx([0.75, 0.0, -0.75, 0.25])
     )
-
-
-def test_the_tables_have_an_interval_in_every_cell():
-    got = agreement.correlations(imputations(), n_resamples=50)
-    correlations = tables.correlation_table(got, "E013")
-    assert list(correlations) == ["mark", "mean profile", "four other marks", "and E013"]
-    assert correlations.iloc[:, 1:].map(lambda text: "±" in text).to_numpy().all()
-    assert tables.signed_half_width(Interval(-0.0001, -0.02, 0.01, 9)) == "0.000±0.015"

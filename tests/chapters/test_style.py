@@ -10,17 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from dc2book import style
-from dc2book.style import forest, legend_below
+from dc2book.style import forest
 from matplotlib.colors import to_rgb
 
 from dc2lib.datasets import MARKS
-
-
-def lightness(colour: str) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return 116 * luminance ** (1 / 3) - 16
-
 
 RESERVED = {"marks": style.MARK_COLOURS, "labels": style.LABEL_COLOURS,
             "classes": style.CLASS_COLOURS}
@@ -50,6 +43,7 @@ def seen(colour: str, deficiency: str) -> np.ndarray:
     white = XYZ @ linear / XYZ.sum(1)
     f = np.where(white > 0.008856, np.cbrt(white), 7.787 * white + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
 
 TABLE = pd.DataFrame(
     [
@@ -87,35 +81,9 @@ def test_every_estimate_stands_in_its_panel_and_row_with_its_interval() -> None:
     assert drawn(second) == [pytest.approx((0.75, got[1][1], 0.75, 0.75))]
 
 
-def test_a_grid_of_panels_and_an_order() -> None:
-    fig = forest(TABLE, "model", order=["network", "tree", "linear"])
-    rows = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
-    assert rows == ["network", "linear"]
-    fig = forest(TABLE, "model", panels=["cell", "labels"], names={("E012", "numeric"): "a"})
-    assert [axis.get_title() for axis in fig.axes] == [
-        "a", "E012, lexicographic", "E013, numeric", "E013, lexicographic",
-    ]
-
-
-def test_a_legend_names_each_look_once_and_only_what_the_rows_do_not_say() -> None:
-    fig = forest(TABLE, "model", panels="cell", colour="labels", names={"numeric": "as numbers"})
-    (legend,) = fig.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["as numbers", "lexicographic"]
-    assert not forest(TABLE, "labels", panels="cell", colour="labels").legends
-    legend_below(fig)
-    assert len(fig.legends[-1].get_texts()) == 2
-
-
-def test_hollow_markers_the_reference_and_the_margin() -> None:
-    fig = forest(TABLE.assign(before=0.5), "model", hollow="before", reference=0.5, margin=0.01)
-    hollow = [line for line in fig.axes[0].lines if line.get_markerfacecolor() == "white"]
-    assert all((line.get_xdata() == 0.5).all() for line in hollow) and hollow
-    assert fig.axes[0].patches[0].get_x() == pytest.approx(0.49)
-
-
 @pytest.mark.parametrize("palette", PALETTES)
 def test_colours_keep_apart_in_grey(palette):
-    shades = sorted(lightness(colour) for colour in PALETTES[palette].values())
+    shades = sorted(seen(colour, "none")[0] for colour in PALETTES[palette].values())
     assert min(b - a for a, b in pairwise(shades)) > 10
 
 

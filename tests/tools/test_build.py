@@ -251,24 +251,6 @@ def test_output_that_never_comes_is_reported_and_leaves_nothing(book, monkeypatc
     assert list(Path(plan.folder).iterdir()) == []
 
 
-def test_two_builds_make_their_pages_one_after_the_other(tmp_path, capsys):
-    lock, order = tmp_path / "_build" / ".lock", []
-
-    def second():
-        with build.one_at_a_time(lock):
-            order.append("second")
-
-    with ThreadPoolExecutor(1) as pool:
-        with build.one_at_a_time(lock):
-            waiting = pool.submit(second)
-            while "waiting" not in capsys.readouterr().out:
-                assert not waiting.done()
-                time.sleep(0.01)
-            order.append("first")
-        waiting.result()
-    assert order == ["first", "second"]
-
-
 def test_what_a_killed_build_left_is_swept(book):
     leftover = book / "_build" / "executed" / "first" / f".abc.{2**22 + 1}.part"
     own = leftover.with_name(f".abc.{os.getpid()}.part")

@@ -46,11 +46,6 @@ def test_declared_parameters_and_defaults(book):
     assert chapter.parameters == expected
 
 
-def test_cells_have_stable_ids(book):
-    ids = [cell.id for cell in find_chapters(book)["first"].notebook.cells]
-    assert ids[:2] == ["first-000", "first-001"]
-
-
 def test_a_chapter_without_parameters_cell_is_refused(book):
     path = book / "book" / "first.md"
     path.write_text(path.read_text().replace(":tags: [parameters]", ":tags: [other]"))

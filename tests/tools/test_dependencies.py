@@ -87,10 +87,6 @@ def test_package_data_changes_the_hash(book):
     assert key(book) != before
 
 
-def test_no_import_needs_no_library(book):
-    assert names(book, "import numpy") == []
-
-
 def test_code_that_cannot_be_parsed_depends_on_everything(book):
     assert len(names(book, "def (")) == 7
 

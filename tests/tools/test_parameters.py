@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dc2parameters import costs_markdown, parameters_markdown
+from dc2parameters import costs_markdown
 
 from tools.parameters import comparison_example, costs, parameter_tables
 
@@ -18,14 +18,6 @@ def test_a_row_has_default_and_what_each_profile_sets(book):
     assert rows["rate"]["values"] == {"smoke": 0.1, "quick": None}
     assert rows["seed"]["values"] == {"smoke": None, "quick": 3}
     assert rows["profile"]["values"]["smoke"] == "`PROFILE=`"
-
-
-def test_the_table_shows_each_parameter(book):
-    text = parameters_markdown(parameter_tables(book)[0], linked=True)
-    assert "| `seed` | of every draw | `0` | – | `3` |" in text
-    assert '| `words` | some text | `""` | – | – |' in text
-    assert "{doc}`first`" in text
-    assert "{doc}" not in parameters_markdown(parameter_tables(book)[0], linked=False)
 
 
 def write_run(book, chapter, key, **about):
@@ -91,8 +83,3 @@ def test_an_execution_with_other_parameters_does_not_count(book):
     write_run(book, "gone", "ac", started=3, duration=1, **about)
     write_run(book, "first", "ad", started=4, duration=1, profile="gone", data_source=None)
     assert [cost["seconds"] for cost in costs(book)] == [7]
-
-
-def test_before_anything_ran_the_page_says_so(book):
-    assert costs(book) == []
-    assert "No chapter has been executed" in costs_markdown([])

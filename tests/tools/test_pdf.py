@@ -125,20 +125,9 @@ def test_the_whole_has_solutions_and_long_code_breaks_over_pages(html):
     assert "short_0" in moved and "short_9" in moved
 
 
-def test_nothing_is_left_beside_the_pages(html, printed):
-    assert sorted(file.name for file in html.iterdir()) == [
-        "first.html", "second.html", "third.html"]
-
-
 def test_a_page_that_is_not_built_is_named(html):
     with pytest.raises(BuildError, match=r"no page absent.*make book"):
         pdf.print_book(html, ["first", "absent"], FACTS)
-
-
-def test_without_chromium_the_error_says_what_to_install(html, monkeypatch):
-    monkeypatch.setenv("CHROMIUM", "/nowhere")
-    with pytest.raises(BuildError, match="apt install chromium"):
-        pdf.print_book(html, ["first"], FACTS)
 
 
 def test_the_title_page_says_what_the_book_ran_on(html, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import inspect
 import io
 import json
@@ -12,9 +11,7 @@ import sys
 import zipfile
 
 import nbformat
-import numpy as np
 import pytest
-from PIL import Image
 
 from tools import errors, publish
 
@@ -141,20 +138,6 @@ def test_prose_of_a_notebook_to_take_holds_the_values_of_its_run_and_its_figures
     assert taken[0].source == "25.0%"
     assert taken[1].outputs[2].data == {"text/markdown": "**f.** All."}
     assert nbformat.reads(publish.without_solutions(executed), 4).cells[0].source == "25.0%"
-
-
-def test_images_of_the_notebook_become_lighter_and_look_the_same():
-    noise = np.random.default_rng(0).integers(0, 200, size=(200, 200), dtype=np.uint8)
-    grey = np.repeat(noise[..., None], 3, axis=2)
-    encoded = io.BytesIO()
-    Image.fromarray(grey).save(encoded, "PNG")
-    data = {"image/png": base64.b64encode(encoded.getvalue()).decode()}
-    cell = nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data)])
-    executed = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
-    taken = nbformat.reads(publish.notebook_to_take(executed, "").decode(), as_version=4)
-    lighter = base64.b64decode(taken.cells[1].outputs[0]["data"]["image/png"])
-    assert len(lighter) < 0.6 * len(encoded.getvalue())
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(lighter)).convert("RGB")), grey)
 
 
 def test_the_archive_holds_the_csv_files_and_is_the_same_each_time(tmp_path):

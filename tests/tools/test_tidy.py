@@ -156,30 +156,6 @@ def test_links_are_neither_followed_nor_removed(home, tmp_path_factory):
     assert [link.is_symlink() for link in links] == [True, True, True, True, False]
 
 
-def test_nothing_is_listed_behind_a_linked_folder_of_executions(tmp_path, tmp_path_factory):
-    away = tmp_path_factory.mktemp("away")
-    plant(away, f"audit/{OLD[:16]}/executed.ipynb", days=40)
-    plant(away, f"audit-{OLD[:8]}/html/audit.html", days=40)
-    build = tmp_path / "_build"
-    build.mkdir()
-    for name in ("executed", "chapters"):
-        (build / name).symlink_to(away)
-    assert list(tidy.cached_results(tmp_path / "none", build)) == []
-
-
-def test_a_place_without_anything_is_tidy(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr(tidy, "ROOT", tmp_path)
-    assert tidy.main(["--yes"]) == 0
-    assert "0.0 MiB of 0.0 MiB" in capsys.readouterr().out
-
-
-def test_days_are_not_negative(capsys):
-    with pytest.raises(SystemExit):
-        tidy.main(["--days", "-1"])
-    assert "0 or more" in capsys.readouterr().err
-
-
 def test_a_file_in_place_of_the_data_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path / "file"))
