@@ -9,10 +9,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import pytest
 import yaml
+from sphinx.directives.code import LiteralIncludeReader
 
 from tools.build import Request, plan_build
 from tools.chapters import is_chapter, page_names
@@ -84,32 +86,18 @@ def test_chapters_hold_no_long_functions(source):
                 assert length <= 12, f"{node.name} has {length} lines: move it into dc2book"
 
 
-def shown_lines(options, code):
-    """Number of lines that the options of a literalinclude take from code."""
-    lines = code.splitlines()
-    if "pyobject" in options:
-        node = ast.parse(code)
-        for name in options["pyobject"].split("."):
-            node = next(one for one in node.body if getattr(one, "name", "") == name)
-        lines = lines[node.lineno - 1 : node.end_lineno]
-    if "start-at" in options:
-        lines = lines[next(i for i, line in enumerate(lines) if options["start-at"] in line) :]
-    for end, more in (("end-at", 1), ("end-before", 0)):
-        if end in options:
-            found = (i for i, line in enumerate(lines) if i and options[end] in line)
-            lines = lines[: next(found) + more]
-    return len(lines)
-
-
 @each_chapter
-def test_what_a_chapter_shows_of_the_code_is_there_and_short(source):
+def test_what_a_chapter_shows_of_the_code_is_there_short_and_narrow(source):
+    config = SimpleNamespace(source_encoding="utf8")
     text = source.read_text()
     for file, body in re.findall(r"```\{literalinclude\} (\S+)\n(.*?)```", text, re.DOTALL):
-        given = re.findall(r"^:([\w-]+): *(.*)$", body, re.MULTILINE)
-        options = {name: value.strip('"') for name, value in given}
+        options = dict(re.findall(r'^:([\w-]+): *"?(.*?)"?$', body, re.MULTILINE))
+        options |= {"dedent": None} if "dedent" in options else {}
         (path,) = [root / file for root in (ROOT, ROOT / "book") if (root / file).exists()]
-        length = shown_lines(options, path.read_text())
-        assert length <= 25, f"{file} {options}: {length} lines; show a smaller piece"
+        shown = LiteralIncludeReader(str(path), options, config).read()[0].splitlines()
+        assert len(shown) <= 25, f"{file} {options}: {len(shown)} lines; show a smaller piece"
+        wide = [line for line in shown if len(line) > 80]
+        assert not wide, f"{file} {options}: wider than a page, {wide}"
 
 
 def test_the_code_of_the_chapters_is_clean(tmp_path):

@@ -27,22 +27,26 @@ GENES, NOISE, MARKS_OF_TURN, OTHER_MARKS, DIRECTION = range(5)  # what is drawn 
 Expression = Callable[[np.ndarray, np.ndarray, tuple[int, ...]], np.ndarray]
 
 
-def one_mark(total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
+def one_mark(
+    total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
     """High where a mark is strong."""
     return total[:, mark[0]]
 
 
-def two_marks(total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
+def two_marks(
+    total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
     """High where a mark is strong and another is weak."""
     return np.minimum(total[:, mark[0]], -total[:, mark[1]])
 
 
-def position(total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
+def position(
+    total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
     """High where a mark's reads lie near the TSS, however many they are."""
     return centre[:, mark[0]]
 
 
-def two_groups(total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
+def two_groups(
+    total: np.ndarray, centre: np.ndarray, mark: tuple[int, ...]) -> np.ndarray:
     """A third mark tells which of two decides."""
     return np.where(total[:, mark[2]] < 0, total[:, mark[0]], total[:, mark[1]])
 
