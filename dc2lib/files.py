@@ -5,28 +5,45 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import secrets
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 
 from dc2lib.errors import DataError
 
+NO_FOLDER = re.compile(r"^\w[\w+.-]+:/|\$[\w{(]")  # http://..., $HOME
+
 
 def data_home() -> Path:
     """Folder of all data: ``$DC2LIB_DATA``, or ``dc2lib`` in the user's cache folder.
 
-    Raises DataError if the variable begins with the home of a user who does not exist.
+    Raises DataError if the variable names no folder, as `named_folder` says.
     """
     given = os.environ.get("DC2LIB_DATA")
+    return named_folder(given) if given else Path(platformdirs.user_cache_dir("dc2lib"))
+
+
+def named_folder(text: str) -> Path:
+    """The folder of all data, which need not exist, that a user names; ``~`` is the user's home.
+
+    Raises DataError for an address, a variable that no shell has replaced, or the home of a user
+    who does not exist.
+    """
     try:
-        return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("dc2lib"))
+        if NO_FOLDER.search(text):
+            raise RuntimeError("it is an address, or holds a variable that no shell replaced.")
+        return Path(text).expanduser()
     except RuntimeError as error:
-        raise DataError(f"DC2LIB_DATA is {given}: {error} Set it to a folder.") from None
+        raise DataError(
+            f"{text[:200]} is no folder for the data: {error} Set DC2LIB_DATA (--home) to one."
+        ) from None
 
 
 def computed_home() -> Path:
@@ -99,16 +116,26 @@ def text_lines(path: str | Path) -> Iterator[str]:
 
     Raises DataError if it is missing, cut short, no text, or a web page.
     """
+    with unpacked(path, "rt", encoding="utf-8-sig") as file:
+        start = file.readline()
+        if start.lstrip().lower().startswith(("<!doctype", "<html")):
+            raise DataError(f"{path} is an HTML page; delete it and download it again.")
+        yield start
+        yield from file
+
+
+@contextmanager
+def unpacked(path: str | Path, mode: str = "rb", **options: str) -> Iterator[IO]:
+    """A file opened to be read, through gzip where it is packed so, whatever it is called.
+
+    Raises DataError if it is missing, or turns out to be cut short or no text.
+    """
     path = input_file(path)
     try:
         with open(path, "rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig") as file:
-            start = file.readline()
-            if start.lstrip().lower().startswith(("<!doctype", "<html")):
-                raise DataError(f"{path} is an HTML page; delete it and download it again.")
-            yield start
-            yield from file
+        with (gzip.open if packed else open)(path, mode, **options) as file:
+            yield file
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is truncated or corrupt, or no text ({error}); get it again."

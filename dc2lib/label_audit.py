@@ -30,6 +30,7 @@ from dc2lib.datasets import (
     published,
     read_csv_folder,
 )
+from dc2lib.datasets.released import split_file
 from dc2lib.datasets.roadmap import open_rpkm
 from dc2lib.datasets.rpkm import RpkmTable, read_rpkm
 from dc2lib.errors import DataError, exit_code
@@ -365,7 +366,7 @@ def _cell_folders(folder: Path) -> list[Path]:
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     cells = [
         path for path in candidates if path.name != "classification"
-        and any((path / inner / "train.csv").is_file() for inner in ("", "classification"))
+        and any(split_file(path / inner, "train").is_file() for inner in ("", "classification"))
     ]  # fmt: skip
     if not cells:
         raise DataError(

@@ -18,10 +18,11 @@ from dc2lib.datasets import (
     list_cells,
     load_cells,
     open_cell,
+    read_csv_folder,
     resolve_source,
     write_cell,
 )
-from dc2lib.datasets.__main__ import main
+from dc2lib.datasets.__main__ import _check_used, _parser, main
 from dc2lib.errors import DataError
 
 CELLS = {"E012": cell_files(), "E013": cell_files(seed=7)}
@@ -150,10 +151,10 @@ def test_refetch_stores_anew(home, tmp_path, capsys):
     np.testing.assert_array_equal(open_cell("E013").counts, before["E012"])
 
 
-@pytest.mark.parametrize("option", ["--peaks", "--tracks", "--binned", "--gtf"])
-def test_files_that_are_not_there_are_named_before_any_download(home, capsys, monkeypatch, option):
+@pytest.mark.parametrize("options", ["--peaks", "--tracks", "--binned", "--peaks . --gtf"])
+def test_files_that_are_not_there_are_named_before_any_download(home, capsys, monkeypatch, options):
     monkeypatch.setattr("dc2lib.datasets.__main__.fetch", lambda *_, **__: pytest.fail("asked"))
-    assert main([option, "nowhere", "--quiet"]) == 1
+    assert main([*options.split(), "nowhere", "--quiet"]) == 1
     assert f"{Path('nowhere').absolute()} is missing" in capsys.readouterr().err
 
 
@@ -235,9 +236,78 @@ def test_a_split_under_two_names_is_told(home, tmp_path, capsys):
     assert list_cells() == []
 
 
-@pytest.mark.parametrize("option", ["--rpkm", "--gtf", "--marks", "--suffix"])
-def test_an_option_of_own_cell_types_without_their_files_is_refused(tmp_path, capsys, option):
-    table = tmp_path / "table.tsv"
-    table.write_text("gene_id\tE003\n")
-    assert main(["--home", str(tmp_path), "--mirror", str(tmp_path), option, str(table)]) == 1
-    assert "cell types of your own" in capsys.readouterr().err
+WAYS = {
+    "archive": [], "list": ["--list"], "csv": ["--csv", "x"], "peaks": ["--peaks", "x"],
+    "tracks": ["--tracks", "x"], "npz": ["--binned", "x.npz"], "folder": ["--binned", "."],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "ways"),
+    [
+        (["--rpkm", "x"], "archive list"),
+        (["--suffix", ".a"], "archive list"),
+        (["--marks", "H3K4me3"], "archive list"),
+        (["--partial"], "archive list"),
+        (["--gtf", "x"], "archive list csv npz"),
+        (["--value", "signal"], "archive list csv tracks npz folder"),
+        (["--min-quality", "0"], "archive list csv peaks npz folder"),
+        (["--duplicates"], "archive list csv peaks npz folder"),
+        (["--source", "roadmap"], "list csv peaks tracks npz folder"),
+        (["--mirror", "."], "list"),
+        (["--cells", "E003"], "list"),
+        (["--refetch"], "list"),
+        (["--peaks", "x"], "list"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(home, capsys, option, ways):
+    for way in ways.split():
+        assert main([*WAYS[way], *option]) == 1
+        assert f"{option[0]} would change nothing about" in capsys.readouterr().err
+    for way in WAYS.keys() - {*ways.split()}:
+        _check_used(_parser().parse_args([*WAYS[way], *option]))
+    assert main(["--peaks", "x", "--rpkm", "x", "--mirror", str(home)]) == 1  # no digits either
+    assert "--mirror would change nothing" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_read_is_named(refused_user, capsys):
+    """Not the store, whose fault it is not; and not as an empty one."""
+    folder = refused_user / "files"
+    (folder / "E003").mkdir(parents=True)
+    (folder / "E004").mkdir()
+    (folder / "E004" / "H3K4me3_50bp_bins.RData").touch()
+    (refused_user / "genes.tsv").write_text("gene_id\tE003\nENSG00000000003\t1.0\n")
+    common = ["--home", str(refused_user / "home"), "--rpkm", str(refused_user / "genes.tsv")]
+    for closed, options in (
+        (folder, ("peaks", "tracks", "binned", "csv")), (folder / "E003", ("binned", "csv"))
+    ):  # fmt: skip
+        closed.chmod(0)
+        for option in options:
+            given = closed if option == "csv" else folder
+            assert main([f"--{option}", str(given), *common]) == 1
+            said = capsys.readouterr().err
+            assert "Permission denied" in said and str(closed) in said and "DC2LIB_DATA" not in said
+        for mirror in (closed, folder):
+            assert main(["--mirror", str(mirror), *common[:2]]) == 1
+        closed.chmod(0o700)
+
+
+def test_splits_may_be_gzipped(home, tmp_path, capsys):
+    plain = read_csv_folder(write_folder(tmp_path / "liver", cell_files()))
+    (folder,) = {path.parent for path in (tmp_path / "liver").rglob("train.csv")}
+    for path in folder.glob("*.csv"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"train\.csv\.gz is there beside train\.csv"):
+        read_csv_folder(tmp_path / "liver")
+    for path in folder.glob("*.csv"):
+        path.unlink()
+    assert read_csv_folder(tmp_path / "liver").fingerprint == plain.fingerprint
+    packed = folder / "valid.csv.gz"
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"valid\.csv\.gz is truncated"):
+        read_csv_folder(tmp_path / "liver")
+    with gzip.open(packed, "wb", compresslevel=1) as bomb:
+        for _ in range(257):
+            bomb.write(bytes(2**20))
+    with pytest.raises(DataError, match=r"valid\.csv\.gz holds 257 MiB, more than"):
+        read_csv_folder(tmp_path / "liver")

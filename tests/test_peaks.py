@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -185,6 +186,20 @@ def test_files_whose_marks_were_exchanged_are_read_again(tmp_path):
         store_cell(given, table, tmp_path)
         stored.append(open_cell("E003", tmp_path).counts.any(axis=(0, 1)).tolist())
     assert stored == [[True, False], [False, True]]
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(tmp_path):
+    """As by `cp -p`, rsync or `touch -r`: the time that only the system sets tells them apart."""
+    path = folder_of(tmp_path, "E003-H3K4me3.narrowPeak") / "E003-H3K4me3.narrowPeak"
+    table, before, highest = read_rpkm(write_table(tmp_path / "table.tsv")), path.stat(), []
+    for text in (path.read_text(), path.read_text().replace("2.5", "9.5")):
+        path.write_text(text)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        (given,) = cell_inputs(path.parent, windows())
+        store_cell(given, table, tmp_path)
+        highest.append(open_cell("E003", tmp_path).counts.max())
+    assert path.stat().st_size == before.st_size
+    assert highest == [2.5, 9.5]
 
 
 def test_other_files_of_fewer_marks_do_not_replace_a_cell_type(tmp_path):

@@ -289,6 +289,30 @@ def test_a_cell_survives_a_process_killed_while_it_replaces_it(tmp_path, renames
     assert leftovers(tmp_path) == []
 
 
+def test_an_older_cell_that_was_read_only(refused_user):
+    write_cell(dataset(), refused_user)
+    cells = refused_user / "cells"
+    (cells / "E012").chmod(0o555)
+    for seed in (1, 2):
+        written = dataset(seed=seed)
+        write_cell(written, refused_user)
+        np.testing.assert_array_equal(open_cell("E012", refused_user).counts, written.counts)
+        assert sorted(os.listdir(cells)) == [".lock", "E012"]
+
+
+def test_an_older_cell_that_cannot_be_removed_is_named(refused_user):
+    write_cell(dataset(), refused_user)
+    closed = refused_user / "cells" / ".old-E012" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "file").touch()
+    closed.chmod(0o555)
+    with pytest.raises(DataError, match=r"\.old-E012 is an older E012 that could not be removed"):
+        write_cell(dataset(seed=1), refused_user)
+    np.testing.assert_array_equal(open_cell("E012", refused_user).counts, dataset().counts)
+    closed.chmod(0o755)
+    write_cell(dataset(seed=1), refused_user)
+
+
 def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path):
     pytest.importorskip("resource")
     older = dataset()
@@ -331,19 +355,24 @@ def test_two_processes_may_store_the_same_cell(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["file", "below a file", "too long", "dangling", "nobody"])
+@pytest.mark.parametrize(
+    "kind", ["file", "below a file", "too long", "dangling", "nobody", "address", "variable"]
+)
 def test_a_home_that_can_hold_nothing(tmp_path, monkeypatch, kind):
     (tmp_path / "file").write_text("x")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     home = {
         "file": tmp_path / "file", "below a file": tmp_path / "file" / "sub",
         "too long": tmp_path / ("x" * 300), "dangling": tmp_path / "dangling",
-        "nobody": "~nobody-of-that-name/x",
+        "nobody": "~nobody-of-that-name/x", "address": "http://127.0.0.1/x",
+        "variable": "${HOME}/x",
     }[kind]  # fmt: skip
     monkeypatch.setenv("DC2LIB_DATA", str(home))
+    monkeypatch.chdir(tmp_path)
     for use in (list_cells, lambda: open_cell("E012"), lambda: write_cell(dataset())):
         with pytest.raises(DataError, match=r"DC2LIB_DATA|cannot be used"):
             use()
+    assert sorted(os.listdir(tmp_path)) == ["dangling", "file"]
 
 
 @pytest.mark.parametrize("kind", ["file", "loop", "dangling link"])

@@ -66,6 +66,13 @@ def test_coverage_is_the_mean_over_the_bases_of_a_bin(tmp_path, bigwig, prefix):
     assert bins.sum() == 10
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_stored_value_that_is_no_number(tmp_path, bigwig, value):
+    path = bigwig(tmp_path / "a.bw", [*SPANS[:2], ("chr2", 5_000, 5_100, value)], prefix="")
+    with pytest.raises(DataError, match=rf"a\.bw: 2:5,001-5,100 has the value {value}"):
+        read_cell({"H3K4me3": path}, windows())
+
+
 def test_a_window_over_the_chromosomes_edge(tmp_path, bigwig):
     path = bigwig(tmp_path / "a.bw", [("chr1", 0, 100, 5.0), ("chr2", 0, 1, 1.0)])
     bins = read_cell({"H3K4me3": path}, windows())["H3K4me3"]
@@ -212,6 +219,14 @@ def test_a_cell_type_is_read_once_and_again_with_other_settings(tmp_path, bam):
     assert "3 genes stored" in store_cell(other, table, tmp_path)
     cell = open_cell("E003", tmp_path)
     assert (cell.source, cell.unit, int(cell.counts.sum())) == ("tracks", "reads", 1)
+
+
+@pytest.mark.parametrize("said", [["--count", "start"], ["--min-quality", "0"], ["--duplicates"]])
+def test_what_is_said_of_reads_where_there_are_none(tmp_path, bigwig, said, capsys):
+    bigwig(tmp_path / "tracks" / "E003-H3K4me3.bw", SPANS)
+    given = ["--tracks", tmp_path / "tracks", "--rpkm", write_table(tmp_path / "table.tsv")]
+    assert main([*map(str, given), "--home", str(tmp_path / "home"), *said]) == 1
+    assert "holds no BAM file" in capsys.readouterr().err
 
 
 def test_the_command_line_goes_on_after_a_wrong_cell(tmp_path, bigwig, capsys):

@@ -17,8 +17,23 @@ from dc2lib.datasets.fetch import fetch, mirror_holds
 from dc2lib.datasets.gene_windows import deepchrome_windows, missing_genes, read_gtf
 from dc2lib.datasets.histone import MARKS, SPLITS, HistoneDataset
 from dc2lib.errors import DataError, exit_code
-from dc2lib.files import input_file
+from dc2lib.files import input_file, named_folder
 from dc2lib.labels import RULES, label
+
+# What cell types are made of, as messages call it, and with which of these an option is used; an
+# option that is not listed is used with all but the list of the store.
+PEAKS, TRACKS, CSV = "--peaks (PEAKS=)", "--tracks (TRACKS=)", "--csv (CSV=)"
+NPZ, RDATA = "--binned (BINNED=) with an .npz file", "--binned (BINNED=) with a folder"
+PATTERNCHROME, DOWNLOAD = "--source patternchrome (SOURCE=)", "a download"
+ARCHIVE, LIST = "Roadmap's archive", "--list"
+FILES = (PEAKS, TRACKS, RDATA, PATTERNCHROME)
+OWN = (*FILES, NPZ, CSV)
+USED_WITH = {
+    "value": (PEAKS,), "count": (TRACKS,), "min_quality": (TRACKS,), "duplicates": (TRACKS,),
+    "gtf": FILES, "rpkm": OWN, "marks": OWN, "suffix": OWN, "partial": OWN,
+    "source": (PATTERNCHROME, ARCHIVE), "mirror": (DOWNLOAD,),
+    "home": (*OWN, ARCHIVE, LIST), "quiet": (*OWN, ARCHIVE, LIST), "list": (LIST,),
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _filled(options: argparse.Namespace) -> int:
+    _check_used(options)
     home = store.usable_home(options.home)
     problems: list[str] = []
     if not options.list:
@@ -35,8 +51,8 @@ def _filled(options: argparse.Namespace) -> int:
         common["progress"] = not options.quiet
         with _noting(problems, home):
             _fill(options, home, problems, common)
-        if options.mnist or _brings_digits(options):
-            with _noting(problems, home):
+        with _noting(problems, home):
+            if options.mnist or _brings_digits(options):
                 mnist.fetch_mnist(home, **common)
                 print("MNIST: 70,000 digits stored")
     _print_table(home, problems)
@@ -68,21 +84,23 @@ def _parser() -> argparse.ArgumentParser:
     named, own = partial(add, type=_given), partial(add, type=_path)
     named("--cells", nargs="+", metavar="CELL", help="only these cell types, such as E003 E123")
     named("--mirror", metavar="PATH_OR_URL", help="folder or address to take the files from")
-    own("--home", metavar="DIR", help="where the store lies (default: $DC2LIB_DATA or the cache)")
+    add("--home", type=_home, metavar="DIR",
+        help="where the store lies (default: $DC2LIB_DATA or the cache)")  # fmt: skip
     own("--csv", nargs="+", metavar="FOLDER", help="store your own cell types, one folder each")
     own("--peaks", metavar="FOLDER", help="store cell types from <cell>-<mark>.narrowPeak, ...")
     own("--tracks", metavar="FOLDER", help="store cell types from files <cell>-<mark>.bw or .bam")
     own("--binned", metavar="PATH", help="store cell types from an .npz file or a folder of RData")
-    add("--source", choices=("roadmap", "patternchrome"), default="roadmap",
+    add("--source", choices=("roadmap", "patternchrome"),
         help="where Roadmap's cell types come from")  # fmt: skip
     own("--rpkm", metavar="FILE", help="your own table of expression (default: Roadmap's)")
     own("--gtf", metavar="FILE", help="genes of --peaks and --tracks (default: DeepChrome's, hg19)")
     named("--marks", nargs="+", metavar="MARK", help="only these marks; with --csv, its columns")
     add("--partial", action="store_true",
         help="files, or genes, are meant to cover a part of the genome only")  # fmt: skip
-    add("--value", choices=tuple(peaks.COLUMN_OF), default="signal", help="what --peaks measure")
-    add("--count", choices=tracks.WAYS, default="overlap", help="where a read of a BAM counts")
-    add("--min-quality", type=int, default=30, help="mapping quality below which no read counts")
+    add("--value", choices=tuple(peaks.COLUMN_OF),
+        help="what --peaks measure (default: signal)")  # fmt: skip
+    add("--count", choices=tracks.WAYS, help="where a read of a BAM counts (default: overlap)")
+    add("--min-quality", type=int, help="mapping quality below which no read counts (default: 30)")
     add("--duplicates", action="store_true", help="count reads marked as duplicates too")
     add("--suffix", default="", help="added to the names under which own cell types are stored")
     add("--mnist", action="store_true", help="download the MNIST digits too")
@@ -106,6 +124,13 @@ def _path(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
+def _home(text: str) -> str:
+    try:
+        return str(named_folder(_given(text)))
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 @contextmanager
 def _noting(problems: list[str], home: Path) -> Iterator[None]:
     """What goes wrong in the block joins the problems, and what follows is done all the same."""
@@ -116,15 +141,25 @@ def _noting(problems: list[str], home: Path) -> Iterator[None]:
         problems.append(str(error))
 
 
-def _check_belongs(options: argparse.Namespace, files: bool) -> None:
-    """Raise DataError if an option was given that what is stored does not look at."""
-    of_files = ("gtf",) if not files else ()
-    of_own = ("rpkm", "marks", "suffix", "partial") if not (files or options.csv) else ()
-    for name in (*of_files, *of_own):
-        if getattr(options, name):
+def _check_used(options: argparse.Namespace) -> None:
+    """Raise DataError if an option was given that nothing of what is asked for looks at."""
+    given = {
+        PEAKS: options.peaks, TRACKS: options.tracks, CSV: options.csv,
+        RDATA: options.binned and os.path.isdir(options.binned),
+        NPZ: options.binned and not os.path.isdir(options.binned),
+        PATTERNCHROME: options.source == "patternchrome",
+    }  # fmt: skip
+    asked = [LIST] if options.list else [way for way in given if given[way]] or [ARCHIVE]
+    downloads = options.source == "patternchrome" or not options.rpkm or options.mnist
+    looking = {*asked}
+    if not options.list and (downloads or _brings_digits(options)):
+        looking.add(DOWNLOAD)
+    for name, value in vars(options).items():
+        used = USED_WITH.get(name, (*OWN, ARCHIVE))
+        if not (value is None or value is False or value == "") and looking.isdisjoint(used):
             raise DataError(
-                f"--{name} belongs to cell types of your own, and none is given; name them by"
-                " --peaks, --tracks, --binned or --csv (PEAKS=, TRACKS=, BINNED=, CSV=)."
+                f"--{name.replace('_', '-')} would change nothing about {', '.join(asked)}: it is"
+                f" used with {', '.join(used)}. Leave it out, or name what it belongs to."
             )
 
 
@@ -136,7 +171,6 @@ def _fill(
         if not os.path.isdir(path):
             input_file(Path(path).absolute(), "nothing was stored")
     files = _names_files(options)
-    _check_belongs(options, files)
     expression = options.rpkm or fetch(roadmap.RPKM, home, check=rpkm.read_rpkm, **common)
     table = rpkm.read_rpkm(expression)
     cells = _names(options.cells)
@@ -200,10 +234,16 @@ def _inputs(
     marks = _names(options.marks)
     inputs: list[CellInput] = []
     if options.peaks:
-        inputs += peaks.cell_inputs(options.peaks, windows, options.value, marks)
+        inputs += peaks.cell_inputs(options.peaks, windows, options.value or "signal", marks)
     if options.tracks:
-        rule = tracks.ReadRule(options.count, options.min_quality, options.duplicates)
-        inputs += tracks.cell_inputs(options.tracks, windows, rule, marks, not options.quiet)
+        rule = tracks.ReadRule(**_read_rule(options))
+        found = tracks.cell_inputs(options.tracks, windows, rule, marks, not options.quiet)
+        if _read_rule(options) and "reads" not in {one.unit for one in found}:
+            raise DataError(
+                f"{options.tracks} holds no BAM file: --count, --min-quality and --duplicates say"
+                " which reads of those count. Leave them out."
+            )
+        inputs += found
     if options.binned:
         inputs += binned.cell_inputs(options.binned, windows, marks)
     if options.source == "patternchrome":
@@ -214,6 +254,13 @@ def _inputs(
             chosen = marks or MARKS
             inputs += binned.patternchrome_inputs(table.cells, windows, home, chosen, **common)
     return inputs
+
+
+def _read_rule(options: argparse.Namespace) -> dict[str, object]:
+    """What was said about the reads of BAM files."""
+    given = {"way": options.count, "min_quality": options.min_quality}
+    given["duplicates"] = options.duplicates or None
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _names(cells: Sequence[str] | None) -> list[str] | None:

@@ -55,6 +55,8 @@ def cell_inputs(
     path = Path(path).expanduser()
     if not os.path.isdir(path):
         return _npz_inputs(path, marks, windows.partial)
+    for _ in os.walk(path, onerror=_raise):  # a folder that cannot be read is no empty one
+        pass
     found = {
         (file.parent.name, file.name.removesuffix(RDATA)): file
         for file in sorted({*path.rglob(f"*{RDATA}"), *path.glob(f"*/*{RDATA}")})
@@ -69,6 +71,10 @@ def cell_inputs(
                   lambda notes, own=own: read_rdata(own, windows), own)
         for cell, own in files.items()
     ]  # fmt: skip
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def patternchrome_inputs(

@@ -242,15 +242,17 @@ def refuse_other_source(cell: str, source: str, home: str | Path | None = None) 
 
 
 def file_states(files: Mapping[str, str | Path]) -> dict[str, list[str | int]]:
-    """Absolute path, size in bytes and time of the last change (ns) of each mark's file.
+    """Absolute path, size in bytes and two times (ns) of each mark's file, by which it is known.
 
-    Only the path of what cannot be read, of which reading it will say why.
+    The times are those of the last change of its content, which ``cp -p``, rsync and touch set as
+    they like, and of the file itself, which only the system sets. Only the path of what cannot be
+    read, of which reading it will say why.
     """
     states: dict[str, list[str | int]] = {m: [os.path.realpath(p)] for m, p in files.items()}
     for about in states.values():
         with suppress(OSError):
             state = os.stat(about[0])
-            about += [state.st_size, state.st_mtime_ns]
+            about += [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
     return states
 
 

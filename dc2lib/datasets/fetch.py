@@ -196,7 +196,8 @@ def _sources(file: RemoteFile, mirror: str | None) -> list[str] | list[Path]:
 def _mirror_folder(mirror: str) -> Path:
     try:
         folder = Path(mirror).expanduser()
-        folder.is_dir()
+        if folder.is_dir():
+            os.scandir(folder).close()
     except (RuntimeError, OSError, ValueError) as error:
         raise DataError(
             f"The mirror {mirror[:200]} is neither a folder nor an http(s) address:"
@@ -207,7 +208,10 @@ def _mirror_folder(mirror: str) -> Path:
 
 def _places(file: RemoteFile, mirror: Path) -> Iterator[Path]:
     tried = (mirror / file.name, mirror / file.folder / file.name, *mirror.glob(f"*/{file.name}"))
-    return (place for place in tried if os.path.lexists(place))
+    for place in tried:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            place.lstat()  # other errors, such as a folder that cannot be read, are told
+            yield place
 
 
 def _answers(address: str) -> bool:

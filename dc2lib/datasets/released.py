@@ -23,7 +23,7 @@ from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SPLITS, HistoneD
 from dc2lib.datasets.published import gene_strand
 from dc2lib.datasets.rpkm import RpkmTable, lost_zeros, read_rpkm, refuse_spreadsheet
 from dc2lib.errors import DataError
-from dc2lib.files import atomic_write, input_file
+from dc2lib.files import atomic_write, input_file, unpacked
 
 FILES = "train.csv, valid.csv, test.csv"
 SPLIT_LIMIT = 256 * 2**20
@@ -56,7 +56,8 @@ def read_csv_folder(
     Parameters
     ----------
     folder
-        Holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``.
+        Holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``, gzipped
+        (``.csv.gz``) or not.
     cell
         Name of the cell type; default the folder's name.
     rpkm
@@ -73,16 +74,29 @@ def read_csv_folder(
         raise DataError(f"{folder} is no folder; give one that holds {FILES}.")
     inner = folder / "classification"
     inner = inner if inner.is_dir() else folder
-    paths = {split: inner / f"{split}.csv" for split in SPLITS}
+    paths = {split: split_file(inner, split) for split in SPLITS}
     for path in paths.values():
         check_size(input_file(path, f"a cell type needs {FILES}").stat().st_size, str(path))
-    tables = {
-        split: read_split(path.read_bytes(), str(path), marks) for split, path in paths.items()
-    }
+    tables = {split: read_split(_content(path), str(path), marks) for split, path in paths.items()}
     if isinstance(rpkm, (str, Path)):
         rpkm = read_rpkm(rpkm)
     cell = cell or folder.resolve().name
     return assemble(cell, tables, str(inner), rpkm=rpkm, marks=marks, partial=partial)[0]
+
+
+def split_file(folder: Path, split: str) -> Path:
+    """Where a split's file lies in a folder, packed or not; DataError if both are there."""
+    plain, packed = folder / f"{split}.csv", folder / f"{split}.csv.gz"
+    if plain.exists() and packed.exists():
+        raise DataError(f"{packed} is there beside {plain.name}; keep one of the two.")
+    return packed if packed.exists() else plain
+
+
+def _content(path: Path) -> bytes:
+    with unpacked(path) as file:
+        data = file.read(SPLIT_LIMIT + 2**20)
+    check_size(len(data), str(path))
+    return data
 
 
 def read_split(data: bytes, name: str, marks: Sequence[str] = MARKS) -> SplitTable:

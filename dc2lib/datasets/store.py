@@ -146,6 +146,10 @@ def write_cell(
                 raise DataError(
                     f"{target} is in the way, and is no folder of a cell type; remove it."
                 )
+            if os.path.lexists(old):
+                raise DataError(
+                    f"{old} is an older {dataset.cell} that could not be removed; remove it."
+                )
             if target.exists():  # and must not be lost for one that a power cut leaves in pieces
                 for part in (*temporary.iterdir(), temporary):
                     sync(part)
@@ -153,7 +157,7 @@ def write_cell(
             os.replace(temporary, target)
             if old.exists():
                 sync(folder)
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
     return target
 
 
@@ -185,6 +189,8 @@ def usable_home(home: str | Path | None = None) -> Path:
         if path.is_dir() or next(filter(os.path.lexists, places)).is_dir():
             return path
         reason = "it is no folder"
+    except DataError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error)
         path = os.environ.get("DC2LIB_DATA", "") if home is None else home
@@ -261,10 +267,14 @@ def explained(folder: Path, needed: int | None = None) -> Iterator[None]:
             raise full_disk(folder, needed) from None
         if error.errno is None or error.filename is None:
             raise
-        raise DataError(
-            f"{str(error.filename)[:200]} cannot be used: {error.strerror}. Take another folder"
-            " (DC2LIB_DATA, or --home), or let this one be read and written."
-        ) from None
+        where, home = Path(os.fsdecode(error.filename)).absolute(), folder.absolute()
+        advice = "Let it be read, or name another."  # something that was to be read into the store
+        if home in (where, *where.parents) or where in home.parents:
+            advice = (
+                "Take another folder (DC2LIB_DATA, or --home), or let this one be read and written."
+            )
+        name = str(where)[:200]
+        raise DataError(f"{name} cannot be used: {error.strerror}. {advice}") from None
 
 
 @contextmanager
@@ -306,9 +316,16 @@ def put_back(folder: Path) -> None:
         for old in folder.glob(f"{OLD}*"):
             target = folder / old.name.removeprefix(OLD)
             if target.exists():
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
             else:
                 os.replace(old, target)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of a cell type, as far as that is possible, also one that was read-only."""
+    with suppress(OSError):
+        folder.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def full_disk(folder: Path, needed: int | None = None) -> DataError:
@@ -358,8 +375,8 @@ def file_digest(path: Path) -> str:
 
 
 def _state(path: Path) -> tuple[str, int, int]:
-    state = path.stat()
-    return str(path.resolve()), state.st_mtime_ns, state.st_size
+    state = path.stat()  # the time that only the system sets
+    return str(path.resolve()), state.st_ctime_ns, state.st_size
 
 
 def _open_array(folder: Path, name: str, about: Mapping[str, object]) -> np.ndarray:

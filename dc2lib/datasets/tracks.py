@@ -1,6 +1,7 @@
 """Coverage tracks (bigWig) and alignments (BAM) around genes; needs the extra ``tracks``.
 
-bigWig: a bin is the mean of the track over its 100 bases, bases without a value being 0. BAM: a
+bigWig: a bin is the mean of the track over its 100 bases, bases without a value being 0; a stored
+NaN or infinity is an error. BAM: a
 bin counts reads; unmapped, secondary, supplementary and failed reads never count, mates of a pair
 count one by one, and duplicates (flag 1024) and reads of a low mapping quality as asked.
 """
@@ -127,11 +128,23 @@ def _read_bigwig(path: str | Path, windows: GeneWindows, bar: tqdm) -> np.ndarra
                 values = np.zeros(N_BINS * BIN_SIZE, dtype=np.float32)
                 _, start, end = place
                 values[start - first : end - first] = track.values(*place, numpy=True)
+                if not np.isfinite(values).all():
+                    _check_stored(track.intervals(*place), path, place[0])
                 values[np.isnan(values)] = 0
                 bins[row] = values.reshape(N_BINS, BIN_SIZE).mean(axis=1)
     if (bins < 0).any():
         raise DataError(f"{path} holds negative values; expected coverage, not a log ratio.")
     return bins
+
+
+def _check_stored(spans: Sequence[tuple] | None, path: str | Path, chromosome: str) -> None:
+    """Raise DataError if a value is NaN or infinite: bases without one have no span."""
+    for start, end, value in spans or ():
+        if not np.isfinite(value):
+            raise DataError(
+                f"{path}: {chromosome}:{start + 1:,}-{end:,} has the value {value}; expected a"
+                " number. Write the file without these bases, which then count as 0."
+            )
 
 
 def _read_bam(
