@@ -91,6 +91,9 @@ def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
         {"chapter": f"`{name}`"} | {one: _cost(by_place.get((name, one))) for one in profiles}
         for name in dict.fromkeys(cost["chapter"] for cost in costs)
     ])
+    table.loc[len(table)] = ["one after another", *(
+        in_words(sum(cost["seconds"] for cost in costs if cost["profile"] == one))
+        for one in profiles)]
     return markdown_table(table, [False, *[True] * len(profiles)])
 
 

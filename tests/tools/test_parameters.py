@@ -47,10 +47,12 @@ def test_the_newest_execution_of_each_profile_counts(book):
     text = costs_markdown(found)
     row = "| `first` | 7 s (measured cell types) | 11 min (measured cell types, reference run) |"
     assert row in text
+    write_run(book, "second", "ba", profile="smoke", started=4, duration=8, data_source="roadmap")
+    assert "| one after another | 15 s | 11 min |" in costs_markdown(costs(book))
     reference["profile"] = "reference"
     reference["chapters"]["first"]["profile"] = "quick"
     (book / "book" / "reference" / "provenance.json").write_text(json.dumps(reference))
-    assert costs(book) == found, "a chapter that was kept of an earlier run has its own profile"
+    assert costs(book)[:2] == found, "a chapter that was kept of an earlier run has its own profile"
 
 
 def test_a_run_that_trained_what_the_newest_found_is_named(book):
