@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import logging
 import os
 import platform
 import re
@@ -33,13 +32,11 @@ from importlib.metadata import version
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import psutil
 import torch
-from sklearn.metrics import roc_auc_score
 
 from dc2lib.crosscell.transfer import cell_logits, transfer
 from dc2lib.datasets import (
@@ -54,7 +51,6 @@ from dc2lib.datasets.released import write_released_csv
 from dc2lib.datasets.rpkm import write_rpkm_table
 from dc2lib.datasets.simulated import iter_cells, simulate
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import bootstrap_auroc
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import DeepChrome, build
@@ -77,18 +73,12 @@ TRAINING, EVALUATION, PROBE = 4.745e6 / 2, 866e3, 866e3 + 872e3
 GRID_MODELS, GRID_EPOCHS, PROCESSES = 8, 3, 2
 GENES, PAIRS = 19_802, 5
 CELLS, RESTARTS, LINEAR_EPOCHS = 55, 5, 100
-REAL_CELL, REAL_TARGET, SIMULATED_TARGET = "E012", 0.94, 0.93
-TUNED_RUNS = 5
 MODELS, EVALUATED_CELLS, PLAIN_MODELS = 8, 4, 2
 KEEP, SAMPLES, PLAIN_SAMPLES = 100, 131_072, 16_384
 PAIR_GENES, GAN_STEPS = 3000, 150  # that the probed pair is trained with
-MANY, FEW = 3_000_000, 100_000
 SHARES, REPEATS = (1 / 4, 1 / 2, 1), 3
-DASK_FITS, DASK_GENES = 8, 6000
 SIZES, PART = (7, 14, 28, 56), 14  # cell types of the full-size run; those of one piece of pairs
 MIB = 2**20
-# dask lets workers return memory at once, and each step of training then asks for it again.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,6 @@ class Row:
     share_of_limit: float | None
     threads: int
     pairs: int
-    note: str = ""
     work: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
@@ -141,8 +130,8 @@ def stage(*threads: int) -> Callable[[Stage], Stage]:
 
 def paired(
     task: Task, name: str, ours: Callable[[], object], plain: Callable[[], object], *,
-    work: float, unit: str, plain_work: float | None = None, pairs: int | None = None,
-    limit: float | None = None, plain_threads: int | None = None, note: str = "",
+    work: float, unit: str, plain_work: float | None = None, limit: float | None = None,
+    plain_threads: int | None = None,
 ) -> Row:
     """Run both ways in turn after a warm-up of ours.
 
@@ -150,10 +139,10 @@ def paired(
     work.  ``limit``: units a second that the machine allows; ``plain_threads``: of torch for the
     plain way, default those that are set.
     """
-    pairs, plain_work = pairs or task.pairs, plain_work or work
+    plain_work = plain_work or work
     ours()
     times = []
-    for _ in range(pairs):
+    for _ in range(task.pairs):
         fast = seconds(ours) / work
         torch.set_num_threads(plain_threads or task.threads)
         times.append((fast, seconds(plain) / plain_work))
@@ -161,7 +150,7 @@ def paired(
     rates = [statistics.median(1 / one[side] for one in times) for side in (0, 1)]
     ratios = [slow / fast for fast, slow in times]
     share = None if limit is None else rates[0] / limit
-    return Row(name, *rates, statistics.median(ratios), unit, share, task.threads, pairs, note,
+    return Row(name, *rates, statistics.median(ratios), unit, share, task.threads, task.pairs,
                ratio_low=min(ratios), ratio_high=max(ratios))
 
 
@@ -208,37 +197,6 @@ def csv_to_store(task: Task) -> Row:
                   plain, work=len(task.dataset) * 100, unit="rows/s")
 
 
-@stage()
-def store_open(task: Task) -> Row:
-    """Opening a stored cell type, against loading its counts from a compressed NumPy file."""
-    write_cell(task.dataset, task.folder / "store")
-    np.savez_compressed(task.folder / "plain.npz", counts=task.dataset.counts)
-
-    def plain() -> None:
-        with np.load(task.folder / "plain.npz") as arrays:
-            arrays["counts"]
-
-    row = paired(task, "store_open", lambda: open_cell("S001", task.folder / "store"), plain,
-                 work=len(SPLITS), unit="splits/s")
-    return replace(row, note=f"{1000 / row.ours:.2f} ms a split, memory-mapped")
-
-
-@stage()
-def bootstrap(task: Task) -> Row:
-    """200 bootstrap AUROCs, against scikit-learn on each resample."""
-    rng = np.random.default_rng(0)
-    labels = label(task.dataset)
-    scores = rng.normal(labels, 1.0)
-
-    def plain() -> None:
-        for _ in range(200):
-            drawn = rng.integers(len(labels), size=len(labels))
-            roc_auc_score(labels[drawn], scores[drawn])
-
-    return paired(task, "bootstrap", lambda: bootstrap_auroc(labels, scores, n_resamples=200),
-                  plain, work=200, unit="resamples/s")
-
-
 @stage(1, 2)
 def train_one(task: Task) -> Row:
     """One epoch of the max-pooling network, against a textbook loop over a DataLoader."""
@@ -260,7 +218,8 @@ def one_epoch(dataset: HistoneDataset, recipe: Recipe, n_genes: int) -> None:
 def train_grid(task: Task) -> Row:
     """Eight models in two processes of one thread, against textbook models one after the other.
 
-    Both validate after every epoch and score the test genes in the end; ours keeps records.
+    Both validate after every epoch and score the test genes in the end; ours keeps records.  One
+    textbook model stands for all, with the threads that are faster for it.
     """
     store = task.folder / "trained"
     write_cell(task.dataset, store)
@@ -280,52 +239,18 @@ def train_grid(task: Task) -> Row:
         return paired(task, "train_grid", ours,
                       lambda: textbook.epochs(train, GRID_EPOCHS, *judges),
                       work=work * GRID_MODELS, plain_work=work, unit="genes/s",
-                      limit=product_rate(TRAINING), plain_threads=threads,
-                      note=f"{PROCESSES} processes of one thread; one textbook model stands for "
-                      f"all, with {threads} thread(s), which was faster for it")
-
-
-@stage()
-def time_to_auroc(task: Task) -> Row:
-    """Seconds until a validation AUROC is reached: the tuned recipe against the paper's."""
-    real = REAL_CELL in list_cells()
-    dataset, target = (
-        (open_cell(REAL_CELL), REAL_TARGET) if real else (task.dataset, SIMULATED_TARGET)
-    )
-    counts = dataset.counts if dataset.strand is None else dataset.gene_oriented()
-    labels = label(dataset, "numeric")
-    parts = [part[dataset.split == split] for split in SPLITS[:2] for part in (counts, labels)]
-
-    def taken(recipe: Recipe, seed: int) -> tuple[float, bool]:
-        """Seconds up to the epoch that reaches the target, or of all; epochs cost the same."""
-        start = time.perf_counter()
-        trained = fit(build("deepchrome_max", seed=seed), *parts, recipe=recipe, seed=seed,
-                      device="cpu")
-        scores = trained.history["valid_auroc"].to_numpy()
-        each = (time.perf_counter() - start) / len(scores)
-        reached = np.flatnonzero(scores >= target)
-        return each * (reached[0] + 1 if len(reached) else len(scores)), len(reached) > 0
-
-    tuned = sorted(taken(TUNED, seed)[0] for seed in range(TUNED_RUNS))
-    plain, reached = taken(PAPER, 0)
-    ours, never = statistics.median(tuned), "" if reached else ", which did not reach it"
-    note = (f"{dataset.cell}, {dataset.source}, numeric labels, AUROC {target:g}; "
-            f"median of {TUNED_RUNS} tuned runs, one of the paper's recipe{never}")
-    return Row("time_to_auroc", ours, plain, plain / ours, "s", None, task.threads, TUNED_RUNS,
-               note, ratio_low=plain / tuned[-1], ratio_high=plain / tuned[0])
+                      limit=product_rate(TRAINING), plain_threads=threads)
 
 
 @stage()
 def linear_all_cells(task: Task) -> Row:
-    """Five restarts on 55 cell types at once, against one model after the other."""
+    """Five restarts on 55 cell types at once; one textbook model stands for one after the other."""
     recipe = replace(PAPER, epochs=LINEAR_EPOCHS, patience=LINEAR_EPOCHS)
     cells = [replace(task.dataset, cell=f"S{number:03d}") for number in range(CELLS)]
     return paired(task, "linear_all_cells",
                   lambda: fit_linear(cells, recipe=recipe, seeds=range(RESTARTS)),
                   lambda: textbook.linear(task.dataset, LINEAR_EPOCHS),
-                  work=CELLS * RESTARTS, plain_work=1, unit="models/s",
-                  note=f"{CELLS} cell types x {RESTARTS} restarts x {LINEAR_EPOCHS} epochs; one "
-                  "textbook model stands for all")
+                  work=CELLS * RESTARTS, plain_work=1, unit="models/s")
 
 
 @stage(1, 2)
@@ -351,8 +276,6 @@ def evaluate(task: Task) -> Row:
             task, "evaluate", ours, lambda: textbook.column(models, test), plain_threads=threads,
             work=MODELS * EVALUATED_CELLS * len(test), plain_work=PLAIN_MODELS * len(test),
             unit="genes/s", limit=product_rate(EVALUATION),
-            note=f"{MODELS} models x {EVALUATED_CELLS} cell types (plain {PLAIN_MODELS} x 1, "
-            f"batches of {textbook.BATCH}, {threads} thread(s))",
         )
 
 
@@ -365,28 +288,6 @@ def probe(task: Task) -> Row:
                   lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP),
                   work=SAMPLES, plain_work=PLAIN_SAMPLES, unit="samples/s",
                   limit=product_rate(PROBE))
-
-
-@stage(2)
-def probe_memory(task: Task) -> list[Row]:
-    """Three million samples in two processes: their rate, and memory as of a hundred thousand."""
-    generator, classifier = trained_pair()
-    plain = PLAIN_SAMPLES / seconds(
-        lambda: textbook.best_samples(generator, classifier, PLAIN_SAMPLES, KEEP))
-    few, many = (alone("probe", n) for n in (FEW, MANY))
-    rate, mib = many["rate"], (many["peak_mib"], few["peak_mib"])
-    return [
-        Row("probe_3_million", rate, plain, rate / plain, "samples/s", rate / product_rate(PROBE),
-            task.threads, 1, f"{MANY / rate:.0f} s for all, in two processes, their "
-            "start included; the plain loop has two threads"),
-        Row("probe_memory", *mib, mib[1] / mib[0], "MiB", None, task.threads, 1,
-            f"largest process at {MANY:,} samples against {FEW:,}; a ratio of 1 is constant"),
-    ]
-
-
-def probe_here(n: int) -> dict[str, float]:
-    """Rate of so many samples in two processes."""
-    return {"rate": monte_carlo_probe(*trained_pair(), n, KEEP, workers=2).samples_per_second}
 
 
 @stage()
@@ -403,52 +304,22 @@ def growth(task: Task) -> list[Row]:
         thinned = dataset.select(np.linspace(0, len(dataset) - 1, n).astype(int))
         folders[n] = write_released_csv(thinned, task.folder / f"{n}-genes")
     series = (
-        ("csv_to_store", len(dataset), "genes",
+        ("csv_to_store", len(dataset),
          lambda n: write_cell(read_csv_folder(folders[n], cell="S001"), task.folder / "grown")),
-        ("train_one", len(dataset.take("train")), "genes", lambda n: one_epoch(dataset, TUNED, n)),
-        ("evaluate", MODELS, "models",
+        ("train_one", len(dataset.take("train")), lambda n: one_epoch(dataset, TUNED, n)),
+        ("evaluate", MODELS,
          lambda n: cell_logits(records[:n], dataset.cell, home / f"{n}-{next(run)}")),
-        ("probe", 32_768, "samples",
+        ("probe", 32_768,
          lambda n: monte_carlo_probe(generator, classifier, n, KEEP, device="cpu")),
     )
     rows = []
-    for name, whole, unit, do in series:
+    for name, whole, do in series:
         for share in SHARES:
             work = int(whole * share)
             _, *taken = (seconds(lambda do=do, work=work: do(work)) for _ in range(REPEATS + 1))
             rows.append(Row(f"growth:{name}:{share:g}", statistics.median(taken), None, None, "s",
-                            None, task.threads, REPEATS, unit, work))
+                            None, task.threads, REPEATS, work))
     return rows
-
-
-@stage(1, 2)
-def grid_dask(task: Task) -> Row:
-    """Fits on dask workers of one thread each, against this process alone."""
-    import dask
-    from distributed import Client, LocalCluster
-
-    home = task.folder / "grid"
-    chosen = np.linspace(0, len(task.dataset) - 1, min(DASK_GENES, len(task.dataset))).astype(int)
-    write_cell(task.dataset.select(chosen), home)
-    fits = [Fit("deepchrome_max", replace(TUNED, epochs=1), (task.dataset.cell,),
-                task.dataset.cell, str(home), seed=seed) for seed in range(DASK_FITS)]
-    with (
-        patch.dict(os.environ, KEEP_MEMORY),  # and undo what the cluster sets here for its workers
-        dask.config.set({"distributed.worker.memory.terminate": False}),
-        LocalCluster(n_workers=task.threads, threads_per_worker=1, dashboard_address=":0",
-                     silence_logs=logging.ERROR) as cluster,
-        Client(cluster) as client,
-    ):
-
-        def trained(few: list[Fit], executor: object = None) -> None:
-            with tempfile.TemporaryDirectory(dir=task.folder) as folder:
-                run_grid(few, folder, executor=executor, workers=1, progress=False)
-
-        executor = client.get_executor()
-        return paired(task, "grid_dask", lambda: trained(fits, executor),
-                      lambda: trained(fits[:2]), plain_threads=1, work=len(fits),
-                      plain_work=2, unit="fits/s", pairs=min(task.pairs, 3),
-                      note=f"{task.threads} workers of one thread")
 
 
 # the full size ----------------------------------------------------------------------------------
@@ -513,7 +384,6 @@ def test_on_rest(cells: int, part: int, genes: int) -> dict[str, float]:
 
 PIECES = {"ingest": ingest, "linear": linear, "inclusive_epoch": inclusive_epoch,
           "test_on_rest": test_on_rest}
-ALONE = PIECES | {"probe": probe_here}
 
 
 def full_size(genes: int) -> None:
@@ -537,7 +407,7 @@ def full_size(genes: int) -> None:
 
 
 def alone(name: str, *numbers: int) -> dict[str, float]:
-    """Run one of `ALONE` in a process of its own; what it tells, and the peak memory in MiB.
+    """Run one of `PIECES` in a process of its own; what it tells, and the peak memory in MiB.
 
     RuntimeError if it fails; what was kept stays.
     """
@@ -550,12 +420,10 @@ def alone(name: str, *numbers: int) -> dict[str, float]:
 
 
 def run_alone(name: str, *numbers: str) -> dict[str, float]:
-    """What a process of its own does: run it, and look at the memory of its largest process."""
-    if name in PIECES:
-        torch.set_num_threads(1)
-    told = ALONE[name](*map(int, numbers))
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return told | {"peak_mib": max(resource.getrusage(who).ru_maxrss for who in whose) / 1024}
+    """What a process of its own does: run it with one thread, and look at its peak memory."""
+    torch.set_num_threads(1)
+    told = PIECES[name](*map(int, numbers))
+    return told | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def trained_pair() -> tuple[HistoneGenerator, DeepChrome]:

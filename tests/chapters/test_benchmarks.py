@@ -1,6 +1,5 @@
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 from dc2book import benchmarks
@@ -14,18 +13,18 @@ ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor"
 def row(name, ours, plain=None, **more):
     ratio = None if plain is None else ours / plain
     return {"name": name, "ours": ours, "plain": plain, "ratio": ratio, "unit": "genes/s",
-            "share_of_limit": None, "threads": 1, "pairs": 5, "note": "", "work": None} | more
+            "share_of_limit": None, "threads": 1, "pairs": 5, "work": None} | more
 
 
 def bench_rows():
-    grown = [row(f"growth:csv_to_store:{share}", seconds, work=work, unit="s", note="genes")
+    grown = [row(f"growth:csv_to_store:{share}", seconds, work=work, unit="s")
              for share, work, seconds in ((0.25, 100, 1.0), (0.5, 200, 2.0), (1, 400, 4.0))]
     return [
         row("csv_to_store", 300.0, 10.0),
         row("train_one", 10_000.0, 8000.0, share_of_limit=0.25),
         row("train_one", 16_000.0, 8000.0, threads=2),
-        row("evaluate", 40_000.0, 10_000.0, note="8 models"),
-        row("gpu:train", None, note="not measured: no CUDA device on this machine"),
+        row("evaluate", 40_000.0, 10_000.0),
+        row("gpu:train", None),
         *grown,
     ]
 
@@ -93,7 +92,7 @@ def test_a_ratio_has_the_range_of_its_pairs_and_a_limit():
         row("probe", 40.0, 10.0, ratio_low=3.5, ratio_high=4.5, share_of_limit=0.5),
         row("train_one", 16.0, 10.0, ratio_low=1.5, ratio_high=1.8),
         row("train_grid", 30.0, 10.0),
-        row("store_open", 9.0),
+        row("csv_to_store", 9.0),
     ])
     shown = benchmarks.stage_table(rows).set_index("stage")["ratio"]
     assert shown.tolist() == ["–", "1.6 (1.5–1.8)", "3.0", "3.1 (2.9–3.2)", "4.0 (3.5–4.5)"]
@@ -102,19 +101,8 @@ def test_a_ratio_has_the_range_of_its_pairs_and_a_limit():
         "train_one": False, "train_grid": True, "probe": True, "evaluate": True,
     }
     assert best.set_index("stage").loc["probe", "at_limit"] == 8
-    (axis,) = benchmarks.plot_ratios(best).axes
-    (bars,) = [one for one in axis.containers if hasattr(one, "has_xerr")]
-    (reach,) = bars.lines[2]
-    np.testing.assert_allclose(reach.get_paths()[0].vertices[:, 0], [1.5, 1.8])
     older = benchmarks.best_ratios(rows.drop(columns=["ratio_low", "ratio_high"]))
     assert older["low"].isna().all()
-
-
-def test_the_range_misses_the_median_if_all_pairs_lie_on_one_side():
-    rng = np.random.default_rng(0)
-    drawn = rng.normal(size=(20_000, 5))
-    holds = (drawn.min(axis=1) < 0) & (drawn.max(axis=1) > 0)
-    assert holds.mean() == pytest.approx(benchmarks.range_confidence(5), abs=0.01)
 
 
 def test_growth_is_the_power_of_the_work():
@@ -122,7 +110,6 @@ def test_growth_is_the_power_of_the_work():
     assert table["work"].tolist() == [100, 200, 400]
     (power,) = benchmarks.growth_powers(table)["estimate"]
     assert power == pytest.approx(1)
-    assert benchmarks.growth_power([1, 2, 4], [1, 4, 16]) == pytest.approx(2)
 
 
 def test_parts_are_added_and_a_size_that_lacks_one_is_left_out():
@@ -151,7 +138,6 @@ def test_the_largest_sizes_and_their_powers_are_recorded():
     largest = benchmarks.of_largest(few, "seconds")
     assert largest.columns.tolist() == ["stage", "n", "estimate"]
     assert largest["estimate"].tolist() == few["seconds"].tolist()
-    assert len(benchmarks.plot_full_size(few).axes) == 2
 
 
 def test_hours_follow_from_rates():

@@ -2,18 +2,18 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from dc2book.benchmarks import TARGETS
 
 from dc2lib.crosscell.transfer import cell_logits
 from dc2lib.datasets import list_cells, open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
 from dc2lib.signals import to_signal
 from tools import bench, textbook
-from tools.bench import Row, Task, paired
+from tools.bench import Task, paired
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +54,20 @@ def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkey
 @pytest.fixture
 def tiny(dataset, tmp_path, monkeypatch):
     """What a stage is given, everything small."""
-    sizes = {"MODELS": 2, "GRID_MODELS": 2, "GRID_EPOCHS": 1, "PROCESSES": 1, "DASK_FITS": 2,
-             "SAMPLES": 512, "PLAIN_SAMPLES": 512, "KEEP": 5, "PAIR_GENES": 300, "GAN_STEPS": 2}
+    sizes = {"MODELS": 2, "GRID_MODELS": 2, "GRID_EPOCHS": 1, "PROCESSES": 1, "SAMPLES": 512,
+             "PLAIN_SAMPLES": 512, "KEEP": 5, "PAIR_GENES": 300, "GAN_STEPS": 2}
     for name, size in sizes.items():
         monkeypatch.setattr(bench, name, size)
     monkeypatch.setattr(bench, "product_rate", lambda _: 1.0)
     monkeypatch.setattr(bench, "ProcessPoolExecutor", lambda n, _: ThreadPoolExecutor(n))
-    distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
-    inside = partial(distributed.LocalCluster, processes=False)
-    monkeypatch.setattr(distributed, "LocalCluster", inside)
     return Task(dataset, tmp_path, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["csv_to_store", "train_one", "evaluate", "train_grid",
-                                  "grid_dask", "probe"])
+@pytest.mark.parametrize("name", ["csv_to_store", "train_one", "evaluate", "train_grid", "probe"])
 def test_a_stage_runs(name, tiny):
     measure, _ = bench.STAGES[name]
-    rows = measure(tiny)
-    (row,) = [rows] if isinstance(rows, Row) else rows
-    assert row.name == name
+    row = measure(tiny)
+    assert row.name == name and name in TARGETS
     assert row.ratio > 0
 
 
