@@ -127,10 +127,21 @@ def test_an_interrupted_download_goes_on_in_the_next_call(tmp_path, monkeypatch)
     assert left(tmp_path) == ["data.gz", "digests.json"]
 
 
-def test_a_server_that_ignores_ranges(tmp_path):
-    with serving(cut=[300_000], ranges=False) as server:
+@pytest.mark.parametrize(
+    ("options", "requests"),
+    [
+        ({"cut": [300_000], "ranges": False}, 2),  # the whole comes again
+        ({"cut": [300_000], "status": [200, 416]}, 3),  # there is no rest
+        ({"cut": [300_000], "length": False, "etag": None}, 2),
+        ({"status": [503, 429]}, 3),
+        ({"encoding": "gzip"}, 1),  # bytes come as they are, whatever the server calls them
+    ],
+)
+def test_servers_of_all_kinds(tmp_path, options, requests):
+    with serving(**options) as server:
         assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-    assert server.ranges == ["bytes=300000-"]
+    assert len(server.requests) == requests
+    assert left(tmp_path) == ["data.gz", "digests.json"]
 
 
 @pytest.mark.parametrize("what", ["etag", "length", "no etag"])
@@ -165,13 +176,6 @@ def test_a_server_that_answers_one_request_after_the_other(tmp_path, monkeypatch
     assert len(server.requests) == 3
 
 
-def test_a_part_that_the_server_has_no_rest_of_starts_anew(tmp_path):
-    with serving(cut=[300_000], status=[200, 416]) as server:
-        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-    assert len(server.requests) == 3
-    assert left(tmp_path) == ["data.gz", "digests.json"]
-
-
 def test_a_part_that_was_whole_when_the_process_was_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     with serving(cut=[300_000]) as server:
@@ -181,12 +185,6 @@ def test_a_part_that_was_whole_when_the_process_was_killed(tmp_path, monkeypatch
         part.write_bytes(CONTENT)
         server.status = [416]
         assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-
-
-def test_the_server_is_asked_again_when_it_is_busy(tmp_path):
-    with serving(status=[503, 429]) as server:
-        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-    assert len(server.requests) == 3
 
 
 def test_a_server_that_stays_busy(tmp_path):
@@ -209,17 +207,6 @@ def test_an_html_page_is_not_kept(tmp_path, kind):
     with serving(page, kind=kind) as server, pytest.raises(DataError, match="is an HTML page"):
         fetch(server.file, tmp_path)
     assert left(tmp_path) == []
-
-
-def test_bytes_come_as_they_are_whatever_the_server_calls_them(tmp_path):
-    with serving(encoding="gzip") as server:
-        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-
-
-def test_a_server_that_does_not_say_the_length(tmp_path):
-    with serving(length=False, etag=None, cut=[300_000]) as server:
-        assert fetch(server.file, tmp_path).read_bytes() == CONTENT
-    assert len(server.requests) == 2
 
 
 def test_a_proxy_that_cannot_be_used_is_named_and_not_asked_again(tmp_path, monkeypatch):
@@ -338,30 +325,20 @@ def test_mirror_folder(tmp_path, place):
     assert fetch(NOWHERE, home, mirror=mirror, in_place=True) == source
 
 
-def test_a_file_used_in_place_must_stay_the_same(tmp_path):
-    source = tmp_path / "data.gz"
-    source.write_bytes(CONTENT)
-    given = {"home": tmp_path / "home", "mirror": str(tmp_path), "in_place": True}
-    assert fetch(NOWHERE, **given) == fetch(NOWHERE, **given) == source
-    assert left(given["home"]) == ["digests.json"]
-    source.write_bytes(CONTENT + b"x")
-    for _ in range(2):
-        with pytest.raises(DataError, match=r"wrong digest.*damaged, or was replaced.*--refetch"):
-            fetch(NOWHERE, **given)
-    assert fetch(NOWHERE, **given, refetch=True) == fetch(NOWHERE, **given) == source
-
-
-def test_a_file_that_was_replaced_in_a_mirror_folder_is_noticed(tmp_path):
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_that_was_replaced_in_a_mirror_folder_is_noticed(tmp_path, in_place):
     source = tmp_path / "mirror" / "data.gz"
     source.parent.mkdir()
     source.write_bytes(CONTENT)
-    given = {"home": tmp_path / "home", "mirror": str(source.parent)}
-    copy = fetch(NOWHERE, **given)
+    given = {"home": tmp_path / "home", "mirror": str(source.parent), "in_place": in_place}
+    path = fetch(NOWHERE, **given)
+    assert path == fetch(NOWHERE, **given)
+    assert path == (source if in_place else given["home"] / "downloads" / "data.gz")
     source.write_bytes(CONTENT + b"x")
     for _ in range(2):
         with pytest.raises(DataError, match=r"wrong digest.*--refetch"):
             fetch(NOWHERE, **given)
-    assert copy.read_bytes() == CONTENT
+    assert in_place or path.read_bytes() == CONTENT
     assert fetch(NOWHERE, **given, refetch=True).read_bytes() == CONTENT + b"x"
 
 

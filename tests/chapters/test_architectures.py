@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from dc2book import architectures as comparison
@@ -197,11 +196,6 @@ def test_the_ladder_tells_direction_from_resolution():
     assert numeric["gene", 10] > 0.95
     assert max(numeric["genome", 10], numeric["genome", 1]) < 0.7
     assert numeric["genome", 1] == numeric["gene", 1]
-    networks = pd.DataFrame({"labels": ["numeric", "lexicographic"] * 2, "estimate": 0.9,
-                             "orientation": ["gene", "gene", "genome", "genome"]})
-    fig = comparison.plot_ladder(table, networks)
-    assert len(fig.axes) == 2
-    plt.close(fig)
 
 
 def test_genes_of_one_stretch_are_drawn_together(monkeypatch):

@@ -170,17 +170,6 @@ def test_each_probe_shows_what_its_own_signals_couple(n_marks: int) -> None:
         assert set(np.flatnonzero(found[method].strength > 1)) == marks
 
 
-def test_attention_joins_where_it_is_asked_for(plan: Plan) -> None:
-    asked = replace(plan, n_genes=200, epochs=1, attentive_epochs=2)
-    one = run_plans([asked])[0]
-    assert len(one.valid_auroc["attentive_chrome"]) == 2
-    attention = one.attributions["attention"]
-    assert attention.evidence.shape == (5, 100)
-    assert attention.strength.sum() == pytest.approx(1.0, abs=1e-5)
-    assert not attention.signed
-    assert len(one.scores["attentive_chrome"]) == len(one.labels)
-
-
 def test_permuted_labels_stay_in_their_split() -> None:
     split = np.repeat(["train", "valid", "test"], (50, 20, 30))
     labels = (np.arange(100) % 3 == 0).astype(np.int8)
@@ -196,13 +185,6 @@ def test_linear_model_cannot_see_positions(dataset: HistoneDataset) -> None:
         world = planted_world(dataset, rule, 1, 1400, 1.0)
         scores = linear_scores(world.counts, world.label, world.split)
         assert low <= auroc(world.label[world.split == "test"], scores) <= high
-
-
-def test_a_fit_that_still_improves_is_not_counted_as_converged(plan: Plan) -> None:
-    curves = [np.array([0.5, 0.6, 0.7, 0.7, 0.7]), np.array([0.5, 0.55, 0.6, 0.65, 0.7])]
-    ones = [Replicate(plan, {}, np.zeros(0), {}, {"attentive_chrome": one}) for one in curves]
-    (share,) = tables.converged(ones, ["attentive_chrome"]).itertuples()
-    assert (share.model, share.estimate, share.n) == ("attentive_chrome", 0.5, 2)
 
 
 def test_wider_bins_by_hand() -> None:

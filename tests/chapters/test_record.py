@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 
@@ -25,10 +24,8 @@ from dc2book.record import (
     showing,
     versions,
 )
-from dc2book.record.images import lighter_png
 from dc2book.record.recording import failed_findings
 from dc2book.record.showing import drawn_data
-from PIL import Image
 
 from dc2lib.errors import DataError
 
@@ -228,15 +225,6 @@ def test_a_figure_drawn_twice_has_the_same_bytes(run):
         show_figure(fig, "lines", ALT)
         contents.append([p.read_bytes() for p in sorted((run / "figures").iterdir())])
     assert contents[0] == contents[1]
-
-
-def test_images_with_holes_keep_them():
-    holes = np.zeros((30, 30, 4), np.uint8)
-    holes[:10, :10] = 255
-    encoded = io.BytesIO()
-    Image.fromarray(holes).save(encoded, "PNG")
-    content = encoded.getvalue()
-    assert lighter_png(content, flatten=False) == content
 
 
 def test_drawn_data_reads_lines_points_and_images():

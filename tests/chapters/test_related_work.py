@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dc2book.cross_cell import elsewhere
-from dc2book.related_work import breadth, pairs, scores, study, tables, trials
+from dc2book.related_work import breadth, pairs, scores, study, trials
 from dc2book.related_work import correlations as agreement
 from planted_cells import planted
 from sklearn import metrics
@@ -20,7 +20,6 @@ from dc2lib.datasets import write_cell
 from dc2lib.errors import DataError
 from dc2lib.evaluation import scores as scoring
 from dc2lib.evaluation.statistics import Interval, compared
-from dc2lib.labels import RULES as LABEL_RULES
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -79,9 +78,6 @@ def test_orders_are_judged_by_the_paired_interval(judged):
     orders = [("deepchrome", "karlic", "a"), ("karlic", "linear", "b"), ("linear", "linear", "c")]
     table = scores.check_published_orders(judged, orders)
     assert table["verdict"].tolist() == ["as published", "reversed", "alike"]
-    shown = tables.orders_table({"numeric": table})
-    assert shown["better > worse"][0] == "DeepChrome > linear regression"
-    assert shown["numeric labels"][2] == "0.000 [0.000, 0.000], alike"
 
 
 def test_neighbours_that_are_alike_make_intervals_wider():
@@ -198,25 +194,6 @@ def test_the_grid_and_the_system_fit_the_same_network(small_study):
     assert fitted.parameters == record.parameters
 
 
-def test_lstms_are_fitted_where_asked_and_one_fit_stands_for_equal_labels(monkeypatch):
-    monkeypatch.setattr(study, "open_cell", lambda cell, _: cell)
-    monkeypatch.setattr(study, "labels_differ", lambda cell: cell == "A")
-    asked = []
-
-    def fitted(trials_, **_):
-        asked.extend(trials_)
-        return [trials.TrialRecord(one, *[np.zeros(3)] * 2, 0.5, 1.0, 1, {}) for one in trials_]
-
-    monkeypatch.setattr(study, "run_trials", fitted)
-    size = study.StudySize(candidates=1, seeds=1, lstm_epochs=30, lstm_cells=1)
-    records = study.run_study(["A", "B"], "", size, systems=("karlic", "attentive_chrome"))
-    lstms = [one.trial for one in records if one.trial.system == "attentive_chrome"]
-    assert {one.cell for one in lstms} == {"A"} and len(lstms) == 2
-    assert dict(lstms[0].setting) == {"learning_rate": 2e-3, "epochs": 30, "patience": 10}
-    assert {one.labels for one in asked if one.cell == "B"} == {"numeric"}
-    assert {one.trial.labels for one in records if one.trial.cell == "B"} == set(LABEL_RULES)
-
-
 def test_a_fit_that_still_improves_has_not_converged(small_study):
     one = small_study.records[0]
     curves = [np.array([0.5, 0.6, 0.7, 0.7, 0.7]), np.array([0.5, 0.55, 0.6, 0.65, 0.7])]
@@ -257,18 +234,6 @@ def test_open_questions_of_a_study(small_study):
     own = trained["trained_on"] == trained["tested_on"]
     assert trained.loc[own, "own_kind_minus_this"].isna().all()
     assert trained.loc[~own, "own_kind_minus_this"].notna().all()
-    fits = {cell: trials.select(records, "karlic", "numeric", cell) for cell in ("A", "B")}
-    tests = {cell: ones[0].trial.dataset().take("test").gene_id for cell, ones in fits.items()}
-    truth = {cell: ones[0].truth() for cell, ones in fits.items()}
-    marks = {cell: np.stack([one.test_score for one in ones]) for cell, ones in fits.items()}
-    levels, _ = elsewhere.beside_elsewhere(tests, truth, {"marks": marks}, expression,
-                                           n_resamples=20)
-    levels = levels[levels["cell"] != "mean"].set_index(["genes", "cell", "predictor"])
-    alone = levels["estimate"].xs("expression_elsewhere", level="predictor")
-    assert (alone - 0.5).abs().max() < 0.2
-    ahead = levels["estimate"].xs("marks", level="predictor") - alone
-    assert (ahead["all"] > 0.1).all()
-    assert set(breadth.group_names(table, 2)) == set(table["group"])
 
 
 def test_splits_of_a_study(small_study):
