@@ -1,7 +1,5 @@
 """Small files of peaks, tracks, bins and genes, for the tests of the ways into the library."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 from pathlib import Path

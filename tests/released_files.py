@@ -1,7 +1,5 @@
 """Small files in the released layouts, for the tests of the loaders."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import tarfile

@@ -1,7 +1,5 @@
 """Attributions against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -16,11 +14,11 @@ SHAPE = (5, 20)
 class Linear(nn.Module):
     """Logits (-w.x / 2, w.x / 2 + 1): log odds w.x + 1."""
 
-    def __init__(self, weight: np.ndarray) -> None:
+    def __init__(self, weight):
         super().__init__()
         self.weight = nn.Parameter(torch.from_numpy(weight.astype(np.float32)))
 
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+    def forward(self, signal):
         half = (signal * self.weight).sum((1, 2)) / 2
         return torch.stack([-half, half + 1], dim=1)
 
@@ -28,25 +26,23 @@ class Linear(nn.Module):
 class Product(nn.Module):
     """Log odds: mean of mark 0 times mean of mark 1, plus mean of mark 2."""
 
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+    def forward(self, signal):
         mean = signal.mean(2)
         odds = mean[:, 0] * mean[:, 1] + mean[:, 2]
         return torch.stack([torch.zeros_like(odds), odds], dim=1)
 
 
 @pytest.fixture
-def weight() -> np.ndarray:
+def weight():
     return np.random.default_rng(0).standard_normal(SHAPE)
 
 
 @pytest.fixture
-def signals() -> np.ndarray:
+def signals():
     return np.random.default_rng(1).random((30, *SHAPE)).astype(np.float32)
 
 
-def test_linear_attributions_are_weight_times_difference(
-    weight: np.ndarray, signals: np.ndarray
-) -> None:
+def test_linear_attributions_are_weight_times_difference(weight, signals):
     model, baseline = Linear(weight), signals.mean(0)
     expected = weight * (signals - baseline)
     np.testing.assert_allclose(
@@ -66,13 +62,13 @@ def test_linear_attributions_are_weight_times_difference(
     assert np.abs(local.pair_ablation(model, signals, baseline)).max() < 1e-5
 
 
-def test_uneven_windows_share_their_loss(weight: np.ndarray, signals: np.ndarray) -> None:
+def test_uneven_windows_share_their_loss(weight, signals):
     found = local.window_ablation(Linear(weight), signals, np.zeros(SHAPE), width=8)
     expected = (weight * signals)[:, :, 16:].sum(2) / 4
     np.testing.assert_allclose(found[:, :, 16:], np.repeat(expected[..., None], 4, 2), atol=1e-5)
 
 
-def test_pairs_of_a_product(signals: np.ndarray) -> None:
+def test_pairs_of_a_product(signals):
     together = local.pair_ablation(Product(), signals, np.zeros(SHAPE))
     mean = signals.mean(2)
     np.testing.assert_allclose(together[:, 0, 1], mean[:, 0] * mean[:, 1], atol=1e-6)
@@ -81,7 +77,7 @@ def test_pairs_of_a_product(signals: np.ndarray) -> None:
     assert np.abs(together).max() < 1e-6
 
 
-def test_integrated_gradients_add_up(signals: np.ndarray) -> None:
+def test_integrated_gradients_add_up(signals):
     baseline = np.zeros(SHAPE)
     attributions = local.integrated_gradients(Product(), signals, baseline)
     mean = signals.mean(2)
@@ -90,14 +86,14 @@ def test_integrated_gradients_add_up(signals: np.ndarray) -> None:
     )
 
 
-def test_attributions_do_not_depend_on_batches(weight: np.ndarray) -> None:
+def test_attributions_do_not_depend_on_batches(weight):
     many = np.random.default_rng(2).random((local.BATCH + 3, *SHAPE)).astype(np.float32)
     whole = local.integrated_gradients(Product(), many, many.mean(0))
     part = local.integrated_gradients(Product(), many[-3:], many.mean(0))
     np.testing.assert_allclose(whole[-3:], part, atol=1e-7)
 
 
-def test_wrong_shapes_are_refused(weight: np.ndarray, signals: np.ndarray) -> None:
+def test_wrong_shapes_are_refused(weight, signals):
     with pytest.raises(DataError, match="baseline has shape"):
         local.mark_ablation(Linear(weight), signals, signals.mean((0, 2)))
     with pytest.raises(DataError, match="no gene"):

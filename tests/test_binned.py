@@ -118,13 +118,6 @@ def test_only_the_marks_asked_for(tmp_path):
             cells_of(path, asked)
 
 
-def test_rdata_behind_a_link_to_its_folder(tmp_path):
-    rdata_of(tmp_path / "there")
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "E003").symlink_to(tmp_path / "there" / "E003")
-    assert list(cells_of(tmp_path / "here")) == ["E003"]
-
-
 def test_a_file_that_is_none(tmp_path):
     path = npz(tmp_path)
     path.write_bytes(path.read_bytes()[:200])

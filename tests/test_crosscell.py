@@ -72,18 +72,6 @@ def test_a_cell_without_correlation_takes_no_part():
     assert crosscell.training_sets(table, "all") == dict.fromkeys(("A", "B", "C"), ("A", "B", "C"))
 
 
-def test_unknown_sets_are_refused():
-    with pytest.raises(DataError, match="highly"):
-        crosscell.training_sets(CORRELATION, "very")
-
-
-def test_one_column_off_gives_each_cell_the_next():
-    table = pd.DataFrame({"A": [1.0, 2], "B": [3.0, 4], "C": [5.0, 6]})
-    shifted = crosscell.one_column_off(table)
-    assert shifted["A"].tolist() == [3, 4] and shifted["B"].tolist() == [5, 6]
-    assert shifted["C"].isna().all()
-
-
 def test_correlation_of_a_study():
     study = {cell: planted(cell, seed=number) for number, cell in enumerate(CELLS)}
     table = crosscell.expression_table(study).iloc[:100]

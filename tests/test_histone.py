@@ -31,14 +31,6 @@ def test_types_and_values():
     assert not cell.counts.flags.writeable
 
 
-def test_further_marks_and_bins_are_taken_from_the_data():
-    cell = HistoneDataset.from_arrays(
-        np.ones((2, 40, 2)), ["a", "b"], "mine", ["train", "test"], marks=("H3K27ac", "H3K4me3")
-    )
-    assert cell.counts.shape == (2, 40, 2)
-    assert cell.marks == ("H3K27ac", "H3K4me3")
-
-
 def test_take_gives_views_that_cover_the_genes_once():
     cell = dataset()
     parts = [cell.take(split) for split in SPLITS]

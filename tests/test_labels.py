@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from released_files import ARCHIVE, TABLE
 
-from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.released import assemble, read_split
 from dc2lib.datasets.roadmap import split_members
 from dc2lib.datasets.rpkm import read_rpkm
@@ -62,21 +62,6 @@ def test_errors_say_what_is_missing():
     empty = cell_with(rpkm_text=["1.000", "", "2.000"], rpkm_median_text="1.000")
     with pytest.raises(DataError, match=r"1 gene\(s\) have no RPKM \(g1\)"):
         label(empty)
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the real RPKM table is not here")
-def test_label_audit_from_the_real_table():
-    table, audit, order = read_rpkm(TABLE), published.label_audit(), published.gene_order()
-    for name in ("E003", "E012", "E116"):
-        expression = table.join(name, table.gene_id)
-        cell = cell_with(**expression)
-        assert cell.rpkm_median_text == audit.loc[name, "rpkm_median"]
-        text = label(cell, "lexicographic")
-        assert text.mean() == pytest.approx(audit.loc[name, "lexicographic_positive_all"], abs=1e-4)
-        assert flipped(cell).mean() == pytest.approx(audit.loc[name, "labels_flipped"], abs=1e-4)
-        test = order.loc[order["split"] == "test", "gene_id"].to_numpy(dtype=str)
-        share = text[np.isin(table.gene_id, test)].mean()
-        assert share == pytest.approx(audit.loc[name, "lexicographic_positive_test"], abs=2e-4)
 
 
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason="the real archive is not here")

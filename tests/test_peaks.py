@@ -238,18 +238,6 @@ def test_only_genes_with_expression_are_taken(tmp_path):
     assert list_cells(tmp_path) == []
 
 
-def test_a_wrong_file_leaves_nothing_and_an_older_cell_alone(tmp_path):
-    folder = folder_of(tmp_path, "E003-H3K4me3.narrowPeak")
-    table = read_rpkm(write_table(tmp_path / "table.tsv"))
-    store_cell(cell_inputs(folder, windows())[0], table, tmp_path)
-    before = open_cell("E003", tmp_path).fingerprint
-    write_text(folder / "E003-H3K9ac.narrowPeak", NARROW + "chr1\t9\n")
-    with pytest.raises(DataError, match="line 2"):
-        store_cell(cell_inputs(folder, windows())[0], table, tmp_path)
-    assert open_cell("E003", tmp_path).fingerprint == before
-    assert not list(tmp_path.rglob(".tmp*"))
-
-
 def many_genes(**changes):
     """200 genes on each of chr1, chr2 and chrX, and 40 on chrY."""
     chromosome = np.repeat(["chr1", "chr2", "chrX", "chrY"], [200, 200, 200, 40])

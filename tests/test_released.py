@@ -20,7 +20,7 @@ from dc2lib.errors import DataError
 ROWS = rows_of(genes_of("train"))
 
 
-def changed(line: int, column: int, value: str) -> bytes:
+def changed(line, column, value):
     rows = rows_of(genes_of("train"))
     rows[line - 1][column] = value
     return as_csv(rows)

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
-from released_files import TABLE, write_rpkm
+from released_files import write_rpkm
 
 from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.errors import DataError
@@ -125,18 +125,6 @@ def test_a_truncated_table(tmp_path):
 def test_unknown_alignment(tmp_path):
     with pytest.raises(DataError, match="Unknown alignment"):
         table_of(tmp_path, alignment="shifted")
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the real RPKM table is not here")
-def test_the_real_table():
-    table = read_rpkm(TABLE)
-    assert len(table.cells) == 56
-    assert table.gene_id.shape == (19_795,)
-    assert table.text("E003")[0] == "43.985"
-    assert table.median_text("E003") == "3.329"
-    released = read_rpkm(TABLE, alignment="released")
-    assert released.text("E003")[0] == table.text("E004")[0]
-    assert np.isnan(released.rpkm("E128")).all()
 
 
 @pytest.mark.parametrize("wrong", ["inf", "1e400", "N/A", "#N/A", "-", "1_000", "\u0663", "1,5"])

@@ -21,26 +21,26 @@ from dc2lib.labels import flipped, label
 K36, K4ME3 = MARKS.index("H3K36me3"), MARKS.index("H3K4me3")
 
 
-def log_means(dataset: HistoneDataset) -> np.ndarray:
+def log_means(dataset):
     return np.log1p(dataset.counts.mean(axis=1))
 
 
-def auroc(features: np.ndarray, dataset: HistoneDataset, rule: str, model: object) -> float:
+def auroc(features, dataset, rule, model):
     labels = label(dataset, rule)
     train, test = dataset.split == "train", dataset.split == "test"
     model.fit(features[train], labels[train])
     return roc_auc_score(labels[test], model.predict_proba(features[test])[:, 1])
 
 
-def linear_auroc(dataset: HistoneDataset, rule: str = "numeric") -> float:
+def linear_auroc(dataset, rule='numeric'):
     return auroc(log_means(dataset), dataset, rule, LogisticRegression(max_iter=1000))
 
 
-def boosting() -> HistGradientBoostingClassifier:
+def boosting():
     return HistGradientBoostingClassifier(random_state=0)
 
 
-def blocks(dataset: HistoneDataset) -> np.ndarray:
+def blocks(dataset):
     """Log mean counts of blocks of five bins (gene, block and mark)."""
     means = dataset.counts.reshape(len(dataset), 20, 5, -1).mean(axis=2)
     return np.log1p(means).reshape(len(dataset), -1)
@@ -209,7 +209,7 @@ def test_without_signal_the_marks_tell_nothing():
 
 
 def test_cells_share_the_rule_or_have_their_own():
-    def transfer(shared_rule: bool) -> np.ndarray:
+    def transfer(shared_rule):
         study = simulate(4, 4000, 3, shared_rule=shared_rule, signal=0.95)
         features = {cell: log_means(d) for cell, d in study.datasets.items()}
         scaled = {cell: (f - f.mean(0)) / f.std(0) for cell, f in features.items()}

@@ -62,7 +62,7 @@ from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
 from dc2lib.training.linear import fit_linear
 from tools import textbook
-from tools.children import killed_with_parent
+from tools.children import end_with
 
 BENCH, SCALE = Path("_build") / "bench.json", Path("_build") / "scale.json"
 HOME = Path("_build") / "scale"  # store of the full-size run, while it is not whole
@@ -412,8 +412,7 @@ def alone(name: str, *numbers: int) -> dict[str, float]:
     RuntimeError if it fails; what was kept stays.
     """
     command = [sys.executable, "-m", "tools.bench", "--alone", name, *map(str, numbers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False,
-                          preexec_fn=killed_with_parent())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{name} {numbers}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -528,6 +527,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.alone:
+        end_with(os.getppid())
         print(json.dumps(run_alone(*options.alone)))
     elif options.full_size:
         full_size(GENES)

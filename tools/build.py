@@ -259,28 +259,23 @@ def _request(arguments: list[str]) -> tuple[Request, int]:
     parser.add_argument("--data", default="auto", choices=("auto", "roadmap", "simulated"))
     parser.add_argument("--jobs", type=int, default=_cores(), help="chapters side by side")
     parser.add_argument("--chapter", help="execute this chapter alone and make a page of it")
-    parser.add_argument("-p", nargs=2, action="append", default=[], dest="parameters",
-                        metavar=("NAME", "VALUE"), help="a parameter of the chapter")
-    parser.add_argument("--parameters", dest="line", default="", metavar="'-p NAME VALUE ...'",
-                        help="the same in one word, as `make chapter PARAMS=` gives them")
+    parser.add_argument("--parameters", default="", metavar="'-p NAME VALUE ...'",
+                        help="of that chapter, in one word")
     options = parser.parse_args(arguments)
     try:
-        line = shlex.split(options.line)
+        words = shlex.split(options.parameters)
     except ValueError as error:
-        parser.error(f"--parameters {options.line!r}: {error}")
-    if line:
-        given = parser.parse_args(line).parameters
-        if len(line) != 3 * len(given):
-            parser.error(f"--parameters {options.line!r}: expected -p NAME VALUE, once or more")
-        options.parameters += given
-    if options.parameters and options.chapter is None:
+        parser.error(f"--parameters {options.parameters!r}: {error}")
+    if len(words) % 3 or set(words[::3]) - {"-p"}:
+        parser.error(f"--parameters {options.parameters!r}: expected -p NAME VALUE, once or more")
+    if words and options.chapter is None:
         parser.error("-p needs --chapter: parameters belong to one chapter")
     if options.chapter == "":
         parser.error("which chapter? make chapter NAME=data")
     if options.jobs < 1:
         parser.error("--jobs must be at least 1")
-    overrides = dict(options.parameters)
-    if len(overrides) < len(options.parameters):
+    overrides = dict(zip(words[1::3], words[2::3], strict=True))
+    if 3 * len(overrides) < len(words):
         parser.error("-p names a parameter twice")
     return Request(options.profile, options.data, options.chapter, overrides), options.jobs
 

@@ -69,13 +69,7 @@ def page_names(toc: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """Return what a person wrote.
-
-    Raises
-    ------
-    BuildError
-        If it is no UTF-8, or holds the marks of a merge that was not brought to its end.
-    """
+    """Return what a person wrote; BuildError if it is no UTF-8 or half merged."""
     try:
         text = path.read_text(encoding="utf-8")
     except ValueError as error:
@@ -171,11 +165,8 @@ def chosen_parameters(
 ) -> dict[str, Any]:
     """Return the parameters to inject into a chapter: only those that it declares.
 
-    Raises
-    ------
-    BuildError
-        If the profile's section of the chapter, or an override, names an undeclared parameter, or
-        one that is the build's: captions and cache would then say what was not so.
+    BuildError if the profile's section of the chapter, or an override, names an undeclared
+    parameter, or one that is the build's: captions and cache would then say what was not so.
     """
     of_all, own = settings.get(COMMON, {}), settings.get(chapter.name, {})
     overrides, where = overrides or {}, f"book/profiles/{profile}.yml"
@@ -199,11 +190,8 @@ def typed_value(
 ) -> str | int | float | bool:
     """Return a parameter, written as text somewhere, in the type of its default.
 
-    Raises
-    ------
-    BuildError
-        If the chapter has no such parameter, the text is nothing of that type, or the number is
-        below 0, or 0 of what is counted and where the parameter's comment gives 0 no meaning.
+    BuildError if the chapter has no such parameter, the text is nothing of that type, or the number
+    is below 0, or 0 of what is counted and where the parameter's comment gives 0 no meaning.
     """
     _refuse_unknown(chapter, [name], where)
     default, text = chapter.parameters[name], str(given)

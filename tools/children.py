@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
 
 import psutil
 
@@ -44,17 +41,6 @@ def kill_children(process: int | None = None) -> None:
             child.kill()
         except psutil.NoSuchProcess:
             continue
-
-
-def killed_with_parent() -> Callable[[], None] | None:
-    """For ``preexec_fn`` of another program: the kernel kills it when this process ends (Linux).
-
-    Only from the main thread: what counts as the end is that of the thread that started it.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    libc, set_parent_death_signal = ctypes.CDLL(None), 1
-    return lambda: libc.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def stop_when_told(*, with_children: bool = False) -> None:

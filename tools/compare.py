@@ -30,13 +30,7 @@ DIGITS = 4
 
 
 def read_run(path: Path) -> list[dict[str, Any]]:
-    """Return the recorded results of a run.
-
-    Raises
-    ------
-    BuildError
-        If there is no such file or folder, or it holds no recorded results.
-    """
+    """Return the recorded results of a file or folder; BuildError if there are none."""
     file = _results_file(path)
     rows, about = read_json(file), _provenance(file)
     if not rows or not isinstance(rows, list) or not all(map(_is_row, rows)):
@@ -74,37 +68,17 @@ def compare(
 ) -> pd.DataFrame:
     """Return one row a result with its value in each run; a missing one is None.
 
-    Repeated results of one run are paired in the order in which they were recorded.
-
-    Parameters
-    ----------
-    a, b
-        Recorded results.
-    ignored
-        Tags that do not tell results apart, such as ``cell``.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns ``chapter, key, tags, A, B, difference, intervals``; the difference is B - A of
-        numbers, and ``intervals`` is ``apart``, ``overlap`` or empty.
+    Tags that are ``ignored``, such as ``cell``, do not tell results apart; repeated results of one
+    run are paired in the order in which they were recorded.  Columns ``chapter, key, tags, A, B,
+    difference, intervals``: B - A of numbers, and ``apart``, ``overlap`` or empty.
     """
     left, right = (_by_identity(rows, set(ignored)) for rows in (a, b))
     rows = []
-    for identity in dict.fromkeys([*left, *right]):
-        one, other = left.get(identity), right.get(identity)
-        chapter, key, tags, _ = identity
-        rows.append(
-            {
-                "chapter": chapter,
-                "key": key,
-                "tags": ", ".join(f"{name}={value}" for name, value in tags),
-                "A": one,
-                "B": other,
-                "difference": _difference(one, other),
-                "intervals": _intervals(one, other),
-            }
-        )
+    for chapter, key, tags, number in dict.fromkeys([*left, *right]):
+        one, other = (side.get((chapter, key, tags, number)) for side in (left, right))
+        shown = ", ".join(f"{name}={value}" for name, value in tags)
+        rows.append((chapter, key, shown, one, other, _difference(one, other),
+                     _intervals(one, other)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -137,9 +111,7 @@ def differing(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
 
 
 def report(
-    a: Sequence[Mapping[str, Any]],
-    b: Sequence[Mapping[str, Any]],
-    ignored: Iterable[str] = (),
+    a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]], ignored: Iterable[str] = (),
     key: str = "",
 ) -> str:
     """Return the comparison of two runs as Markdown."""

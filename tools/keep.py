@@ -21,10 +21,7 @@ NAME = re.compile(r"[\w.-]+")
 def keep(root: Path, name: str) -> Path:
     """Copy ``_build/html`` and ``_build/results.json`` to ``runs/<name>``; return that folder.
 
-    Raises
-    ------
-    BuildError
-        If the name is no folder name, is taken, or nothing has been built.
+    BuildError if the name is no folder name, is taken, or nothing has been built.
     """
     if not NAME.fullmatch(name) or set(name) == {"."}:
         raise BuildError(f"a run needs a name of letters, digits, - and _, not {name!r}: RUN=e013")

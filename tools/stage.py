@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from tools.chapters import digest, page_sources, read_yaml
-from tools.children import killed_with_parent
 from tools.compare import recorded
 from tools.dependencies import PACKAGES
 from tools.errors import BuildError
@@ -197,12 +196,15 @@ def run_jupyter_book(root: Path, stage: Path, output: Path, *options: str) -> Pa
     shutil.rmtree(output, ignore_errors=True)
     settings = output / "settings"
     settings.mkdir(parents=True)
-    start = "from jupyter_book.cli.main import main; main()"
+    start = (
+        f"from tools.children import end_with; end_with({os.getpid()}); "
+        "from jupyter_book.cli.main import main; main()"
+    )
     command = [sys.executable, "-c", start, "build", "--all", *options]
     ended = subprocess.run(
         [*command, "--path-output", str(output), str(stage)], cwd=root, env=surroundings(settings),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
-        check=False, preexec_fn=killed_with_parent(),
+        check=False,
     )  # fmt: skip
     log = output.with_suffix(".log")
     log.write_text(ended.stdout, encoding="utf-8")

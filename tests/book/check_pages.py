@@ -146,25 +146,10 @@ def page_problems(
     themes: Sequence[str] = THEMES,
     only: Iterable[str] = (),
 ) -> list[str]:
-    """Return what Chromium finds wrong with each page at each width and in each theme.
+    """Return what Chromium finds wrong with each page, or ``only`` some, at each width in pixels.
 
-    Parameters
-    ----------
-    html
-        Folder of the built book.
-    widths
-        Of the window, in CSS pixels.
-    shots
-        Folder for a picture of each page at each width and in each theme.
-    themes
-        Of ``light`` and ``dark``; axe and the keyboard are tried in them; none: neither.
-    only
-        Names of the pages to open; by default all.
-
-    Raises
-    ------
-    BuildError
-        If Chromium or Playwright is missing.
+    Axe and the keyboard are tried in each of the ``themes``; ``shots`` is a folder for a picture of
+    each page.  BuildError if Chromium or Playwright is missing.
     """
     chosen = [page for page in pages(html) if not only or page.stem in set(only)]
     with open_browser() as browser:

@@ -3,8 +3,6 @@
     .venv/bin/python tests/book/run_solutions.py data --profile smoke --data simulated
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

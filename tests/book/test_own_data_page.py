@@ -1,7 +1,5 @@
 """The page on own cell types, run as it stands in an empty folder."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What stands below a chapter's title, and the repairs of written pages."""
 
-from __future__ import annotations
-
 import base64
 
 import dc2display

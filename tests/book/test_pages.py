@@ -1,7 +1,5 @@
 """Pages: a small book built with the real configuration, and the built book where there is one."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -6,8 +6,6 @@ references to figures, tables and sections are removed may hold a number only in
 worked examples.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Self checks: the directive, and that they work by keyboard and without a script."""
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

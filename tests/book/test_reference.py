@@ -1,7 +1,5 @@
 """The library reference is read from the library."""
 
-from __future__ import annotations
-
 import dc2api
 import pytest
 from sphinx.application import Sphinx

@@ -1,7 +1,5 @@
 """The examples of the pages on rerunning and on own data: commands can be given, Python runs."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

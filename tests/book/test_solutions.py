@@ -5,8 +5,6 @@ define, and what it defines itself.  So whoever downloads a notebook runs these 
 one solution.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import re

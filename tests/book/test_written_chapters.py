@@ -1,7 +1,5 @@
 """The chapters as they are written: headers, parameters, style, and their notebooks."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

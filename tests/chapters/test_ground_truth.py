@@ -1,10 +1,6 @@
 """Replicates of planted worlds, their tables and figures, at a size for tests."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +12,6 @@ from dc2book.ground_truth.methods import METHODS, Effort, Generated, attribute
 from dc2book.ground_truth.recovery import recovery
 from dc2book.ground_truth.replicates import (
     Plan,
-    Replicate,
     linear_scores,
     permuted,
     replicate_path,
@@ -25,7 +20,7 @@ from dc2book.ground_truth.replicates import (
 )
 from dc2book.ground_truth.worlds import RULES, drawn_marks, planted_world, truth_of
 
-from dc2lib.datasets import MARKS, HistoneDataset
+from dc2lib.datasets import MARKS
 from dc2lib.datasets.simulated import simulate
 from dc2lib.datasets.store import write_cell
 from dc2lib.evaluation.scores import auroc
@@ -36,7 +31,7 @@ CELL = "S001"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replicates")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DC2LIB_DATA", str(folder))
@@ -44,22 +39,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def dataset(home: Path) -> HistoneDataset:
+def dataset(home):
     made = simulate(1, 1500, 3).datasets[CELL]
     write_cell(made, home)
     return made
 
 
 @pytest.fixture(scope="module")
-def plan(home: Path, dataset: HistoneDataset) -> Plan:
+def plan(home, dataset):
     return Plan(
         "one_mark", CELL, str(home), n_genes=900, signal=1.0, epochs=4, attentive_epochs=0,
         gan_steps=4, likelihood_epochs=1, n_pool=200, effort=EFFORT,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
-def studied(plan: Plan) -> dict[str, list[Replicate]]:
+def studied(plan):
     null = replace(plan, rule="null", epochs=1, n_genes=300)
     plans = {
         "one_mark": [plan],
@@ -70,9 +65,7 @@ def studied(plan: Plan) -> dict[str, list[Replicate]]:
     return {name: run_plans(ones) for name, ones in plans.items()}
 
 
-def test_right_methods_find_the_planted_mark_and_a_random_attribution_does_not(
-    studied: dict[str, list[Replicate]],
-) -> None:
+def test_right_methods_find_the_planted_mark_and_a_random_attribution_does_not(studied):
     found = studied["one_mark"][0]
     assert auroc(found.labels, found.scores["deepchrome_max"]) > 0.9
     assert auroc(found.labels, found.scores["linear"]) > 0.9
@@ -83,7 +76,7 @@ def test_right_methods_find_the_planted_mark_and_a_random_attribution_does_not(
     assert np.mean([recovery(one, found.truth)["marks"] for one in blind]) < 0.8
 
 
-def test_a_method_that_always_names_one_mark_is_at_chance() -> None:
+def test_a_method_that_always_names_one_mark_is_at_chance():
     """Untrained networks show the mark that varies most; that must not be worth a point."""
     names_h3k4me3 = Attribution(np.array([0.1, 0.2, 0.3, 9.0, 0.4]), direction=np.ones(5))
     for rule in RULES:
@@ -96,7 +89,7 @@ def test_a_method_that_always_names_one_mark_is_at_chance() -> None:
         assert {drawn_marks(start + i, 5)[0] for i in range(5)} == set(range(5))
 
 
-def test_worlds_keep_the_measured_signals(dataset: HistoneDataset) -> None:
+def test_worlds_keep_the_measured_signals(dataset):
     one, other = (planted_world(dataset, rule, 3, 600, 1.0) for rule in ("one_mark", "two_groups"))
     np.testing.assert_array_equal(one.counts, other.counts)
     total = np.log1p(one.counts.sum(1))
@@ -106,7 +99,7 @@ def test_worlds_keep_the_measured_signals(dataset: HistoneDataset) -> None:
     assert [(one.split == name).sum() for name in ("train", "valid", "test")] == [300, 120, 180]
 
 
-def test_the_planted_mark_tells_the_labels_as_strongly_as_asked(dataset: HistoneDataset) -> None:
+def test_the_planted_mark_tells_the_labels_as_strongly_as_asked(dataset):
     for signal, low, high in ((1.0, 0.99, 1.0), (0.3, 0.53, 0.67), (0.0, 0.45, 0.55)):
         aurocs = []
         for seed in range(4):
@@ -118,9 +111,7 @@ def test_the_planted_mark_tells_the_labels_as_strongly_as_asked(dataset: Histone
     assert planted_world(dataset, "null", 0, 200, 1.0).truth is None
 
 
-def test_a_trained_attribution_is_larger_than_one_of_permuted_labels(
-    studied: dict[str, list[Replicate]],
-) -> None:
+def test_a_trained_attribution_is_larger_than_one_of_permuted_labels(studied):
     limits = null_calibration.calibrate_thresholds(studied["permuted"], level=0.4)
     null = null_calibration.findings({"null": studied["null"]}, limits)
     planted = null_calibration.findings({"one_mark": studied["one_mark"]}, limits).set_index(
@@ -132,10 +123,7 @@ def test_a_trained_attribution_is_larger_than_one_of_permuted_labels(
         assert planted.loc[(method, "size"), "estimate"] == 1.0
 
 
-def test_replicates_are_kept_and_the_same_again(
-    studied: dict[str, list[Replicate]], plan: Plan, home: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_replicates_are_kept_and_the_same_again(studied, plan, home, tmp_path, monkeypatch):
     stored = sorted((home / "replicates").glob("*.npz"))
     times = [path.stat().st_mtime_ns for path in stored]
     again = run_plans([plan])[0]
@@ -152,7 +140,7 @@ def test_replicates_are_kept_and_the_same_again(
 
 
 @pytest.mark.parametrize("n_marks", [3, 5])
-def test_each_probe_shows_what_its_own_signals_couple(n_marks: int) -> None:
+def test_each_probe_shows_what_its_own_signals_couple(n_marks):
     """A classifier of the first mark; signals of one source have another mark that goes along."""
     rng = np.random.default_rng(0)
     sources = rng.poisson(2.0, (3, 300, n_marks, 1)) * np.ones(100)
@@ -170,7 +158,7 @@ def test_each_probe_shows_what_its_own_signals_couple(n_marks: int) -> None:
         assert set(np.flatnonzero(found[method].strength > 1)) == marks
 
 
-def test_permuted_labels_stay_in_their_split() -> None:
+def test_permuted_labels_stay_in_their_split():
     split = np.repeat(["train", "valid", "test"], (50, 20, 30))
     labels = (np.arange(100) % 3 == 0).astype(np.int8)
     other = permuted(labels, split, 0)
@@ -180,20 +168,20 @@ def test_permuted_labels_stay_in_their_split() -> None:
     np.testing.assert_array_equal(other, permuted(labels, split, 0))
 
 
-def test_linear_model_cannot_see_positions(dataset: HistoneDataset) -> None:
+def test_linear_model_cannot_see_positions(dataset):
     for rule, low, high in (("one_mark", 0.95, 1.0), ("position", 0.35, 0.65)):
         world = planted_world(dataset, rule, 1, 1400, 1.0)
         scores = linear_scores(world.counts, world.label, world.split)
         assert low <= auroc(world.label[world.split == "test"], scores) <= high
 
 
-def test_wider_bins_by_hand() -> None:
+def test_wider_bins_by_hand():
     counts = np.arange(8, dtype=np.uint16).reshape(1, 8, 1)
     assert wider_bins(counts, 4)[0, :, 0].tolist() == [0.5, 2.5, 4.5, 6.5]
 
 
-def test_ranks_are_paired_by_world() -> None:
-    def scores(good: tuple[float, float], bad: tuple[float, float]) -> pd.DataFrame:
+def test_ranks_are_paired_by_world():
+    def scores(good, bad):
         rows = [
             {"rule": "one_mark", "seed": seed, "method": method, "aspect": "marks", "value": value}
             for method, values in (("bad", bad), ("good", good))
@@ -214,18 +202,18 @@ def test_ranks_are_paired_by_world() -> None:
     assert shown.loc["bad", "sign"] == ""
 
 
-def test_paired_difference_by_hand() -> None:
+def test_paired_difference_by_hand():
     table = pd.DataFrame(
         {"rule": "null", "seed": [0, 1, 0, 1], "model": ["a", "a", "b", "b"],
          "auroc": [0.6, 0.8, 0.5, 0.5]}
-    )  # fmt: skip
+    )
     (gap,) = tables.model_differences(table, "a", "b").itertuples()
     half = 12.7062 * 0.1  # Student's t with one degree of freedom, standard error 0.1
     assert (gap.estimate, gap.n) == (pytest.approx(0.2), 2)
     assert (gap.low, gap.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-4)
 
 
-def test_score_difference_by_hand() -> None:
+def test_score_difference_by_hand():
     rows = [("marks", "a", 0, 1.0), ("marks", "a", 1, 1.0), ("marks", "b", 0, 1.0),
             ("marks", "b", 1, 0.0), ("sign", "a", 0, 0.0)]  # fmt: skip
     scores = pd.DataFrame(rows, columns=["aspect", "method", "seed", "value"]).assign(rule="null")
@@ -233,7 +221,7 @@ def test_score_difference_by_hand() -> None:
     assert (gap.estimate, gap.n) == (0.5, 2)  # marks only: 1 - 1 and 1 - 0
 
 
-def test_a_measured_cell(dataset: HistoneDataset, plan: Plan) -> None:
+def test_a_measured_cell(dataset, plan):
     found = measured.attributions_of_cell(
         dataset, replace(plan, attentive_epochs=1), (0, 1), epochs=1, n_train=100)
     assert list(found) == ["seed 0", "seed 1", measured.UNTRAINED]

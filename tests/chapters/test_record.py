@@ -1,7 +1,5 @@
 """Recorded results, figures, tables and provenance."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -1,7 +1,5 @@
 """Attributions of all methods in one form, and their grades, against examples worked by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from dc2book.ground_truth import attributions
@@ -13,7 +11,7 @@ from dc2book.ground_truth.recovery import (
     share_interval,
     similarity,
 )
-from dc2book.ground_truth.worlds import RULES, Truth, truth_of
+from dc2book.ground_truth.worlds import RULES, truth_of
 from scipy import stats
 
 from dc2lib.datasets import MARKS
@@ -23,16 +21,16 @@ SHAPE = (5, 20)
 ORDER = (3, 1, 4, 0, 2)  # of the marks that a rule reads: H3K4me3, H3K36me3, H3K9me3, ...
 
 
-def _truth(rule: str) -> Truth:
+def _truth(rule):
     return truth_of(rule, ORDER)
 
 
 @pytest.fixture
-def signals() -> np.ndarray:
+def signals():
     return np.random.default_rng(1).random((30, *SHAPE)).astype(np.float32)
 
 
-def test_the_map_of_a_linear_classifier_is_weight_times_spread(signals: np.ndarray) -> None:
+def test_the_map_of_a_linear_classifier_is_weight_times_spread(signals):
     weight = np.random.default_rng(0).standard_normal(SHAPE)
     integrated = weight * (signals - signals.mean(0))
     one = attributions.of_integrated(integrated, signals)
@@ -43,7 +41,7 @@ def test_the_map_of_a_linear_classifier_is_weight_times_spread(signals: np.ndarr
     assert attributions.of_windows(integrated, signals).pairs is None
 
 
-def test_pairs_of_a_product(signals: np.ndarray) -> None:
+def test_pairs_of_a_product(signals):
     """Log odds: mean of mark 0 times mean of mark 1, plus mean of mark 2."""
     mean, bins = signals.mean(2), SHAPE[1]
     by_mark = np.zeros(signals.shape[:2])
@@ -64,7 +62,7 @@ def test_pairs_of_a_product(signals: np.ndarray) -> None:
     assert (np.diag(pairs) == 0).all() and (pairs == pairs.T).all()
 
 
-def test_favourites_and_optimised_inputs() -> None:
+def test_favourites_and_optimised_inputs():
     pool = np.random.default_rng(3).standard_normal((400, *SHAPE)).astype(np.float32)
     pool[:, 2] += np.random.default_rng(4).standard_normal((400, 1))
     pool[:, 4] = 7.0
@@ -76,7 +74,7 @@ def test_favourites_and_optimised_inputs() -> None:
     assert (attributions.of_optimised(high, low).evidence == 1.5).all()
 
 
-def test_attention_is_spread_over_the_bins() -> None:
+def test_attention_is_spread_over_the_bins():
     bins = np.zeros((2, 5, 5))
     bins[:, :, 1] = 1.0
     one = attributions.of_attention(bins, np.tile([0.4, 0.3, 0.1, 0.1, 0.1], (2, 1)), n_bins=20)
@@ -86,7 +84,7 @@ def test_attention_is_spread_over_the_bins() -> None:
     assert (one.size, one.contrast) == (pytest.approx(0.4), pytest.approx(0.4))
 
 
-def _perfect(rule: str) -> Attribution:
+def _perfect(rule):
     truth = _truth(rule)
     evidence = np.zeros((5, 100))
     for mark, (first, last) in truth.window.items():
@@ -95,14 +93,14 @@ def _perfect(rule: str) -> Attribution:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_perfect_attribution_scores_1(rule: str) -> None:
+def test_a_perfect_attribution_scores_1(rule):
     scores = recovery(_perfect(rule), _truth(rule))
     assert set(scores.values()) == {1.0}
     assert ("positions" in scores) == (rule == "position")
     assert ("combination" in scores) == (rule in ("two_marks", "two_groups"))
 
 
-def test_scores_by_hand() -> None:
+def test_scores_by_hand():
     truth = _truth("two_groups")  # H3K36me3 and H3K4me3, told apart by H3K9me3
     assert truth.matters.tolist() == [False, True, False, True, True]
     assert truth.sign.tolist() == [0, 1, 0, 1, 0]
@@ -123,7 +121,7 @@ def test_scores_by_hand() -> None:
     assert "positions" not in scores
 
 
-def test_a_random_attribution_is_at_chance_and_a_reversed_one_below() -> None:
+def test_a_random_attribution_is_at_chance_and_a_reversed_one_below():
     rng = np.random.default_rng(5)
     truth = _truth("position")
     scores = [
@@ -137,7 +135,7 @@ def test_a_random_attribution_is_at_chance_and_a_reversed_one_below() -> None:
     assert reversed_ == {"marks": 0.0, "positions": 0.0, "sign": 0.0}
 
 
-def test_what_a_method_does_not_say_is_not_graded() -> None:
+def test_what_a_method_does_not_say_is_not_graded():
     unsigned = Attribution(np.arange(5.0), np.ones((5, 100)), signed=False)
     assert set(recovery(unsigned, _truth("two_marks"))) == {"marks"}
     placeless = Attribution(np.arange(5.0), direction=np.ones(5))
@@ -145,7 +143,7 @@ def test_what_a_method_does_not_say_is_not_graded() -> None:
     assert set(recovery(placeless, _truth("one_mark"))) == {"marks", "sign"}
 
 
-def test_interval_over_seeds() -> None:
+def test_interval_over_seeds():
     every = share_interval([1.0] * 6)
     assert (every.estimate, every.high) == (1.0, 1.0)
     assert every.low == pytest.approx(0.025 ** (1 / 6))
@@ -155,14 +153,14 @@ def test_interval_over_seeds() -> None:
     assert (same.low, same.high) == pytest.approx((exact.low, exact.high))
 
 
-def test_similarity_ignores_sign_and_scale() -> None:
+def test_similarity_ignores_sign_and_scale():
     evidence = np.random.default_rng(6).standard_normal((5, 100))
     first, second = Attribution(np.ones(5), evidence), Attribution(np.ones(5), -3 * evidence)
     assert similarity(first, second) == pytest.approx(1.0)
     assert rank_correlation(np.ones(4), np.arange(4)) == 0.0
 
 
-def test_threshold_by_hand() -> None:
+def test_threshold_by_hand():
     values = np.arange(29.0)
     assert calibrate(values, level=0.1) == 28.0  # 0.9 ** 29 = 0.047
     assert calibrate(np.arange(46.0), level=0.1) == 44.0  # the second largest of 46
@@ -170,7 +168,7 @@ def test_threshold_by_hand() -> None:
         calibrate(values[:28], level=0.1)
 
 
-def test_threshold_keeps_its_promise() -> None:
+def test_threshold_keeps_its_promise():
     rng = np.random.default_rng(7)
     # of uniform statistics, the share above the threshold is known
     shares = np.array([1 - calibrate(rng.random(29), 0.1) for _ in range(2000)])

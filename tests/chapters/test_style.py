@@ -1,7 +1,5 @@
 """The book's style: colours that keep apart, and what the forest plot draws where."""
 
-from __future__ import annotations
-
 import re
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -35,7 +33,7 @@ DEFICIENCIES = {
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 
 
-def seen(colour: str, deficiency: str) -> np.ndarray:
+def seen(colour, deficiency):
     """CIELAB coordinates of a colour as someone with a deficiency sees it."""
     rgb = np.array(to_rgb(colour))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
@@ -56,7 +54,7 @@ TABLE = pd.DataFrame(
 )
 
 
-def drawn(axis) -> list[tuple[float, float, float, float]]:
+def drawn(axis):
     """Estimate, place, low and high of every drawn point of a panel."""
     found = []
     for container in axis.containers:
@@ -68,7 +66,7 @@ def drawn(axis) -> list[tuple[float, float, float, float]]:
     return found
 
 
-def test_every_estimate_stands_in_its_panel_and_row_with_its_interval() -> None:
+def test_every_estimate_stands_in_its_panel_and_row_with_its_interval():
     fig = forest(TABLE, "model", panels="cell", colour="labels")
     first, second = fig.axes
     assert [axis.get_title() for axis in fig.axes] == ["E012", "E013"]

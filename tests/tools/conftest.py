@@ -1,7 +1,5 @@
 """A book of two short chapters over a library of three modules, in a temporary folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Chromium is found, opened, and missed in words that help."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

@@ -1,7 +1,5 @@
 """Chapters are executed once, side by side, and leave nothing half-written."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -79,8 +77,8 @@ def test_unknown_chapters_and_sections_are_refused(book):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["-p", "seed", "1"], ["--chapter", ""], ["--jobs", "0"],
-    ["--chapter", "data", "-p", "seed", "1", "-p", "seed", "2"],
+    ["--parameters", "-p seed 1"], ["--chapter", ""], ["--jobs", "0"],
+    ["--chapter", "data", "--parameters", "-p seed 1 -p seed 2"],
 ])  # fmt: skip
 def test_a_command_line_that_makes_no_sense_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):

@@ -1,7 +1,5 @@
 """Pages, parameters and the order of chapters."""
 
-from __future__ import annotations
-
 import pytest
 from conftest import write_chapter, write_toc
 

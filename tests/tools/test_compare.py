@@ -1,7 +1,5 @@
 """Two runs side by side: what is equal, what differs, what only one of them has."""
 
-from __future__ import annotations
-
 import json
 import os
 

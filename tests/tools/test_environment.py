@@ -1,7 +1,5 @@
 """The environment is made once for each lock file."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

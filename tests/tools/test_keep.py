@@ -1,7 +1,5 @@
 """A finished run is kept under a name."""
 
-from __future__ import annotations
-
 import pytest
 
 from tools.errors import BuildError

@@ -1,7 +1,5 @@
 """Which answers of linkcheck make an address dead, and what the report says."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

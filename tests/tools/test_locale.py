@@ -1,7 +1,5 @@
 """Text is read as UTF-8 whatever the locale says."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The table of parameters is read from the chapters and the profiles."""
 
-from __future__ import annotations
-
 import json
 
 from dc2parameters import costs_markdown

@@ -1,7 +1,5 @@
 """The book as one PDF, tested on three small pages."""
 
-from __future__ import annotations
-
 import io
 import json
 

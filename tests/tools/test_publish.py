@@ -1,7 +1,5 @@
 """What readers take away runs elsewhere, and addresses are set in one place."""
 
-from __future__ import annotations
-
 import inspect
 import io
 import json

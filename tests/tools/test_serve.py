@@ -1,7 +1,5 @@
 """The built book is shown, and a port that cannot be had is named."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from urllib.request import urlopen

@@ -1,7 +1,5 @@
 """What the pages are built from, and when they are built again."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Kept results that nothing uses any more are listed, removed when told so, and nothing else is."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """Executed chapters that may not be shown."""
 
-from __future__ import annotations
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output

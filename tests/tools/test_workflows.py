@@ -1,7 +1,5 @@
 """The workflows are well formed and call what can be run here too."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
