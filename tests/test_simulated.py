@@ -32,7 +32,7 @@ def auroc(features, dataset, rule, model):
     return roc_auc_score(labels[test], model.predict_proba(features[test])[:, 1])
 
 
-def linear_auroc(dataset, rule='numeric'):
+def linear_auroc(dataset, rule="numeric"):
     return auroc(log_means(dataset), dataset, rule, LogisticRegression(max_iter=1000))
 
 
