@@ -1,7 +1,4 @@
-import threading
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from zipfile import ZipFile
 
 import numpy as np
@@ -13,6 +10,7 @@ from dc2lib.datasets.__main__ import main
 from dc2lib.datasets.cell_files import build_cell
 from dc2lib.datasets.gene_windows import deepchrome_windows
 from dc2lib.errors import DataError
+from tools.rehearsal import served
 
 COUNTED = np.arange(300).reshape(3, 100).astype(np.uint16)
 MEMBERS = {
@@ -173,19 +171,11 @@ def test_rdata_cut_short(tmp_path):
         build_cell(cells_of(folder)["E003"])
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(tmp_path):
-    handler = partial(Quiet, directory=str(tmp_path / "upstream"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    (tmp_path / "upstream").mkdir()
+    with served(tmp_path / "upstream") as address:
+        yield address
 
 
 @pytest.mark.parametrize("way", ["server", "folder"])

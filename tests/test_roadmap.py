@@ -42,9 +42,17 @@ def ingest(tmp_path, table, members, **options):
     )
 
 
+OTHERS = [
+    ("data/README", b"x" * 10),
+    ("data/E012/classification/._train.csv", b"\0" * 10),
+    ("data/E012/classification/all.csv", b"x"),
+    ("data/E012/regression/train.csv", b"x"),
+]
+
+
 @pytest.mark.parametrize("top", ["data/", "", "./some/where/else/"])
-def test_members_are_found_wherever_they_lie(tmp_path, table, top):
-    members = members_of({"E012": E012, "E013": E013}, top)
+def test_members_are_found_wherever_they_lie_and_others_passed_over(tmp_path, table, top):
+    members = OTHERS + members_of({"E012": E012, "E013": E013}, top)
     result = ingest(tmp_path, table, members)
     assert result == Ingestion(stored=["E012", "E013"])
     cell = open_cell("E013", tmp_path / "home")
@@ -54,17 +62,6 @@ def test_members_are_found_wherever_they_lie(tmp_path, table, top):
     assert cell.rpkm_median_text == table.median_text("E013")
     assert cell.source == "roadmap"
     assert leftovers(tmp_path) == []
-
-
-def test_other_members_are_passed_over(tmp_path, table):
-    junk = [
-        ("data/README", b"x" * 10),
-        ("data/E012/classification/._train.csv", b"\0" * 10),
-        ("data/E012/classification/all.csv", b"x"),
-        ("data/E012/regression/train.csv", b"x"),
-    ]
-    members = junk + members_of({"E012": E012})
-    assert ingest(tmp_path, table, members).stored == ["E012"]
 
 
 def test_any_order_of_members_and_many_open_cells(tmp_path, monkeypatch):

@@ -133,23 +133,21 @@ def test_a_file_of_which_no_read_counts(tmp_path, bam):
     assert notes == ["9 of 9 reads around genes of H3K4me3"]
 
 
-def test_a_pipe_in_place_of_the_index(tmp_path, bam):
-    path = bam(tmp_path / "a.bam", READS, index=False)
-    os.mkfifo(tmp_path / "a.bam.bai")
-    with pytest.raises(DataError, match=r"a\.bam\.bai is a pipe"):
-        read_cell({"H3K4me3": path}, windows())
-
-
-def test_an_index_older_than_its_file_may_be_anothers(tmp_path, bam):
-    path = bam(tmp_path / "a.bam", READS)
-    os.utime(tmp_path / "a.bam.bai", (1, 1))
-    with pytest.raises(DataError, match=r"a\.bam\.bai is older than .*samtools index"):
-        read_cell({"H3K4me3": path}, windows())
-
-
-def test_an_index_is_needed(tmp_path, bam):
-    path = bam(tmp_path / "a.bam", READS, index=False)
-    with pytest.raises(DataError, match=r"a\.bam has no index; make it with `samtools index"):
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("none", r"a\.bam has no index; make it with `samtools index"),
+        ("older", r"a\.bam\.bai is older than .*samtools index"),  # it may be another file's
+        ("pipe", r"a\.bam\.bai is a pipe"),
+    ],
+)
+def test_a_bam_needs_its_own_index(tmp_path, bam, index, message):
+    path = bam(tmp_path / "a.bam", READS, index=index == "older")
+    if index == "older":
+        os.utime(tmp_path / "a.bam.bai", (1, 1))
+    elif index == "pipe":
+        os.mkfifo(tmp_path / "a.bam.bai")
+    with pytest.raises(DataError, match=message):
         read_cell({"H3K4me3": path}, windows())
 
 

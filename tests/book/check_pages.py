@@ -45,8 +45,6 @@ INSPECT = """
     .map(e => `${e.tagName.toLowerCase()}.${e.className} "${e.textContent.slice(0, 40)}"`);
   const images = [...document.querySelectorAll('.bd-article img')];
   const alt = i => (i.getAttribute('alt') || '').trim();
-  const levels = [...document.querySelectorAll('main :is(h1, h2, h3, h4, h5, h6)')]
-    .filter(h => h.checkVisibility()).map(h => [+h.tagName[1], h.textContent.slice(0, 50)]);
   return {
     pageWidth: document.documentElement.scrollWidth, width,
     wide: [...new Set(wide)].slice(0, 3),
@@ -54,8 +52,6 @@ INSPECT = """
     unnamed: images.filter(i => !alt(i)).map(i => i.getAttribute('src')),
     labels: images.filter(i => alt(i) && alt(i).split(/\\s+/).length < WORDS).map(alt),
     unsized: images.filter(i => !i.getAttribute('width')).map(i => i.getAttribute('src')),
-    title: document.title,
-    levels,
     unset: [...document.querySelectorAll('mjx-merror')].length,
   };
 })()
@@ -255,22 +251,9 @@ def _state_problems(state: dict[str, Any]) -> list[str]:
     found += [f"image {source} has no alternative text" for source in state["unnamed"]]
     found += [f"alternative text {text!r} is a label only" for text in state["labels"]]
     found += [f"image {source} states no size" for source in state["unsized"]]
-    found += _heading_problems(state["levels"])
     if state["unset"]:
         found.append(f"{state['unset']} formulas are wrong")
-    if not state["title"]:
-        found.append("no title")
     return found
-
-
-def _heading_problems(levels: Sequence[tuple[int, str]]) -> list[str]:
-    if [level for level, _ in levels].count(1) != 1:
-        return [f"{[level for level, _ in levels].count(1)} headings of the first level"]
-    return [
-        f"heading {text!r} skips from level {before} to {level}"
-        for (before, _), (level, text) in itertools.pairwise(levels)
-        if level > before + 1
-    ]
 
 
 def main() -> int:

@@ -291,7 +291,7 @@ def test_the_browser_finds_what_is_wrong(tmp_path):
         "has no alternative text",
         "alternative text 'x' is a label only",
         "states no size",
-        "heading 'Three' skips from level 1 to 3",
+        "axe heading-order: h3",
         "hidden\", which is not seen",
         "go\", which does not show it",
     ):

@@ -1,19 +1,20 @@
 """Equal budgets, a choice that looks at validation genes only, and paired comparisons."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from dc2book import architectures as comparison
 from dc2book.architectures import TrainingBudget, planned_fits
 from test_linear import planted
 
-from dc2lib.datasets import HistoneDataset, write_cell
+from dc2lib.datasets import HistoneDataset
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import label
-from dc2lib.training.fit import TUNED
-from dc2lib.training.grid_fits import Fit, FitRecord
+from dc2lib.training.grid_fits import FitRecord
 
 
 def below_two(cell):
@@ -34,31 +35,39 @@ def test_every_network_has_the_same_candidates():
     assert all(one.train_cells == (one.test_cell,) and one.seed == 0 for one in fits)
 
 
-def test_cell_types_beyond_the_full_ones_get_one_rate_and_one_seed(monkeypatch):
-    cells = {name: planted(name) for name in "ABC"}
-    trained = []
+@pytest.fixture
+def asked(monkeypatch):
+    """The fits of each grid that is run; the validation AUROC of one is its learning rate."""
+    grids = []
 
     def train(fits, **_):
-        trained.append(pd.Series([one.test_cell for one in fits]).value_counts().to_dict())
-        history = pd.DataFrame({"valid_auroc": [0.9]})
-        return [FitRecord(one, None, None, history, 0, 0.0, Path()) for one in fits]
+        grids.append(fits)
+        histories = [pd.DataFrame({"valid_auroc": [one.recipe.learning_rate]}) for one in fits]
+        return [FitRecord(one, None, None, history, 0, 0.0, Path())
+                for one, history in zip(fits, histories, strict=True)]
 
     monkeypatch.setattr(comparison, "run_grid", train)
+    return grids
+
+
+def test_other_seeds_get_the_chosen_rate_and_cell_types_beyond_the_full_ones_one_of_each(asked):
+    cells = {name: planted(name) for name in "ABC"}
     budget = TrainingBudget(rates=2, seeds=3, tuned_epochs=1, restarts=1, full_cells=1)
-    comparison.trained_models(cells, "home", budget, [("tuned", "gene", (comparison.BASE,))])
+    setup = ("tuned", "gene", (comparison.BASE,))
+    trained = comparison.trained_models(cells, "home", budget, [setup])
+    rates, seeds = (Counter(one.test_cell for one in fits) for fits in asked)
     both_rules = 2
-    assert trained == [
-        {"A": 2 * both_rules, "B": both_rules, "C": both_rules},  # rates, then seeds
-        {"A": 3 * both_rules, "B": both_rules, "C": both_rules},
-    ]
+    assert rates == {"A": 2 * both_rules, "B": both_rules, "C": both_rules}
+    assert seeds == {"A": 3 * both_rules, "B": both_rules, "C": both_rules}
+    tried, chosen = ({one.recipe.learning_rate for one in fits if one.test_cell == "A"}
+                     for fits in asked)
+    assert len(tried) == 2 and chosen == {max(tried)}
+    assert trained.groupby("model").size().to_dict() == {"deepchrome_max": 6, "linear": 6}
 
 
-def test_cell_types_beyond_the_budget_are_tuned_along_the_gene_alone(monkeypatch):
+def test_cell_types_beyond_the_budget_are_tuned_along_the_gene_alone(asked):
     cells = {name: planted(name) for name in "ABC"}
     cells["A"] = replace(cells["A"], unit="peak signal")
-    history = pd.DataFrame({"valid_auroc": [0.9]})
-    monkeypatch.setattr(comparison, "run_grid", lambda fits, **_: [
-        FitRecord(one, None, None, history, 0, 0.0, Path()) for one in fits])
     budget = TrainingBudget(rates=1, seeds=1, tuned_epochs=1, restarts=1, recipe_cells=2)
     trained = comparison.trained_models(cells, "home", budget, comparison.SETUPS.values())
     for (recipe, orientation, model), part in trained.groupby(["recipe", "orientation", "model"]):
@@ -85,30 +94,6 @@ def test_variants_are_trained_on_cell_types_with_reads():
     fits = planned_fits(cells, "home", TrainingBudget(variant_cells=1), recipe="paper")
     varied = {one.test_cell for one in fits if one.model in comparison.VARIANTS}
     assert varied == {"B"} and {one.test_cell for one in fits} == set("ABC")
-
-
-def record(home, rate, seed, valid, logits=None):
-    fit = Fit("deepchrome_max", replace(TUNED, learning_rate=rate), ("A",), "A", home, seed=seed)
-    history = pd.DataFrame({"valid_auroc": [valid / 2, valid]})
-    return FitRecord(fit, logits, logits, history, 1, 2.0, Path("unused"))
-
-
-def test_other_seeds_are_trained_at_the_chosen_rate_only(tmp_path, monkeypatch):
-    write_cell(planted("A"), tmp_path)
-    asked = []
-
-    def train(fits, progress):
-        asked.append(fits)
-        return [replace(record("", 0, 0, one.recipe.learning_rate), fit=one) for one in fits]
-
-    monkeypatch.setattr(comparison, "run_grid", train)
-    trained = comparison.trained_models(
-        {"A": planted("A")}, str(tmp_path), TrainingBudget(1, 1, 2, 3, restarts=2),
-        [("tuned", "gene", [comparison.BASE])],
-    )
-    assert [len(one) for one in asked] == [2 * 2, 2 * 3]
-    assert {one.recipe.learning_rate for one in asked[1]} == {1e-3}
-    assert trained.groupby("model").size().to_dict() == {"deepchrome_max": 2, "linear": 2}
 
 
 def rows(model, test_logits, valid_logits=None, cells="A", converged=1.0):

@@ -58,13 +58,6 @@ def test_the_last_measurement_of_this_machine_comes_first(tmp_path, monkeypatch)
     assert not benchmarks.measurement("bench.json").kept
 
 
-def test_a_part_of_a_measurement_does_not_count(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    written(tmp_path, benchmarks.KEPT, bench_rows())
-    written(tmp_path, benchmarks.BUILT, bench_rows()[:2])
-    assert benchmarks.measurement("bench.json").kept
-
-
 def test_no_measurement_and_a_wrong_one_are_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="run make bench"):

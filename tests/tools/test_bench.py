@@ -8,10 +8,7 @@ import pytest
 import torch
 from dc2book.benchmarks import TARGETS
 
-from dc2lib.crosscell.transfer import cell_logits
-from dc2lib.datasets import list_cells, open_cell, write_cell
 from dc2lib.datasets.simulated import simulate
-from dc2lib.signals import to_signal
 from tools import bench, textbook
 from tools.bench import Task, paired
 
@@ -28,17 +25,6 @@ def test_the_matrix_is_that_of_one_pass_and_one_call_each(dataset, tmp_path):
     assert len(set(plain)) == 3
     for column in ours.T:
         np.testing.assert_allclose(column, plain, rtol=0, atol=1e-4)
-
-
-def test_logits_are_those_of_the_modules(dataset, tmp_path):
-    write_cell(dataset, tmp_path)
-    records = bench.untrained(tmp_path, dataset, 2)
-    signal = to_signal(open_cell(dataset.cell, tmp_path).take("test").counts, "log1p")
-    logits = cell_logits(records, dataset.cell, tmp_path)
-    with torch.inference_mode():
-        for record, of_cell in zip(records, logits, strict=True):
-            expected = record.load_model()(signal)
-            torch.testing.assert_close(torch.from_numpy(of_cell), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkeypatch):
@@ -85,15 +71,6 @@ def home(tmp_path_factory):
         bench.ingest(2, 0, 300)
         assert json.loads((folder / "ingest.json").read_text())["S001"] == first
         yield folder
-
-
-def test_cells_come_through_csv_as_they_were_simulated(home):
-    assert list_cells(home) == ["S001", "S002"]
-    for cell, dataset in simulate(n_cells=2, n_genes=300, seed=0).datasets.items():
-        stored = open_cell(cell, home)
-        assert (stored.counts == dataset.counts).all()
-        assert stored.rpkm_text.tolist() == dataset.rpkm_text.tolist()
-        assert stored.rpkm_median_text == dataset.rpkm_median_text
 
 
 def test_pieces_say_their_seconds_and_memory(home):
