@@ -3,15 +3,11 @@
 import re
 
 import pytest
-from dc2book.ground_truth import replicates
 from dc2book.related_work import trials
 
 from dc2lib import cache as digests
 from dc2lib.baselines.systems import ALL
 from dc2lib.cache import deciding_modules, digest_of, modules_of
-from dc2lib.datasets.simulated import study
-from dc2lib.training import grid_fits as fits
-from dc2lib.training.fit import TUNED
 
 PLANTED = {
     "__init__": '__version__ = "1"\n',
@@ -145,27 +141,3 @@ def test_modules_are_imported_by_statements_only():
     """`code_digest` reads these; a module named by a string it would not see."""
     for name, file in modules_of(digests.Path(digests.__file__).parent).items():
         assert not re.search(r"import_module\(|__import__\(", file.read_text()), name
-
-
-def keys(home, cell_home, name):
-    one = fits.Fit("linear", TUNED, ("A",), "A", cell_home)
-    trial = trials.Trial("karlic", (), "A", cell_home, "numeric")
-    return {
-        "fit": fits.fit_path(one).name,
-        "replicate": replicates.replicate_path(replicates.Plan("null", name, cell_home)).name,
-        "trial": trials.trial_path(trial).name,
-        "cells": study.stored_simulation(1, 40).name,
-    }
-
-
-def test_the_code_is_in_every_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
-    cell_home = study.stored_simulation(1, 40)
-    monkeypatch.setattr(fits, "_cell_digest", lambda *_: "cell")
-    monkeypatch.setattr(fits, "cell_stamp", lambda *_: 0)
-    (name,) = study.list_cells(cell_home)
-    monkeypatch.setattr(trials, "open_cell", lambda *_: fits.open_cell(name, cell_home))
-    before = keys(tmp_path, str(cell_home), name)
-    monkeypatch.setattr(digests, "code_digest", lambda *_, **__: "other")
-    after = keys(tmp_path, str(cell_home), name)
-    assert [kind for kind in before if before[kind] == after[kind]] == []

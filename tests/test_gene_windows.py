@@ -115,10 +115,3 @@ def test_a_coordinate_that_is_none(tmp_path, places, message):
     path.write_text(f"chr1\tx\tgene\t{places}\t.\t+\t.\t{about}\n")
     with pytest.raises(DataError, match=rf"genes\.gtf, line 1: {message}"):
         read_gtf(path)
-
-
-def test_the_first_gene_id_of_a_line_counts(tmp_path):
-    path = tmp_path / "genes.gtf"
-    about = 'gene_id "E1"; gene_type "protein_coding"; gene_id "E2";'
-    path.write_text(f"chr1\tx\tgene\t1\t9\t.\t+\t.\t{about}\n")
-    assert read_gtf(path).gene_id.tolist() == ["E1"]

@@ -24,14 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,53 +92,19 @@ class Task:
     threads: int
 
 
-@dataclass(frozen=True)
-class Row:
-    """One stage: medians of both ways, how much faster ours is, and its share of what is possible.
-
-    ``ours`` and ``plain`` are rates in ``unit`` (more is better), or seconds where the unit is
-    ``s``; ``share_of_limit`` is ours over the rate that the machine's matrix product allows.
-    ``work`` is how much was done, in rows that show how seconds grow with it; ``ratio_low`` and
-    ``ratio_high`` are the lowest and highest ratio of a pair.  None where there is no such number.
-    """
-
-    name: str
-    ours: float
-    plain: float | None
-    ratio: float | None
-    unit: str
-    share_of_limit: float | None
-    threads: int
-    pairs: int
-    work: float | None = None
-    ratio_low: float | None = None
-    ratio_high: float | None = None
-
-
-Stage = Callable[[Task], "Row | list[Row]"]
-STAGES: dict[str, tuple[Stage, tuple[int, ...]]] = {}
-
-
-def stage(*threads: int) -> Callable[[Stage], Stage]:
-    """Register a function as a stage that is measured with these numbers of threads."""
-
-    def register(measure: Stage) -> Stage:
-        STAGES[measure.__name__] = (measure, threads or (1,))
-        return measure
-
-    return register
-
-
 def paired(
     task: Task, name: str, ours: Callable[[], object], plain: Callable[[], object], *,
     work: float, unit: str, plain_work: float | None = None, limit: float | None = None,
     plain_threads: int | None = None,
-) -> Row:
-    """Run both ways in turn after a warm-up of ours.
+) -> dict[str, object]:
+    """Run both ways in turn after a warm-up of ours, and return the row of the stage.
 
     ``work`` and ``plain_work`` are the units done by one run: the plain way may do a part of the
-    work.  ``limit``: units a second that the machine allows; ``plain_threads``: of torch for the
-    plain way, default those that are set.
+    work.  ``limit``: units a second that the machine's matrix product allows; ``plain_threads``: of
+    torch for the plain way, default those that are set.
+
+    In the row are the median rates of both in ``unit``, the median, lowest and highest ratio of a
+    pair, and ours as a share of the limit.
     """
     plain_work = plain_work or work
     ours()
@@ -149,9 +116,11 @@ def paired(
         torch.set_num_threads(task.threads)
     rates = [statistics.median(1 / one[side] for one in times) for side in (0, 1)]
     ratios = [slow / fast for fast, slow in times]
-    share = None if limit is None else rates[0] / limit
-    return Row(name, *rates, statistics.median(ratios), unit, share, task.threads, task.pairs,
-               ratio_low=min(ratios), ratio_high=max(ratios))
+    return {
+        "name": name, "threads": task.threads, "unit": unit, "ours": rates[0], "plain": rates[1],
+        "ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios),
+        "share_of_limit": None if limit is None else rates[0] / limit,
+    }
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -181,8 +150,7 @@ def faster_threads(run: Callable[[], object], most: int) -> int:
     return min(taken, key=taken.__getitem__)
 
 
-@stage()
-def csv_to_store(task: Task) -> Row:
+def csv_to_store(task: Task) -> dict[str, object]:
     """Released CSV files to the store, against reading their rows with ``csv.DictReader``."""
     source = write_released_csv(task.dataset, task.folder / "csv")
 
@@ -197,8 +165,7 @@ def csv_to_store(task: Task) -> Row:
                   plain, work=len(task.dataset) * 100, unit="rows/s")
 
 
-@stage(1, 2)
-def train_one(task: Task) -> Row:
+def train_one(task: Task) -> dict[str, object]:
     """One epoch of the max-pooling network, against a textbook loop over a DataLoader."""
     train = task.dataset.take("train")
     return paired(task, "train_one", lambda: one_epoch(task.dataset, PAPER, len(train)),
@@ -214,8 +181,7 @@ def one_epoch(dataset: HistoneDataset, recipe: Recipe, n_genes: int) -> None:
         recipe=replace(recipe, epochs=1), device="cpu")
 
 
-@stage(2)
-def train_grid(task: Task) -> Row:
+def train_grid(task: Task) -> dict[str, object]:
     """Eight models in two processes of one thread, against textbook models one after the other.
 
     Both validate after every epoch and score the test genes in the end; ours keeps records.  One
@@ -242,8 +208,7 @@ def train_grid(task: Task) -> Row:
                       limit=product_rate(TRAINING), plain_threads=threads)
 
 
-@stage()
-def linear_all_cells(task: Task) -> Row:
+def linear_all_cells(task: Task) -> dict[str, object]:
     """Five restarts on 55 cell types at once; one textbook model stands for one after the other."""
     recipe = replace(PAPER, epochs=LINEAR_EPOCHS, patience=LINEAR_EPOCHS)
     cells = [replace(task.dataset, cell=f"S{number:03d}") for number in range(CELLS)]
@@ -253,8 +218,7 @@ def linear_all_cells(task: Task) -> Row:
                   work=CELLS * RESTARTS, plain_work=1, unit="models/s")
 
 
-@stage(1, 2)
-def evaluate(task: Task) -> Row:
+def evaluate(task: Task) -> dict[str, object]:
     """Test-on-Rest and its AUROCs, against a DataLoader pass and a scikit-learn call each.
 
     With two threads ours are two processes of one thread, as `transfer(workers=2)` starts them,
@@ -279,8 +243,7 @@ def evaluate(task: Task) -> Row:
         )
 
 
-@stage()
-def probe(task: Task) -> Row:
+def probe(task: Task) -> dict[str, object]:
     """Samples a second."""
     generator, classifier = trained_pair()
     return paired(task, "probe",
@@ -290,8 +253,7 @@ def probe(task: Task) -> Row:
                   limit=product_rate(PROBE))
 
 
-@stage()
-def growth(task: Task) -> list[Row]:
+def growth(task: Task) -> list[dict[str, object]]:
     """Seconds at a quarter, half and the whole of the work, medians of three."""
     dataset, home, run = task.dataset, task.folder / "growth", count()
     write_cell(dataset, home)
@@ -317,9 +279,15 @@ def growth(task: Task) -> list[Row]:
         for share in SHARES:
             work = int(whole * share)
             _, *taken = (seconds(lambda do=do, work=work: do(work)) for _ in range(REPEATS + 1))
-            rows.append(Row(f"growth:{name}:{share:g}", statistics.median(taken), None, None, "s",
-                            None, task.threads, REPEATS, work))
+            rows.append({"name": f"growth:{name}:{share:g}", "threads": task.threads, "unit": "s",
+                         "ours": statistics.median(taken), "work": work})
     return rows
+
+
+STAGES = {  # and the numbers of threads that they are measured with
+    csv_to_store: (1,), train_one: (1, 2), train_grid: (2,), linear_all_cells: (1,),
+    evaluate: (1, 2), probe: (1,),
+}
 
 
 # the full size ----------------------------------------------------------------------------------
@@ -482,13 +450,12 @@ def machine() -> dict[str, object]:
     }
 
 
-def line(row: Row) -> str:
+def line(row: Mapping[str, Any]) -> str:
     """A row of the table, for the terminal."""
-    plain = "" if row.plain is None else f"  plain {row.plain:12,.1f}"
-    ratio = "" if row.ratio is None else f"  ratio {row.ratio:8.1f}"
-    share = "" if row.share_of_limit is None else f"  {row.share_of_limit:.0%} of the limit"
-    return f"{row.name:24} {row.threads} thread(s)  ours {row.ours:12,.1f}{plain} " \
-           f"{row.unit:12}{ratio}{share}"
+    text = f"{row['name']:24} {row['threads']} thread(s)  ours {row['ours']:12,.1f} {row['unit']}"
+    if "ratio" not in row:
+        return text
+    return f"{text}  plain {row['plain']:12,.1f}  ratio {row['ratio']:8.1f}"
 
 
 def _read(path: Path, otherwise: dict) -> dict:
@@ -508,16 +475,15 @@ def _bytes(folder: Path, pattern: str) -> int:
     return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
-def measurements(genes: int, pairs: int) -> Iterator[list[Row]]:
-    """Measure the stages, with one thread and then with two; yield the rows of each."""
+def measurements(genes: int, pairs: int) -> Iterator[dict[str, object]]:
+    """Measure growth and the stages, with one thread and then with two; yield each row."""
     dataset = simulate(n_cells=1, n_genes=genes, seed=0).datasets["S001"]
     with tempfile.TemporaryDirectory() as folder:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            for measure, wanted in STAGES.values():
-                if threads in wanted:
-                    rows = measure(Task(dataset, Path(folder), pairs, threads))
-                    yield [rows] if isinstance(rows, Row) else rows
+            task = Task(dataset, Path(folder), pairs, threads)
+            yield from (measure(task) for measure, wanted in STAGES.items() if threads in wanted)
+            yield from growth(task) if threads == 1 else ()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -533,9 +499,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         full_size(GENES)
     else:
         about, table = machine() | {"genes": GENES, "pairs": PAIRS}, []
-        for rows in measurements(GENES, PAIRS):
-            print("\n".join(map(line, rows)), flush=True)
-            table += [asdict(row) | {"genes": GENES, "measured": _now()} for row in rows]
+        for row in measurements(GENES, PAIRS):
+            print(line(row), flush=True)
+            table.append(row | {"genes": GENES, "measured": _now()})
         _write(BENCH, {"about": about | {"date": _now()}, "rows": table})
         print(f"written to {BENCH}")
 

@@ -300,12 +300,6 @@ def test_a_report_may_be_wide_or_laid_out(run, shown):
     assert shown[-1][0][showing.TABLE_MIME]["rows"] == [["linear", "0.800 [0.700, 0.900]"]]
 
 
-def test_a_report_refuses_rows_that_are_alike(run):
-    with pytest.raises(DataError, match="not told apart by labels"):
-        report(SCORES, "scores", "Scores", "auroc", by=["labels"])
-    assert not (run / "results.jsonl").exists()
-
-
 @pytest.mark.parametrize(
     ("holds", "value", "mark"),
     [(True, True, "holds here too"), (np.bool_(False), False, "here: -0.1"),

@@ -58,15 +58,6 @@ def test_repeated_results_are_paired_in_order():
     assert list(compare.compare(twice, again)["difference"]) == pytest.approx([0.0, 0.3])
 
 
-def test_the_report_says_what_differs_and_what_one_side_lacks():
-    text = compare.report(A, B)
-    assert "3 results in both runs, 0 of them equal; 1 only in A, 1 only in B." in text
-    assert "0.8 [0.78, 0.82]" in text
-    assert "| genes |" in text.split("## Only in A")[1].split("## Only in B")[0]
-    assert "| cells |" in text.split("## Only in B")[1]
-    assert "Profile, data and versions are the same." in text
-
-
 def test_a_run_is_equal_to_itself_and_a_key_chooses():
     text = compare.report(A, A)
     assert "4 results in both runs, 4 of them equal; 0 only in A, 0 only in B." in text

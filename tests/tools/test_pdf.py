@@ -1,7 +1,6 @@
 """The book as one PDF, tested on three small pages."""
 
 import io
-import json
 
 import pytest
 
@@ -126,22 +125,3 @@ def test_the_whole_has_solutions_and_long_code_breaks_over_pages(html):
 def test_a_page_that_is_not_built_is_named(html):
     with pytest.raises(BuildError, match=r"no page absent.*make book"):
         pdf.print_book(html, ["first", "absent"], FACTS)
-
-
-def test_the_title_page_says_what_the_book_ran_on(html, tmp_path, monkeypatch):
-    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/book")
-    (tmp_path / "_config.yml").write_text(
-        "title: T\nauthor: A\nrepository: {url: ''}\nhtml: {baseurl: ''}\n"
-    )
-    (html / "index.html").write_text("x")
-    try:
-        facts = pdf.title_facts(tmp_path, html)
-        (tmp_path / "_build").mkdir()
-        row = {"chapter": "a", "key": "b", "value": 1, "profile": "quick", "data_source": "roadmap"}
-        (tmp_path / "_build" / "results.json").write_text(json.dumps([row]))
-        assert "Profile quick; data: roadmap" in pdf.title_facts(tmp_path, html)
-    finally:
-        (html / "index.html").unlink()
-    assert facts[:2] == ["T", "A"]
-    assert "https://someone.github.io/book/" in facts
-    assert "https://github.com/someone/book" in facts
