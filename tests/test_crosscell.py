@@ -1,21 +1,19 @@
-"""Cross-cell experiments: training sets, fits and their tables, cost, transfer."""
+"""Cross-cell experiments: training sets, fits and their tables, transfer."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
 from test_linear import planted
 
 from dc2lib import crosscell
 from dc2lib.crosscell import experiments
-from dc2lib.crosscell.mark_totals import ranked_totals, totals_of
 from dc2lib.crosscell.transfer import transfer
 from dc2lib.datasets import open_cell, published, write_cell
 from dc2lib.errors import DataError
 from dc2lib.labels import label
-from dc2lib.training.fit import TUNED, Recipe, predict_logits
+from dc2lib.training.fit import Recipe, predict_logits
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit
 
@@ -191,55 +189,6 @@ def test_sets_between_own_and_all_are_planned_for_some_test_cell_types():
     tested = {name: [cell for one, cell in fits if one == name] for name, _ in fits}
     assert tested["deepchrome"] == tested["exclusive_all"] == list(CELLS)
     assert tested["inclusive_random"] == [CELLS[0], CELLS[-1]]
-
-
-# --- the regression on mark totals ---
-
-
-def test_ranked_totals_ignore_the_scale_of_a_mark():
-    cell = planted("A")
-    first = ranked_totals(cell)
-    scaled = replace(cell, counts=cell.counts * np.uint16(3))
-    np.testing.assert_array_equal(first, ranked_totals(scaled))
-    totals = cell.counts.sum(1)[:, 0]
-    train = totals[cell.split == "train"]
-    assert first[7, 0] == (train < totals[7]).mean()
-
-
-def test_transfer_of_mark_totals_by_hand():
-    cells = {name: planted(name, seed=number) for number, name in enumerate("AB")}
-    marks = cells["A"].marks
-    assert totals_of(cells, marks[:1]).features["A"].shape[1] == 1 < len(marks)
-    models = totals_of(cells)
-    matrix = models.transfer("numeric")
-    train = cells["A"].split == "train"
-    by_hand = LogisticRegression(C=100.0, max_iter=1000).fit(
-        ranked_totals(cells["A"])[train], label(cells["A"])[train])
-    test = cells["B"].split == "test"
-    score = by_hand.decision_function(ranked_totals(cells["B"])[test])
-    truth = label(cells["B"])[test]
-    expected = (score[truth == 1][:, None] > score[truth == 0]).mean()
-    assert matrix.loc["A", "B"] == pytest.approx(expected)
-    table = pd.DataFrame(1.0, index=list("AB"), columns=list("AB"))
-    scores = models.experiments(table, "numeric", ["deepchrome", "exclusive_all"])
-    np.testing.assert_array_equal(scores["exclusive_all", "B"][0], score)
-
-
-# --- cost ---
-
-
-def test_cost_counts_equal_trainings_once():
-    base = Fit("deepchrome_average", TUNED, ("",), "", "nowhere")
-    fits = experiments.planned_experiments(base, CORRELATION, experiments=["inclusive_all"])
-    whole = experiments.grid_cost(fits.values(), 100, 50)
-    assert whole == experiments.Cost(4, 1, 20 * 400, 20 * 400, 20 * 50 * 4)
-    once = [replace(fit, each_gene_once=True) for fit in fits.values()]
-    assert experiments.grid_cost(once, 100, 50).gene_passes == 20 * 100
-    few = [replace(fit, n_train=30) for fit in fits.values()]
-    assert experiments.grid_cost(few, 100, 50).gene_passes == 20 * 4 * 30
-    speed = experiments.Speed(passes=2.0, evaluations=8.0)
-    assert whole.hours(speed) == pytest.approx((4000 + 500) / 3600)
-    assert whole.hours(speed, workers=100) == pytest.approx(4000 / 3600)
 
 
 # --- transfer ---

@@ -20,11 +20,12 @@ from matplotlib.figure import Figure
 
 from dc2book.record.context import found_above
 from dc2book.style import OTHER_COLOURS
-from dc2lib.crosscell.experiments import Cost, Speed, grid_cost, planned_experiments
+from dc2lib.crosscell.experiments import planned_experiments, training_size
 from dc2lib.datasets import published
 from dc2lib.errors import DataError
 from dc2lib.labels import RULES
 from dc2lib.training.fit import PAPER, TUNED, Recipe
+from dc2lib.training.grid import trainings
 from dc2lib.training.grid_fits import Fit
 
 BUILT = Path("_build")
@@ -204,6 +205,38 @@ def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
 def of_largest(largest: pd.DataFrame, column: str) -> pd.DataFrame:
     """One column of `scale_table` as results are recorded: stage, n (cell types), estimate."""
     return largest[["stage", "n", column]].rename(columns={column: "estimate"})
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Genes a second in training (forward and backward) and in evaluation, of one worker."""
+
+    passes: float
+    evaluations: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a grid takes if every training runs all its epochs."""
+
+    fits: int
+    trainings: int  #: that serve the fits
+    gene_passes: int  #: genes times epochs, over all trainings
+    longest: int  #: gene passes of the longest training, which bounds how far more workers help
+    evaluations: int  #: validation genes times epochs, over all fits
+
+    def hours(self, speed: Speed, workers: int = 1) -> float:
+        """Hours on so many workers of this speed; at least those of the longest training."""
+        seconds = self.gene_passes / speed.passes + self.evaluations / speed.evaluations
+        return max(seconds / workers, self.longest / speed.passes) / 3600
+
+
+def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
+    """Count a grid of cell types with so many training and validation genes; none need exist."""
+    groups = trainings(list(fits))
+    passes = [group[0].recipe.epochs * training_size(group[0], n_train) for group in groups]
+    evaluations = sum(group[0].recipe.epochs * n_valid * len(group) for group in groups)
+    return Cost(sum(map(len, groups)), len(groups), sum(passes), max(passes), evaluations)
 
 
 def full_grid(recipe: Recipe) -> Cost:

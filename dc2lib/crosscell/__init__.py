@@ -1,7 +1,7 @@
 """Can the model of one cell type stand in for another's?
 
 Correlation of expression, the training sets built from it (section 3.3 of the paper), the
-experiments as fits with their tables, every model on every cell type, and what a grid costs.
+experiments as fits with their tables, and every model on every cell type.
 
 >>> import pandas as pd
 >>> cells = ["E003", "E004", "E005"]
@@ -38,15 +38,9 @@ def expression_correlation(
 ) -> pd.DataFrame:
     """Pearson correlation of raw RPKM between cell types (section 3.3 of the paper), (cell, cell).
 
-    NaN for a cell type without expression or any variation.  Raises DataError if a gene is not in
-    `rpkm`, or fewer than three genes are left.
-
-    Parameters
-    ----------
-    rpkm : DataFrame (gene, cell)
-        Expression by gene id and cell type, such as ``read_rpkm(path).frame()``.
-    genes : sequence of str, optional
-        Gene ids to use, each counted once; default all.
+    `rpkm` is a table (gene, cell), such as ``read_rpkm(path).frame()``; by default all its genes
+    are used, each counted once.  NaN for a cell type without expression or any variation.  Raises
+    DataError if a gene is not in it, or fewer than three genes are left.
     """
     if genes is not None:
         chosen = pd.Index(genes).unique()
@@ -102,15 +96,10 @@ def study_correlation(
 
     Between measured cell types that bear Roadmap's names (E122, or E122.counts) it is that of the
     whole table's first 6,601 rows, as the paper computed it; otherwise that of the training genes
-    which all datasets share.  A table (cell, cell), NaN for a cell type without a column.  Raises
-    DataError if the alignment is unknown, or logarithms are asked for with columns one off.
-
-    Parameters
-    ----------
-    alignment : {"aligned", "released"}
-        ``"released"``: columns one off (see `one_column_off`).
-    log : bool
-        Correlate log (1 + RPKM) in place of RPKM, which a few genes dominate; aligned only.
+    which all datasets share.  With the alignment ``"released"`` columns are one off (see
+    `one_column_off`); with ``log`` it is that of log (1 + RPKM), since a few genes dominate RPKM.
+    A table (cell, cell), NaN for a cell type without a column.  Raises DataError if the alignment
+    is unknown, or logarithms are asked for with columns one off.
     """
     if alignment not in ALIGNMENTS or (log and alignment != "aligned"):
         raise DataError(f"No correlation for alignment {alignment!r} with log={log}.")
@@ -136,27 +125,17 @@ def training_sets(
 ) -> dict[str, tuple[str, ...]]:
     """Training cell types by test cell type, in the order of `correlation`.
 
-    A test cell type without any training cell type is left out.  Raises DataError if the kind is
-    unknown.
+    A test cell type without any training cell type is left out, and so is one without any
+    correlation (cell, cell) of expression, as E128 was in the paper.  The kind is ``"own"``, the
+    test cell type itself (the paper's DeepChrome experiment), ``"all"``, ``"highly"`` or
+    ``"somewhat"``, those that correlate with it above 0.75 or 0.5, or ``"random"``: ``n_random``,
+    or all, that are drawn with the seed (10 in the paper, 8 in its released files).  Inclusive sets
+    hold the test cell type; an exclusive random set has another cell type in its place.
 
-    Parameters
-    ----------
-    correlation : DataFrame (cell, cell)
-        Of expression. A cell type without any takes no part, as E128 took none in the paper.
-    kind : {"own", "all", "highly", "somewhat", "random"}
-        The test cell type itself (the paper's DeepChrome experiment); all; those that correlate
-        with it above 0.75 or above 0.5; some drawn at random.
-    inclusive : bool
-        With the test cell type among them, or without.
-    n_random : int
-        Size of the random sets (10 in the paper, 8 in its released files); at most all.
-    seed : int
-        For the random sets. The exclusive set of a test cell type is the inclusive one with another
-        cell type in its place.
-    groups : int
-        The exclusive sets of all cell types leave out a group of them, of so many groups, and serve
-        every test cell type in it; the first cell type is of the first group, the second of the
-        second, and so on.  0: each is left out alone, as in the paper.
+    With ``groups``, the exclusive sets of all cell types leave out a group of them, of so many
+    groups, and serve every test cell type in it; the first cell type is of the first group, the
+    second of the second, and so on.  0: each is left out alone, as in the paper.  Raises DataError
+    if the kind is unknown.
     """
     if kind not in KINDS:
         raise DataError(f"Unknown training sets {kind!r}: use one of {', '.join(KINDS)}.")

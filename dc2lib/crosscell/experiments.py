@@ -1,4 +1,4 @@
-"""The cross-cell experiments as fits, their results as tables, and what a grid costs.
+"""The cross-cell experiments as fits, and their results as tables.
 
 Sections 3.3, 4.2 and 4.4 of the paper.
 """
@@ -6,7 +6,7 @@ Sections 3.3, 4.2 and 4.4 of the paper.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,7 +21,7 @@ from dc2lib.evaluation.scores import positive_score
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, holm
 from dc2lib.labels import label
 from dc2lib.training.fit import levelled_off
-from dc2lib.training.grid import run_grid, trainings
+from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
 
 BASELINE = "deepchrome"
@@ -228,30 +228,6 @@ def _test_genes(record: FitRecord) -> HistoneDataset:
     return open_cell(record.fit.test_cell, record.fit.home).take("test")
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Genes a second in training (forward and backward) and in evaluation, of one worker."""
-
-    passes: float
-    evaluations: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a grid takes if every training runs all its epochs."""
-
-    fits: int
-    trainings: int  #: that serve the fits
-    gene_passes: int  #: genes times epochs, over all trainings
-    longest: int  #: gene passes of the longest training, which bounds how far more workers help
-    evaluations: int  #: validation genes times epochs, over all fits
-
-    def hours(self, speed: Speed, workers: int = 1) -> float:
-        """Hours on so many workers of this speed; at least those of the longest training."""
-        seconds = self.gene_passes / speed.passes + self.evaluations / speed.evaluations
-        return max(seconds / workers, self.longest / speed.passes) / 3600
-
-
 def training_size(one: Fit, n_train: int | None = None) -> int:
     """Genes that a fit is trained on, where every cell type has ``n_train``, or those it holds."""
     sizes = [
@@ -266,11 +242,3 @@ def training_size(one: Fit, n_train: int | None = None) -> int:
 @cache
 def _train_genes(cell: str, home: str, stamp: int) -> int:
     return int((open_cell(cell, home).split == "train").sum())
-
-
-def grid_cost(fits: Iterable[Fit], n_train: int, n_valid: int) -> Cost:
-    """Count a grid of cell types with so many training and validation genes; none need exist."""
-    groups = trainings(list(fits))
-    passes = [group[0].recipe.epochs * training_size(group[0], n_train) for group in groups]
-    evaluations = sum(group[0].recipe.epochs * n_valid * len(group) for group in groups)
-    return Cost(sum(map(len, groups)), len(groups), sum(passes), max(passes), evaluations)

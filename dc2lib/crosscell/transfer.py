@@ -33,24 +33,15 @@ def transfer(
     executor: Executor | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """AUROC of each cell type's own model on the test genes of each cell type.
+    """AUROC of each cell type's own model on the test genes of each cell type, or of those named.
 
-    One pass a test cell type: its genes are read once and shown to all models. The logits are kept
-    on disk, so that nothing is evaluated twice.  A table (training cell, test cell); DataError if
-    cell types differ in marks, bins or unit, RuntimeError if one could not be evaluated.
+    One pass a test cell type: its genes are read once and shown to all models, which are of one
+    architecture and orientation.  The logits are kept on disk, in the folder ``transfer`` of the
+    data folder or of ``home``, so that nothing is evaluated twice.  They are scored on the labels
+    of a rule, by default that of the first model.  Executor and workers are as for `run_grid`.
 
-    Parameters
-    ----------
-    records
-        The own model of each cell type, all of one architecture and orientation.
-    home
-        The logits are kept in its folder ``transfer``; default the data folder.
-    scored_on
-        Label rule of the test genes; default that of the first model.
-    cells
-        Test cell types; default those of the records.
-    executor, workers
-        As for `dc2lib.training.grid.run_grid`.
+    A table (training cell, test cell); DataError if cell types differ in marks, bins or unit,
+    RuntimeError if one could not be evaluated.
     """
     models = list(records.values())
     named = {*(cells or records), *(cell for one in models for cell in one.fit.train_cells)}

@@ -1,10 +1,15 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from dc2book import benchmarks
+from test_crosscell import CORRELATION
 
+from dc2lib.crosscell import experiments
 from dc2lib.errors import DataError
+from dc2lib.training.fit import TUNED
+from dc2lib.training.grid_fits import Fit
 
 ABOUT = {"accelerator": "none", "date": "2026-11-22T12:00:00+00:00", "processor": "Toy", "cores": 2,
          "load": 0.5, "memory_gib": 23.5, "genes": 900}
@@ -151,3 +156,17 @@ def test_the_kept_measurements_are_readable():
     bench, scale = (benchmarks.measurement(name) for name in (benchmarks.BENCH, benchmarks.SCALE))
     assert len(benchmarks.best_ratios(bench.rows)) == len(benchmarks.TARGETS)
     assert set(benchmarks.scale_table(scale.rows)["stage"]) == set(benchmarks.PIECES)
+
+
+def test_cost_counts_equal_trainings_once():
+    base = Fit("deepchrome_average", TUNED, ("",), "", "nowhere")
+    fits = experiments.planned_experiments(base, CORRELATION, experiments=["inclusive_all"])
+    whole = benchmarks.grid_cost(fits.values(), 100, 50)
+    assert whole == benchmarks.Cost(4, 1, 20 * 400, 20 * 400, 20 * 50 * 4)
+    once = [replace(fit, each_gene_once=True) for fit in fits.values()]
+    assert benchmarks.grid_cost(once, 100, 50).gene_passes == 20 * 100
+    few = [replace(fit, n_train=30) for fit in fits.values()]
+    assert benchmarks.grid_cost(few, 100, 50).gene_passes == 20 * 4 * 30
+    speed = benchmarks.Speed(passes=2.0, evaluations=8.0)
+    assert whole.hours(speed) == pytest.approx((4000 + 500) / 3600)
+    assert whole.hours(speed, workers=100) == pytest.approx(4000 / 3600)

@@ -1,18 +1,24 @@
 """The cross-cell page: released training sets, its tables, its simulated worlds, its figures."""
 
 # ruff: noqa: F811 (fixtures are imported and used by name)
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from dc2book.cross_cell import elsewhere, gains, tables, worlds
+from dc2book.cross_cell.mark_totals import ranked_totals, totals_of
 from released_files import TABLE
+from sklearn.linear_model import LogisticRegression
 from test_crosscell import CORRELATION, home, records  # noqa: F401
+from test_linear import planted
 
 from dc2lib.crosscell import EXPERIMENTS, expression_correlation, one_column_off
 from dc2lib.datasets import open_cell, published, read_rpkm
 from dc2lib.errors import DataError
 from dc2lib.evaluation import pair_statistics as pairs
 from dc2lib.evaluation.scores import positive_score
+from dc2lib.labels import label
 
 
 def test_released_sets_come_out_with_the_columns_one_off():
@@ -203,3 +209,32 @@ def test_worlds_differ_by_their_rule_only():
     ]
     assert loss[1] > loss[0] + 0.05
     assert list(shared.transfer) == ["numeric", "lexicographic"]
+
+
+def test_ranked_totals_ignore_the_scale_of_a_mark():
+    cell = planted("A")
+    first = ranked_totals(cell)
+    scaled = replace(cell, counts=cell.counts * np.uint16(3))
+    np.testing.assert_array_equal(first, ranked_totals(scaled))
+    totals = cell.counts.sum(1)[:, 0]
+    train = totals[cell.split == "train"]
+    assert first[7, 0] == (train < totals[7]).mean()
+
+
+def test_transfer_of_mark_totals_by_hand():
+    cells = {name: planted(name, seed=number) for number, name in enumerate("AB")}
+    marks = cells["A"].marks
+    assert totals_of(cells, marks[:1]).features["A"].shape[1] == 1 < len(marks)
+    models = totals_of(cells)
+    matrix = models.transfer("numeric")
+    train = cells["A"].split == "train"
+    by_hand = LogisticRegression(C=100.0, max_iter=1000).fit(
+        ranked_totals(cells["A"])[train], label(cells["A"])[train])
+    test = cells["B"].split == "test"
+    score = by_hand.decision_function(ranked_totals(cells["B"])[test])
+    truth = label(cells["B"])[test]
+    expected = (score[truth == 1][:, None] > score[truth == 0]).mean()
+    assert matrix.loc["A", "B"] == pytest.approx(expected)
+    table = pd.DataFrame(1.0, index=list("AB"), columns=list("AB"))
+    scores = models.experiments(table, "numeric", ["deepchrome", "exclusive_all"])
+    np.testing.assert_array_equal(scores["exclusive_all", "B"][0], score)

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from dc2book.mnist import study as digit_study
+from dc2book.mnist.judges import Judge, judge_means, rate_samples
 from torch import nn
 
-from dc2lib.evaluation.generated import Judge, judge_means, rate_samples, two_sample_test
+from dc2lib.evaluation.generated import two_sample_test
 from dc2lib.models.digits import (
     DigitDiscriminator,
     DigitGenerator,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dc2book.cross_cell.mark_totals import MarkTotals
 from dc2lib.crosscell import expression_correlation, one_column_off, study_correlation
-from dc2lib.crosscell.mark_totals import MarkTotals
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.simulated import iter_cells
 from dc2lib.evaluation import pair_statistics as pairs

@@ -117,7 +117,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
     A judge whose means all lie within 0.2 gets an axis of its own range, and says so.
 
-    ``means``: of `dc2lib.evaluation.generated.judge_means`. ``titles``: names of the judges as they
+    ``means``: of `dc2book.mnist.judges.judge_means`. ``titles``: names of the judges as they
     are shown.
     """
     table = means[means["judge"].isin(titles)].rename(columns={"probability": "estimate"})

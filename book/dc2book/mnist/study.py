@@ -14,19 +14,21 @@ from scipy.special import expit
 from torch import nn
 
 from dc2book.gan_probe.study import classifier_fits
-from dc2lib.datasets import HistoneDataset
-from dc2lib.datasets.mnist import Digits
-from dc2lib.errors import DataError
-from dc2lib.evaluation.generated import (
+from dc2book.mnist.judges import (
     Judge,
     classifier_judge,
     difference_of_means,
     dose_bands,
-    frechet_distance,
     nearest_judge,
+    trend_test,
+)
+from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.mnist import Digits
+from dc2lib.errors import DataError
+from dc2lib.evaluation.generated import (
+    frechet_distance,
     precision_recall_coverage,
     split_distances,
-    trend_test,
     two_sample_test,
 )
 from dc2lib.evaluation.statistics import bootstrap_mean
@@ -436,7 +438,7 @@ def dose_table(
     ``sources``: by name, samples, predicted classes and the probabilities of those classes.
     ``limits``: ends of the bands of confidence.
 
-    Returns `dc2lib.evaluation.generated.dose_bands` with ``source``, ``judge`` and ``band``; and a
+    Returns `dc2book.mnist.judges.dose_bands` with ``source``, ``judge`` and ``band``; and a
     row per source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
     ``high``, ``n``, ``pvalue``.
     """

@@ -2,10 +2,6 @@
 
 It makes every model on every cell type, and every training set under either label rule, affordable
 for many cell types.  Totals are ranked within the cell type, so that reads and peaks compare.
-
->>> regressions = MarkTotals([])
->>> regressions.cells
-[]
 """
 
 from __future__ import annotations
