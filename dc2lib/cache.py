@@ -48,27 +48,13 @@ def cached(
     without: tuple[str, ...] = (),
     home: Path | str | None = None,
 ) -> dict[str, np.ndarray]:
-    """What ``compute()`` gives, read from disk if it was computed before.
+    """What ``compute()`` gives, arrays, numbers and texts by name, read from disk if it was before.
 
-    Parameters
-    ----------
-    kind
-        Folder below the data folder, and what `make tidy` calls it.
-    settings
-        Whatever decides the result: plain values, sequences, dataclasses, arrays (by a digest of
-        their content), and data sets by their fingerprint.
-    compute
-        Arrays, numbers and texts by name.
-    code
-        Full names of the modules that compute, usually ``__name__``; what they import decides too.
-    without
-        As for `code_digest`.
-    home
-        In place of the data folder.
-
-    Returns
-    -------
-    dict of arrays by name; numbers and texts come back as arrays without axes.
+    The kind is a folder below the data folder, or below ``home``, and what `make tidy` calls it.
+    Settings are whatever decides the result: plain values, sequences, dataclasses, arrays (by a
+    digest of their content), and data sets by their fingerprint.  For ``code``, usually
+    ``__name__``, and ``without`` see `code_digest`.  Numbers and texts come back as arrays without
+    axes.
     """
     path = cache_path(kind, settings, code=code, without=without, home=home)
     name = f"{kind}/{path.stem}"
@@ -92,13 +78,9 @@ def cache_path(
     """Where a result is kept: ``<kind>/<digest of settings and code><suffix>`` in the data folder.
 
     Parameters are those of `cached`; for what writes its file itself, such as a training that goes
-    on from it (`write_checkpoint`).
-
-    Where the data folder cannot be written, a result that it does not hold has its path in
-    `dc2lib.files.computed_home`.
-
-    Raises TypeError if a setting is of another kind than `cached` takes: its text might not say
-    what it is.
+    on from it (`write_checkpoint`).  Where the data folder cannot be written, a result that it does
+    not hold has its path in `dc2lib.files.computed_home`.  Raises TypeError if a setting is of
+    another kind than `cached` takes: its text might not say what it is.
     """
     modules = (code,) if isinstance(code, str) else code
     text = json.dumps(
@@ -186,31 +168,23 @@ def _read(path: Path, name: str) -> dict[str, np.ndarray] | None:
 
 @cache
 def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
-    """SHA-256 (hex) over the code that decides what the named modules compute.
+    """SHA-256 (hex) over the code that decides what modules compute, by their full names.
 
     Counted are the syntax trees of the named modules and of every module of the library that they
     import, directly or through others, also inside functions, and the data files that lie in their
     packages.  Comments, docstrings and the layout of the source do not count.
 
     Not entered are `dc2lib.datasets`, since the content of the data is in the key of every result
-    by its fingerprint, `dc2lib.training.executors`, which brings jobs to workers, and
-    `dc2lib.files`, `dc2lib.errors` and this module, which change no result.
-    A package that is not entered is open to a named module inside it: the simulator's code is
-    counted by naming `dc2lib.datasets.simulated.study`.  The ``__init__`` of a package does not
-    count where a name is only passed on: the import leads to the module that defines the name.
+    by its fingerprint, `dc2lib.training.executors`, which brings jobs to workers, `dc2lib.files`,
+    `dc2lib.errors` and this module, which change no result, and those given as ``without``, such as
+    a table of all that could be computed of which one row was (name what is needed of it).  A
+    package that is not entered is open to a named module inside it: the simulator's code is counted
+    by naming `dc2lib.datasets.simulated.study`.  The ``__init__`` of a package does not count where
+    a name is only passed on: the import leads to the module that defines the name.
 
     What draws, words or records must not be reached, or a changed colour would train everything
-    again; a test holds the modules that compute kept results to that.
-
-    Raises ValueError if a named module does not exist.
-
-    Parameters
-    ----------
-    modules
-        Full names, usually ``__name__`` of the module that computes and keeps the result.
-    without
-        Further modules that are not entered, such as a table of all that could be computed of
-        which one row was; name what is needed of it.
+    again; a test holds the modules that compute kept results to that.  Raises ValueError if a named
+    module does not exist, or an import is relative.
     """
     return digest_of(deciding_modules(modules, without))
 
@@ -235,7 +209,7 @@ def deciding_modules(
         if name in found or _nearest(name, shut) > _nearest(name, opened):
             continue
         found.add(name)
-        for source, imported, _ in imports_of(_tree(known[name]), name, known):
+        for source, imported, _ in imports_of(_tree(known[name])):
             queue += _defining(source, imported, known)
     return {name: known[name] for name in sorted(found)}
 
@@ -264,7 +238,7 @@ def _defining(source: str, name: str | None, known: Mapping[str, Path]) -> list[
         return []
     passed_on = [
         (origin, imported)
-        for origin, imported, bound in imports_of(_tree(known[source]), source, known)
+        for origin, imported, bound in imports_of(_tree(known[source]))
         if bound == name and known[source].name == "__init__.py"
     ]
     return [one for each in passed_on for one in _defining(*each, known)] or [source]
@@ -322,23 +296,19 @@ def package_data(folder: Path) -> set[Path]:
     return files
 
 
-def imports_of(
-    tree: ast.AST, module: str, modules: Mapping[str, Path]
-) -> Iterator[tuple[str, str | None, str | None]]:
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, str | None, str | None]]:
     """What the import statements of a module say, those inside functions included.
 
-    Yields
-    ------
-    source, name, bound
-        ``import a.b`` gives ``("a.b", None, None)``, ``from a import b as c`` gives
-        ``("a", "b", "c")``; relative imports are made absolute.
+    ``import a.b`` gives ``("a.b", None, None)``, ``from a import b as c`` ``("a", "b", "c")``.
+    Raises ValueError at a relative import, which the library has none of (ruff refuses them).
     """
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            source = _absolute(node, module, modules)
-            yield from ((source, alias.name, alias.asname or alias.name) for alias in node.names)
+            if node.level:
+                raise ValueError(f"{ast.unparse(node)!r}: name the module in full")
+            yield from ((node.module, one.name, one.asname or one.name) for one in node.names)
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -348,16 +318,6 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         yield node
         yield from _statements(node)
-
-
-def _absolute(node: ast.ImportFrom, module: str, modules: Mapping[str, Path]) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    is_package = module in modules and modules[module].name == "__init__.py"
-    up = node.level - 1 if is_package else node.level
-    base = parts[: len(parts) - up] if up else parts
-    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def write_checkpoint(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:

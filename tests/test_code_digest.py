@@ -13,7 +13,7 @@ PLANTED = {
     "__init__": '__version__ = "1"\n',
     "fitting": "from lib.nets import build\n\n\ndef fit():\n    return build()\n",
     "nets/__init__": "from lib.nets.deep import build\nfrom lib.nets.other import unused\n",
-    "nets/deep": "def build():\n    from ..steps import step\n\n    return step\n",
+    "nets/deep": "def build():\n    from lib.steps import step\n\n    return step\n",
     "nets/other": "unused = 1\n",
     "steps": '"""Steps."""\n\n\ndef step(x):\n    """One."""\n    return x\n',
     "loop": "import lib.turn\n\nleft = 1\n",

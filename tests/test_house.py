@@ -33,7 +33,7 @@ def test_the_library_knows_nothing_of_the_book():
     modules = modules_of(LIBRARY)
     for name, file in modules.items():
         tree = ast.parse(file.read_text())
-        sources = [source for source, _, _ in imports_of(tree, name, modules)]
+        sources = [source for source, _, _ in imports_of(tree)]
         assert not [one for one in sources if one.startswith("dc2book")], name
 
 

@@ -60,7 +60,7 @@ def library_files(code: Iterable[str], root: Path) -> list[Path]:
     """Return the files of dc2lib and dc2book that code cells import, directly or not, with data."""
     folders = [root / name for name in PACKAGES if (root / name).is_dir()]
     modules = {name: file for folder in folders for name, file in modules_of(folder).items()}
-    queue = [name for cell in code for name in _imported(_python(cell), "", modules)]
+    queue = [name for cell in code for name in _imported(_python(cell), modules)]
     seen: set[str] = set()
     while queue:
         name = queue.pop()
@@ -68,7 +68,7 @@ def library_files(code: Iterable[str], root: Path) -> list[Path]:
             continue
         seen.add(name)
         queue += _parents(name)
-        queue += _imported(modules[name].read_text(encoding="utf-8"), name, modules)
+        queue += _imported(modules[name].read_text(encoding="utf-8"), modules)
     files = {modules[name] for name in seen}
     for name in seen:
         if modules[name].name == "__init__.py":
@@ -87,21 +87,21 @@ def _parents(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _imported(source: str, module: str, modules: Mapping[str, Path]) -> Iterable[str]:
+def _imported(source: str, modules: Mapping[str, Path]) -> Iterable[str]:
     """Modules that a source may import; all where it cannot be parsed."""
-    named = _named(source, module, modules.get(module))
+    named = _named(source)
     return modules if named is None else [name for name in named if name in modules]
 
 
 @cache  # chapters share most modules
-def _named(source: str, module: str, file: Path | None) -> list[str] | None:
+def _named(source: str) -> list[str] | None:
+    named: list[str] = []
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+        for origin, name, _ in imports_of(tree):
+            named += [origin, *([f"{origin}.{name}"] if name else [])]
+    except (SyntaxError, ValueError):
         return None
-    named: list[str] = []
-    for origin, name, _ in imports_of(tree, module, {module: file} if file else {}):
-        named += [origin, *([f"{origin}.{name}"] if name else [])]
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named.append(node.value)

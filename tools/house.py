@@ -165,7 +165,7 @@ def _measured(name: str, modules: Mapping[str, Path]) -> Room:
 def _imported_rooms(name: str, file: Path, modules: Mapping[str, Path]) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     rooms = set()
-    for source, imported, _ in imports_of(tree, name, modules):
+    for source, imported, _ in imports_of(tree):
         full = f"{source}.{imported}" if f"{source}.{imported}" in modules else source
         if full.startswith("dc2lib."):
             rooms.add(_room(full))

@@ -59,7 +59,7 @@ def book(tmp_path: Path) -> Path:
     (library / "used.py").write_text("from dc2lib.inner import depth\n")
     (library / "inner.py").write_text("depth = 1\n")
     (library / "other.py").write_text("other = 1\n")
-    (library / "data" / "__init__.py").write_text("from .reading import read\n")
+    (library / "data" / "__init__.py").write_text("from dc2lib.data.reading import read\n")
     (library / "data" / "reading.py").write_text("def read(): ...\n")
     (library / "data" / "tables" / "figures.csv").write_text("a,b\n")
     (tmp_path / "requirements.lock").write_text("numpy==2.0.0\n")

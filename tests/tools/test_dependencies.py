@@ -73,7 +73,7 @@ def test_every_way_to_import_is_seen(book, code):
     assert names(book, code) == ["__init__.py", "inner.py", "used.py"]
 
 
-def test_relative_imports_and_package_data_are_seen(book):
+def test_package_data_are_seen(book):
     expected = ["__init__.py", "data/__init__.py", "data/reading.py", "data/tables/figures.csv"]
     assert names(book, "from dc2lib.data import read") == expected
 
