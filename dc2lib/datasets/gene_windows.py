@@ -24,6 +24,7 @@ from dc2lib.errors import DataError
 from dc2lib.files import text_lines
 
 BIN_SIZE = 100
+BLOCK = 1_000_000  # bp
 HG19 = {
     "chr1": 249250621, "chr2": 243199373, "chr3": 198022430, "chr4": 191154276,
     "chr5": 180915260, "chr6": 171115067, "chr7": 159138663, "chr8": 146364022,
@@ -45,23 +46,14 @@ MAY_LACK = ("chrY", "chrM")
 class GeneWindows:
     """One window a gene, 50 bins of 100 bp on either side of its start.
 
-    Attributes
-    ----------
-    table : DataFrame
-        gene_id (without version), chromosome (with "chr"), tss (base pairs, from 0), strand, split.
-    lengths : mapping
-        Base pairs of the genome's chromosomes, as far as they are known; files are checked
-        against them.
-    name : str
-        For messages.
-    partial : bool
-        Whether these genes, or the files to be read, are meant to cover a part of the genome only.
+    The table has gene_id (without version), chromosome (with "chr"), tss (base pairs, from 0),
+    strand, split.
     """
 
     table: pd.DataFrame
-    lengths: Mapping[str, int]
-    name: str
-    partial: bool = False
+    lengths: Mapping[str, int]  #: base pairs of chromosomes, where known; files are checked by them
+    name: str  #: for messages
+    partial: bool = False  #: whether genes, or files, are meant to cover a part of the genome only
 
     def __len__(self) -> int:
         return len(self.table)
@@ -87,16 +79,8 @@ class GeneWindows:
         """Raise DataError if a file and the genes do not lie on the same chromosomes.
 
         At least one must be the same. A chromosome of the file without genes must be a contig, or
-        in `MAY_LACK`, unless all this is `partial`.
-
-        Parameters
-        ----------
-        names
-            Chromosomes of the file, as `chromosome_name` gives them.
-        where
-            The file, for the message.
-        whole
-            Whether the file must name every chromosome with genes, but chrY and chrM.
+        in `MAY_LACK`, unless all this is `partial`. A `whole` file must name every chromosome with
+        genes but those. Names are as `chromosome_name` gives them, `where` is for the message.
         """
         names, wanted = set(names), set(self.table["chromosome"])
         if not names & wanted:
@@ -128,54 +112,35 @@ def deepchrome_windows() -> GeneWindows:
     return GeneWindows(table.assign(split=split_of(table["gene_id"])), HG19, "DeepChrome's genes")
 
 
-def genome_blocks(gene_id: Sequence[str] | np.ndarray, width: int = 1_000_000) -> np.ndarray:
+def genome_blocks(gene_id: Sequence[str] | np.ndarray) -> np.ndarray:
     """The stretch of the genome that each gene lies in, int ``(gene,)``, for a block bootstrap.
 
-    Neighbouring genes are alike, so they are drawn together.  Stretches of ``width`` base pairs
-    begin at the start of each chromosome (DeepChrome's TSS on hg19); equal numbers mean the same
-    stretch in every call with this width.  A gene that DeepChrome does not have is a stretch of its
-    own.
+    Neighbouring genes are alike, so they are drawn together.  Stretches of `BLOCK` base pairs begin
+    at the start of each chromosome (DeepChrome's TSS on hg19); equal numbers mean the same stretch
+    in every call.  A gene that DeepChrome does not have is a stretch of its own.
 
-    Examples
-    --------
     >>> near, far, alone = genome_blocks(["ENSG00000000419", "ENSG00000000457", "mine"])
     >>> bool(near == far), bool(alone < 0)
     (False, True)
     """
-    stretches = _deepchrome_stretches(width)
+    stretches = _deepchrome_stretches()
     return np.array([stretches.get(gene, -1 - zlib.crc32(gene.encode())) for gene in gene_id])
 
 
 @cache
-def _deepchrome_stretches(width: int) -> dict[str, int]:
+def _deepchrome_stretches() -> dict[str, int]:
     table = deepchrome_windows().table
-    number = table.groupby([table["chromosome"], table["tss"] // width]).ngroup()
+    number = table.groupby([table["chromosome"], table["tss"] // BLOCK]).ngroup()
     return dict(zip(table["gene_id"], number, strict=True))
 
 
-def read_gtf(
-    path: str | Path,
-    gene_type: str | None = "protein_coding",
-    lengths: Mapping[str, int] | None = None,
-) -> GeneWindows:
-    """The genes of a GTF file, such as GENCODE's, in its order.
+def read_gtf(path: str | Path, gene_type: str | None = "protein_coding") -> GeneWindows:
+    """The genes of a GTF file, such as GENCODE's, plain or gzipped, in its order.
 
-    The start of a gene is its 5' end. Versions of gene ids are cut off, and the second copies of
-    genes on both sex chromosomes (``_PAR_Y``) left out.
-
-    Parameters
-    ----------
-    path
-        Plain or gzipped.
-    gene_type
-        Only genes whose ``gene_type`` or ``gene_biotype`` is this; None for all.
-    lengths
-        Base pairs a chromosome; default unknown, and then nothing can be checked against them.
-
-    Raises
-    ------
-    DataError
-        If a line is no line of a GTF, a gene comes twice, or no gene is left.
+    Only those whose ``gene_type`` or ``gene_biotype`` is the one asked for; None for all. The start
+    of a gene is its 5' end. Versions of gene ids are cut off, and the second copies of genes on
+    both sex chromosomes (``_PAR_Y``) left out. Raises DataError if a line is no line of a GTF, a
+    gene comes twice, or no gene is left.
     """
     path = Path(path)
     rows = []
@@ -195,7 +160,7 @@ def read_gtf(
     twice = table["gene_id"][table["gene_id"].duplicated()]
     if len(twice):
         raise DataError(f"{path}: gene {twice.iloc[0]} comes twice; expected each gene once.")
-    return GeneWindows(table.assign(split=split_of(table["gene_id"])), lengths or {}, path.name)
+    return GeneWindows(table.assign(split=split_of(table["gene_id"])), {}, path.name)
 
 
 def split_of(gene_id: Iterable[str]) -> np.ndarray:

@@ -33,20 +33,13 @@ DUPLICATE = 0x400
 class ReadRule:
     """Which reads of a BAM file count, and where.
 
-    Attributes
-    ----------
-    way : str
-        ``"overlap"``: a read counts in every bin that its alignment touches, as in bedtools
-        multicov, with which DeepChrome counted. ``"start"``: only in the bin of its 5' end.
-    min_quality : int
-        Reads of a lower mapping quality do not count.
-    duplicates : bool
-        Whether reads marked as duplicates count.
+    With the way ``"overlap"`` a read counts in every bin that its alignment touches, as in bedtools
+    multicov, with which DeepChrome counted; with ``"start"`` only in the bin of its 5' end.
     """
 
     way: str = "overlap"
-    min_quality: int = 30
-    duplicates: bool = False
+    min_quality: int = 30  #: mapping quality; reads of a lower one do not count
+    duplicates: bool = False  #: whether reads marked as duplicates count
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
@@ -62,10 +55,7 @@ def cell_inputs(
 ) -> list[CellInput]:
     """The cell types of a folder or table of tracks; see `cell_files.mark_files`.
 
-    Raises
-    ------
-    DataError
-        As `mark_files`, or if a cell type has BAM and bigWig files.
+    Raises DataError as that does, or if a cell type has BAM and bigWig files.
     """
     rule = rule or ReadRule()
     inputs = []
@@ -95,11 +85,7 @@ def read_cell(
     """Bins (gene, bin) along the genome of each mark's file: uint16 reads or float32 coverage.
 
     A bin with more than 65,535 reads counts as so many. How many reads count joins the notes.
-
-    Raises
-    ------
-    DataError
-        If a package or an index is missing, or a file is damaged or of another genome.
+    Raises DataError if a package or an index is missing, or a file is damaged or of another genome.
     """
     bins = {}
     for mark, path in files.items():

@@ -75,31 +75,16 @@ def optimise_input(
     record_every: int = 0,
     device: str | torch.device | None = None,
 ) -> Trajectory:
-    """Move inputs down the gradient of a sum of loss terms; every sample on its own.
+    """Move inputs ``(sample, ...)`` down the gradient of a sum of terms; every sample on its own.
 
-    Parameters
-    ----------
-    start
-        Inputs ``(sample, ...)``: as many as there are seeds.
-    terms
-        What the loss is made of: see `class_term`, `score_term`, `discriminator_term`,
-        `distance_term` and `norm_term`.
-    optimizer
-        ``"gradient_descent"``: the gradient times the learning rate; ``"adam"``.
-    bounds
-        If given, inputs are brought back between these two after each step.
-    record_every
-        Keep the inputs every so many steps in the trajectory; 0 keeps the start and the end.
-    device
-        Where it is computed, wherever the networks and weights of the terms lie; default CUDA if
-        present, else the CPU.
+    Terms are `class_term`, `score_term`, `discriminator_term`, `distance_term` and `norm_term`, or
+    your own.  The optimizer is ``"adam"``, or ``"gradient_descent"``: the gradient times the
+    learning rate.  With ``bounds`` inputs are brought back between these two after each step.  The
+    trajectory has the inputs of every so many steps, with 0 those of the start and the end.  The
+    device, by default CUDA if present, else the CPU, may be another than the networks lie on.
 
-    Raises
-    ------
-    DataError
-        If there is no term, the optimizer is unknown, or the start lies out of bounds.
-    FloatingPointError
-        If the loss is not finite.
+    Raises DataError if there is no term, the optimizer is unknown, or the start lies out of bounds;
+    FloatingPointError if the loss is not finite.
     """
     _check(start, terms, steps, optimizer, bounds)
     networks = [network for term in terms for network in term.networks]
