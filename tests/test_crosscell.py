@@ -120,31 +120,6 @@ def test_planned_experiments(records):
     assert list(only) == [("exclusive_highly", "A")]
 
 
-def test_experiment_table_by_hand(home, records):
-    table = experiments.experiment_table(records, CORRELATION).set_index(["experiment", "cell"])
-    row = table.loc["exclusive_somewhat", "A"]
-    test = open_cell("A", home).take("test")
-    auroc = records["exclusive_somewhat", "A"].test_auroc(label(test))
-    assert row["auroc"] == auroc and row["genes"] == 200 and row["cells"] == 2
-    assert row["correlation"] == pytest.approx(0.7) and not row["own"]
-    own = records["deepchrome", "A"].test_auroc(label(test))
-    assert row["change"] == pytest.approx(auroc - own)
-    assert table.loc["deepchrome", "A"]["change"] == 0
-
-
-def test_against_baseline_pairs_the_same_cells(records):
-    table = experiments.against_baseline(records, n_resamples=50).set_index("experiment")
-    assert "deepchrome" not in table.index
-    highly = table.loc["inclusive_highly"]
-    assert highly["n"] == 2  # C and D train on themselves alone: their own model
-    means = experiments.experiment_means(records, n_resamples=50).set_index("experiment")
-    both = experiments.experiment_table(records, CORRELATION)
-    change = both[both["experiment"] == "inclusive_all"]["change"].mean()
-    assert table.loc["inclusive_all", "estimate"] == pytest.approx(change)
-    assert means.loc["inclusive_all", "n"] == 4
-    assert (table["holm"] >= table["pvalue"]).all()
-
-
 def test_sets_run_their_own_epochs_and_unflipped_cells_are_trained_once():
     base = Fit("linear", RECIPE, ("",), "", "nowhere", "lexicographic")
     fits = experiments.planned_experiments(

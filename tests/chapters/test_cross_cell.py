@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.cross_cell import elsewhere, gains, tables, worlds
+from dc2book.cross_cell import elsewhere, gains, results, tables, worlds
 from dc2book.cross_cell.mark_totals import ranked_totals, totals_of
 from released_files import TABLE
 from sklearn.linear_model import LogisticRegression
@@ -238,3 +238,28 @@ def test_transfer_of_mark_totals_by_hand():
     table = pd.DataFrame(1.0, index=list("AB"), columns=list("AB"))
     scores = models.experiments(table, "numeric", ["deepchrome", "exclusive_all"])
     np.testing.assert_array_equal(scores["exclusive_all", "B"][0], score)
+
+
+def test_experiment_table_by_hand(home, records):
+    table = results.experiment_table(records, CORRELATION).set_index(["experiment", "cell"])
+    row = table.loc["exclusive_somewhat", "A"]
+    test = open_cell("A", home).take("test")
+    auroc = records["exclusive_somewhat", "A"].test_auroc(label(test))
+    assert row["auroc"] == auroc and row["genes"] == 200 and row["cells"] == 2
+    assert row["correlation"] == pytest.approx(0.7) and not row["own"]
+    own = records["deepchrome", "A"].test_auroc(label(test))
+    assert row["change"] == pytest.approx(auroc - own)
+    assert table.loc["deepchrome", "A"]["change"] == 0
+
+
+def test_against_baseline_pairs_the_same_cells(records):
+    table = results.against_baseline(records, n_resamples=50).set_index("experiment")
+    assert "deepchrome" not in table.index
+    highly = table.loc["inclusive_highly"]
+    assert highly["n"] == 2  # C and D train on themselves alone: their own model
+    means = results.experiment_means(records, n_resamples=50).set_index("experiment")
+    both = results.experiment_table(records, CORRELATION)
+    change = both[both["experiment"] == "inclusive_all"]["change"].mean()
+    assert table.loc["inclusive_all", "estimate"] == pytest.approx(change)
+    assert means.loc["inclusive_all", "n"] == 4
+    assert (table["holm"] >= table["pvalue"]).all()

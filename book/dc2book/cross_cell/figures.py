@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dc2book.cross_cell.results import BASELINE
 from dc2book.style import (
     LABEL_COLOURS,
     LABEL_NAMES,
@@ -18,7 +19,6 @@ from dc2book.style import (
     forest,
     legend_below,
 )
-from dc2lib.crosscell.experiments import BASELINE
 
 EXPERIMENT_NAMES = {
     "deepchrome": "DeepChrome (own)",

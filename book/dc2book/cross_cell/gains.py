@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from dc2book.cross_cell.mark_totals import MarkTotals
+from dc2book.cross_cell.results import BASELINE
 from dc2book.cross_cell.worlds import with_flips
 from dc2book.style import estimates
-from dc2lib.crosscell.experiments import BASELINE
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import auroc, positive_score

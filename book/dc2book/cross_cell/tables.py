@@ -83,7 +83,7 @@ def bar_correlation(
 
     What the bars of Figure 6 show. The interval is from a bootstrap over the test cell types.
 
-    ``table``: as from `dc2lib.crosscell.experiments.experiment_table`, one label rule. ``column``:
+    ``table``: as from `dc2book.cross_cell.results.experiment_table`, one label rule. ``column``:
     ``"correlation"`` or ``"genes"``.
     """
     cells = table["cell"].unique()
@@ -122,7 +122,7 @@ def size_and_correlation(
     types with the test cell type, and whether that is among them, after taking out each test cell
     type's mean. Intervals from a bootstrap over test cell types.
 
-    ``table``: as from `dc2lib.crosscell.experiments.experiment_table`; several may be stacked.
+    ``table``: as from `dc2book.cross_cell.results.experiment_table`; several may be stacked.
 
     Returns columns term (``"doubling"``: AUROC a doubling of the training genes; ``"correlation"``:
     AUROC for a correlation of 1 in place of 0; ``"own"``), estimate, low, high, n (rows).
