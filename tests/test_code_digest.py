@@ -28,7 +28,7 @@ FOUND = ["lib.fitting", "lib.nets.deep", "lib.steps"]
 SHOWS = re.compile(r"dc2book\..*(figures|sentences|style|record|claims|front_page|primers)|dc2lib$")
 RESULTS = {
     "fits": (["dc2lib.training.grid_fits"], ["fast.fused_step", "evaluation.scores"]),
-    "digits": (["dc2lib.training.digits"], ["models.digits", "training.fit"]),
+    "digits": (["dc2book.mnist.training"], ["models.networks", "training.fit"]),
     "gans": (["dc2lib.training.gan"], ["models.gan", "models.networks"]),
     "replicates": (
         ["dc2book.ground_truth.replicates"],

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from dc2book.mnist.networks import build_digit_gan
 from torch import nn
 
 from dc2lib.errors import DataError
-from dc2lib.models.digits import build_digit_gan
 from dc2lib.models.gan import generate
 from dc2lib.training.gan import (
     GanRecipe,

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from dc2book.mnist.networks import DeepChromeMNIST
 
 from dc2lib.models import deepchrome as models
-from dc2lib.models.digits import DeepChromeMNIST
 
 
 def forward_by_hand(model: models.DeepChrome, signal: np.ndarray, stride: int) -> np.ndarray:

@@ -8,17 +8,17 @@ import pytest
 import torch
 from dc2book.mnist import study as digit_study
 from dc2book.mnist.judges import Judge, judge_means, rate_samples
-from torch import nn
-
-from dc2lib.evaluation.generated import two_sample_test
-from dc2lib.models.digits import (
+from dc2book.mnist.networks import (
     DigitDiscriminator,
     DigitGenerator,
     as_pixels,
     build_digit_classifier,
 )
+from dc2book.mnist.training import DigitRecipe, fit_digits
+from torch import nn
+
+from dc2lib.evaluation.generated import two_sample_test
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.training.digits import DigitRecipe, fit_digits
 
 
 class LeftOrRight(nn.Module):

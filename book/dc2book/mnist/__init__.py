@@ -1,7 +1,8 @@
 """The chapter on handwritten digits: what is optimised, sampled or real, judged alike.
 
-`study` has the steps of the chapter (the three losses, DeepChrome's recipe, bands of confidence),
-`judges` rate samples, `figures` draws images, ratings and acceptance.
+`networks` has the classifiers and the GAN of images, `training` fits the classifiers, `study` has
+the steps of the chapter (the three losses, DeepChrome's recipe, bands of confidence), `judges` rate
+samples, `figures` draws images, ratings and acceptance.
 
 >>> from dc2book.mnist import study
 >>> study.band_name(0.75, [0.75, 0.99])

@@ -22,6 +22,8 @@ from dc2book.mnist.judges import (
     nearest_judge,
     trend_test,
 )
+from dc2book.mnist.networks import as_pixels, build_digit_classifier
+from dc2book.mnist.training import DigitRecipe, attacked_accuracy, fit_digits
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.mnist import Digits
 from dc2lib.errors import DataError
@@ -32,7 +34,6 @@ from dc2lib.evaluation.generated import (
     two_sample_test,
 )
 from dc2lib.evaluation.statistics import bootstrap_mean
-from dc2lib.models.digits import as_pixels, build_digit_classifier
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import (
     ProbeResult,
@@ -48,7 +49,6 @@ from dc2lib.probing import (
     uniform_start,
 )
 from dc2lib.signals import to_signal
-from dc2lib.training.digits import DigitRecipe, attacked_accuracy, fit_digits
 from dc2lib.training.grid import run_grid
 
 PIXELS = (0.0, 1.0)

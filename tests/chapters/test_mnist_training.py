@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from dc2book.mnist import training as digits
+from dc2book.mnist.networks import as_pixels, build_digit_classifier
+from dc2book.mnist.training import DigitRecipe
 
 from dc2lib.errors import DataError
-from dc2lib.models.digits import as_pixels, build_digit_classifier
 from dc2lib.models.networks import apply_in_batches
-from dc2lib.training import digits
-from dc2lib.training.digits import DigitRecipe
 
 QUICK = DigitRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from dc2book.mnist.networks import as_pixels, build_digit_classifier
 from dc2lib.cache import cached
 from dc2lib.errors import DataError
-from dc2lib.models.digits import as_pixels, build_digit_classifier
 from dc2lib.models.networks import device_of, evaluating, torch_seed
 from dc2lib.training.fit import batches, default_device
 
