@@ -152,7 +152,8 @@ def training_sets(
             rng = np.random.default_rng((seed, number))
             others = rng.permutation(others)[: n_random - inclusive].tolist()
         elif kind in THRESHOLDS:
-            others = [o for o in others if correlation.loc[cell, o] > THRESHOLDS[kind]]
+            alike = correlation.loc[cell] > THRESHOLDS[kind]
+            others = [o for o in others if alike[o]]
         chosen = {*others, cell} if inclusive else set(others)
         if chosen:
             sets[cell] = tuple(other for other in cells if other in chosen)
