@@ -98,7 +98,7 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame, unit: str = "reads")
         left.step(one["count"], one["share"], where="post", color=colour, label=mark)
     left.set_xscale("symlog", linthresh=1)
     left.set(yscale="log", xlabel=f"{unit} in a bin, at least", ylabel="share of bins",
-             title="How often a bin holds so much")
+             title="How often a bin holds so many")
     left.legend()
     for marker, (mark, one) in zip(
         MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False

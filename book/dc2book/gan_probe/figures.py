@@ -27,7 +27,7 @@ SOURCE_STYLES = {
 INPUT_STYLES = {"real": "-", "generated": "--", "random": ":"}
 NORMALISED = {
     "mark_share_of_reads": "share of reads",
-    "mark_activation": "log2 of reads, to all",
+    "mark_activation": "log2 of reads against all",
 }
 KILOBASES = "distance from the TSS (kb)"
 
