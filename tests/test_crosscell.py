@@ -70,6 +70,12 @@ def test_a_cell_without_correlation_takes_no_part():
     assert crosscell.training_sets(table, "all") == dict.fromkeys(("A", "B", "C"), ("A", "B", "C"))
 
 
+def test_released_training_sets_leave_the_test_cell_out_where_they_say_so():
+    sets = published.released_training_sets()
+    assert all(cell not in cells for cell, cells in sets["exclusive_all"].items())
+    assert all(len(cells) == 54 for cells in sets["exclusive_all"].values())
+
+
 def test_correlation_of_a_study():
     study = {cell: planted(cell, seed=number) for number, cell in enumerate(CELLS)}
     table = crosscell.expression_table(study).iloc[:100]

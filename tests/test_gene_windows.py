@@ -115,3 +115,11 @@ def test_a_coordinate_that_is_none(tmp_path, places, message):
     path.write_text(f"chr1\tx\tgene\t{places}\t.\t+\t.\t{about}\n")
     with pytest.raises(DataError, match=rf"genes\.gtf, line 1: {message}"):
         read_gtf(path)
+
+
+def test_the_carried_order_of_genes():
+    order = published.gene_order()
+    assert len(order) == 19_802
+    assert order["gene_id"].nunique() == 19_795
+    assert order["split"].value_counts().to_dict() == {"train": 6601, "valid": 6601, "test": 6600}
+    assert order.groupby("gene_id")["split"].nunique().max() == 1

@@ -17,6 +17,7 @@ from dc2lib.models.gan import (
     signals_to_counts,
     whole_counts,
 )
+from dc2lib.models.networks import initial_weights
 from dc2lib.training.gan import GanRecipe, cached_gan
 
 RECIPE = GanRecipe(regularise_every=4, steps=6, round_steps=3, batch_size=16)
@@ -66,6 +67,18 @@ def test_generated_signals_are_those_of_whole_counts():
     with torch.inference_mode():
         fast = np.ascontiguousarray(matrix_form(generator)(noise).numpy())
     np.testing.assert_array_equal(counts_to_signals(signals_to_counts(fast)), fast)
+
+
+@pytest.mark.parametrize(("n_marks", "n_bins", "width"), [(5, 100, 16), (2, 12, 3)])
+def test_the_generator_as_matrix_products_gives_the_same_signals(n_marks, n_bins, width):
+    with initial_weights(3):
+        generator = HistoneGenerator(n_marks, n_bins, width)
+    noise = 3 * torch.randn(9, generator.n_latent, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        expected = generator(noise)
+        made = matrix_form(generator)(noise)
+    assert expected.unique().numel() > 2
+    torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_no_mark_exceeds_its_own_largest_count():

@@ -3,7 +3,13 @@ import pytest
 
 from dc2lib.datasets import HistoneDataset, open_cell, write_cell
 from dc2lib.errors import DataError
-from dc2lib.signals import comparable, comparable_store, ranked_within_cell, to_signal
+from dc2lib.signals import (
+    comparable,
+    comparable_store,
+    ranked_within_cell,
+    to_signal,
+    training_genes,
+)
 
 SPLIT = np.repeat(["train", "valid", "test"], [20, 5, 5])
 
@@ -78,3 +84,12 @@ def test_signals_of_counts_and_of_real_numbers(transform, unit):
     expected = given.counts if transform == "raw" else np.log1p(given.counts.astype(np.float32))
     assert signal.shape == (30, 2, 100)
     np.testing.assert_allclose(signal, expected.transpose(0, 2, 1), rtol=1e-6)
+
+
+def test_training_genes_are_all_or_so_many_drawn_by_the_seed():
+    given = cell("mine", ("H3K4me3",))
+    assert len(training_genes(given)) == 20
+    first, again, other = (
+        training_genes(given, 10, seed).gene_id.tolist() for seed in (0, 0, 1)
+    )
+    assert first == again != other and len(first) == 10

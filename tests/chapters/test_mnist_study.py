@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dc2book.mnist import figures
 from dc2book.mnist import study as digit_study
 from dc2book.mnist.judges import Judge, judge_means, rate_samples
 from dc2book.mnist.networks import (
@@ -195,3 +197,14 @@ def test_the_pixel_classifier_tells_bars_from_noise_and_not_from_bars():
     fit = partial(digit_study.pixel_classifier, epochs=4)
     assert two_sample_test(bars(0), noise, fit=fit).low > 0.9
     assert 0.5 in two_sample_test(bars(0), bars(7), fit=fit)
+
+
+def test_frames_surround_what_did_not_pass():
+    images = np.full((10, 10, 28, 28), np.nan)
+    failed = np.zeros((10, 10), bool)
+    failed[3, 4] = True
+    fig = figures.accepted_images({"all": (images, ~failed), "one": (images, failed)})
+    plt.close(fig)
+    assert [len(axis.patches) for axis in fig.axes] == [99, 1]
+    frame = fig.axes[1].patches[0]
+    assert frame.get_x() == pytest.approx(4 * 30 + 0.5) and frame.get_width() == 30
