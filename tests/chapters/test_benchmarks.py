@@ -128,16 +128,6 @@ def test_a_rehearsal_has_a_table_of_its_own():
     assert "make book" not in set(benchmarks.scale_table(rows)["stage"])
 
 
-def test_the_largest_sizes_and_their_powers_are_recorded():
-    table = benchmarks.scale_table(pd.DataFrame(scale_rows()))
-    powers = benchmarks.growth_powers(table).set_index("stage")["estimate"]
-    assert powers["test_on_rest"] == pytest.approx(1)
-    few = table[(table["stage"] == "ingest") | ((table["stage"] == "linear") & (table["n"] == 2))]
-    largest = benchmarks.of_largest(few, "seconds")
-    assert largest.columns.tolist() == ["stage", "n", "estimate"]
-    assert largest["estimate"].tolist() == few["seconds"].tolist()
-
-
 def test_hours_follow_from_rates():
     rows = pd.DataFrame([row("train_one", 1e4), row("evaluate", 1e9)])
     table = benchmarks.grid_hours(rows, gpu_teraflops=4.745).set_index("recipe")

@@ -108,14 +108,3 @@ def test_colours_of_marks_labels_and_classes_mean_nothing_else():
 def test_every_released_mark_has_a_colour():
     assert set(MARKS) == set(style.MARK_COLOURS)
     assert style.mark_colour("H3K27ac") in style.FURTHER_COLOURS
-
-
-def test_dots_stand_at_their_mean_and_in_its_panel():
-    means = pd.DataFrame({"row": ["a", "b"] * 2, "panel": ["x", "x", "y", "y"],
-                          "estimate": 1.0, "low": 0.5, "high": 1.5})
-    dots = pd.DataFrame({"row": ["b", "b", "a"], "panel": ["x", "x", "y"],
-                         "estimate": [0.2, 0.4, 0.9]})
-    fig = forest(means, "row", panels="panel", dots=dots)
-    drawn = [[line.get_xydata().tolist() for line in axis.lines if line.get_markersize() == 2.5]
-             for axis in fig.axes]
-    assert drawn == [[[[0.2, 1.0], [0.4, 1.0]]], [[[0.9, 0.0]]]]

@@ -4,7 +4,7 @@ import json
 
 from dc2parameters import costs_markdown
 
-from tools.parameters import comparison_example, costs, parameter_tables
+from tools.parameters import costs, parameter_tables
 
 
 def test_a_row_has_default_and_what_each_profile_sets(book):
@@ -60,20 +60,6 @@ def test_a_run_that_trained_what_the_newest_found_is_named(book):
     (found,) = costs(book)
     assert (found["seconds"], found["longest"]) == (7.0, 90.0)
     assert "| 7 s (up to 2 min, simulated cell types) |" in costs_markdown([found])
-
-
-def test_two_cell_types_of_the_reference_run_are_compared(book):
-    assert "fewer than two" in comparison_example(book)
-    rows = [
-        {"chapter": "linear_baseline", "key": "auroc_difference", "cell": cell, "model": "linear",
-         "verdict": cell, "value": value, "low": value - 0.1, "high": value + 0.1}
-        for cell, value in (("E012", 0.5), ("E013", 0.25))
-    ]
-    (book / "book" / "reference").mkdir()
-    (book / "book" / "reference" / "results.json").write_text(json.dumps(rows))
-    text = comparison_example(book)
-    assert "- cell: A E012 | B E013" in text
-    assert "| auroc_difference | model=linear | 0.5 [0.4, 0.6] | 0.25 [0.15, 0.35] | -0.25 " in text
 
 
 def test_an_execution_with_other_parameters_does_not_count(book):
