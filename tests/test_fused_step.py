@@ -82,6 +82,18 @@ def test_ties_between_windows_are_broken_as_autograd_breaks_them(name):
     same_step(network(name, seed=1), counts, labels, "raw", rtol=1e-4, atol=1e-5)
 
 
+def test_max_pooling_gives_the_error_to_the_first_of_equal_windows():
+    active = np.array([[1.0], [2.0], [2.0], [0.0], [2.0]], np.float32)
+    pooled, chosen = np.empty((1, 1), np.float32), np.zeros((1, 1), np.uint8)
+    noise, bias = np.zeros((1, 1), np.uint8), np.array([0.5], np.float32)
+    fused_step.pool_max(active, bias, noise, 0, np.float32(2), pooled, chosen)
+    assert pooled[0, 0] == 5.0
+    fused_step.unpool(np.array([[3.0]], np.float32), chosen, np.float32(2), active)
+    np.testing.assert_array_equal(active[:, 0], [0, 6, 0, 0, 0])
+    fused_step.pool_max(active, bias - 9, noise, 0, np.float32(2), pooled, chosen)
+    assert pooled[0, 0] == 0 and chosen[0, 0] == 0
+
+
 @pytest.mark.parametrize(("marks", "bins"), [(7, 60), (1, 33)])
 def test_any_number_of_marks_and_bins(marks, bins):
     same_step(network(bins=bins, marks=marks), *batch(9, 0, bins, marks))

@@ -1,11 +1,9 @@
 """Simulated cell types: like real ones where it counts, and true to what was planted."""
 
-import re
 from itertools import islice
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -34,16 +32,6 @@ def auroc(features, dataset, rule, model):
 
 def linear_auroc(dataset, rule="numeric"):
     return auroc(log_means(dataset), dataset, rule, LogisticRegression(max_iter=1000))
-
-
-def boosting():
-    return HistGradientBoostingClassifier(random_state=0)
-
-
-def blocks(dataset):
-    """Log mean counts of blocks of five bins (gene, block and mark)."""
-    means = dataset.counts.reshape(len(dataset), 20, 5, -1).mean(axis=2)
-    return np.log1p(means).reshape(len(dataset), -1)
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +98,6 @@ def many_cells():
     return [dataset for dataset, _ in iter_cells(24, 4000, 0, ("H3K9me3",))]
 
 
-def test_rpkm_is_printed_as_in_the_roadmap_table(many_cells):
-    texts = np.concatenate([dataset.rpkm_text for dataset in many_cells])
-    assert all(re.fullmatch(r"\d+\.\d{3}", text) for text in texts.tolist())
-    zeros = [(dataset.rpkm_text == "0.000").mean() for dataset in many_cells]
-    assert min(zeros) > 0.02
-    assert max(zeros) < 0.21
-
-
 def test_medians_and_flipped_labels_are_as_in_real_cell_types(many_cells):
     clean = 0
     for dataset in many_cells:
@@ -152,13 +132,6 @@ def test_linear_model_scores_as_on_real_cells(reference):
     for dataset, _ in reference:
         assert linear_auroc(dataset) == pytest.approx(0.92, abs=0.03)
         assert linear_auroc(dataset, "lexicographic") == pytest.approx(0.81, abs=0.03)
-
-
-def test_boosting_on_all_bins_gains_as_on_real_cells(reference):
-    dataset = reference[0][0]
-    bins = dataset.gene_oriented().reshape(len(dataset), -1)
-    gain = auroc(bins, dataset, "numeric", boosting()) - linear_auroc(dataset)
-    assert 0.01 <= gain <= 0.04
 
 
 @pytest.mark.parametrize(("cell", "index"), [("E012", 0), ("E013", 1)])
@@ -277,12 +250,6 @@ def test_what_cannot_be_released_says_so(small, tmp_path):
     )
     with pytest.raises(DataError, match="last six digits"):
         write_released_csv(twins, tmp_path)
-    with pytest.raises(DataError, match="rpkm_text"):
-        write_rpkm_table({"mine": bare}, tmp_path / "rpkm.gz")
-    with pytest.raises(DataError, match="same genes"):
-        write_rpkm_table(
-            {"S001": dataset, "S002": small.datasets["S002"].take("train")}, tmp_path / "rpkm.gz"
-        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -238,19 +238,12 @@ def _refuse_unknown_chapters(
 ) -> None:
     if request.chapter is not None and request.chapter not in chapters:
         raise BuildError(f"no chapter {request.chapter!r}; there are {', '.join(chapters)}")
-    unknown = set(settings) - set(chapters) - {"common"}
-    if unknown:
-        raise BuildError(
-            f"book/profiles/{request.profile}.yml sets parameters of "
-            f"{', '.join(sorted(unknown))}, which _toc.yml does not list as chapters"
-        )
+    where = f"book/profiles/{request.profile}.yml sets"
+    if unknown := ", ".join(sorted(set(settings) - set(chapters) - {"common"})):
+        raise BuildError(f"{where} parameters of {unknown}, which _toc.yml lists as no chapters")
     known = {name for chapter in chapters.values() for name in chapter.parameters}
-    unknown = set(settings.get("common") or ()) - known
-    if unknown:
-        raise BuildError(
-            f"book/profiles/{request.profile}.yml sets {', '.join(sorted(unknown))} for all"
-            " chapters (common), and none has such a parameter"
-        )
+    if unknown := ", ".join(sorted(set(settings.get("common") or ()) - known)):
+        raise BuildError(f"{where} {unknown} for all chapters (common), and none has it")
 
 
 def _request(arguments: list[str]) -> tuple[Request, int]:

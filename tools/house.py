@@ -53,7 +53,7 @@ UNCOUNTED = {"solution", "parameters"}
 
 @dataclass(frozen=True)
 class Reading:
-    """How a chapter reads: cells, lines, minutes, findings.
+    """How a chapter reads: cells, lines, minutes.
 
     Neither solutions count, which are folded until asked for, nor the list of parameters and the
     line of provenance.  ``loops`` are those that call ``record``; ``minutes`` those of its prose.
@@ -64,9 +64,7 @@ class Reading:
     longest_cell: int
     longest_line: int
     loops: int
-    includes: int
     minutes: float
-    findings: int
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,6 @@ def reading(notebook: nbformat.NotebookNode) -> Reading:
             if cell.cell_type == "code" and not cell.source.startswith("provenance(")
             and not UNCOUNTED & set(cell.metadata.get("tags", []))]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    trees = [ast.parse(source) for source, _ in code]
     lines = [source.splitlines() for source, _ in code]
     return Reading(
         cells=len(code),
@@ -131,10 +128,8 @@ def reading(notebook: nbformat.NotebookNode) -> Reading:
                        for _, tags in code) / len(code),
         longest_cell=max(map(len, lines), default=0),
         longest_line=max((len(line) for cell in lines for line in cell), default=0),
-        loops=sum(_loops(tree) for tree in trees),
-        includes=prose.count("{literalinclude}"),
+        loops=sum(_loops(ast.parse(source)) for source, _ in code),
         minutes=reading_minutes(prose),
-        findings=sum(_calls(tree, "finding") for tree in trees),
     )
 
 
@@ -145,14 +140,12 @@ def readings(root: Path) -> dict[str, Reading]:
 
 def _loops(tree: ast.AST) -> int:
     looping = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp
-    return sum(isinstance(node, looping) and _calls(node, "record") > 0 for node in ast.walk(tree))
+    return sum(isinstance(node, looping) and _records(node) for node in ast.walk(tree))
 
 
-def _calls(tree: ast.AST, name: str) -> int:
-    return sum(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-        for node in ast.walk(tree)
-    )
+def _records(tree: ast.AST) -> bool:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(isinstance(called, ast.Name) and called.id == "record" for called in calls)
 
 
 def _measured(name: str, modules: Mapping[str, Path]) -> Room:

@@ -31,7 +31,7 @@ def parameter_tables(root: Path) -> list[dict[str, Any]]:
 
     A profile that does not set a parameter leaves its default; ``None`` stands for that.
     """
-    settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
+    settings = _settings(root)
     return [
         {"chapter": name, "parameters": _rows(chapter, settings)}
         for name, chapter in find_chapters(root).items()
@@ -47,7 +47,7 @@ def costs(root: Path) -> list[dict[str, Any]]:
     or more: it trained what the newest found on disk.
     """
     chapters = find_chapters(root)
-    settings = {profile: read_profile(root, profile) for profile in _profiles(root)}
+    settings = _settings(root)
     newest = {(cost["chapter"], cost["profile"]): cost for cost in _reference_costs(root)}
     most: Counter[tuple[str, str, str | None]] = Counter()
     for run in sorted(_runs(root), key=lambda run: run["started"]):
@@ -74,9 +74,10 @@ def comparison_example(root: Path) -> str:
     return report(a, b, EXAMPLE_IGNORES, EXAMPLE_KEY)
 
 
-def _profiles(root: Path) -> list[str]:
+def _settings(root: Path) -> dict[str, dict[str, dict[str, str]]]:
     named = {file.stem for file in (root / "book" / "profiles").glob("*.yml")}
-    return [*(p for p in PROFILES if p in named), *sorted(named - set(PROFILES))]
+    profiles = [*(p for p in PROFILES if p in named), *sorted(named - set(PROFILES))]
+    return {profile: read_profile(root, profile) for profile in profiles}
 
 
 def _rows(chapter: Chapter, settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
