@@ -116,6 +116,13 @@ def test_released_labels_compare_text(small):
         np.testing.assert_array_equal(dataset.released_label, label(dataset, "lexicographic"))
 
 
+def test_correlation_between_cells_spans_the_real_range():
+    rpkm = [dataset.rpkm for dataset, _ in iter_cells(8, 8000, 0, ("H3K9me3",))]
+    pairs = np.corrcoef(rpkm)[np.triu_indices(8, 1)]
+    assert 0.15 < pairs.min() < 0.45
+    assert 0.85 < pairs.max() < 0.99
+
+
 def test_rpkm_follows_latent_expression_whose_parts_add_up(small):
     for cell, dataset in small.datasets.items():
         truth = small.cells[cell]
@@ -123,6 +130,12 @@ def test_rpkm_follows_latent_expression_whose_parts_add_up(small):
         assert (np.diff(dataset.rpkm[order]) >= 0).all()
         parts = small.genes.shared + truth.lineage_part + truth.cell_part
         np.testing.assert_array_equal(np.argsort(parts), order)
+
+
+def test_expression_falls_along_the_gene_order():
+    dataset, _ = next(iter_cells(1, 6000, 3, ("H3K9me3",)))
+    shares = [label(dataset)[dataset.split == split].mean() for split in SPLITS]
+    np.testing.assert_allclose(shares, [0.62, 0.53, 0.36], atol=0.05)
 
 
 # counts like those of E012 and E013

@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 import pytest
 
-from dc2lib.datasets import HistoneDataset, list_cells, open_cell, store, write_cell
+from dc2lib.datasets import HistoneDataset, histone, list_cells, open_cell, store, write_cell
 from dc2lib.errors import DataError
 
 
@@ -114,6 +114,13 @@ def test_a_changed_file_is_named(tmp_path, name):
     os.utime(path, ns=(1, 1))
     with pytest.raises(DataError, match=rf"{name}\.npy does not have the digest.*--cells E012"):
         open_cell("E012", tmp_path)
+
+
+def test_the_digest_is_checked_once_for_an_unchanged_file(tmp_path, monkeypatch):
+    write_cell(dataset(), tmp_path)
+    open_cell("E012", tmp_path)
+    monkeypatch.setattr(histone, "content_bytes", lambda values: pytest.fail("computed again"))
+    open_cell("E012", tmp_path)
 
 
 @pytest.mark.parametrize(
