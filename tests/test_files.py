@@ -47,18 +47,6 @@ def test_what_was_not_written_replaces_nothing(tmp_path):
     assert path.read_text() == "old"
 
 
-@pytest.mark.parametrize("name", ["counts.npz", "counts", ".counts", "counts.tar.gz"])
-def test_the_temporary_name_is_hidden_its_own_and_keeps_the_suffix(name, tmp_path):
-    path = tmp_path / name
-    with atomic_write(path) as first, atomic_write(path) as second:
-        assert first.parent == second.parent == tmp_path
-        assert len({first, second, path}) == 3
-        assert first.name.startswith(".") and first.suffix == (path.suffix or ".part")
-        first.touch()
-        second.touch()
-    assert names(tmp_path) == [name]
-
-
 def test_the_file_has_the_usual_permissions(tmp_path):
     plain, replaced = tmp_path / "plain", tmp_path / "replaced"
     plain.touch()
