@@ -12,7 +12,7 @@ experiments as fits with their tables, and every model on every cell type.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -33,24 +33,12 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 
-def expression_correlation(
-    rpkm: pd.DataFrame, genes: Sequence[str] | None = None
-) -> pd.DataFrame:
+def expression_correlation(rpkm: pd.DataFrame) -> pd.DataFrame:
     """Pearson correlation of raw RPKM between cell types (section 3.3 of the paper), (cell, cell).
 
-    `rpkm` is a table (gene, cell), such as ``read_rpkm(path).frame()``; by default all its genes
-    are used, each counted once.  NaN for a cell type without expression or any variation.  Raises
-    DataError if a gene is not in it, or fewer than three genes are left.
+    `rpkm` is a table (gene, cell), such as ``read_rpkm(path).frame()``.  NaN for a cell type
+    without expression or any variation.  Raises DataError if there are fewer than three genes.
     """
-    if genes is not None:
-        chosen = pd.Index(genes).unique()
-        absent = chosen.difference(rpkm.index)
-        if len(absent):
-            raise DataError(
-                f"{len(absent):,} gene(s) have no expression: {', '.join(absent[:5])};"
-                " leave them out or complete the table."
-            )
-        rpkm = rpkm.loc[chosen]
     if len(rpkm) < 3:
         raise DataError(f"A correlation needs at least 3 genes, and there are {len(rpkm)}.")
     return rpkm.corr()

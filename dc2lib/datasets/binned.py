@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 from zipfile import is_zipfile
 
 import numpy as np
 import pandas as pd
 
-from dc2lib.datasets.cell_files import CellInput, check_mark, check_wanted, file_states
+from dc2lib.datasets.cell_files import CellInput, by_cell, file_states
 from dc2lib.datasets.fetch import RemoteFile, fetch
 from dc2lib.datasets.gene_windows import GeneWindows
 from dc2lib.datasets.histone import COUNT_LIMIT, MARKS, N_BINS, SOURCES, SPLITS
@@ -36,7 +35,6 @@ PATTERNCHROME = "https://github.com/Prgrmmrjns/PatternChrome/raw/8041ac08"
 READ_LENGTH = 37
 NPZ_DEFAULTS = {"source": "binned", "unit": "reads"}
 OWN_BINS, OWN_BIN_SIZE = 200, 50
-T = TypeVar("T")
 
 
 def cell_inputs(
@@ -52,19 +50,18 @@ def cell_inputs(
         return _npz_inputs(path, marks, windows.partial)
     for _ in os.walk(path, onerror=_raise):  # a folder that cannot be read is no empty one
         pass
-    found = {
-        (file.parent.name, file.name.removesuffix(RDATA)): file
+    found = [
+        (file.parent.name, file.name.removesuffix(RDATA), file)
         for file in sorted({*path.rglob(f"*{RDATA}"), *path.glob(f"*/*{RDATA}")})
         if not file.name.startswith(".")
-    }
+    ]
     if not found:
         raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")
-    files = _by_cell(found, path, marks)
     return [
         CellInput(cell, "patternchrome", "reads",
                   {"files": file_states(own), "genes": windows.digest},
                   lambda notes, own=own: read_rdata(own, windows), own)
-        for cell, own in files.items()
+        for cell, own in by_cell(found, path, marks).items()
     ]  # fmt: skip
 
 
@@ -123,19 +120,6 @@ def _along_genome(along_gene: np.ndarray, windows: GeneWindows) -> np.ndarray:
     return np.where(minus[:, None], along_gene[:, ::-1], along_gene)
 
 
-def _by_cell(
-    found: Mapping[tuple[str, str], T], where: Path, marks: Sequence[str] | None
-) -> dict[str, dict[str, T]]:
-    """What was found for each cell type and mark, of the marks asked for."""
-    by_cell: dict[str, dict[str, T]] = {}
-    for (cell, mark), one in found.items():
-        check_mark(mark, where, marks)
-        if not marks or mark in marks:
-            by_cell.setdefault(cell, {})[mark] = one
-    check_wanted(marks, [mark for _, mark in found], where)
-    return by_cell
-
-
 def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[CellInput]:
     with _npz(path) as archive:
         twice = [name for name, times in Counter(archive.files).items() if times > 1]
@@ -156,7 +140,7 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
         table = pd.DataFrame({"gene_id": gene_id, "strand": strand, "split": split})
         table["gene_id"] = without_version(table["gene_id"])
         about = {n: str(archive[n]) if n in archive else d for n, d in NPZ_DEFAULTS.items()}
-        found = {tuple(name.split("/", 1)): name for name in archive.files if "/" in name}
+        found = [(*name.split("/", 1), name) for name in archive.files if "/" in name]
     if about["source"] not in set(SOURCES) - {"simulated"}:
         raise DataError(
             f"{path} gives {about['source']!r} as its source; the store is for measured cell types:"
@@ -189,7 +173,7 @@ def _npz_inputs(path: Path, marks: Sequence[str] | None, partial: bool) -> list[
         CellInput(cell, about["source"], about["unit"],
                   {"files": file_states(dict.fromkeys(names, path))},
                   lambda notes, names=names: read(names), dict.fromkeys(names, path))
-        for cell, names in _by_cell(found, path, marks).items()
+        for cell, names in by_cell(found, path, marks).items()
     ]  # fmt: skip
 
 

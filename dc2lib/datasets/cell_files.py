@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ KNOWN_MARKS = (
 SIGNAL_LIMIT = 1_000_000
 SHARED = 0.6  # of the genes of the smaller of two tables
 EMPTY_END = 150  # genes; at most 80 in 81 whole files of Roadmap and ENCODE
+T = TypeVar("T")
 
 
 def mark_files(
@@ -47,46 +49,43 @@ def mark_files(
     """
     where = Path(where).expanduser()
     named = _from_names(where, suffixes) if os.path.isdir(where) else _from_table(input_file(where))
-    files: dict[str, dict[str, Path]] = {}
-    seen: list[str] = []
-    for cell, mark, path in named:
+    named = list(named)
+    if not named:
+        raise DataError(f"{where} holds no file <cell>-<mark> with one of {', '.join(suffixes)}.")
+    return by_cell(named, where, marks)
+
+
+def by_cell(
+    found: Iterable[tuple[str, str, T]], where: Path, marks: Sequence[str] | None
+) -> dict[str, dict[str, T]]:
+    """What was found of each cell type and mark, of the `marks` asked for; errors of `mark_files`.
+
+    Where marks are asked for, only a name that looks like one of them is an unknown mark.
+    """
+    chosen: dict[str, dict[str, T]] = {}
+    known, seen = (*KNOWN_MARKS, *(marks or ())), set()
+    for cell, mark, one in found:
         check_cell_name(cell)
-        check_mark(mark, path, marks)
-        seen.append(mark)
+        if mark not in known and (not marks or nearest_mark(mark, marks)):
+            raise DataError(
+                f"{where}, {cell}: {mark!r} is no known mark.{nearest_mark(mark, known)} A mark"
+                " that is really called so must be named: --marks with all marks to be taken."
+            )
+        seen.add(mark)
         if marks and mark not in marks:
             continue
-        other = files.setdefault(cell, {}).setdefault(mark, path)
-        if other != path:
+        other = chosen.setdefault(cell, {}).setdefault(mark, one)
+        if other != one:
             raise DataError(
-                f"{cell} has {mark} twice, in {other} and {path}; keep one file a mark and cell."
+                f"{cell} has {mark} twice, in {other} and {one}; keep one file a mark and cell."
             )
-    if not seen:
-        raise DataError(f"{where} holds no file <cell>-<mark> with one of {', '.join(suffixes)}.")
-    check_wanted(marks, seen, where)
-    return files
-
-
-def check_mark(mark: str, where: str | Path, marks: Sequence[str] | None = None) -> None:
-    """Raise DataError, with the nearest name, if a mark is neither known nor named in `marks`.
-
-    Where marks are named, only a name that looks like one of them is an error.
-    """
-    known = (*KNOWN_MARKS, *(marks or ()))
-    if mark not in known and (not marks or nearest_mark(mark, marks)):
-        raise DataError(
-            f"{where}: {mark!r} is no known mark.{nearest_mark(mark, known)} A mark that is"
-            " really called so must be named: --marks with all marks to be taken."
-        )
-
-
-def check_wanted(marks: Sequence[str] | None, seen: Collection[str], where: str | Path) -> None:
-    """Raise DataError, with the nearest name, if no cell type has one of the marks asked for."""
     for mark in marks or ():
         if mark not in seen:
             raise DataError(
                 f"{where} holds no {mark!r}, which was asked for.{nearest_mark(mark, seen)}"
-                f" It holds {', '.join(sorted(set(seen)))}."
+                f" It holds {', '.join(sorted(seen))}."
             )
+    return chosen
 
 
 @dataclass(frozen=True)

@@ -82,12 +82,11 @@ class BrokenArchiveError(DataError):
 
 @dataclass
 class Ingestion:
-    """What became of an archive: names of cells, why the others failed, genes that came twice."""
+    """What became of an archive: names of its cell types, and why some failed."""
 
     stored: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    repeated: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def settled(self) -> set[str]:
@@ -155,7 +154,6 @@ def ingest_archive(
                         dataset, repeated = assemble(cell, splits, path.name, rpkm=rpkm)
                         write_cell(dataset, home, origin | {"repeated_genes": repeated})
                         result.stored.append(cell)
-                        result.repeated |= {cell: repeated} if repeated else {}
                         twice = f" ({len(repeated)} listed twice, kept once)" if repeated else ""
                         part = missing_genes(dataset.gene_id, dataset.split, cell, partial=True)
                         said = f"{cell}: {len(dataset):,} genes stored{twice}"

@@ -42,15 +42,10 @@ WORKBOOK, OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True, eq=False)
 class RpkmTable:
-    """Expression by gene and cell type, as numbers and as the file's text.
-
-    `alignment` is ``"aligned"``: each column under its own name; or ``"released"``: each under the
-    name of the column before it, as in the released code; the last cell type comes out empty.
-    """
+    """Expression by gene and cell type, as numbers and as the file's text."""
 
     gene_id: np.ndarray  #: str (gene,)
     table: pa.Table  #: a text column a cell type; the reference E000 is not there
-    alignment: str
     name: str  #: the file, for messages
 
     @property
@@ -150,7 +145,7 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
     (names in quotes, or all of them Roadmap's), is understood; a table without a header, or with
     another number of names than of columns, is refused. An empty field, NA and NaN mean that a gene
     has no number. Columns that nobody asks for may hold anything. The alignment ``"released"``
-    pairs names and columns as the released code did, one column off.
+    pairs names and columns as the released code did, one column off; the last one comes out empty.
 
     Raises DataError if the file is no such table.
     """
@@ -190,7 +185,7 @@ def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
         columns = [*columns[1:], pa.chunked_array([pa.array([""] * len(gene_id))])]
     named = dict(zip(cells, columns, strict=True))
     kept = {name: column for name, column in named.items() if name not in REFERENCE_COLUMNS}
-    return RpkmTable(gene_id.to_numpy(dtype=str), pa.table(kept), alignment, path.name)
+    return RpkmTable(gene_id.to_numpy(dtype=str), pa.table(kept), path.name)
 
 
 def _column_names(
