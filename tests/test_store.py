@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -166,6 +167,26 @@ def test_a_name_that_does_not_exist(tmp_path):
         open_cell("E12", tmp_path)
     with pytest.raises(DataError, match="No cell type"):
         open_cell("../E012", tmp_path)
+
+
+@pytest.mark.parametrize("failing", ["counts", "rpkm_text"])
+def test_a_full_disk_leaves_the_older_cell(tmp_path, monkeypatch, failing):
+    older = dataset()
+    write_cell(older, tmp_path)
+    write = np.lib.format.write_array
+
+    def full(file, values, **options):
+        if Path(file.name).stem == failing:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(file, values, **options)
+
+    monkeypatch.setattr(np.lib.format, "write_array", full)
+    message = r"disk of .* is full: [\d,]+ MiB are free and 0 MiB are needed.*DC2LIB_DATA"
+    with pytest.raises(DataError, match=message):
+        write_cell(dataset(seed=3), tmp_path)
+    np.testing.assert_array_equal(open_cell("E012", tmp_path).counts, older.counts)
+    assert leftovers(tmp_path) == []
 
 
 def _finished_process_id():
