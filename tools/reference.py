@@ -157,7 +157,7 @@ def readme_block(root: Path) -> str:
     card = claims.scorecard(reference.results)
     about = reference.provenance
     return (
-        f"{claims.verdict_counts(card)}; {reference.cells_in_words}, {about['date']}, version "
+        f"{claims.verdict_counts(card)}; {reference.cells_text}, {about['date']}, version "
         f"{about['version']}, profile {about['profile']}.\n\n"
         f"{markdown_table(claims.summary_table(card))}"
     )

@@ -71,7 +71,7 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
     outputs = [one for one in outputs if "data" in one]
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
-    say_missing(notebook["cells"], outputs)
+    replace_missing(notebook["cells"], outputs)
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -106,7 +106,7 @@ def pull_figures(
             cell["source"] = re.sub(ASKED_FIGURE, directive, "".join(cell["source"]))
 
 
-def say_missing(
+def replace_missing(
     cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]
 ) -> None:
     """Say in words where prose asks for a figure or number that the chapter did not compute."""

@@ -84,7 +84,7 @@ def about_chapter(notebook: Mapping[str, Any], run: Mapping[str, Any], pages: se
     name = run["chapter"]
     facts = {
         "To read": f"{max(1, math.ceil(reading_minutes(text)))} min",
-        "To run": in_words(run["duration"]) if run.get("duration") else "",
+        "To run": duration_text(run["duration"]) if run.get("duration") else "",
         "Data": "; ".join(SOURCE_NAMES[one] for one in run["sources"]) or "none of its own",
         "Profile": run["profile"],
         "You need": _prerequisites(notebook["metadata"], pages),
@@ -110,7 +110,7 @@ def below_title(text: str, block: str) -> str:
     return f"{text[: found.start()]}{found[0].rstrip()}\n\n{block}\n{text[found.end() :]}"
 
 
-def in_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a duration to two figures, in the unit that fits."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from dc2book.record.showing import SOURCE_NAMES
 from dc2book.style import markdown_table
-from dc2pages import in_words
+from dc2pages import duration_text
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -92,7 +92,7 @@ def costs_markdown(costs: Sequence[Mapping[str, Any]]) -> str:
         for name in dict.fromkeys(cost["chapter"] for cost in costs)
     ])
     table.loc[len(table)] = ["one after another", *(
-        in_words(sum(cost["seconds"] for cost in costs if cost["profile"] == one))
+        duration_text(sum(cost["seconds"] for cost in costs if cost["profile"] == one))
         for one in profiles)]
     return markdown_table(table, [False, *[True] * len(profiles)])
 
@@ -102,9 +102,9 @@ def _cost(cost: Mapping[str, Any] | None) -> str:
         return "–"
     source = SOURCE_NAMES.get(cost["data_source"] or "", "")
     about = [words for words in (source, "reference run" * (cost["where"] != "here")) if words]
-    longest = [f"up to {in_words(cost['longest'])}"] if "longest" in cost else []
+    longest = [f"up to {duration_text(cost['longest'])}"] if "longest" in cost else []
     about = [*longest, *about]
-    return in_words(cost["seconds"]) + (f" ({', '.join(about)})" if about else "")
+    return duration_text(cost["seconds"]) + (f" ({', '.join(about)})" if about else "")
 
 
 def _value(value: Any, as_set: bool) -> str:

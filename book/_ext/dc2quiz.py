@@ -42,7 +42,7 @@ class Quiz(SphinxDirective):
         """Return the question, between pieces of HTML."""
         content = self.parse_content_to_nodes()
         question, answers = question_and_answers(content)
-        problem = what_is_wrong(question, answers)
+        problem = problem_of(question, answers)
         if problem:
             raise self.error(f"quiz: {problem}")
         number = self.env.new_serialno("quiz") + 1
@@ -60,7 +60,7 @@ def question_and_answers(
     return content[: content.index(lists[-1])], list(lists[-1].children)
 
 
-def what_is_wrong(question: list[nodes.Node], answers: list[nodes.list_item]) -> str:
+def problem_of(question: list[nodes.Node], answers: list[nodes.list_item]) -> str:
     """Say why this cannot be a question; empty if it can."""
     if not question or not isinstance(question[0], nodes.paragraph):
         return "begin with the question"
@@ -89,7 +89,7 @@ def assemble(
     said_of_all = []
     for place, answer in enumerate(answers, start=1):
         words, *said = answer.children
-        right = is_right_and_unmark(words)
+        right = take_mark(words)
         identity = f"{name}-{place}"
         made += [
             _html(f'<div class="dc2quiz-answer"><input type="radio" id="{identity}" '
@@ -111,7 +111,7 @@ def assemble(
     ]  # fmt: skip
 
 
-def is_right_and_unmark(words: nodes.Element) -> bool:
+def take_mark(words: nodes.Element) -> bool:
     """Take the mark off an answer and say whether it was that of the right one."""
     text = next(iter(words.findall(nodes.Text)))
     found = MARK.match(text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,24 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dc2book.style import (
-    LABEL_COLOURS,
-    LABEL_NAMES,
-    OTHER_COLOURS,
-    interval_texts,
-    intervals,
-    legend_below,
-)
+from dc2book import style
+from dc2book.style import LABEL_NAMES, estimates
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import (
-    MIN_CELLS,
-    Interval,
-    bootstrap_mean_auroc,
-    compared,
-    equivalence_test,
-)
+from dc2lib.evaluation.statistics import Interval, bootstrap_mean_auroc, compared, equivalence_test
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped, label
 from dc2lib.models.deepchrome import MODELS, build, count_parameters
@@ -79,12 +66,11 @@ CONDITIONS = {
 class TrainingBudget:
     """What each architecture may spend, on every cell type and label rule.
 
-    For the tuned recipe a network tries ``rates`` learning rates, the first of `RATES`, with its
-    first seed, and trains the other seeds at the best.  The linear model has one rate: its loss has
-    one lowest value, which that rate reaches.  Variants of the network are trained on
-    ``variant_cells`` cell types only.  With ``full_cells`` above 0, so many cell types get all
-    rates and seeds, and the others the first of each; with ``recipe_cells`` above 0, so many get
-    every set-up, and the others `ALL_CELLS` alone.
+    For the tuned recipe a network tries the first ``rates`` of `RATES` with its first seed, and
+    trains the other seeds at the best; the linear model has one rate, which reaches its lowest
+    loss.  Of the cell types the first ``full_cells`` get all rates and seeds and the others the
+    first of each; ``variant_cells`` get the variants of the network; ``recipe_cells`` get every
+    set-up and the others `ALL_CELLS` alone.  0 means all.
     """
 
     paper_epochs: int = 100
@@ -106,7 +92,7 @@ class TrainingBudget:
 
     def full(self, datasets: Mapping[str, HistoneDataset]) -> set[str]:
         """Cell types on which a network tries every rate and trains every seed."""
-        return set(variant_cells(datasets, self.full_cells) if self.full_cells else datasets)
+        return set(first_cells(datasets, self.full_cells))
 
     def recipes(self, recipe: str, model: str = BASE) -> list[Recipe]:
         """The candidates among which validation genes choose; one for the paper's recipe."""
@@ -142,16 +128,8 @@ def distinct_rules(dataset: HistoneDataset) -> dict[str, tuple[str, ...]]:
     return {LABEL_RULES[0]: LABEL_RULES}
 
 
-def variant_cells(datasets: Mapping[str, HistoneDataset], number: int) -> list[str]:
-    """The first cell types with counts of reads, as the paper's; without any, the first at all."""
-    counted = [cell for cell, one in datasets.items() if one.unit == "reads"]
-    return (counted or list(datasets))[:number]
-
-
-def first_cells(
-    datasets: Mapping[str, HistoneDataset], number: int
-) -> dict[str, HistoneDataset]:
-    """The first cell types, those with counts of reads before others; 0: all as they are."""
+def first_cells(datasets: Mapping[str, HistoneDataset], number: int) -> dict[str, HistoneDataset]:
+    """The first cell types, those with counts of reads (as the paper's) before others; 0: all."""
     first = sorted(datasets, key=lambda cell: datasets[cell].unit != "reads")[: number or None]
     return {cell: one for cell, one in datasets.items() if cell in first}
 
@@ -161,7 +139,7 @@ def planned_fits(
     orientation: str = "genome", models: Sequence[str] = NETWORKS, seed: int = 0,
 ) -> list[Fit]:
     """The first seed of every network, cell type, distinct label rule and candidate recipe."""
-    varied, full = variant_cells(datasets, budget.variant_cells), budget.full(datasets)
+    varied, full = first_cells(datasets, budget.variant_cells), budget.full(datasets)
     return [
         Fit(model, candidate, (cell,), cell, home, rule, orientation, seed, budget.n_train)
         for cell, dataset in datasets.items()
@@ -310,7 +288,7 @@ def mean_auroc(
     """Mean test AUROC over the cell types of ``rows``, or the mean paired difference to ``other``.
 
     Rows of both tables are matched by cell type.  Stretches of the genome are resampled with all
-    their genes (``blocks``), seeds, and from `MIN_CELLS` cell types on the cell types too.  ``n``
+    their genes (``blocks``), seeds, and from five cell types on the cell types too.  ``n``
     counts cell types, or, if there is one only, its genes.
     """
     first = rows.set_index("cell")
@@ -333,18 +311,16 @@ def auroc_table(
 
     Columns as in ``by``, then scoring, estimate, low, high and n.
     """
-    return pd.DataFrame([
-        dict(zip(by, group, strict=True))
-        | {"scoring": scoring}
-        | vars(mean_auroc(part, scoring, n_resamples=n_resamples))
-        for group, part in trained.groupby(list(by), sort=False)
+    return pd.concat([
+        estimates(trained, by, lambda part, scoring=scoring: mean_auroc(
+            part, scoring, n_resamples=n_resamples)).assign(scoring=scoring)
         for scoring in scorings
     ])
 
 
 def difference_table(
     trained: pd.DataFrame, by: Sequence[str], models: Sequence[str], reference: str,
-    n_resamples: int = 1000,
+    n_resamples: int = 1000, seed: int = 0,
 ) -> pd.DataFrame:
     """AUROC of models minus that of a reference model, paired over genes: each cell type and mean.
 
@@ -361,7 +337,7 @@ def difference_table(
             parts = {cell: own[own["cell"] == cell] for cell in own["cell"]} | {"mean": own}
             for cell, some in parts.items():
                 against = other[other["cell"].isin(some["cell"])]
-                gap = mean_auroc(some, other=against, n_resamples=n_resamples)
+                gap = mean_auroc(some, other=against, n_resamples=n_resamples, seed=seed)
                 if cell == "mean":
                     gap = replace(gap, n=len(some))
                 share = pd.concat([some, against])["converged"].mean()
@@ -386,8 +362,8 @@ def converged_table(trained: pd.DataFrame) -> pd.DataFrame:
 def with_setup(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a column set-up: the name in `SETUPS` of its recipe and orientation."""
     names = {(recipe, turned): name for name, (recipe, turned, _) in SETUPS.items()}
-    keys = zip(table["recipe"], table["orientation"], strict=True)
-    return table.assign(**{"set-up": [names[key] for key in keys]})
+    keys = pd.MultiIndex.from_frame(table[["recipe", "orientation"]])
+    return table.assign(**{"set-up": keys.map(names)})
 
 
 def released_means() -> pd.DataFrame:
@@ -428,7 +404,7 @@ def leads(
     """
     own = differences[differences["model"] == BASE]
     mean = own[own["cell"] == "mean"].set_index(list(tags))
-    columns = {"lead": interval_texts(mean, signed=True), "ahead": cells_ahead(own, tags)}
+    columns = {"lead": style.interval_texts(mean, signed=True), "ahead": cells_ahead(own, tags)}
     return pd.DataFrame(columns, mean.index).reset_index()
 
 
@@ -544,25 +520,23 @@ def plot_ladder(ladder: pd.DataFrame, networks: pd.DataFrame) -> Figure:
     ``ladder``: columns labels, orientation, windows, estimate, low, high. ``networks``: columns
     labels, orientation, estimate.
     """
-    rules = list(dict.fromkeys(ladder["labels"]))
-    looks = {"genome": ("along the genome", OTHER_COLOURS[2], "s"),
-             "gene": ("along the gene", OTHER_COLOURS[1], "o")}
-    fig, axes = plt.subplots(1, len(rules), figsize=(3.6 * len(rules), 3.3), squeeze=False)
-    for axis, rule in zip(axes[0], rules, strict=True):
+    looks = {"genome": ("along the genome", style.OTHER_COLOURS[2], "s"),
+             "gene": ("along the gene", style.OTHER_COLOURS[1], "o")}
+    fig, panels = style.panels(
+        style.split_by(ladder, "labels"), (3.6, 3.3), LABEL_NAMES, sharey=False,
+        xlabel="windows that 10 kb are cut into", ylabel="mean test AUROC")
+    for axis, rule, by_windows in panels:
+        network = networks[networks["labels"] == rule].set_index("orientation")["estimate"]
         for shift, (orientation, (name, colour, marker)) in enumerate(looks.items()):
-            part = ladder[(ladder["labels"] == rule) & (ladder["orientation"] == orientation)]
+            part = by_windows[by_windows["orientation"] == orientation]
             places = np.arange(len(part)) + 0.12 * shift - 0.06
-            intervals(axis, part, places, vertical=True, color=colour, fmt=f"{marker}-",
-                      label=f"regression, {name}")
-            network = networks[(networks["labels"] == rule)
-                               & (networks["orientation"] == orientation)]
-            axis.axhline(network["estimate"].iloc[0], color=colour, linestyle="--",
+            style.intervals(axis, part, places, vertical=True, color=colour, fmt=f"{marker}-",
+                            label=f"regression, {name}")
+            axis.axhline(network[orientation], color=colour, linestyle="--",
                          label=f"network, {name}")
         axis.set_xticks(np.arange(len(part)), part["windows"])
-        axis.set(title=LABEL_NAMES[rule], xlabel="windows that 10 kb are cut into")
         axis.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("mean test AUROC")
-    legend_below(fig)
+    style.legend_below(fig)
     return fig
 
 
@@ -571,28 +545,12 @@ def plot_learning_curves(histories: pd.DataFrame) -> Figure:
 
     ``histories``: as of `histories`.
     """
-    setups = list(dict.fromkeys(histories["set-up"]))
-    fig, axes = plt.subplots(
-        1, len(setups), figsize=(3.3 * len(setups), 3.2), sharey=True, squeeze=False
-    )
-    for axis, setup in zip(axes[0], setups, strict=True):
-        part = histories[histories["set-up"] == setup]
+    fig, panels = style.panels(style.split_by(histories, "set-up"), (3.3, 3.2), xlabel="epoch",
+                               ylabel="validation AUROC")
+    for axis, _, part in panels:
         for (labels, _), line in part.groupby(["labels", "fit"], sort=False):
-            axis.plot(
-                line["epoch"] + 1, line["valid_auroc"], color=LABEL_COLOURS[labels], alpha=0.8,
-                label=LABEL_NAMES[labels], marker="." if len(line) < 3 else None,
-            )
-        axis.set(title=setup, xlabel="epoch")
+            axis.plot(line["epoch"] + 1, line["valid_auroc"], color=style.LABEL_COLOURS[labels],
+                      alpha=0.8, label=LABEL_NAMES[labels], marker="." if len(line) < 3 else None)
         axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("validation AUROC")
-    legend_below(fig)
+    style.legend_below(fig)
     return fig
-
-
-def resampled_units(n_cells: int) -> str:
-    """What the interval of `mean_auroc` resamples over so many cell types.
-
-    >>> resampled_units(2), resampled_units(56)
-    ('genes and seeds', 'genes, seeds and cell types')
-    """
-    return "genes, seeds and cell types" if n_cells >= MIN_CELLS else "genes and seeds"

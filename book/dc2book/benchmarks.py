@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2book.record.context import found_above
-from dc2book.style import OTHER_COLOURS
+from dc2book import style
+from dc2book.record.context import find_upwards
 from dc2lib.crosscell.experiments import planned_experiments, training_size
 from dc2lib.datasets import published
 from dc2lib.errors import DataError
@@ -50,7 +50,7 @@ FULL_TRAIN, FULL_VALID = 6601, 6601
 WORKERS = (2, 32)
 TRAINING_FLOP, EVALUATION_FLOP = 4.745e6, 1.736e6
 CLEARLY_ABOVE_ONE = 1.1
-INK, ACCENT = OTHER_COLOURS[:2]
+INK, ACCENT = style.OTHER_COLOURS[:2]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def measurement(name: str) -> Measurement:
     """
     column, needed = REQUIRED[name]
     for place in (BUILT, KEPT):
-        path = found_above(place / name)
+        path = find_upwards(place / name)
         if path is None:
             continue
         try:
@@ -185,26 +185,13 @@ def rehearsal_table(rows: pd.DataFrame) -> pd.DataFrame:
 def growth_powers(table: pd.DataFrame) -> pd.DataFrame:
     """Power of the work that the seconds of each stage grow with, where sizes differ.
 
-    Columns stage, estimate.
+    Least squares of the logarithms.  Columns stage, estimate.
     """
     return pd.DataFrame([
-        {"stage": name, "estimate": growth_power(part["work"], part["seconds"])}
+        {"stage": name,
+         "estimate": float(np.polyfit(np.log(part["work"]), np.log(part["seconds"]), 1)[0])}
         for name, part in table.groupby("stage", sort=False) if len(part) > 1
     ])
-
-
-def growth_power(work: Iterable[float], seconds: Iterable[float]) -> float:
-    """Power p of the best fit of seconds ~ work ** p (least squares of the logarithms).
-
-    >>> round(growth_power([1, 2, 4], [3, 6, 12]), 3)
-    1.0
-    """
-    return float(np.polyfit(np.log(list(work)), np.log(list(seconds)), 1)[0])
-
-
-def of_largest(largest: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One column of `scale_table` as results are recorded: stage, n (cell types), estimate."""
-    return largest[["stage", "n", column]].rename(columns={column: "estimate"})
 
 
 @dataclass(frozen=True)
@@ -248,32 +235,22 @@ def full_grid(recipe: Recipe) -> Cost:
     return grid_cost(fits, FULL_TRAIN, FULL_VALID)
 
 
-def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> pd.DataFrame:
+def grid_hours(rows: pd.DataFrame, gpu_teraflops: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hours of the full grid at the rates of one thread, on 2 and 32 workers and, assumed, a GPU.
 
     ``rows``: of ``bench.json``. ``gpu_teraflops``: sustained 10^12 operations a second that a GPU
     is assumed to reach; nothing is measured.
 
-    Returns columns recipe, gene_passes, hours_2, hours_32, hours_gpu. Raises DataError if training
-    or evaluation with one thread was not measured.
+    Returns measured hours (recipe, workers, estimate) and a GPU's estimated ones (recipe,
+    estimate). Raises DataError if training or evaluation with one thread was not measured.
     """
     speed = Speed(_one_thread(rows, "train_one"), _one_thread(rows, "evaluate"))
     assumed = Speed(gpu_teraflops * 1e12 / TRAINING_FLOP, gpu_teraflops * 1e12 / EVALUATION_FLOP)
-    table = []
-    for name, recipe in (("paper", PAPER), ("tuned", TUNED)):
-        cost = full_grid(recipe)
-        hours = {f"hours_{n}": cost.hours(speed, n) for n in WORKERS}
-        table.append({"recipe": name, "gene_passes": cost.gene_passes, **hours,
-                      "hours_gpu": cost.hours(assumed)})
-    return pd.DataFrame(table)
-
-
-def tidy_hours(hours: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measured hours (recipe, workers, estimate) and a GPU's estimated ones (recipe, estimate)."""
-    columns = {f"hours_{n}": n for n in WORKERS}
-    measured = hours.melt("recipe", list(columns), "workers", "estimate")
-    return (measured.assign(workers=measured["workers"].map(columns)),
-            hours.rename(columns={"hours_gpu": "estimate"})[["recipe", "estimate"]])
+    costs = {"paper": full_grid(PAPER), "tuned": full_grid(TUNED)}
+    measured = [{"recipe": name, "workers": n, "estimate": cost.hours(speed, n)}
+                for n in WORKERS for name, cost in costs.items()]
+    estimated = [{"recipe": name, "estimate": cost.hours(assumed)} for name, cost in costs.items()]
+    return pd.DataFrame(measured), pd.DataFrame(estimated)
 
 
 def plot_ratios(table: pd.DataFrame) -> Figure:
@@ -306,18 +283,15 @@ def plot_full_size(table: pd.DataFrame) -> Figure:
 
     ``table``: as from `scale_table`.  The line is proportional, through the largest size.
     """
-    names = [name for name in PIECES if name in set(table["stage"])]
-    fig, axes = plt.subplots(-(-len(names) // 2), 2, squeeze=False,
-                             figsize=(6.4, 2.6 * -(-len(names) // 2)))
-    for axis in axes.flat[len(names) :]:
-        axis.set_axis_off()
-    for axis, name in zip(axes.flat, names, strict=False):
-        part = table[table["stage"] == name].sort_values("work")
+    parts = style.split_by(table.sort_values("work"), "stage")
+    fig, panels = style.panels({name: parts[name] for name in PIECES if name in parts}, (4.6, 1.9),
+                               PIECES, down=True, sharex=False, ylabel="seconds")
+    for axis, name, part in panels:
         last = part.iloc[-1]
         axis.plot([0, last["work"]], [0, last["seconds"]], color=INK, linewidth=0.9, zorder=1)
         axis.plot(part["work"], part["seconds"], "o", color=ACCENT, zorder=2)
-        axis.set(title=PIECES[name], xlabel="pairs" if name == "test_on_rest" else "cell types",
-                 ylabel="seconds", xlim=(0, None), ylim=(0, None))
+        axis.set(xlabel="pairs" if name == "test_on_rest" else "cell types", xlim=(0, None),
+                 ylim=(0, None))
     return fig
 
 
@@ -348,6 +322,6 @@ def _texts(values: pd.Series, form: str) -> pd.Series:
 
 
 def _rate(value: float | None) -> str:
-    if value is None or np.isnan(value):
+    if pd.isna(value):
         return "not measured"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

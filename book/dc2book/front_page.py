@@ -91,13 +91,10 @@ def picture_rows(results: pd.DataFrame) -> pd.DataFrame:
     Columns name, panel, row, estimate, low, high, n (cell types), data.
     """
     released = released_gains().query("experiment == 'inclusive_all' and flipped != 'all'")
-    rows = [
-        {"name": f"gain_{one.flipped}", "panel": GAIN,
-         "row": f"released runs, {'' if one.flipped == 'yes' else 'no '}labels flipped",
-         "estimate": one.estimate, "low": one.low, "high": one.high, "n": one.n,
-         "data": "published"}
-        for one in released.itertuples()
-    ]
+    names = {"yes": "released runs, labels flipped", "no": "released runs, no labels flipped"}
+    rows = released.assign(
+        name="gain_" + released["flipped"], panel=GAIN, row=released["flipped"].map(names),
+        data="published").drop(columns=["experiment", "flipped"]).to_dict("records")
     for row in ROWS:
         value = recorded_value(results, row.query)
         if value is not None and "simulated" not in value.data_source:

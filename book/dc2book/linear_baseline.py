@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,40 +19,21 @@ from scipy import optimize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from dc2book.architectures import (
-    auroc_table,
-    blocks_of,
-    distinct_rules,
-    labels_of,
-    scores_of,
-)
-from dc2book.style import (
-    LABEL_NAMES,
-    MANY_CELLS,
-    estimates,
-    kilobases,
-    legend_below,
-    mark_colour,
-)
+from dc2book import style
+from dc2book.architectures import auroc_table, blocks_of, distinct_rules, labels_of, scores_of
+from dc2book.style import LABEL_NAMES, MANY_CELLS, MEAN, estimates
 from dc2lib.crosscell.experiments import spread
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
+from dc2lib.evaluation import statistics
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import (
-    LEVEL,
-    MIN_CELLS,
-    Interval,
-    bootstrap_mean,
-    bootstrap_mean_auroc,
-    compared,
-)
+from dc2lib.evaluation.statistics import LEVEL, MIN_CELLS, Interval, compared
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.signals import oriented_counts, training_genes
 from dc2lib.training.linear import mark_means
 
-MEAN = "mean"
 EXPECTED_SIGNS = {"H3K4me3": 1, "H3K36me3": 1, "H3K27me3": -1, "H3K9me3": -1}
 BOOSTING = {"max_iter": 100, "max_leaf_nodes": 15, "max_features": 0.3}
 
@@ -81,14 +61,12 @@ def restart_table(trained: pd.DataFrame) -> pd.DataFrame:
         truth = {split: labels_of(row, split=split) for split in ("valid", "test")}
         for scoring in SCORE_RULES:
             valid, test = (
-                [auroc(truth[split], positive_score(logits, scoring)) for logits in fits]
-                for split, fits in (("valid", [one.valid_logits for one in row["fits"]]),
-                                    ("test", [one.test_logits for one in row["fits"]]))
-            )
+                [auroc(truth[split], positive_score(getattr(one, f"{split}_logits"), scoring))
+                 for one in row["fits"]] for split in ("valid", "test"))
             rows += [
-                {"recipe": row["recipe"], "labels": row["labels"], "cell": row["cell"],
-                 "scoring": scoring, "restart": restart, "auroc": value,
-                 "chosen": restart == int(np.argmax(valid))}
+                row[["recipe", "labels", "cell"]].to_dict()
+                | {"scoring": scoring, "restart": restart, "auroc": value,
+                   "chosen": restart == int(np.argmax(valid))}
                 for restart, value in enumerate(test)
             ]
     return pd.DataFrame(rows)
@@ -97,7 +75,7 @@ def restart_table(trained: pd.DataFrame) -> pd.DataFrame:
 def spread_of_restarts(restarts: pd.DataFrame) -> pd.DataFrame:
     """How far the restarts of one cell type lie apart at most: labels, scoring, estimate, n.
 
-    ``restarts`` are rows of `restart_table`; ``n`` counts the restarts of a cell type.
+    ``restarts``: rows of `restart_table`. ``n`` counts the restarts of a cell type.
     """
     groups = restarts.groupby(["labels", "scoring", "cell"])["auroc"]
     spread = pd.DataFrame({"estimate": groups.agg(np.ptp), "n": groups.size()})
@@ -183,17 +161,14 @@ def released_sign_shares() -> pd.DataFrame:
 
 def sign_table(signs: pd.DataFrame) -> pd.DataFrame:
     """`sign_counts` beside `released_sign_shares`, as counts of cell types."""
-    released = released_sign_shares().set_index("mark")
-    counts = [
-        "" if mark not in released.index
-        else f"{round(released.estimate[mark] * released.n[mark])} of {released.n[mark]}"
-        for mark in signs["mark"]
-    ]
+    raises = released_high_minus_low() > 0
+    theirs = raises.sum().map(lambda times: f"{times} of {len(raises)}")
+    of_cells = " of " + signs["n"].astype(str)
     return pd.DataFrame({
         "labels": signs["labels"].map(LABEL_NAMES), "mark": signs["mark"],
-        "raises high": [f"{one.above} of {one.n}" for one in signs.itertuples()],
-        "lowers high": [f"{one.below} of {one.n}" for one in signs.itertuples()],
-        "released: raises": counts,
+        "raises high": signs["above"].astype(str) + of_cells,
+        "lowers high": signs["below"].astype(str) + of_cells,
+        "released: raises": signs["mark"].map(theirs).fillna(""),
     })
 
 
@@ -204,7 +179,7 @@ def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:
     low and high, or ``<value>_low`` and ``<value>_high``), as if all moved together.
     """
     if len(table) >= MIN_CELLS:
-        return bootstrap_mean(table[value].to_numpy())
+        return statistics.bootstrap_mean(table[value].to_numpy())
     low, high = (table[end if value == "estimate" else f"{value}_{end}"].mean()
                  for end in ("low", "high"))
     return Interval(float(table[value].mean()), float(low), float(high), len(table))
@@ -311,10 +286,8 @@ def boosting_scores(
 
 
 def logistic_scores(
-    dataset: HistoneDataset,
-    rule: str,
-    features: Callable[[np.ndarray], np.ndarray],
-    n_train: int = 0,
+    dataset: HistoneDataset, rule: str,
+    features: Callable[[np.ndarray], np.ndarray], n_train: int = 0,
     seed: int = 0,
 ) -> np.ndarray:
     """Test scores ``(gene,)`` of a logistic regression on given features."""
@@ -327,48 +300,36 @@ def logistic_scores(
 
 
 def plot_restarts(table: pd.DataFrame) -> Figure:
-    """AUROC of every restart under both score rules, a panel per label rule.
+    """AUROC of every restart by score rule, a panel per label rule; the chosen ones are ringed.
 
-    Cell types ascend by their mean AUROC by probability; many have no names.
+    Cell types ascend by the mean AUROC of the chosen restarts; many have no names.
 
     ``table``: columns cell, labels, scoring, restart, auroc, chosen.
     """
-    rules = list(dict.fromkeys(table["labels"]))
-    fig, axes = plt.subplots(
-        1, len(rules), figsize=(1.2 + 3.2 * len(rules), 3.4), sharey=True, squeeze=False
-    )
-    by_probability = table[table["scoring"] == "probability"].groupby("cell")["auroc"].mean()
-    cells = by_probability.sort_values().index.tolist()
+    chosen = table[table["chosen"].astype(bool)]
+    cells = chosen.groupby("cell")["auroc"].mean().sort_values().index.tolist()
     many = len(cells) > MANY_CELLS
     looks = {"positive_logit": ("released: positive logit", "#9C9C9C", "s", 0.15),
              "probability": ("probability", "#1F1F1F", "o", -0.15)}
-    for axis, rule in zip(axes[0], rules, strict=True):
-        for scoring, part in table[table["labels"] == rule].groupby("scoring", sort=False):
+    fig, panels = style.panels(
+        style.split_by(table, "labels"), (3.7, 3.4), LABEL_NAMES,
+        xlabel=f"{len(cells)} cell types, sorted", ylabel="test AUROC")
+    for axis, _, of_rule in panels:
+        for scoring, part in of_rule.groupby("scoring", sort=False):
             name, colour, marker, shift = looks[scoring]
             x = part["cell"].map(cells.index) + shift + 0.02 * (part["restart"] - 2)
             axis.scatter(x, part["auroc"], s=5 if many else 22, color=colour, marker=marker,
                          label=name)
             best = part["chosen"].astype(bool)
             axis.scatter(x[best], part["auroc"][best], s=20 if many else 90, facecolor="none",
-                         edgecolor=colour, marker=marker, linewidth=0.7 if many else None)
-        axis.set(title=LABEL_NAMES[rule], xlim=(-0.6, len(cells) - 0.4))
-        axis.set_xlabel(f"{len(cells)} cell types, sorted")
+                         edgecolor=style.OTHER_COLOURS[1], marker=marker,
+                         linewidth=0.9 if many else None)
+        axis.set_xlim(-0.6, len(cells) - 0.4)
+        axis.axhline(0.5, color="0.4", linewidth=0.9, linestyle="--")
         shown = [] if many else cells
         axis.set_xticks(range(len(shown)), shown, rotation=90 if len(cells) > 4 else 0)
         axis.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("test AUROC")
-    legend_below(fig, title="score rule")
-    return fig
-
-
-def plot_auroc_along_bins(by_bin: pd.Series, mark: str = "H3K4me3") -> Figure:
-    """AUROC of one bin's count of a mark ``(bin,)``, by the distance of the bin from the TSS."""
-    fig, axis = plt.subplots(figsize=(6.2, 2.8))
-    axis.plot(kilobases(len(by_bin)), by_bin.to_numpy(), color=mark_colour(mark))
-    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
-    axis.axvline(0, color="0.6", linewidth=1, linestyle="--")
-    axis.set(xlabel="distance of the bin from the TSS (kb, along the genome)",
-             ylabel=f"AUROC of {mark} in one bin")
+    style.legend_below(fig, title="score rule")
     return fig
 
 
@@ -388,7 +349,7 @@ def _intervals(
     """
 
     def interval(cells: list[str]) -> Interval:
-        return bootstrap_mean_auroc(
+        return statistics.bootstrap_mean_auroc(
             [truths[cell] for cell in cells], [scores[cell] for cell in cells],
             None if others is None else [others[cell] for cell in cells],
             blocks=[blocks_of(datasets[cell]) for cell in cells], n_resamples=n_resamples,

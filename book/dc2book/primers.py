@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from dc2book.style import BIN_KB, INPUT_COLOURS, kilobases, mark_colour
+from dc2book import style
+from dc2book.style import BIN_KB, INPUT_COLOURS, mark_colour
 from dc2lib.datasets.histone import HistoneDataset
 from dc2lib.errors import DataError
 
@@ -20,16 +21,8 @@ GREY = "0.5"
 def thin_reads(counts: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Keep each read with the same chance, as in less deep sequencing.
 
-    Parameters
-    ----------
-    counts
-        Reads, any shape.
-    share
-        Chance of each read to be kept, between 0 and 1.
-
-    Returns
-    -------
-    int64 array of the shape of `counts`
+    ``counts``: reads, any shape; the int64 array returned has the same.
+    ``share``: chance of each read to be kept, between 0 and 1.
     """
     if not 0 <= share <= 1:
         raise DataError(
@@ -59,10 +52,8 @@ def middle_gene(dataset: HistoneDataset, chosen: np.ndarray) -> int:
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Shares of low and of high genes at or above each score, from the highest score on.
 
-    ``labels``: 0 or 1 ``(gene,)``, both present. ``scores``: ``(gene,)``; genes with equal scores
-    enter together.
-
-    Returns columns threshold, false_positive and true_positive, beginning at (0, 0).
+    Columns threshold, false_positive and true_positive, beginning at (0, 0); genes with equal
+    scores enter together.  Raises DataError without genes of both classes.
     """
     if not {0, 1} <= set(np.asarray(labels).tolist()):
         raise DataError("A ROC curve needs genes of both classes.")
@@ -80,10 +71,10 @@ def plot_genes(dataset: HistoneDataset, genes: Mapping[str, int]) -> Figure:
                              sharex=True, sharey="row", squeeze=False)
     for column, (title, gene) in zip(axes.T, genes.items(), strict=True):
         for axis, mark, reads in zip(column, marks, dataset.counts[gene].T, strict=True):
-            axis.bar(kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
+            axis.bar(style.kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
             axis.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
         column[0].set_title(f"{title}, RPKM {dataset.rpkm[gene]:.1f}")
-        column[-1].set_xlabel("distance from the TSS (kb)")
+        column[-1].set_xlabel(style.FROM_TSS)
     for axis, mark in zip(axes[:, 0], marks, strict=True):
         axis.set_ylabel(mark, rotation=0, ha="right", va="center")
     fig.supylabel("reads per bin", fontsize=9)
@@ -95,13 +86,11 @@ def plot_counts_by_depth(counts: Mapping[str, np.ndarray], mark: str) -> Figure:
 
     ``counts``: reads ``(bin,)`` by title.
     """
-    fig, axes = plt.subplots(len(counts), 1, figsize=(6.4, 1.5 + 1.25 * len(counts)), sharex=True,
-                             sharey=True, squeeze=False)
-    for axis, (title, reads) in zip(axes[:, 0], counts.items(), strict=True):
-        axis.bar(kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
-        axis.set(title=title, ylabel="reads per bin")
+    fig, panels = style.panels(counts, (6.4, 1.9), down=True, sharey=True, ylabel="reads per bin",
+                               xlabel=f"{style.FROM_TSS}, along the genome")
+    for axis, _, reads in panels:
+        axis.bar(style.kilobases(len(reads)), reads, width=BIN_KB, color=mark_colour(mark))
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
-    axes[-1, 0].set_xlabel("distance from the TSS (kb, along the genome)")
     return fig
 
 
@@ -137,8 +126,8 @@ def plot_roc_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     ``curves``: tables of `roc_curve` by title; a title that names a mark gets its colour.
     """
     fig, axis = plt.subplots(figsize=(4.6, 4.6))
-    for style, (title, table) in zip(("-", "--", ":", "-."), curves.items(), strict=False):
-        axis.plot(table["false_positive"], table["true_positive"], label=title, linestyle=style,
+    for line, (title, table) in zip(("-", "--", ":", "-."), curves.items(), strict=False):
+        axis.plot(table["false_positive"], table["true_positive"], label=title, linestyle=line,
                   color=mark_colour(title.split(",")[0]))
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     axis.set(xlabel="share of low genes above the threshold",

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from dc2lib.evaluation.statistics import Interval, bootstrap_mean
@@ -32,6 +33,7 @@ MARK_COLOURS = {
 }
 LABEL_COLOURS = {"numeric": "#0F5C9C", "lexicographic": "#E9A13B", "released": "#7A7A7A"}
 LABEL_NAMES = {"numeric": "numeric labels", "lexicographic": "released labels"}
+LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
 CLASS_COLOURS = {"high": "#B2182B", "low": "#6FAFD6"}
 OTHER_COLOURS = ("#1F1F1F", "#007A87", "#74401A", "#CC8294", "#C2BC46")
 RISING_COLOURS = ("#00224E", "#414D6B", "#7C7B78", "#B9AC70", "#E8D65A")
@@ -52,6 +54,8 @@ MODEL_NAMES = {
     "linear": "linear, 12 parameters",
 }
 BIN_KB = 0.1
+FROM_TSS = "distance from the TSS (kb)"
+MEAN = "mean"  # the cell type of rows that are a mean over the cell types
 MANY_CELLS = 12  # more cell types have no room for their names on an axis or in a legend
 FURTHER_COLOURS = ("#444444", "#6A3D1F", "#5B7F1C", "#3E8FB0", "#A98BC9", "#C9A6A0")
 
@@ -142,8 +146,6 @@ def kilobases(n_bins: int) -> np.ndarray:
 def markdown_table(table: pd.DataFrame, numeric: Sequence[bool] = ()) -> str:
     """A table as Markdown, one line per row; columns flagged in ``numeric`` are set to the right.
 
-    Examples
-    --------
     >>> print(markdown_table(pd.DataFrame({"a": ["x | y"], "b": [1]}), [False, True]))
     | a | b |
     | :--- | ---: |
@@ -155,19 +157,48 @@ def markdown_table(table: pd.DataFrame, numeric: Sequence[bool] = ()) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
+def split_by(table: pd.DataFrame, column: str) -> dict[Any, pd.DataFrame]:
+    """The rows of a table by the value of a column, in order of appearance."""
+    return dict(list(table.groupby(column, sort=False)))
+
+
+def panels(
+    parts: Mapping[Any, Any], size: tuple[float, float], names: Mapping[Any, str] | None = None, *,
+    down: bool = False, xlabel: str = "", ylabel: str = "", **options: Any,
+) -> tuple[Figure, list[tuple[Axes, Any, Any]]]:
+    """A panel for each part, titled by its key: the figure, and axis, key and part of each panel.
+
+    The panels stand side by side, or one below the other (``down``), with one scale in the other
+    direction.  ``size`` is width and height of a panel in inches; ``names`` are titles by key;
+    ``options`` go to `plt.subplots`.
+    """
+    rows, columns = (len(parts), 1) if down else (1, len(parts))
+    fig, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows),
+                             squeeze=False, **{"sharex": down, "sharey": not down} | options)
+    for axis, key in zip(axes.flat, parts, strict=True):
+        axis.set_title((names or {}).get(key, key))
+    for axis in axes[-1]:
+        axis.set_xlabel(xlabel)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    return fig, list(zip(axes.flat, parts, parts.values(), strict=True))
+
+
+def mark_map(axis: Axes, values: np.ndarray, marks: Sequence[str], **look: Any) -> AxesImage:
+    """Draw values ``(mark, bin)`` by distance from the TSS in kb, a row per mark."""
+    edge = values.shape[1] / 2 * BIN_KB
+    axis.set_yticks(np.arange(len(marks)) + 0.5, marks)
+    axis.tick_params(length=0)
+    return axis.imshow(values, aspect="auto", interpolation="nearest",
+                       extent=(-edge, edge, len(marks), 0), **look)
+
+
 def intervals(
     axis: Axes, table: pd.DataFrame, places: Sequence[float], *, vertical: bool = False, **look: Any
 ) -> None:
-    """Draw estimates with their intervals; ``look`` goes to `Axes.errorbar`.
+    """Draw estimates, upwards or along the horizontal axis, with low and high; NaN: a bare point.
 
-    Parameters
-    ----------
-    table
-        Columns estimate, low and high; an interval of NaN leaves its point alone.
-    places
-        Where each row stands on the other axis ``(row,)``.
-    vertical
-        Estimates upwards; otherwise along the horizontal axis.
+    ``places`` ``(row,)``: where each row stands on the other axis. ``look``: of `Axes.errorbar`.
     """
     estimate, low, high = (table[name].to_numpy(float) for name in ("estimate", "low", "high"))
     sides = np.nan_to_num(np.clip([estimate - low, high - estimate], 0, None))
@@ -188,9 +219,7 @@ def forest(
     names: Mapping[Any, str] | None = None,
     order: Sequence[Any] | None = None,
     colours: Mapping[Any, str] | None = None,
-    markers: Mapping[Any, str] | None = None,
     hollow: str | None = None,
-    dots: pd.DataFrame | None = None,
     reference: float | None = None,
     margin: float | None = None,
     xlabel: str = "",
@@ -203,48 +232,43 @@ def forest(
 ) -> Figure:
     """Forest plot: estimates with intervals by row, told apart by colour and marker, in panels.
 
+    Of a table with rows for the cell type `MEAN` the other cell types are small dots without
+    interval behind these means, unless cell types are rows or panels.  The figure's ``axes`` are
+    the panels, from left to right and top to bottom.
+
     Parameters
     ----------
     table
         Tidy: columns estimate, low, high, and those that the next arguments name.
-    rows
-        Column whose values are the rows, from the top in order of appearance.
+    rows, order
+        Column whose values are the rows; from the top as in ``order``, or in order of appearance.
     panels
         Columns whose values get a panel each: none, one (side by side) or two (a grid, the first
         from top to bottom).
     colour, marker
-        Columns told apart by colour and by marker.  Points of one row that differ in one of them
-        stand one below the other.  The marker is by default that of the colour.
+        Columns told apart by colour and by marker (by default those of the colour).  Points of one
+        row that differ in one of them stand one below the other.
     names
         Text of a value (or of a tuple of values of a panel) on the axis, in titles and legend.
-    order
-        Values of ``rows`` from the top, in place of the order of appearance.
-    colours, markers
-        By value; by default the book's colours, and markers in order of appearance.
+    colours
+        By value, in place of the book's.
     hollow
         Column of a second estimate, without interval, drawn as a hollow marker.
-    dots
-        Further estimates without interval, drawn small behind the points that they belong to, such
-        as the cell types behind their mean: columns as those of ``table`` that the arguments name.
     reference, margin
         Where to draw a vertical line; half width of a band around it within which differences do
         not matter.
-    sharex
-        Whether all panels have the same scale.
     connect
         Join the points of one colour and marker by a thin line.
     wrap
         Largest number of panels side by side.
-
-    Returns
-    -------
-    Figure
-        Its ``axes`` are the panels, from left to right and top to bottom.
     """
     panels = [panels] if isinstance(panels, str) else list(panels)
     marker = marker or (colour if colour not in (rows, *panels) else None)
     look = [one for one in dict.fromkeys((colour, marker)) if one is not None]
     spread = [one for one in look if one not in (rows, *panels)]
+    dots = table.iloc[:0]
+    if "cell" in table and "cell" not in (rows, *panels, *look) and MEAN in set(table["cell"]):
+        dots, table = table[table["cell"] != MEAN], table[table["cell"] == MEAN]
     in_order = list(dict.fromkeys(table[rows] if order is None else order))
     table = table[table[rows].isin(in_order)]
     in_order = [one for one in in_order if one in set(table[rows])]
@@ -254,7 +278,7 @@ def forest(
     shades = _by_appearance(table, colour, OTHER_COLOURS) | {
         value: mark_colour(value) for value in (table[colour] if colour == "mark" else ())
     } | NAMED_COLOURS | dict(colours or {})
-    shapes = _by_appearance(table, marker, MARKERS) | dict(markers or {})
+    shapes = _by_appearance(table, marker, MARKERS) | LABEL_MARKERS
     texts = [_text((one,), names) for one in in_order]
     fig, axes = _panels(table, panels, wrap, sharex, names, texts, len(groups), xlabel)
     for axis, key in axes.items():
@@ -269,12 +293,11 @@ def forest(
             places = [in_order.index(one) + shifts[group] for one in points[rows]]
             shade = shades[points[colour].iloc[0]] if colour else OTHER_COLOURS[0]
             shape = shapes[points[marker].iloc[0]] if marker else "o"
-            if dots is not None:
-                columns = list(dict.fromkeys([rows, *panels, *look]))
-                own = dots.merge(points[columns].drop_duplicates(), on=columns)
-                behind = [in_order.index(one) + shifts[group] for one in own[rows]]
-                axis.plot(own["estimate"], behind, "o", color=shade, markersize=2.5, alpha=0.45,
-                          markeredgewidth=0, zorder=1)
+            columns = list(dict.fromkeys([rows, *panels, *look]))
+            own = dots.merge(points[columns].drop_duplicates(), on=columns)
+            behind = [in_order.index(one) + shifts[group] for one in own[rows]]
+            axis.plot(own["estimate"], behind, "o", color=shade, markersize=2.5, alpha=0.45,
+                      markeredgewidth=0, zorder=1)
             intervals(axis, points, places, color=shade, fmt=shape,
                       label=_text(group, names) if spread else None)
             if hollow is not None:
@@ -297,19 +320,18 @@ def forest(
 
 
 def forest_by_cell(table: pd.DataFrame, rows: str, **options: Any) -> Figure:
-    """`forest` of a table with column cell: a marker a cell type.
+    """`forest` of a table with column cell: a marker a cell type, of many their mean and dots.
 
-    Of many cell types the mean over them, with its bootstrap interval, and a dot each; ``options``
-    are those of `forest`, of which panels and colour name columns.
+    ``options`` are those of `forest`, of which panels and colour name columns.
     """
     cells = table["cell"].unique()
     if len(cells) <= MANY_CELLS:
         return forest(table, rows, marker="cell", **options)
-    looks = (options.get(name) for name in ("panels", "colour"))
-    columns = list(dict.fromkeys([rows, *(one for one in looks if one is not None)]))
-    means = estimates(table, columns, lambda part: bootstrap_mean(part["estimate"].to_numpy()))
-    said = f"{options.get('xlabel', '')}\nmean of {len(cells)} cell types (dots)"
-    return forest(means, rows, dots=table, **options | {"xlabel": said, "legend_title": None})
+    by = dict.fromkeys([rows, *(options[one] for one in ("panels", "colour") if one in options)])
+    means = estimates(table, list(by), lambda part: bootstrap_mean(part["estimate"].to_numpy()))
+    xlabel = f"{options.get('xlabel', '')}\nmean of {len(cells)} cell types (dots)"
+    return forest(pd.concat([means.assign(cell=MEAN), table]), rows,
+                  **options | {"xlabel": xlabel, "legend_title": None})
 
 
 def legend_below(fig: Figure, columns: int = 2, title: str | None = None) -> None:

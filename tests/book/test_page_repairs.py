@@ -89,8 +89,8 @@ def test_what_is_not_computed_is_said_in_words():
     cells = [{"cell_type": "markdown", "source": asked}]
     glued = [{"data": {"glued": value}, "metadata": {"scrapbook": {"name": name}}}
              for name, value in (("x", "nan"), ("y", "0.5"))]
-    dc2display.say_missing(cells, glued[1:])
+    dc2display.replace_missing(cells, glued[1:])
     assert cells[0]["source"] == asked
-    dc2display.say_missing(cells, [*glued, {"data": {MISSING_MIME: "a-b"}}])
+    dc2display.replace_missing(cells, [*glued, {"data": {MISSING_MIME: "a-b"}}])
     said = ", ".join(["not computed here"] * 3)
     assert cells[0]["source"] == said + ", {numref}`tab-c`, {glue:text}`y`"

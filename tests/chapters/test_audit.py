@@ -221,6 +221,11 @@ def models(tmp_path_factory):
         yield label_effects.trained_models(datasets, str(store), budget)
 
 
+def tuned(models, cell, model, labels):
+    rows = label_effects.of_setup(models, "tuned", "gene")
+    return rows.query("cell == @cell and model == @model and labels == @labels")
+
+
 def test_the_repairs_add_up_to_their_ends(models):
     table = label_effects.repair_table(models, n_resamples=50)
     for (cell, model), part in table.groupby(["cell", "model"]):
@@ -229,9 +234,10 @@ def test_the_repairs_add_up_to_their_ends(models):
             part["estimate"].iloc[-1] - part["estimate"].iloc[0]
         )
         if cell != label_effects.MEAN:
-            scores, truth = models.scores(cell, model, "numeric"), models.truth(cell, "numeric")
+            (_, row), = tuned(models, cell, model, "numeric").iterrows()
+            truth = architectures.labels_of(row)
             assert part["estimate"].iloc[-1] == pytest.approx(
-                np.mean([auroc(truth, one) for one in scores])
+                np.mean([auroc(truth, one) for one in architectures.scores_of(row)])
             )
     changes = label_effects.stage_rows(table, "change")
     assert len(changes) == len(table) - len(table[["cell", "model"]].drop_duplicates())
@@ -249,21 +255,20 @@ def test_every_lead_is_the_mean_network_minus_the_best_of_all_restarts(models):
     table = label_effects.repair_table(models, n_resamples=20)
     leads = table.query("model == 'deepchrome_max'").set_index(["cell", "stage"])["lead"]
     of_book = architectures.difference_table(
-        models.trained, ["labels", "recipe", "orientation"], [architectures.BASE], "linear", 20
+        models, ["labels", "recipe", "orientation"], [architectures.BASE], "linear", 20
     ).set_index(["cell", "recipe", "orientation", "labels"])["estimate"]
-    for cell in (*models.datasets, label_effects.MEAN):
+    for cell in (*models["cell"].unique(), label_effects.MEAN):
         for stage, tags in list(label_effects.REPAIRS.items())[1:]:
             recipe, orientation, rule, _ = tags
             expected = of_book[cell, recipe, orientation, rule]
             assert leads[cell, stage] == pytest.approx(expected)
-    for cell in models.datasets:
-        row = models.row(cell, "linear", "lexicographic", "paper", "genome")
-        assert len(row["fits"]) == 3
-        assert len(models.scores(cell, "linear", "lexicographic", "paper")) == 1
+    linear = models[models["model"] == "linear"]
+    assert set(linear["fits"].map(len)) == {3}
+    assert {len(architectures.scores_of(row)) for _, row in linear.iterrows()} == {1}
 
 
 def test_train_and_score_covers_every_combination(models):
-    n = len(models.datasets)
+    n = models["cell"].nunique()
     table = label_effects.train_and_score(models, n_resamples=20)
     keys = ["cell", "recipe", "model", "labels", "scored_on", "scoring"]
     assert not table.duplicated(keys).any()
@@ -271,13 +276,13 @@ def test_train_and_score_covers_every_combination(models):
     leads = label_effects.leads_over_linear(models, n_resamples=20)
     assert len(leads) == (n + 1) * 3 * 2
     assert (leads.query("cell == 'mean'")["n"] == n).all()
-    costs = label_effects.learning_cost(models, n_resamples=20)
+    costs = label_effects.label_costs(models, n_resamples=20)
+    scoring = costs.pop("scoring")
     tuned = table.query("recipe == 'tuned' and scoring == 'probability'")
     means = tuned.groupby(["labels", "scored_on"])["estimate"].mean()
     for rule, one in costs.items():
         expected = means["lexicographic", rule] - means["numeric", rule]
         assert one.estimate == pytest.approx(expected) and one.low <= one.estimate <= one.high
-    scoring = label_effects.scoring_cost(models, n_resamples=20)
     expected = means["lexicographic", "numeric"] - means["lexicographic", "lexicographic"]
     assert scoring.estimate == pytest.approx(expected)
     assert scoring.low <= scoring.estimate <= scoring.high

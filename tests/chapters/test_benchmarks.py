@@ -130,14 +130,14 @@ def test_a_rehearsal_has_a_table_of_its_own():
 
 def test_hours_follow_from_rates():
     rows = pd.DataFrame([row("train_one", 1e4), row("evaluate", 1e9)])
-    table = benchmarks.grid_hours(rows, gpu_teraflops=4.745).set_index("recipe")
-    paper = table.loc["paper"]
-    assert paper["gene_passes"] == 5 * table.loc["tuned", "gene_passes"]
-    assert paper["hours_2"] == pytest.approx(paper["gene_passes"] / 1e4 / 2 / 3600, rel=1e-3)
-    assert paper["hours_gpu"] == pytest.approx(paper["gene_passes"] / 1e6 / 3600, rel=0.2)
-    measured, estimated = benchmarks.tidy_hours(table.reset_index())
-    assert measured.set_index(["recipe", "workers"])["estimate"]["paper", 32] == paper["hours_32"]
-    assert estimated.set_index("recipe")["estimate"]["paper"] == paper["hours_gpu"]
+    measured, estimated = benchmarks.grid_hours(rows, gpu_teraflops=4.745)
+    hours = measured.set_index(["recipe", "workers"])["estimate"]
+    passes = benchmarks.full_grid(benchmarks.PAPER).gene_passes
+    assert passes == 5 * benchmarks.full_grid(benchmarks.TUNED).gene_passes
+    assert hours["paper", 2] == pytest.approx(passes / 1e4 / 2 / 3600, rel=1e-3)
+    assert hours["paper", 32] == pytest.approx(hours["paper", 2] / 16)
+    on_gpu = estimated.set_index("recipe")["estimate"]
+    assert on_gpu["paper"] == pytest.approx(passes / 1e6 / 3600, rel=0.2)
     with pytest.raises(DataError, match="train_one"):
         benchmarks.grid_hours(rows.iloc[1:], 1.0)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.cross_cell import elsewhere, gains, results, tables, worlds
+from dc2book.cross_cell import gains, other_cell_types, results, tables, worlds
 from dc2book.cross_cell.mark_totals import ranked_totals, totals_of
 from released_files import TABLE
 from sklearn.linear_model import LogisticRegression
@@ -170,7 +170,7 @@ def test_expression_elsewhere_ranks_genes_by_the_other_cells():
     table["A"] = rng.permutation(table["A"])  # its own column is never read
     genes = dict.fromkeys("A", ids)
     guess = {"own": {"A": rng.random((1, 200))}}
-    levels, gaps = elsewhere.beside_elsewhere(genes, {"A": truth["A"]}, guess, table,
+    levels, gaps = other_cell_types.compare_predictors(genes, {"A": truth["A"]}, guess, table,
                                               n_resamples=20)
     found = levels.query("cell == 'A' and genes == 'all'").set_index("predictor")["estimate"]
     assert found["expression_elsewhere"] > 0.99 > found["own"] + 0.3

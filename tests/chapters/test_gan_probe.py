@@ -114,9 +114,6 @@ def test_a_mark_is_active_where_all_pairs_say_so_in_the_class_of_the_paper():
     assert fold["low"] == pytest.approx(np.log2(1.01 / 2.01))
     assert fold["high"] == pytest.approx(np.log2(8.01 / 2.01))
     assert fold["n"] == 2
-    least = histone_probe.least_probability(
-        {"numeric": probes["histone_gan", "numeric", 0, 0]})
-    assert least["estimate"].tolist() == pytest.approx([1 / (1 + np.exp(-1))] * 2)
 
 
 def reads_of_the_second_mark(signals):
@@ -176,21 +173,8 @@ def test_effects_of_pairs_that_are_those_of_measured_genes_correlate():
         return torch.stack([torch.zeros_like(odds), odds], 1)
 
     found = favourites.effects_alike(
-        {"measured_genes": genes[:250], "made": genes[250:]}, classifier, "abc",
-        histone_probe.combination_effects)
+        {"measured_genes": genes[:250], "made": genes[250:]}, classifier, "abc")
     assert found["made"] > 0.9
-
-
-def test_means_stand_beside_the_paper_and_their_distance_from_real_is_known():
-    chances = {("numeric", name): np.full(50, value) + np.linspace(0, 0.01, 50)
-               for name, value in (("real", 0.5), ("generated", 0.52), ("random", 0.1))}
-    means = histone_probe.mean_table(chances)
-    apart = histone_probe.distance_from_real(means).loc["numeric"]
-    assert apart[["generated", "random"]].tolist() == pytest.approx([0.02, 0.4])
-    gaps = histone_probe.largest_gaps(chances).set_index("input")["estimate"]
-    assert gaps.to_dict() == {"generated": 1.0, "random": 1.0}
-    shown = histone_probe.beside_the_paper(means.assign(text=""))
-    assert shown["paper"].tolist() == ["0.30", "0.31", "0.19"]
 
 
 def test_activation_by_hand():

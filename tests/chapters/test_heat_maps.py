@@ -25,9 +25,11 @@ def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
 
 
 def test_dark_lines_are_those_against_the_average():
-    means = pd.DataFrame({"train": [0.5, 0.5, 0.5], "valid": [0.7, 0.7, 0.1], "test": [0.3] * 3},
-                         index=["A", "B", "C"])
-    assert heat_maps.dark_lines(means) == {"valid": ["C"], "test": []}
+    alike = pd.DataFrame(0.5, list("ABCD"), list("ABCD"))
+    lighter, dark = alike + 0.2, alike.copy()
+    dark.loc["C"] = dark["C"] = 0.0
+    found = heat_maps.dark_lines({"train": alike, "valid": dark, "test": lighter})
+    assert found == {"valid": ["C"], "test": []}
 
 
 def test_a_stretched_heat_map_goes_from_0_to_1():
@@ -41,7 +43,7 @@ def test_every_cell_of_a_heat_map_stands_in_its_data():
     rng = np.random.default_rng(0)
     rpkm = pd.DataFrame(rng.gamma(1, 9, (50, 30)), columns=[f"E{n:03d}" for n in range(30)])
     correlations = {split: expression_correlation(rpkm) for split in ("train", "valid")}
-    table = heat_maps.long(correlations).set_index(["split", "cell", "other"])["correlation"]
+    table = heat_maps.long_table(correlations).set_index(["split", "cell", "other"])["correlation"]
     assert table["valid", "E003", "E007"] == correlations["valid"].loc["E003", "E007"]
 
 

@@ -35,7 +35,7 @@ def restarts():
 
 def elsewhere():
     table = crossed(genes=["all", "varying"], predictor=["own", "other"], cell=[*CELLS, "mean"])
-    return cross_cell.elsewhere_forest(table, {})
+    return cross_cell.predictor_forest(table, {})
 
 
 def experiments():
@@ -107,8 +107,8 @@ def test_a_table_of_many_cell_types_has_a_row_a_kind():
         "marks": "K4me3", "genes": [19_795] * 55 + [18_000], "test genes": 6600,
         "labels flipped": np.linspace(0, 0.3, 56),
     })
-    short = sources.in_short(table)
+    short = sources.summarised(table)
     assert short[["unit", "cell types", "genes", "test genes"]].to_numpy().tolist() == [
         ["reads", 50, "19,795", "6,600"], ["peaks", 6, "18,000 to 19,795", "6,600"]
     ]
-    assert sources.in_short(table[:9]).equals(table[:9])
+    assert sources.summarised(table[:9]).equals(table[:9])

@@ -111,8 +111,8 @@ def test_sampled_digits_are_compared_with_real_ones_above_the_same_threshold():
     found = digit_study.compare(ratings, pairs, ["judge"])
     assert found[["method", "against"]].to_numpy().tolist() == [list(pairs[0])]
     assert found.loc[0, ["estimate", "low", "high"]].tolist() == pytest.approx([-0.2] * 3)
-    assert digit_study.worst(found, "sampled, > 0.9")["judge"] == "judge"
-    assert digit_study.worst(found, "(a) optimised").isna().all()
+    assert digit_study.lowest_rated(found, "sampled, > 0.9")["judge"] == "judge"
+    assert digit_study.lowest_rated(found, "(a) optimised").isna().all()
     assert digit_study.compare(ratings.assign(target=range(60)), pairs, ["judge"]).empty
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from dc2book.cross_cell import elsewhere
+from dc2book.cross_cell import other_cell_types
 from dc2book.related_work import breadth, pairs, scores, study, trials
 from dc2book.related_work import correlations as agreement
 from planted_cells import planted
@@ -71,7 +71,8 @@ def test_differences_are_paired_and_intervals_enclose(judged):
     assert judged.difference("karlic", "karlic") == Interval(0.0, 0.0, 0.0, 500)
     assert compared(judged.difference("karlic", "deepchrome")) == "worse"
     assert judged.best_first()[-1] == "karlic"
-    assert judged.table("log_loss")["system"].tolist() == list(judged.estimate)
+    table = scores.metric_table({"numeric": judged})
+    assert table["system"].tolist() == 3 * list(judged.estimate)
 
 
 def test_orders_are_judged_by_the_paired_interval(judged):
@@ -102,9 +103,9 @@ EXPRESSION = pd.DataFrame(
 
 def test_breadth_leaves_the_cell_type_out():
     genes = np.array(["z", "w", "x", "y"])
-    assert elsewhere.breadth(EXPRESSION, "A", genes).tolist() == [0, 2, 2, 0]
+    assert other_cell_types.breadth(EXPRESSION, "A", genes).tolist() == [0, 2, 2, 0]
     changed = EXPRESSION.assign(A=[99.0, 0, 0, 99])
-    assert elsewhere.breadth(changed, "A", genes).tolist() == [0, 2, 2, 0]
+    assert other_cell_types.breadth(changed, "A", genes).tolist() == [0, 2, 2, 0]
     groups = breadth.breadth_group(np.array([0, 1, 4, 5, 9, 10]), 10)
     assert groups.tolist() == ["none", "few", "some", "some", "many", "all"]
     assert breadth.group_ranges(55) == {
@@ -114,20 +115,21 @@ def test_breadth_leaves_the_cell_type_out():
 
 def test_the_other_cells_never_see_the_cell_itself():
     genes = np.array(["w", "x", "y", "z"])
-    score = elsewhere.other_cells_score(EXPRESSION, "A", genes)
+    score = other_cell_types.other_cells_score(EXPRESSION, "A", genes)
     changed = EXPRESSION.assign(A=[-5.0, 100, 3, 1])
-    np.testing.assert_array_equal(elsewhere.other_cells_score(changed, "A", genes), score)
+    np.testing.assert_array_equal(other_cell_types.other_cells_score(changed, "A", genes), score)
     np.testing.assert_allclose(score, [0.75, 1.0, 0.4375, 0.3125])
 
 
 def test_an_own_cell_type_beside_a_table_that_lacks_it_and_some_genes():
     genes = np.array(["w", "new", "y"])
-    assert elsewhere.other_cells(EXPRESSION, "mine").columns.tolist() == ["A", "B", "C"]
-    count = elsewhere.breadth(EXPRESSION, "mine", genes)
+    assert other_cell_types.other_cells(EXPRESSION, "mine").columns.tolist() == ["A", "B", "C"]
+    count = other_cell_types.breadth(EXPRESSION, "mine", genes)
     assert count.tolist() == [2, -1, 1]
     assert breadth.breadth_group(count, 3).tolist() == ["some", "unknown", "some"]
-    assert np.isnan(elsewhere.other_cells_score(EXPRESSION, "mine", genes)).tolist() == [0, 1, 0]
-    assert not elsewhere.varying(EXPRESSION, "mine", genes)[1]
+    score = other_cell_types.other_cells_score(EXPRESSION, "mine", genes)
+    assert np.isnan(score).tolist() == [0, 1, 0]
+    assert not other_cell_types.varying(EXPRESSION, "mine", genes)[1]
 
 
 def test_small_groups_are_left_out():
@@ -229,11 +231,10 @@ def test_open_questions_of_a_study(small_study):
     low = np.arange(len(expression)) // 4 % 2
     others = expression.assign(B=1.0 - low, C=1.0 - low)
     trained = breadth.trained_by_breadth(booster, others, n_resamples=20)
-    assert len(trained) == 3 * 2 and set(trained["tested_on"]) == {"broad", "narrow"}
-    assert trained["genes"].nunique() == 1
-    own = trained["trained_on"] == trained["tested_on"]
-    assert trained.loc[own, "own_kind_minus_this"].isna().all()
-    assert trained.loc[~own, "own_kind_minus_this"].notna().all()
+    by_key = dict(list(trained.groupby("key")))
+    assert len(by_key["breadth_transfer_auroc"]) == 3 * 2
+    gains = by_key["own_kind_minus_this_auroc"]
+    assert len(gains) == 4 and (gains["trained_on"] != gains["tested_on"]).all()
 
 
 def test_splits_of_a_study(small_study):
@@ -243,8 +244,7 @@ def test_splits_of_a_study(small_study):
     ]
     table = study.split_table(planned)
     assert table["split"].tolist() == ["released", "chromosome", "random"]
-    assert table["draws"].tolist() == [1, 2, 2]
-    assert all(one.low < one.estimate < one.high for one in table["auroc"])
+    assert table["estimate"].between(table["low"], table["high"]).all()
 
 
 def test_a_pair_has_one_unit_and_the_marks_that_both_hold():
@@ -274,9 +274,9 @@ def test_the_control_cannot_know_the_direction(tmp_path, monkeypatch):
     monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
     first, second = planted("A", n=400), planted("B", n=400, seed=1)
     table, answers = pairs.change_of_expression(first, second, epochs=1)
-    correlation = table.set_index("method")["correlation"]
-    assert correlation[pairs.METHODS["linear"]].estimate > 0.8
-    assert abs(correlation[pairs.METHODS["level"]].estimate) < 0.3
+    correlation = table.set_index("method")["estimate"]
+    assert correlation["linear"] > 0.8
+    assert abs(correlation["level"]) < 0.3
     assert table["oddness"][0] == pytest.approx(1)
     again, same = pairs.change_of_expression(first, second, epochs=1)
     np.testing.assert_array_equal(answers["deepdiff"], same["deepdiff"])
@@ -340,13 +340,12 @@ def test_what_is_constant_has_no_correlation(constant):
 
 def test_a_drawn_gene_brings_all_its_bins():
     marks = imputations(n=40)
-    got = agreement.correlations(marks, n_resamples=3, seed=5)
+    table, _ = agreement.correlations(marks, n_resamples=3, seed=5)
     drawn = np.random.default_rng(5).integers(40, size=(3, 40))
-    for number, mark in enumerate(marks):
+    for mark in marks:
         answer, truth = marks[mark]["answer"], marks[mark]["truth"]
         expected = [np.corrcoef(answer[i].ravel(), truth[i].ravel())[0, 1] for i in drawn]
-        np.testing.assert_allclose(got.draws[:, number, 1], expected, rtol=1e-10)
-        one = got.interval(mark, "others")
+        one = table[(table["mark"] == mark) & (table["inputs"] == "other_marks")].iloc[0]
         assert one.estimate == pytest.approx(np.corrcoef(answer.ravel(), truth.ravel())[0, 1])
         low, high = np.quantile(expected, [0.025, 0.975])
         assert (one.low, one.high, one.n) == (pytest.approx(low), pytest.approx(high), 40)
@@ -354,19 +353,22 @@ def test_a_drawn_gene_brings_all_its_bins():
 
 def test_differences_of_correlations_are_paired():
     marks = imputations()
-    got = agreement.correlations(marks, n_resamples=200)
-    r, gain = got.estimate, got.mean_gain()
-    assert gain.estimate == pytest.approx((r[:, 2] - r[:, 1]).mean()) and gain.low > 0
-    draws = (got.draws[:, :, 2] - got.draws[:, :, 1]).mean(1)
-    assert (gain.low, gain.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    table, gain = agreement.correlations(marks, n_resamples=200)
+    alone, both = (table[table["inputs"] == name]["estimate"].mean()
+                   for name in ("other_marks", "other_marks_and_cell"))
+    assert gain.estimate == pytest.approx(both - alone) and gain.low > 0
+    same = {mark: one | {"other_cell": one["others"]} for mark, one in marks.items()}
+    _, nothing = agreement.correlations(same, n_resamples=20)
+    assert (nothing.low, nothing.high) == (0, 0)
 
 
 def test_aurocs_and_their_paired_difference():
     marks = imputations()
-    table = agreement.expression_aurocs(marks, n_resamples=100).set_index("mark")
+    table = agreement.expression_aurocs(marks, n_resamples=100).set_index(["mark", "key"])
     # a mark that goes with silence: nearer to 0.5 is further up
     for mark, sign in (("A", 1), ("B", -1)):
-        plain, further = table.loc[mark, "difference"], table.loc[mark, "further"]
+        plain, further = (table.loc[(mark, f"imputed_minus_measured_{what}")]
+                          for what in ("auroc", "distance"))
         assert further.estimate == pytest.approx(sign * plain.estimate)
         bounds = sorted([sign * plain.low, sign * plain.high])
         assert (further.low, further.high) == pytest.approx(tuple(bounds))
@@ -375,7 +377,5 @@ def test_aurocs_and_their_paired_difference():
         "measured": np.array([3.0, 1.0, 2.0, 0.0]),  # 3 of 4 pairs in order
         "imputed": np.array([0.0, 1.0, 2.0, 3.0]),  # none of 4
     }
-    row = agreement.expression_aurocs({"A": by_hand}, n_resamples=50).loc[0]
-    assert [row[name].estimate for name in ("measured", "imputed", "difference", "further")] == (
-        pytest.approx([0.75, 0.0, -0.75, 0.25])
-    )
+    found = agreement.expression_aurocs({"A": by_hand}, n_resamples=50)["estimate"]
+    assert found.tolist() == pytest.approx([0.75, 0.0, -0.75, 0.25])

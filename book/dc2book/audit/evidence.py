@@ -2,9 +2,7 @@
 
 Three lines of evidence: the 30 genes of DeepChrome's toy set; released runs that answered with the
 majority class, whose accuracy is then a count of labels; and scores that fall with the share of
-labels that the text rule flips.  That share follows from the median RPKM, so the last part also
-asks whether the median alone would do: steps where its first digit changes, and a regression that
-holds both.
+labels that the text rule flips, beyond what the median RPKM alone explains.
 """
 
 from __future__ import annotations
@@ -32,15 +30,10 @@ N_RESAMPLES = 2000
 SCORES = ("published", "released")
 
 
-# Thirty genes whose labels are released one by one
-
-
 def toy_labels_under_rules() -> pd.DataFrame:
-    """Label of each toy gene under every candidate rule, beside the released one.
+    """Label of each toy gene: columns gene_id, rpkm (text), released, and one per rule (0 or 1).
 
     Thresholds of E003 come from its whole column (`dc2lib.datasets.published.rpkm_columns`).
-
-    Returns columns gene_id, rpkm (text), released, and one per rule (0 or 1).
     """
     one = _toy_expression()
     column = published.rpkm_columns().loc[TOY_CELL]
@@ -58,12 +51,10 @@ def toy_labels_under_rules() -> pd.DataFrame:
 
 
 def toy_agreement() -> pd.DataFrame:
-    """How many of the 30 toy labels each rule explains, best first.
+    """How many of the 30 toy labels each rule explains: rule, says, explained, genes; best first.
 
     ``any_threshold`` and ``any_threshold_on_reads`` are the best that any single threshold on RPKM,
     or on RPKM times the gene's length, can do: they bound every mean, median and quantile.
-
-    Returns columns rule, says, explained, genes.
     """
     table = toy_labels_under_rules()
     released = table["released"].to_numpy()
@@ -84,9 +75,8 @@ def toy_agreement() -> pd.DataFrame:
 def toy_chance() -> pd.DataFrame:
     """How likely the toy match is by chance, under nulls from the easiest to the hardest.
 
-    The labels that the numeric rule cannot explain are taken as given in number; the null says
-    that they fall anywhere, anywhere among the genes that are numerically high (all of them are),
-    or anywhere among the high genes up to the largest RPKM that is called low.
+    The labels that the numeric rule cannot explain fall anywhere, among the genes that are
+    numerically high (all of them are), or among these up to the largest RPKM that is called low.
 
     Returns columns null (any, high, near), where a label may be wrong, genes (that could be),
     wrong, probability (one over the number of ways to choose them).
@@ -119,15 +109,11 @@ def _toy_expression() -> Expression:
     )
 
 
-# Runs that always gave the same answer
-
-
 def run_counts() -> pd.DataFrame:
     """Correct answers of every released run, and the majority class under every rule.
 
     The released accuracies are multiples of 1/6,597, the number of different genes in the test
-    split, so each is a count of correct answers.  A model that always gives one answer is right
-    exactly as often as that class occurs.
+    split.  A model that always gives one answer is right exactly as often as that class occurs.
 
     Returns a row per run and rule: experiment, cell, test_auroc, correct, rule, majority, distance
     (correct minus majority).
@@ -146,15 +132,13 @@ def run_counts() -> pd.DataFrame:
 def coincidences(runs: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 0) -> pd.DataFrame:
     """For every rule, how often a released run is right exactly as often as its majority class.
 
-    No run is selected by hand.  The comparison moves the majority class of every cell type by up to
-    `SHIFT` genes, at random and never by 0: this keeps how close accuracies lie to class balances,
-    and breaks the identity.
+    The comparison moves the majority class of every cell type by up to `SHIFT` genes, at random
+    and never by 0: this keeps how close accuracies lie to class balances, and breaks the identity.
 
-    ``runs``: as `run_counts`.
-
-    Returns columns rule, exact (runs at distance 0), cells (different ones among them), runs (all),
-    by_chance and most_by_chance (mean and largest number of exact runs after such moves), pvalue
-    (share of moves, the true place among them, with as many exact runs), most coincidences first.
+    ``runs``: as `run_counts`.  Returns columns rule, exact (runs at distance 0), cells (different
+    ones among them), runs (all), by_chance and most_by_chance (mean and largest number of exact
+    runs after such moves), pvalue (share of moves, the true place among them, with as many exact
+    runs), most coincidences first.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -177,8 +161,8 @@ def majority_matches() -> pd.DataFrame:
     """Predicted majority share beside released accuracies of runs that learned nothing else.
 
     Test rows: for every cell type with a run within `CLOSE` genes of the predicted count, the
-    closest run.  These rows are chosen because they match and illustrate; `coincidences` is the
-    test.  Validation rows: `dc2lib.datasets.published.released_first_epoch`.
+    closest run, which illustrates; `coincidences` is the test.  Validation rows:
+    `dc2lib.datasets.published.released_first_epoch`.
 
     Returns columns cell, split, predicted, numeric (share under the numeric rule), released, runs.
     """
@@ -197,15 +181,11 @@ def majority_matches() -> pd.DataFrame:
     return table[["cell", "split", "predicted", "numeric", "released", "runs"]]
 
 
-# The cell types that escape
-
-
 def flips_and_scores() -> pd.DataFrame:
     """Per cell type: flipped share, median RPKM as a number, published and released AUROC.
 
-    Published: DeepChrome's own table.  Released: the run of DeepChrome 2.0 named ``deepchrome``.
-
-    Returns columns cell, flipped, median, published, released, digit (first digit of the median).
+    Columns cell, flipped, median, published (DeepChrome's own table), released (DeepChrome 2.0's
+    run ``deepchrome``), digit (first digit of the median).
     """
     named = {"labels_flipped": "flipped", "rpkm_median": "median",
              "published_deepchrome_auroc": "published", "released_auroc": "released"}

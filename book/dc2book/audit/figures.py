@@ -9,22 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2book.style import (
-    CLASS_COLOURS,
-    LABEL_COLOURS,
-    LABEL_NAMES,
-    MODEL_COLOURS,
-    OTHER_COLOURS,
-    RISING_COLOURS,
-    forest,
-    legend_below,
-)
+from dc2book import style
+from dc2book.style import LABEL_COLOURS, LABEL_NAMES, OTHER_COLOURS, RISING_COLOURS
 
-MODEL_NAMES = {
-    "deepchrome_max": "DeepChrome (max)",
-    "linear": "linear, 12 parameters",
-    "gradient_boosting": "gradient boosting",
-}
+MODEL_NAMES = style.MODEL_NAMES | {"deepchrome_max": "DeepChrome (max)",
+                                   "gradient_boosting": "gradient boosting"}
 DIGIT_COLOURS = dict(zip("12345", RISING_COLOURS, strict=True))
 NOT_DETECTED = 0.004
 FIRST_STEP = (-0.13, 0.13)  # where `dc2book.style.forest` puts two points of the first row
@@ -43,7 +32,7 @@ def toy_genes(table: pd.DataFrame, median: float) -> Figure:
         for value, name in ((0, "low"), (1, "high")):
             chosen = (table[column] == value).to_numpy()
             axis.scatter(
-                rpkm[chosen], np.full(chosen.sum(), height), s=58, color=CLASS_COLOURS[name],
+                rpkm[chosen], np.full(chosen.sum(), height), s=58, color=style.CLASS_COLOURS[name],
                 marker="o" if value else "v", edgecolor="white", linewidth=0.6,
                 label=f"{name} expression" if height == 0 else None, zorder=3,
             )
@@ -127,17 +116,16 @@ def ceiling(curves: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     return fig
 
 
-def train_and_score(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
+def train_and_score(table: pd.DataFrame) -> Figure:
     """AUROC by model, the rule it learned from (colour) and the rule it is scored on (panel).
 
-    ``table``, ``means``: columns model, labels, scored_on, estimate; a row per cell type, drawn as
-    dots, and their means with low and high.
+    ``table``: columns cell (and their mean), model, labels, scored_on, estimate, low, high.
     """
     learned = {rule: f"learned {name}" for rule, name in LABEL_NAMES.items()}
-    panels = {rule: f"scored on {name}" for rule, name in LABEL_NAMES.items()}
-    table, means = (one.assign(scored_on=one["scored_on"].map(panels)) for one in (table, means))
-    return forest(means, "model", panels="scored_on", colour="labels", dots=table,
-                  names=MODEL_NAMES | learned, xlabel="test AUROC (probability)")
+    scored = {rule: f"scored on {name}" for rule, name in LABEL_NAMES.items()}
+    return style.forest(
+        table.assign(scored_on=table["scored_on"].map(scored)), "model", panels="scored_on",
+        colour="labels", names=MODEL_NAMES | learned, xlabel="test AUROC (probability)")
 
 
 def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, float]) -> Figure:
@@ -146,10 +134,9 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
     ``tables``: by cell type, as `dc2book.audit.label_effects.by_expression`. ``medians``: median
     RPKM of each cell type.
     """
-    fig, axes = plt.subplots(
-        1, len(tables), figsize=(0.6 + 3.4 * len(tables), 3.5), sharey=True, squeeze=False
-    )
-    for axis, (cell, table) in zip(axes[0], tables.items(), strict=True):
+    fig, panels = style.panels(tables, (3.6, 3.5), xlabel="expression (RPKM)",
+                               ylabel="share, or mean probability, of high")
+    for axis, cell, table in panels:
         for rule, name in LABEL_NAMES.items():
             axis.step(table["rpkm"], table[f"labelled_{rule}"], where="mid", linewidth=1.1,
                       color=LABEL_COLOURS[rule], linestyle=":", label=f"share high, {name}")
@@ -157,29 +144,7 @@ def by_expression(tables: Mapping[str, pd.DataFrame], medians: Mapping[str, floa
                       marker="o", markersize=3, label=f"predicted, learned {name}")
         axis.axvline(medians[cell], color="0.4", linewidth=0.9, linestyle="--")
         axis.set_xscale("log")
-        axis.set(title=cell, xlabel="expression (RPKM)")
-    axes[0, 0].set_ylabel("share, or mean probability, of high")
-    legend_below(fig)
-    return fig
-
-
-def linear_runs(table: pd.DataFrame) -> Figure:
-    """Released restarts of the linear model, cell types sorted by the AUROC of the chosen one.
-
-    ``table``: as `dc2book.audit.released_score.released_linear_runs`.
-    """
-    chosen = table[table["chosen"]].sort_values("auroc")
-    place = {cell: number for number, cell in enumerate(chosen["cell"], 1)}
-    fig, axis = plt.subplots(figsize=(6.2, 3.1))
-    rest = table[~table["chosen"]]
-    axis.plot(rest["cell"].map(place), rest["auroc"], "o", color="0.6", markersize=3,
-              label="other restarts")
-    axis.plot(chosen["cell"].map(place), chosen["auroc"], "s", color=OTHER_COLOURS[1],
-              markersize=4, label="chosen by validation AUROC")
-    axis.axhline(0.5, color="0.4", linewidth=0.9, linestyle="--")
-    axis.set(xlabel="cell type, sorted by the chosen restart (dashed: guessing)",
-             ylabel="released test AUROC")
-    legend_below(fig)
+    style.legend_below(fig)
     return fig
 
 
@@ -188,13 +153,10 @@ def gaps(table: pd.DataFrame) -> Figure:
 
     ``table``: columns model, scale, epochs, gap.
     """
-    models = list(dict.fromkeys(table["model"]))
-    fig, axes = plt.subplots(1, len(models), figsize=(3.7 * len(models), 3.2), sharey=True,
-                             squeeze=False)
-    shades = dict(zip(sorted(table["scale"].unique()), RISING_COLOURS[4::-2],
-                      strict=False))
-    for axis, model in zip(axes[0], models, strict=True):
-        part = table[table["model"] == model]
+    fig, panels = style.panels(style.split_by(table, "model"), (3.7, 3.2), MODEL_NAMES,
+                               xlabel="epochs", ylabel="AUROC, probability\nminus released score")
+    shades = dict(zip(sorted(table["scale"].unique()), RISING_COLOURS[4::-2], strict=False))
+    for axis, _, part in panels:
         epochs = sorted(part["epochs"].unique())
         for offset, (scale, own) in zip((-0.2, 0, 0.2), part.groupby("scale"), strict=False):
             x = np.array([epochs.index(e) for e in own["epochs"]]) + offset
@@ -204,9 +166,7 @@ def gaps(table: pd.DataFrame) -> Figure:
             axis.plot(np.arange(len(epochs)) + offset, means, color=shades[scale], linewidth=1.2)
         axis.axhline(0, color="0.4", linewidth=0.8)
         axis.set_xticks(range(len(epochs)), epochs)
-        axis.set(title=MODEL_NAMES[model], xlabel="epochs")
-    axes[0, 0].set_ylabel("AUROC, probability\nminus released score")
-    legend_below(fig, 3)
+    style.legend_below(fig, 3)
     return fig
 
 
@@ -218,13 +178,10 @@ def repairs(table: pd.DataFrame, released: pd.Series) -> Figure:
     """
     first, *others = table["stage"].unique()
     names = MODEL_NAMES | {first: first} | {name: f"+ {name}" for name in others}
-    is_mean = table["cell"] == "mean"
-    fig = forest(
-        table[is_mean], "stage", colour="model", dots=table[~is_mean], names=names, connect=True,
-        xlabel="test AUROC",
-    )
+    fig = style.forest(table, "stage", colour="model", names=names, connect=True,
+                       xlabel="test AUROC")
     for model, place in zip(table["model"].unique(), FIRST_STEP, strict=True):
         if model in released.dropna().index:
             fig.axes[0].scatter(released[model], place, marker="x", s=45, zorder=4,
-                                color=MODEL_COLOURS[model])
+                                color=style.MODEL_COLOURS[model])
     return fig

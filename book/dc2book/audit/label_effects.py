@@ -6,33 +6,27 @@ Networks and linear models are the fits of the architectures chapter (`dc2book.a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from dc2book import architectures
+from dc2book.architectures import BASE, blocks_of, labels_of, scores_of
 from dc2book.audit.label_noise import decompose
-from dc2book.linear_baseline import MEAN, boosting_scores, mean_over_cells
-from dc2book.style import estimates
+from dc2book.linear_baseline import boosting_scores, mean_over_cells
+from dc2book.style import MEAN, estimates, split_by
 from dc2lib.datasets import HistoneDataset
+from dc2lib.evaluation import statistics
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
-from dc2lib.evaluation.statistics import (
-    Interval,
-    bootstrap_auroc,
-    bootstrap_mean_auroc,
-    paired_auroc_changes,
-    paired_auroc_difference,
-)
+from dc2lib.evaluation.statistics import Interval
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped, label
 
 PER_DECADE = 8  # bins of expression
-GRID_MODELS = (architectures.BASE, "linear")
-MODELS = (*GRID_MODELS, "gradient_boosting")
-SETUPS = tuple((recipe, orientation, (architectures.BASE,)) for recipe, orientation in
+BOOSTING = "gradient_boosting"
+SETUPS = tuple((recipe, orientation, (BASE,)) for recipe, orientation in
                (("paper", "genome"), ("tuned", "genome"), ("tuned", "gene")))
 REPAIRS = {
     "released labels and score": ("paper", "genome", "lexicographic", "positive_logit"),
@@ -43,161 +37,92 @@ REPAIRS = {
 }
 
 
-@dataclass(frozen=True)
-class AuditModels:
-    """All models of the audit, and the cell types that they are for.
-
-    ``datasets``: by cell type. ``trained``: as `dc2book.architectures.trained_models`.
-    ``boosting``: test probabilities ``(gene,)`` of gradient boosting by (cell, label rule).
-    """
-
-    datasets: Mapping[str, HistoneDataset]
-    trained: pd.DataFrame
-    boosting: Mapping[tuple[str, str], np.ndarray]
-
-    def truth(self, cell: str, rule: str) -> np.ndarray:
-        """Labels of a cell type's test genes."""
-        dataset = self.datasets[cell]
-        return label(dataset, rule)[dataset.split == "test"]
-
-    def blocks(self, cell: str) -> np.ndarray:
-        """Stretch of the genome of each test gene."""
-        return architectures.blocks_of(self.datasets[cell])
-
-    def row(self, cell: str, model: str, labels: str, recipe: str, orientation: str) -> pd.Series:
-        """The row of `trained` with these tags."""
-        key = (cell, labels, recipe, orientation, model)
-        return self.trained.set_index(architectures.GROUP, drop=False).loc[key]
-
-    def scores(
-        self, cell: str, model: str, labels: str, recipe: str = "tuned",
-        scoring: str = "probability", orientation: str = "",
-    ) -> np.ndarray:
-        """Scores of the test genes, ``(fit, gene)``, of one model trained under one label rule.
-
-        The tuned recipe is by default that along the gene.
-        """
-        if model == "gradient_boosting":
-            return self.boosting[cell, labels][None]
-        orientation = orientation or ("gene" if recipe == "tuned" else "genome")
-        return architectures.scores_of(self.row(cell, model, labels, recipe, orientation), scoring)
-
-
 def trained_models(
     datasets: Mapping[str, HistoneDataset], home: str, budget: architectures.TrainingBudget, *,
     seed: int = 0,
-) -> AuditModels:
-    """Train what is not on disk yet."""
-    boosting = {}
+) -> pd.DataFrame:
+    """Rows of `dc2book.architectures.trained_models`, and of gradient boosting along the gene."""
+    boosted = []
     for cell, dataset in datasets.items():
         for rule, stands_for in architectures.distinct_rules(dataset).items():
-            scores = boosting_scores(dataset, rule, "gene", budget.n_train, seed)
-            boosting |= {(cell, one): scores for one in stands_for}
+            high = boosting_scores(dataset, rule, "gene", budget.n_train, seed)
+            fit = architectures.Scored(np.log(np.column_stack([1 - high, high])))
+            boosted += [{"cell": cell, "labels": one, "recipe": "tuned", "orientation": "gene",
+                         "model": BOOSTING, "dataset": dataset, "fits": [fit]}
+                        for one in stands_for]
     trained = architectures.trained_models(datasets, home, budget, SETUPS, seed)
-    return AuditModels(datasets, trained, boosting)
+    return pd.concat([trained, pd.DataFrame(boosted)], ignore_index=True)
 
 
-def train_and_score(models: AuditModels, **resampling: int) -> pd.DataFrame:
+def of_setup(trained: pd.DataFrame, recipe: str, orientation: str) -> pd.DataFrame:
+    """The rows of one recipe and one orientation of the bins."""
+    return trained[(trained["recipe"] == recipe) & (trained["orientation"] == orientation)]
+
+
+def train_and_score(trained: pd.DataFrame, **resampling: int) -> pd.DataFrame:
     """AUROC of every model by the rule it learned from, the rule it is scored on, and the score.
 
-    ``resampling`` is here and below ``n_resamples`` and ``seed`` of the bootstrap.
+    The paper's recipe along the genome and the tuned one along the gene; ``resampling`` is here and
+    below ``n_resamples`` and ``seed`` of the bootstrap.
 
     Returns columns cell, recipe, model, labels, scored_on, scoring, estimate, low, high, n.
     """
-    combinations = [
-        (recipe, model, scoring)
-        for recipe, model, scoring in product(("paper", "tuned"), MODELS, SCORE_RULES)
-        if model != "gradient_boosting" or (recipe, scoring) == ("tuned", "probability")
-    ]
+    setups = of_setup(trained, "paper", "genome"), of_setup(trained, "tuned", "gene")
     rows = []
-    for cell, (recipe, model, scoring), labels in product(
-        models.datasets, combinations, LABEL_RULES
-    ):
-        scores = models.scores(cell, model, labels, recipe, scoring)
-        blocks = models.blocks(cell)
+    for (_, row), scoring in product(pd.concat(setups).iterrows(), SCORE_RULES):
+        if row["model"] == BOOSTING and scoring != "probability":
+            continue
+        scores, blocks = scores_of(row, scoring), blocks_of(row["dataset"])
         rows += [
-            {"cell": cell, "recipe": recipe, "model": model, "labels": labels,
-             "scored_on": scored_on, "scoring": scoring}
-            | vars(bootstrap_auroc(models.truth(cell, scored_on), scores, blocks=blocks,
-                                   **resampling))
+            row[["cell", "recipe", "model", "labels"]].to_dict()
+            | {"scored_on": scored_on, "scoring": scoring}
+            | vars(statistics.bootstrap_auroc(labels_of(row, scored_on), scores, blocks=blocks,
+                                              **resampling))
             for scored_on in LABEL_RULES
         ]
     return pd.DataFrame(rows)
 
 
-def mean_crossed(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over cell types of `train_and_score`: model, labels, scored_on, estimate, low, high, n.
-    """
-    return estimates(table, ["model", "labels", "scored_on"], mean_over_cells)
+def with_means(table: pd.DataFrame) -> pd.DataFrame:
+    """`train_and_score` and its means over cell types, by model, labels and scored_on."""
+    means = estimates(table, ["model", "labels", "scored_on"], mean_over_cells)
+    return pd.concat([table, means.assign(cell=MEAN)])
 
 
-def mean_lead(
-    models: AuditModels, tags: tuple[str, str, str, str], model: str = architectures.BASE,
-    cells: Sequence[str] = (), **resampling: int,
-) -> Interval:
-    """Mean over cell types of a model's AUROC minus the linear model's, paired over genes.
-
-    ``tags`` are recipe, orientation, label rule and score rule; ``n`` counts the cell types, or the
-    genes of one cell type that is named.
-    """
-    recipe, orientation, rule, scoring = tags
-    names = list(cells or models.datasets)
-    own, linear = ([models.scores(cell, of, rule, recipe, scoring, orientation) for cell in names]
-                   for of in (model, "linear"))
-    gap = bootstrap_mean_auroc(
-        [models.truth(cell, rule) for cell in names], own, linear,
-        blocks=[models.blocks(cell) for cell in names], **resampling)
-    return gap if cells else replace(gap, n=len(names))
-
-
-def leads_over_linear(models: AuditModels, **resampling: int) -> pd.DataFrame:
+def leads_over_linear(trained: pd.DataFrame, **resampling: int) -> pd.DataFrame:
     """AUROC of network and boosting minus that of the linear model, scored on the rule learned.
 
     Columns cell (and the mean over them), recipe, model, labels, estimate, low, high, n.
     """
-    compared = (("paper", architectures.BASE), ("tuned", architectures.BASE),
-                ("tuned", "gradient_boosting"))
-    rows = []
-    for cell, labels, (recipe, model) in product((*models.datasets, MEAN), LABEL_RULES, compared):
-        tags = (recipe, "gene" if recipe == "tuned" else "genome", labels, "probability")
-        cells = () if cell == MEAN else (cell,)
-        lead = mean_lead(models, tags, model, cells, **resampling)
-        rows.append({"cell": cell, "recipe": recipe, "model": model, "labels": labels} | vars(lead))
-    return pd.DataFrame(rows)
+    setups = of_setup(trained, "paper", "genome"), of_setup(trained, "tuned", "gene")
+    table = architectures.difference_table(
+        pd.concat(setups), ["recipe", "labels"], (BASE, BOOSTING), "linear", **resampling)
+    return table.drop(columns=["converged", "verdict", "equivalence_p"])
 
 
-def learning_cost(models: AuditModels, **resampling: int) -> dict[str, Interval]:
-    """AUROC after learning released labels minus after learning numeric ones, by rule scored on.
+def label_costs(trained: pd.DataFrame, **resampling: int) -> dict[str, Interval]:
+    """What released labels cost in AUROC: means over models (tuned recipe) and cell types.
 
-    Means over models (tuned recipe) and cell types of paired differences, see `mean_over_cells`.
+    By rule scored on: after learning released labels minus after learning numeric ones, paired.
+    ``"scoring"``: on numeric minus on released labels, of models that learned released ones.
     """
-    return {
-        scored_on: _mean_of_models({
-            (cell, model): paired_auroc_difference(
-                models.truth(cell, scored_on), models.scores(cell, model, "lexicographic"),
-                models.scores(cell, model, "numeric"), blocks=models.blocks(cell), **resampling,
-            )
-            for cell, model in product(models.datasets, MODELS)
-        })
-        for scored_on in LABEL_RULES
-    }
+    costs: dict[str, list] = {}
+    for (cell, _), part in of_setup(trained, "tuned", "gene").groupby(["cell", "model"]):
+        rows = {rule: one.iloc[0] for rule, one in split_by(part, "labels").items()}
+        text, numeric = scores_of(rows["lexicographic"]), scores_of(rows["numeric"])
+        truths = {rule: labels_of(one) for rule, one in rows.items()}
+        options = {"blocks": blocks_of(part["dataset"].iloc[0]), **resampling}
+        found = {rule: statistics.paired_auroc_difference(truths[rule], text, numeric, **options)
+                 for rule in LABEL_RULES}
+        stages = [(truths[rule], text) for rule in ("lexicographic", "numeric")]
+        found["scoring"] = statistics.paired_auroc_changes(stages, **options)[1][1]
+        for name, one in found.items():
+            costs.setdefault(name, []).append({"cell": cell} | vars(one))
+    return {name: mean_over_cells(pd.DataFrame(rows).groupby("cell").mean())
+            for name, rows in costs.items()}
 
 
-def scoring_cost(models: AuditModels, **resampling: int) -> Interval:
-    """AUROC on numeric minus AUROC on released labels of models that learned released labels.
-
-    The same means as in `learning_cost`.
-    """
-    costs = {}
-    for cell, model in product(models.datasets, MODELS):
-        scores = models.scores(cell, model, "lexicographic")
-        stages = [(models.truth(cell, rule), scores) for rule in ("lexicographic", "numeric")]
-        blocks = models.blocks(cell)
-        costs[cell, model] = paired_auroc_changes(stages, blocks=blocks, **resampling)[1][1]
-    return _mean_of_models(costs)
-
-
-def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
+def repair_table(trained: pd.DataFrame, **resampling: int) -> pd.DataFrame:
     """AUROC after each step of `REPAIRS`, its paired change, and the network's lead at that step.
 
     Columns cell (and the mean over them), model, stage (name of `REPAIRS`), estimate, low, high, n;
@@ -205,29 +130,38 @@ def repair_table(models: AuditModels, **resampling: int) -> pd.DataFrame:
     minus linear, in the network's rows), converged (share of the network's fits that levelled off,
     likewise).
     """
-    rows = []
-    for cell, model in product(models.datasets, GRID_MODELS):
-        own = [models.row(cell, model, rule, recipe, orientation)
-               for recipe, orientation, rule, _ in REPAIRS.values()]
-        stages = [(models.truth(cell, tags[2]), architectures.scores_of(row, tags[3]))
-                  for row, tags in zip(own, REPAIRS.values(), strict=True)]
-        changes = paired_auroc_changes(stages, blocks=models.blocks(cell), **resampling)
-        for row, (name, tags), (value, change) in zip(own, REPAIRS.items(), changes, strict=True):
-            made = {"cell": cell, "model": model, "stage": name} | vars(value)
-            made |= {} if change is None else _named("change", change)
-            if model == architectures.BASE:
-                lead = mean_lead(models, tags, cells=(cell,), **resampling)
-                made |= _named("lead", lead) | {"converged": row["converged"]}
-            rows.append(made)
+    stages = {}
+    for name, (recipe, orientation, rule, scoring) in REPAIRS.items():
+        part = of_setup(trained, recipe, orientation)
+        by_model = split_by(part[part["labels"] == rule], "model")
+        stages[name] = {model: by_model[model] for model in (BASE, "linear")}, scoring
+
+    def lead(name: str, *cells: str) -> dict[str, float]:
+        by_model, scoring = stages[name]
+        own, linear = (one[one["cell"].isin(cells)] for one in by_model.values())
+        gap = architectures.mean_auroc(own, scoring, linear, **resampling)
+        return _named("lead", gap) | {"converged": own["converged"].mean()}
+
+    rows, cells = [], list(dict.fromkeys(trained["cell"]))
+    for cell, model in product(cells, (BASE, "linear")):
+        own = [(by_model[model].set_index("cell", drop=False).loc[cell], scoring)
+               for by_model, scoring in stages.values()]
+        changes = statistics.paired_auroc_changes(
+            [(labels_of(row), scores_of(row, scoring)) for row, scoring in own],
+            blocks=blocks_of(own[0][0]["dataset"]), **resampling)
+        rows += [
+            {"cell": cell, "model": model, "stage": name} | vars(value)
+            | ({} if change is None else _named("change", change))
+            | (lead(name, cell) if model == BASE else {})
+            for name, (value, change) in zip(REPAIRS, changes, strict=True)
+        ]
     table = pd.DataFrame(rows)
     for (model, name), part in table.groupby(["model", "stage"], sort=False):
-        made = {"cell": MEAN, "model": model, "stage": name} | vars(mean_over_cells(part))
+        rows.append({"cell": MEAN, "model": model, "stage": name} | vars(mean_over_cells(part)))
         if part["change"].notna().all():
-            made |= _named("change", mean_over_cells(part, "change"))
-        if model == architectures.BASE:
-            lead = mean_lead(models, REPAIRS[name], **resampling)
-            made |= _named("lead", lead) | {"converged": part["converged"].mean()}
-        rows.append(made)
+            rows[-1] |= _named("change", mean_over_cells(part, "change"))
+        if model == BASE:
+            rows[-1] |= lead(name, *cells)
     return pd.DataFrame(rows)
 
 
@@ -282,27 +216,19 @@ def by_expression(dataset: HistoneDataset, scores: Mapping[str, np.ndarray]) -> 
     return table[table["genes"] >= 5].reset_index(drop=True)
 
 
-def flipped_gene_ranking(models: AuditModels) -> pd.DataFrame:
-    """How models rank kept, flipped and truly low test genes, by the rule that they learned from.
+def flipped_gene_ranking(trained: pd.DataFrame) -> pd.DataFrame:
+    """How tuned models rank kept, flipped and truly low test genes, by the rule they learned from.
 
     Columns cell, model, labels, and the values of `dc2book.audit.label_noise.decompose`, averaged
     over fits.  Cell types without a flipped test gene are left out.
     """
     rows = []
-    for cell, model, labels in product(models.datasets, MODELS, LABEL_RULES):
-        truth = models.truth(cell, "numeric"), models.truth(cell, "lexicographic")
-        if (truth[0] == truth[1]).all():
-            continue
-        parts = [decompose(one, *truth) for one in models.scores(cell, model, labels)]
-        means = pd.DataFrame(parts).mean().to_dict()
-        rows.append({"cell": cell, "model": model, "labels": labels} | means)
+    for _, row in of_setup(trained, "tuned", "gene").iterrows():
+        truth = labels_of(row, "numeric"), labels_of(row, "lexicographic")
+        if (truth[0] != truth[1]).any():
+            parts = pd.DataFrame([decompose(one, *truth) for one in scores_of(row)])
+            rows.append(row[["cell", "model", "labels"]].to_dict() | parts.mean().to_dict())
     return pd.DataFrame(rows)
-
-
-def _mean_of_models(intervals: Mapping[tuple[str, str], Interval]) -> Interval:
-    """`mean_over_cells` of intervals by (cell, model), averaged over the models first."""
-    rows = pd.DataFrame([{"cell": cell} | vars(one) for (cell, _), one in intervals.items()])
-    return mean_over_cells(rows.groupby("cell").mean())
 
 
 def _named(name: str, interval: Interval) -> dict[str, float]:

@@ -29,17 +29,6 @@ from dc2lib.training.linear import fit_linear
 MOST_COUNTS = 65_535
 
 
-def smallest_example() -> pd.DataFrame:
-    """Two genes that the two scores rank in opposite order.
-
-    Columns gene, label, logit_low, logit_high, probability, positive_logit.
-    """
-    logits = np.array([[1.0, 3.0], [4.0, 4.5]])
-    scores = {rule: positive_score(logits, rule) for rule in SCORE_RULES}
-    return pd.DataFrame({"gene": ["A", "B"], "label": [1, 0], "logit_low": logits[:, 0],
-                         "logit_high": logits[:, 1], **scores})
-
-
 def released_linear_runs() -> pd.DataFrame:
     """Test AUROC of the paper's linear model as released: cell, restart, auroc, chosen (bool).
 
@@ -50,22 +39,6 @@ def released_linear_runs() -> pd.DataFrame:
     return runs.rename(columns={"test_auroc": "auroc", "chosen_by_validation_auroc": "chosen"})[
         ["cell", "restart", "auroc", "chosen"]
     ]
-
-
-def repeated_runs() -> pd.DataFrame:
-    """Released runs that repeat one experiment: same model, same training cell, no fixed seed.
-
-    Where the Highly set of a cell type holds that cell type alone, the run ``inclusive_high`` is
-    the run ``deepchrome`` once more.
-
-    Returns columns cell, first, second (test AUROC), difference (second minus first).
-    """
-    sets = published.released_training_sets()["inclusive_high"]
-    alone = [cell for cell, cells in sets.items() if cells == [cell]]
-    runs = published.released_aurocs()
-    table = runs.loc[sorted(alone), ["deepchrome", "inclusive_high"]]
-    table.columns = ["first", "second"]
-    return table.assign(difference=table["second"] - table["first"]).reset_index()
 
 
 def scoring_gaps(

@@ -8,7 +8,7 @@ authors' released runs, and nothing is typed: a verdict changes when a result ch
 
 from dc2book.claims.figures import plot_scorecard
 from dc2book.claims.paper import CLAIMS, CONDITIONS
-from dc2book.claims.reference import Reference, load_reference, reference_in_words
+from dc2book.claims.reference import Reference, load_reference, reference_sentence
 from dc2book.claims.tables import (
     count_verdicts,
     scorecard_table,
@@ -26,7 +26,7 @@ __all__ = [
     "count_verdicts",
     "load_reference",
     "plot_scorecard",
-    "reference_in_words",
+    "reference_sentence",
     "scorecard",
     "scorecard_table",
     "summary_table",

@@ -68,8 +68,7 @@ def bars_against_genes() -> Interval:
     table = table.reset_index()
     rows = zip(table["experiment"], table["cell"], strict=True)
     table["genes"] = [sizes[experiment][cell] * GENES for experiment, cell in rows]
-    found = bar_correlation(table, "genes")
-    return Interval(found.estimate, found.low, found.high, table["cell"].nunique())
+    return bar_correlation(table, "genes")
 
 
 def figure_7() -> Interval:

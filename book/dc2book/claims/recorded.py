@@ -12,7 +12,6 @@ from scipy import stats
 from dc2lib.evaluation.statistics import LEVEL, MIN_CELLS, proportion
 
 COMBINATIONS = ("mean", "hull", "lowest", "highest", "positive_share")
-RUN_TITLES = {"build": "this build", "reference": "reference run"}
 MEAN = "mean"  # what rows of a mean over cell types are tagged with as their cell
 NONE = "–"
 
@@ -166,25 +165,17 @@ def compare_runs(
     that rows must have.
     """
     query = Query(chapter, key, dict(only or {}))
-    found = {
-        RUN_TITLES[name]: pd.DataFrame() if rows is None else matching_rows(rows, query)
-        for name, rows in (("build", build), ("reference", reference))
-    }
-    groups = [
-        tuple(group)
-        for rows in found.values()
-        if not rows.empty and set(by) <= set(rows)
-        for group in rows[list(by)].dropna().drop_duplicates().to_numpy()
-    ]
-    table = []
-    for group in dict.fromkeys(groups):
-        tags = dict(zip(by, group, strict=True))
-        values = {
-            title: str(recorded_value(rows, query.with_tags(**tags)) or NONE)
-            for title, rows in found.items()
-        }
-        table.append({tag: _tag_text(word) for tag, word in tags.items()} | values)
-    return pd.DataFrame(table, columns=[*by, *RUN_TITLES.values()])
+    found = {title: pd.DataFrame() if rows is None else matching_rows(rows, query)
+             for title, rows in (("this build", build), ("reference run", reference))}
+    known = [rows[list(by)].dropna() for rows in found.values()
+             if not rows.empty and set(by) <= set(rows)]
+    groups = pd.concat(known).drop_duplicates().to_dict("records") if known else []
+    return pd.DataFrame([
+        {tag: _tag_text(word) for tag, word in tags.items()}
+        | {title: str(recorded_value(rows, query.with_tags(**tags)) or NONE)
+           for title, rows in found.items()}
+        for tags in groups
+    ], columns=[*by, *found])
 
 
 def _combined(rows: pd.DataFrame, query: Query) -> RecordedValue:

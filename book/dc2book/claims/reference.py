@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from dc2book.record.context import found_above
+from dc2book.record.context import find_upwards
 from dc2lib.cache import deciding_modules, digest_of
 from dc2lib.errors import DataError
 
@@ -53,7 +53,7 @@ class Reference:
         return {name: self.provenance[name] for name in ("data_source", "profile")}
 
     @property
-    def cells_in_words(self) -> str:
+    def cells_text(self) -> str:
         """Names of the cell types that were stored, or, of many, their number."""
         cells = sorted({name.removesuffix(".counts") for name in self.provenance["cells"]})
         return ", ".join(cells) if len(cells) < 9 else f"{len(cells)} stored cell types"
@@ -62,7 +62,7 @@ class Reference:
         """Which cell types, when, with which version; and whether it is out of date."""
         about = self.provenance
         text = (
-            f"{self.cells_in_words}; {about['date']}; version {about['version']}; "
+            f"{self.cells_text}; {about['date']}; version {about['version']}; "
             f"profile {about['profile']}"
         )
         if self.earlier:
@@ -85,7 +85,7 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     ``folder``: default: ``book/reference`` in this folder or in one above it. Raises DataError if
     its files cannot be read.
     """
-    file = found_above(FOLDER / RESULTS) if folder is None else Path(folder) / RESULTS
+    file = find_upwards(FOLDER / RESULTS) if folder is None else Path(folder) / RESULTS
     if file is None or not file.is_file():
         return None
     try:
@@ -99,7 +99,7 @@ def load_reference(folder: Path | str | None = None) -> Reference | None:
     return Reference(table.assign(**absent), provenance)
 
 
-def reference_in_words(reference: Reference | None) -> str:
+def reference_sentence(reference: Reference | None) -> str:
     """Where the values of the reference run come from; that there is none, if there is none."""
     return "not made yet" if reference is None else reference.sentence()
 

@@ -59,8 +59,7 @@ def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:
     [2, 0, 0, 0]
     """
     return pd.DataFrame([
-        {"kind": kind.split()[0],
-         "estimate": int(card["verdict"].str.startswith(kind).sum())}
+        {"kind": kind.split()[0], "estimate": int(card["verdict"].str.startswith(kind).sum())}
         for kind in KINDS
     ])
 

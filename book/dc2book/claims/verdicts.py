@@ -164,14 +164,10 @@ def _row(claim: Claim, values: pd.DataFrame) -> dict[str, object]:
 
 def _conditions(values: pd.DataFrame) -> str:
     """Which conditions say what: "holds: numeric labels (7); open: released labels (7)"."""
-    parts = []
-    for outcome, rows in values.groupby("outcome", sort=False):
-        names = [
-            CONDITIONS[row.condition].title + (f" ({row.n})" if row.n else "")
-            for row in rows.itertuples()
-        ]
-        parts.append(f"{outcome}: {', '.join(names)}")
-    return "; ".join(parts)
+    names = [CONDITIONS[row.condition].title + (f" ({row.n})" if row.n else "")
+             for row in values.itertuples()]
+    of_outcome = pd.Series(names, index=values.index).groupby(values["outcome"], sort=False)
+    return "; ".join(f"{outcome}: {', '.join(one)}" for outcome, one in of_outcome)
 
 
 def _converged(results: pd.DataFrame, claim: Claim, condition: str) -> float | None:
@@ -194,8 +190,6 @@ def _converged(results: pd.DataFrame, claim: Claim, condition: str) -> float | N
 
 
 def _numbers(value: RecordedValue | None) -> dict[str, object]:
-    if value is None:
-        return {"estimate": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0,
-                "data": "", "text": ""}
-    return {"estimate": value.estimate, "low": value.low, "high": value.high, "n": value.cells,
-            "data": ", ".join(value.data_source), "text": str(value)}
+    one = value or RecordedValue(math.nan, math.nan, math.nan, 0, ())
+    return {"estimate": one.estimate, "low": one.low, "high": one.high, "n": one.cells,
+            "data": ", ".join(one.data_source), "text": str(value or "")}

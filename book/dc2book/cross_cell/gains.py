@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from dc2book.cross_cell.mark_totals import MarkTotals
 from dc2book.cross_cell.results import BASELINE
-from dc2book.cross_cell.worlds import with_flips
+from dc2book.cross_cell.worlds import flipped_cells
 from dc2book.style import estimates
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
@@ -42,15 +42,12 @@ def changes(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
     that is asked.  Columns experiment, cell, change.
     """
     by_seed = _aurocs(scores, truth)
-    return pd.DataFrame(
-        [
-            {"experiment": name, "cell": cell,
-             "change": float(np.mean(values - by_seed[BASELINE, cell][: len(values)]))}
-            for (name, cell), values in by_seed.items()
-            if name != BASELINE and (BASELINE, cell) in by_seed
-        ],
-        columns=["experiment", "cell", "change"],
-    )
+    return pd.DataFrame([
+        {"experiment": name, "cell": cell,
+         "change": float(np.mean(values - by_seed[BASELINE, cell][: len(values)]))}
+        for (name, cell), values in by_seed.items()
+        if name != BASELINE and (BASELINE, cell) in by_seed
+    ], columns=["experiment", "cell", "change"])
 
 
 def levels(scores: Scores, truth: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -94,7 +91,7 @@ def released_gains() -> pd.DataFrame:
     runs = published.released_aurocs()
     changes = runs[list(POOLED)].sub(runs[BASELINE], axis=0).dropna()
     changes = changes.melt(ignore_index=False, value_name="change").reset_index()
-    flipped = changes["cell"].isin(with_flips(published.label_audit()["labels_flipped"]))
+    flipped = changes["cell"].isin(flipped_cells(published.label_audit()["labels_flipped"]))
     groups = (changes.assign(flipped="all"), changes.assign(flipped=flipped.map(YES_NO)))
     return estimates(pd.concat(groups), ["experiment", "flipped"],
                      lambda part: over_cells(part["change"]))

@@ -55,11 +55,10 @@ def released_sets_reproduced() -> pd.DataFrame:
 
 def exact_sets(correlation: pd.DataFrame, kind: str) -> tuple[int, int]:
     """How many released training sets of a kind a correlation gives exactly, and of how many."""
-    released = published.released_training_sets()
     exact = []
-    for side, inclusive in (("inclusive", True), ("exclusive", False)):
-        sets = training_sets(correlation, kind, inclusive=inclusive)
-        listed = released[f"{side}_{RELEASED_NAMES[kind]}"]
+    for side in ("inclusive", "exclusive"):
+        sets = training_sets(correlation, kind, inclusive=side == "inclusive")
+        listed = published.released_training_sets()[f"{side}_{RELEASED_NAMES[kind]}"]
         exact.append({cell for cell, own in listed.items() if set(sets.get(cell, ())) == set(own)})
     return len(exact[0] & exact[1]), len(listed)
 
@@ -84,7 +83,7 @@ def bar_correlation(
     What the bars of Figure 6 show. The interval is from a bootstrap over the test cell types.
 
     ``table``: as from `dc2book.cross_cell.results.experiment_table`, one label rule. ``column``:
-    ``"correlation"`` or ``"genes"``.
+    ``"correlation"`` or ``"genes"``. ``n`` is the number of test cell types.
     """
     cells = table["cell"].unique()
     by_cell = [
@@ -98,19 +97,13 @@ def bar_correlation(
         return pearson(*(stats.rankdata(one) for one in means))
 
     found = bootstrap(statistic, len(cells), n_resamples=n_resamples, seed=seed)
-    return Interval(*map(float, found), len(by_cell[0]))
+    return Interval(*map(float, found), len(cells))
 
 
 def bar_correlations(table: pd.DataFrame, **options: int) -> pd.DataFrame:
-    """`bar_correlation` with training genes and with correlation: driver, estimate, low, high, n.
-
-    ``n`` is the number of test cell types, which are resampled.
-    """
-    return pd.DataFrame([
-        {"driver": column} | vars(bar_correlation(table, column, **options))
-        | {"n": table["cell"].nunique()}
-        for column in ("genes", "correlation")
-    ])
+    """`bar_correlation` with either column: driver (the column), estimate, low, high, n."""
+    return pd.DataFrame([{"driver": column} | vars(bar_correlation(table, column, **options))
+                         for column in ("genes", "correlation")])
 
 
 def size_and_correlation(
@@ -196,12 +189,10 @@ def _ends(
     values: np.ndarray, blocks: np.ndarray, n_resamples: int, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Ends of the interval of a mean ``(seed, gene)``: blocks and seeds are drawn again."""
-    _, place = np.unique(blocks, return_inverse=True)
+    _, place, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
     sums = np.stack([np.bincount(place, weights=row) for row in values])
-    sizes = np.bincount(place)
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=n_resamples)
     by_seed = (drawn @ sums.T) / (drawn @ sizes)[:, None]
     seeds = rng.integers(len(values), size=by_seed.shape)
     means = np.take_along_axis(by_seed, seeds, axis=1).mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    return tuple(map(float, np.quantile(means, [0.025, 0.975])))

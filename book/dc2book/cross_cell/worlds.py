@@ -60,17 +60,15 @@ def simulated_world(
 
 def study_drivers(datasets: Mapping[str, HistoneDataset]) -> dict[str, pd.DataFrame]:
     """What might drive transfer between the cell types of a study, by name of `DRIVERS`."""
-    medians = {cell: float(data.rpkm_median_text) for cell, data in datasets.items()}
-    positives = {
-        cell: label(data.take("train"), "lexicographic").mean() for cell, data in datasets.items()
-    }
+    training = {cell: data.take("train") for cell, data in datasets.items()}
     return _drivers(
         study_correlation(datasets, "released"),
         study_correlation(datasets),
         study_correlation(datasets, log=True),
         label_flips=-flipped_share(datasets),
-        median=-pd.Series(medians),
-        positives=pd.Series(positives),
+        median=-pd.Series({cell: float(data.rpkm_median_text) for cell, data in datasets.items()}),
+        positives=pd.Series({cell: label(one, "lexicographic").mean()
+                             for cell, one in training.items()}),
     )
 
 
@@ -79,7 +77,7 @@ def flipped_share(datasets: Mapping[str, HistoneDataset]) -> pd.Series:
     return pd.Series({cell: flipped(data).mean() for cell, data in datasets.items()})
 
 
-def with_flips(share: pd.Series) -> list[str]:
+def flipped_cells(share: pd.Series) -> list[str]:
     """Cell types of which more than `FEW_FLIPS` of the labels are flipped."""
     return share.index[share > FEW_FLIPS].tolist()
 
@@ -106,10 +104,8 @@ def _drivers(
     released: pd.DataFrame, aligned: pd.DataFrame, log: pd.DataFrame, **by_cell: pd.Series
 ) -> dict[str, pd.DataFrame]:
     """Tables (training cell, test cell), of which more should help: few flips count as much."""
-    pairwise = dict(zip(DRIVERS, (released, aligned, log), strict=False))
-    return pairwise | {
-        name: pairs.by_training_cell(values.astype(float)) for name, values in by_cell.items()
-    }
+    drivers = {name: pairs.by_training_cell(one.astype(float)) for name, one in by_cell.items()}
+    return dict(zip(DRIVERS, (released, aligned, log), strict=False)) | drivers
 
 
 def repeated_worlds(
@@ -140,12 +136,12 @@ def drivers_by_rule(world: World, **options: int) -> pd.DataFrame:
     Returns it with the further columns labels and loss: the mean change of AUROC of another cell
     type's model against the own one.
     """
-    parts = []
-    for rule, values in world.transfer.items():
-        change = pairs.pair_table(world.drivers["aligned_correlation"], values)["change"]
-        table = driver_table(world.drivers, values, **options)
-        parts.append(table.assign(labels=rule, loss=change.mean()))
-    return pd.concat(parts, ignore_index=True)
+    aligned = world.drivers["aligned_correlation"]
+    return pd.concat([
+        driver_table(world.drivers, values, **options).assign(
+            labels=rule, loss=pairs.pair_table(aligned, values)["change"].mean())
+        for rule, values in world.transfer.items()
+    ], ignore_index=True)
 
 
 def change_and_driver(
@@ -176,10 +172,11 @@ def driver_table(
     rows = []
     for name, driver in drivers.items():
         cells = [cell for cell in transfer.index if driver.loc[cell].notna().any()]
-        part = transfer.loc[cells, cells]
-        compared = driver, part, statistic
-        interval = pairs.two_way_interval(*compared, n_resamples=n_resamples, seed=seed)
-        pvalue = pairs.mantel(*compared, n_permutations=n_permutations, seed=seed)
-        rows.append({"driver": name, "statistic": statistic, **vars(interval), "pvalue": pvalue,
-                     "positive": int((pairs.each_test_cell(*compared) > 0).sum())})
+        both = driver, transfer.loc[cells, cells], statistic
+        rows.append({
+            "driver": name, "statistic": statistic,
+            **vars(pairs.two_way_interval(*both, n_resamples=n_resamples, seed=seed)),
+            "pvalue": pairs.mantel(*both, n_permutations=n_permutations, seed=seed),
+            "positive": int((pairs.each_test_cell(*both) > 0).sum()),
+        })
     return pd.DataFrame(rows)

@@ -10,25 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from dc2book import style
 from dc2book.data.tables import ORIENTATIONS
-from dc2book.style import (
-    BIN_KB,
-    CLASS_COLOURS,
-    LABEL_COLOURS,
-    LABEL_NAMES,
-    MANY_CELLS,
-    MARKERS,
-    intervals,
-    mark_colour,
-)
+from dc2book.style import LABEL_COLOURS, LABEL_NAMES, MANY_CELLS, mark_colour
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 
-LABEL_MARKERS = {"numeric": "o", "lexicographic": "s"}
 SPLIT_NAMES = {"train": "training genes", "valid": "validation genes", "test": "test genes"}
-POSITION = {
-    "genome": "kb from the TSS, along the genome",
-    "gene": "kb from the TSS, along the gene",
-}
+POSITION = {way: f"kb from the TSS, along the {way}" for way in ORIENTATIONS}
+EDGED = {"edgecolor": "black", "linewidth": 0.5, "s": 36, "zorder": 3}
 
 
 def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
@@ -36,25 +25,18 @@ def gene_heat_maps(dataset: HistoneDataset, genes: pd.DataFrame) -> Figure:
 
     ``genes``: columns row, name, rpkm and why, as from :func:`dc2book.data.tables.example_genes`.
     """
-    n_marks, n_bins = len(dataset.marks), dataset.counts.shape[1]
-    fig, axes = plt.subplots(
-        len(genes), 1, figsize=(7.6, 0.75 + 0.3 * n_marks * len(genes)), sharex=True, squeeze=False
-    )
     counts = dataset.counts[genes["row"].to_numpy()].astype(np.float64)
-    edge = n_bins / 2 * BIN_KB
     top = np.log1p(counts.max())
-    for axis, gene, one in zip(axes[:, 0], genes.to_dict("records"), counts, strict=True):
-        image = axis.imshow(
-            np.log1p(one.T), aspect="auto", vmin=0, vmax=top, extent=(-edge, edge, n_marks, 0)
-        )
-        axis.set_yticks(np.arange(n_marks) + 0.5, dataset.marks)
-        axis.tick_params(length=0)
+    fig, panels = style.panels(
+        dict(enumerate(counts)), (7.6, 0.3 + 0.3 * len(dataset.marks)), down=True,
+        xlabel=POSITION["genome"])
+    for (axis, _, one), gene in zip(panels, genes.to_dict("records"), strict=True):
+        image = style.mark_map(axis, np.log1p(one.T), dataset.marks, vmin=0, vmax=top)
         axis.axvline(0, color="white", linewidth=0.8, linestyle=":")
         name = f"{gene['name']} {_arrow(dataset, gene['row'])}".strip()
         title = f"{name}, RPKM {gene['rpkm']:.3f}: {gene['why']}"
         axis.set_title(title, fontsize=9, fontweight="normal")
-    axes[-1, 0].set_xlabel(POSITION["genome"])
-    bar = fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02)
+    bar = fig.colorbar(image, ax=fig.axes, shrink=0.6, pad=0.02)
     ticks = [count for count in (0, 1, 3, 10, 30, 100, 300) if np.log1p(count) <= top]
     bar.set_ticks(np.log1p(ticks), labels=[str(count) for count in ticks])
     bar.set_label(f"{dataset.unit} per bin")
@@ -72,11 +54,11 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") ->
     for row, orientation in zip(axes, shown, strict=True):
         table = profiles[orientation]
         for axis, mark in zip(row, marks, strict=True):
-            for name, style in (("high", "-"), ("low", "--")):
+            for name, line in (("high", "-"), ("low", "--")):
                 one = table[(table["mark"] == mark) & (table["class"] == name)]
-                colour = CLASS_COLOURS[name]
+                colour = style.CLASS_COLOURS[name]
                 axis.fill_between(one["position"], one["low"], one["high"], color=colour, alpha=0.3)
-                axis.plot(one["position"], one["mean"], style, color=colour, label=name)
+                axis.plot(one["position"], one["mean"], line, color=colour, label=name)
             axis.axvline(0, color="0.6", linewidth=0.7, linestyle=":")
         row[0].set_ylabel(f"{orientation}-oriented\n{unit} per bin")
         row[len(marks) // 2].set_xlabel(POSITION[orientation])
@@ -85,8 +67,8 @@ def class_profiles(profiles: Mapping[str, pd.DataFrame], unit: str = "reads") ->
     for axis in axes.flat:
         axis.set_ylim(bottom=0)
         axis.tick_params(labelbottom=True)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, title="expression", title_fontsize=9, loc="outside right upper")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), title="expression", title_fontsize=9,
+               loc="outside right upper")
     return fig
 
 
@@ -101,12 +83,10 @@ def count_tails(tails: pd.DataFrame, summary: pd.DataFrame, unit: str = "reads")
              title="How often a bin holds so many")
     left.legend()
     for marker, (mark, one) in zip(
-        MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False
+        style.MARKERS * len(summary), summary.groupby("mark", sort=False), strict=False
     ):
-        right.scatter(
-            one["mean"], one["variance"], color=mark_colour(mark), marker=marker, label=mark,
-            edgecolor="black", linewidth=0.5, s=36, zorder=3,
-        )
+        right.scatter(one["mean"], one["variance"], color=mark_colour(mark), marker=marker,
+                      label=mark, **EDGED)
     ends = np.array([summary["mean"].min() / 2, summary["mean"].max() * 2])
     right.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="Poisson")
     right.set(xscale="log", yscale="log", xlabel=f"mean {unit} per bin", ylabel="variance",
@@ -133,9 +113,9 @@ def class_shares(balance: pd.DataFrame, along: pd.DataFrame) -> Figure:
     for rule, part in balance.groupby("labels", sort=False):
         side = (0.2 if rule == "lexicographic" else -0.2) if many else 0
         place = part["split"].map(SPLITS.index) + part["cell"].map(offsets) + side
-        intervals(left, part, place, vertical=True, fmt=LABEL_MARKERS[rule],
-                  color=LABEL_COLOURS[rule], markeredgecolor="black", label=LABEL_NAMES[rule],
-                  **look)
+        style.intervals(left, part, place, vertical=True, fmt=style.LABEL_MARKERS[rule],
+                        color=LABEL_COLOURS[rule], markeredgecolor="black",
+                        label=LABEL_NAMES[rule], **look)
     left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=":")
     left.set_xticks(range(len(SPLITS)), SPLITS)
     left.set(xlabel="split", ylabel="genes in the class high", ylim=(0, 1), title="By split")
@@ -182,11 +162,8 @@ def expression_distribution(
         (safe, LABEL_COLOURS["numeric"], "o", "1: text and number agree"),
         (~safe, LABEL_COLOURS["lexicographic"], "s", "2 or more: some labels flip"),
     ):
-        one = table[chosen]
-        right.scatter(
-            one["median"], one["ambiguous"], color=colour, marker=marker, edgecolor="black",
-            linewidth=0.5, s=36, label=name,
-        )
+        right.scatter(table["median"][chosen], table["ambiguous"][chosen], color=colour,
+                      marker=marker, label=name, **EDGED)
     right.yaxis.set_major_formatter(PercentFormatter(1))
     right.set(xlabel="median RPKM of the cell type", title="What the median's first digit does",
               ylabel="genes whose class the text rule flips")
@@ -202,20 +179,16 @@ def expression_heat_maps(
 
     Tables (cell, cell), NaN stays blank; thresholds are marked in the colour bar.
     """
-    fig, axes = plt.subplots(
-        1, len(correlations), figsize=(2.5 * len(correlations) + 1.0, 3.2), squeeze=False
-    )
-    for axis, (title, matrix) in zip(axes[0], correlations.items(), strict=True):
+    fig, panels = style.panels(correlations, (2.8, 3.2), SPLIT_NAMES, sharey=False,
+                               xlabel="cell type", ylabel="cell type")
+    for axis, _, matrix in panels:
         image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
         step = max(1, round(len(matrix) / 8))
         ticks = range(0, len(matrix), step)
         axis.set_xticks(ticks, matrix.columns[::step], rotation=90, fontsize=7)
         axis.set_yticks(ticks, matrix.index[::step], fontsize=7)
-        axis.set_title(SPLIT_NAMES.get(title, title))
         axis.spines[:].set_visible(False)
-        axis.set_xlabel("cell type")
-    axes[0, 0].set_ylabel("cell type")
-    bar = fig.colorbar(image, ax=axes[0].tolist(), label=label, shrink=0.85)
+    bar = fig.colorbar(image, ax=fig.axes, label=label, shrink=0.85)
     for threshold in thresholds:
         bar.ax.axhline(threshold, color="white", linewidth=1.2)
     return fig

@@ -56,7 +56,7 @@ def correlation_summary(
     return pd.DataFrame(rows)
 
 
-def long(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def long_table(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Heat maps by split as a table: columns cell, other, correlation, split."""
     return pd.concat([
         matrix.rename_axis("cell").reset_index()
@@ -65,21 +65,17 @@ def long(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ])
 
 
-def mean_with_others(correlations: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Mean correlation of every cell type with the others, a table (cell, split)."""
-    return pd.DataFrame({split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
-                         for split, matrix in correlations.items()})
+def dark_lines(
+    correlations: Mapping[str, pd.DataFrame], by: float = 0.2
+) -> dict[str, list[str]]:
+    """Cell types that are darker than in training genes by more than so much correlation.
 
-
-def dark_lines(means: pd.DataFrame, by: float = 0.2) -> dict[str, list[str]]:
-    """Cell types that are darker than in training genes, each against its heat map's average.
-
-    ``means``: as from `mean_with_others`. ``by``: by more than this much correlation.
+    A cell type's darkness is its mean correlation with the others against its heat map's average.
 
     Returns cell types by split, ``"valid"`` and ``"test"``.
     """
+    means = pd.DataFrame({split: (matrix.sum() - np.diag(matrix)) / (len(matrix) - 1)
+                          for split, matrix in correlations.items()})
     centred = means - means.mean()
-    return {
-        split: means.index[centred[split] < centred["train"] - by].tolist()
-        for split in ("valid", "test")
-    }
+    return {split: means.index[centred[split] < centred["train"] - by].tolist()
+            for split in ("valid", "test")}

@@ -14,7 +14,6 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-from dc2book.data.tables import GENES_RELEASED
 from dc2lib.crosscell import expression_table, genes_by_split
 from dc2lib.datasets import SPLITS, HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
@@ -40,7 +39,7 @@ def source_table(datasets: Iterable[HistoneDataset]) -> pd.DataFrame:
     ])
 
 
-def in_short(table: pd.DataFrame) -> pd.DataFrame:
+def summarised(table: pd.DataFrame) -> pd.DataFrame:
     """`source_table`, a row per source, unit and set of marks if it has more than `MOST_ROWS`."""
     if len(table) <= MOST_ROWS:
         return table
@@ -53,21 +52,21 @@ def in_short(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown).reset_index()
 
 
-def missing_genes(dataset: HistoneDataset, table: RpkmTable) -> dict[str, Interval]:
+def missing_genes(dataset: HistoneDataset, table: RpkmTable) -> pd.DataFrame:
     """Share of highly expressed test genes, by whether the cell type's counts hold the gene.
 
-    Keys "missing" and "present"; numeric labels, Wilson's intervals.  Genes are DeepChrome's test
-    genes, expression is that of Roadmap's table.
+    Columns genes (missing, present), estimate, low, high (Wilson's interval), n; numeric labels.
+    Genes are DeepChrome's test genes, expression is that of Roadmap's table.
     """
     order = published.gene_order()
     test = order.loc[order["split"] == "test", "gene_id"].drop_duplicates()
     rpkm = table.frame()[dataset.cell].reindex(test).dropna()
     high = (rpkm > float(table.median_text(dataset.cell))).to_numpy()
     here = rpkm.index.isin(dataset.gene_id)
-    return {
-        name: proportion(int(high[chosen].sum()), int(chosen.sum()))
+    return pd.DataFrame([
+        {"genes": name, **vars(proportion(int(high[chosen].sum()), int(chosen.sum())))}
         for name, chosen in (("missing", ~here), ("present", here))
-    }
+    ])
 
 
 def auroc_by_genes(
@@ -100,13 +99,7 @@ def gain_of_kept(aurocs: pd.DataFrame) -> Interval:
     return bootstrap_mean((wide["kept"] - wide["all"]).to_numpy())
 
 
-def first_with_missing_genes(datasets: Mapping[str, HistoneDataset]) -> HistoneDataset | None:
-    """The first cell type of Roadmap's that does not hold all genes."""
-    return next((one for one in datasets.values()
-                 if one.source == "roadmap" and len(one) < GENES_RELEASED), None)
-
-
-def same_start(
+def genes_with_same_start(
     datasets: Mapping[str, HistoneDataset], mark: str = "H3K4me3", within: int = 2
 ) -> np.ndarray | None:
     """Genes whose promoter mark lies in the same bins of counts and of peaks.
@@ -148,18 +141,13 @@ def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide((first * second).sum(axis=1), scale, out=np.zeros(len(scale)), where=scale > 0)
 
 
-def shares(lacking: Mapping[str, Interval]) -> pd.DataFrame:
-    """Intervals as a tidy table: columns genes, estimate, low, high, n."""
-    return pd.DataFrame([{"genes": name, **vars(share)} for name, share in lacking.items()])
-
-
-def texts_of_missing(lacking: Mapping[str, Interval], gain: Interval | None) -> pd.DataFrame:
-    """What prose says of missing genes, as text: columns name and estimate."""
+def texts_of_missing(shares: pd.DataFrame | None, gain: Interval | None) -> pd.DataFrame:
+    """What prose says of `missing_genes` and `gain_of_kept`, as text: columns name and estimate."""
     texts = dict.fromkeys(("missing", "present", "number", "gain"), "not computed here")
-    if lacking and gain is not None:
-        texts = {name: f"{share.estimate:.2f}" for name, share in lacking.items()}
-        texts |= {"number": f"{lacking['missing'].n:,}", "gain": f"{gain:+.3f}"}
-    return pd.DataFrame({"name": list(texts), "estimate": list(texts.values())})
+    if shares is not None:
+        texts = dict(zip(shares["genes"], shares["estimate"].map("{:.2f}".format), strict=True))
+        texts |= {"number": f"{shares['n'].iloc[0]:,}", "gain": f"{gain:+.3f}"}
+    return pd.DataFrame(texts.items(), columns=["name", "estimate"])
 
 
 Expression = tuple[pd.DataFrame, dict[str, str], Mapping[str, Iterable[str]]]

@@ -6,22 +6,14 @@ in `dc2book.gan_probe.quality.NAMES`: two generators, and measured genes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from dc2book.gan_probe import study
 from dc2book.gan_probe.quality import NAMES
-from dc2book.gan_probe.study import (
-    CLASSES,
-    EXPECTED,
-    activation,
-    classifier_log_odds,
-    correlation,
-    diversity,
-    enrichment,
-    top_of,
-)
+from dc2book.gan_probe.study import CLASSES, EXPECTED, classifier_log_odds, correlation, top_of
 from dc2lib.models.networks import Network
 from dc2lib.probing import Panel, ProbeResult, Samples, monte_carlo_probe
 
@@ -67,8 +59,8 @@ def activations(
     for (model, rule, seed, _), probe in probes.items():
         for class_, column in CLASSES.items():
             best = probe.top[column].samples
-            found = {"mark_share_of_reads": activation(best),
-                     "mark_activation": enrichment(best, usual[model, seed])}
+            found = {"mark_share_of_reads": study.activation(best),
+                     "mark_activation": study.enrichment(best, usual[model, seed])}
             rows += [
                 {"key": key, "model": model, "labels": rule, "class": class_, "mark": mark,
                  "value": value}
@@ -122,6 +114,12 @@ def compare_favourites(
     classifier is surest of, by the measured genes.
     """
     levels, largest = genes.mean(2), genes.max((0, 2))
+
+    def confirmed(samples: np.ndarray, class_: str, other: Network, of_genes: np.ndarray) -> float:
+        sign = 1 if CLASSES[class_] else -1
+        limit = np.quantile(sign * of_genes, 0.99)
+        return float((sign * classifier_log_odds(other, samples) >= limit).mean())
+
     rows = []
     for (rule, class_), sets in top.items():
         profile = sets["measured_genes"].samples.mean(0)
@@ -132,23 +130,15 @@ def compare_favourites(
             found = {
                 "profile_correlation": correlation(profile, samples.mean(0)),
                 "top_log_odds": part.log_odds.mean(),
-                "top_diversity": diversity(samples),
+                "top_diversity": study.diversity(samples),
                 "share_at_largest_count": (samples.max(2) > largest - 1e-4).any(1).mean(),
                 "outside_measured": outside.any(1).mean(),
             }
             rows += [{"key": key, **tags, "estimate": value} for key, value in found.items()]
-            rows += [{"key": "confirmed", **tags, "judge": judge, "estimate":
-                      confirmed_share(samples, class_, *by)} for judge, by in confirm[rule].items()]
+            rows += [{"key": "confirmed", **tags, "judge": judge,
+                      "estimate": confirmed(samples, class_, *by)}
+                     for judge, by in confirm[rule].items()]
     return pd.DataFrame(rows)
-
-
-def confirmed_share(
-    samples: np.ndarray, class_: str, classifier: Network, of_genes: np.ndarray
-) -> float:
-    """Share of samples that another classifier puts among its surest hundredth of genes."""
-    sign = 1 if CLASSES[class_] else -1
-    limit = np.quantile(sign * of_genes, 0.99)
-    return float((sign * classifier_log_odds(classifier, samples) >= limit).mean())
 
 
 def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
@@ -162,15 +152,13 @@ def favourites_table(favourites: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects_alike(
-    signals: Mapping[str, np.ndarray], classifier: Network, marks: Sequence[str],
-    effects: Callable[..., tuple[pd.DataFrame, dict[str, float]]],
+    signals: Mapping[str, np.ndarray], classifier: Network, marks: Sequence[str]
 ) -> dict[str, float]:
     """Correlation, over pairs of marks, of their effects with those among measured genes."""
-    by_source = {
-        name: effects(part, classifier_log_odds(classifier, part), marks)[0].set_index(
-            "pair")["effect"]
-        for name, part in signals.items()
-    }
+    by_source = {}
+    for name, part in signals.items():
+        table, _ = study.combination_effects(part, classifier_log_odds(classifier, part), marks)
+        by_source[name] = table.set_index("pair")["effect"]
     measured = by_source.pop("measured_genes")
     return {name: correlation(part[measured.index].to_numpy(), measured.to_numpy())
             for name, part in by_source.items()}

@@ -9,27 +9,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dc2book import style
 from dc2book.gan_probe.quality import NAMES
-from dc2book.style import (
-    CLASS_COLOURS,
-    FURTHER_COLOURS,
-    INPUT_COLOURS,
-    LABEL_NAMES,
-    kilobases,
-    mark_colour,
-)
+from dc2book.style import CLASS_COLOURS, INPUT_COLOURS
 
 SOURCE_STYLES = {
     "measured_genes": ("-", INPUT_COLOURS["real"]),
     "histone_gan": ("--", INPUT_COLOURS["generated"]),
-    "histone_likelihood": ("-.", FURTHER_COLOURS[1]),
+    "histone_likelihood": ("-.", style.FURTHER_COLOURS[1]),
 }
 INPUT_STYLES = {"real": "-", "generated": "--", "random": ":"}
 NORMALISED = {
     "mark_share_of_reads": "share of reads",
     "mark_activation": "log2 of reads against all",
 }
-KILOBASES = "distance from the TSS (kb)"
 
 
 def signal_profiles(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> Figure:
@@ -37,17 +30,15 @@ def signal_profiles(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> Fig
 
     ``sets``: signals ``(sample, mark, bin)`` by source, as in `NAMES`.
     """
-    fig, axes = plt.subplots(len(marks), 1, figsize=(5.6, 1.5 * len(marks)), sharex=True)
-    for number, (mark, axis) in enumerate(zip(marks, np.atleast_1d(axes), strict=True)):
+    fig, panels = style.panels(dict(zip(marks, range(len(marks)), strict=True)), (5.6, 1.5),
+                               down=True, xlabel=style.FROM_TSS, ylabel="log(1 + reads)")
+    for axis, _, number in panels:
         for name, signals in sets.items():
             values = signals[:, number]
-            place = kilobases(values.shape[1])
-            style, colour = SOURCE_STYLES[name]
-            axis.plot(place, values.mean(0), style, color=colour, linewidth=2, label=NAMES[name])
-            axis.plot(place, np.quantile(values, 0.9, axis=0), style, color=colour, linewidth=0.8)
-        axis.set_title(mark)
-        axis.set_ylabel("log(1 + reads)")
-    axis.set_xlabel(KILOBASES)
+            place = style.kilobases(values.shape[1])
+            line, colour = SOURCE_STYLES[name]
+            axis.plot(place, values.mean(0), line, color=colour, linewidth=2, label=NAMES[name])
+            axis.plot(place, np.quantile(values, 0.9, axis=0), line, color=colour, linewidth=0.8)
     fig.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=len(sets))
     return fig
 
@@ -57,17 +48,16 @@ def probability_curves(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
 
     ``panels``: label rule to kind of input to probabilities ``(sample,)``.
     """
-    fig, axes = plt.subplots(
-        len(panels), 1, figsize=(5.0, 2.6 * len(panels)), sharex=True, squeeze=False
-    )
+    fig, by_rule = style.panels(
+        panels, (5.0, 2.6), style.LABEL_NAMES, down=True, ylabel="share of inputs",
+        xlabel="probability of high expression, at most")
     shares = np.linspace(0, 1, 201)
-    for axis, (rule, inputs) in zip(axes[:, 0], panels.items(), strict=True):
+    for axis, _, inputs in by_rule:
         for name, values in inputs.items():
             axis.plot(np.quantile(values, shares), shares, INPUT_STYLES[name],
                       color=INPUT_COLOURS[name], label=name)
-        axis.set(ylabel="share of inputs", title=LABEL_NAMES[rule], xlim=(0, 1), ylim=(0, 1))
+        axis.set(xlim=(0, 1), ylim=(0, 1))
         axis.legend(loc="lower right")
-    axis.set_xlabel("probability of high expression, at most")
     return fig
 
 
@@ -114,15 +104,15 @@ def top_profiles(panels: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence
         for number, mark in enumerate(marks):
             axis = axes[number, column]
             for name, signals in sets.items():
-                place = kilobases(signals.shape[2])
+                place = style.kilobases(signals.shape[2])
                 real = name == "measured_genes"
                 axis.plot(place, signals[:, number].mean(0), SOURCE_STYLES[name][0],
-                          color="#444444" if real else mark_colour(mark), label=NAMES[name],
+                          color="#444444" if real else style.mark_colour(mark), label=NAMES[name],
                           linewidth=2.4 if real else 1.2)
             axis.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
             axis.set_title(f"{mark}, {class_}")
             if column == 0:
                 axis.set_ylabel("log(1 + reads)")
-        axis.set_xlabel(KILOBASES)
+        axis.set_xlabel(style.FROM_TSS)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return fig

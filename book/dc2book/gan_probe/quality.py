@@ -15,13 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import nn
 
 from dc2book.gan_probe.study import mark_correlations
-from dc2lib.evaluation.generated import (
-    frechet_distance,
-    memorised,
-    precision_recall_coverage,
-    split_distances,
-    two_sample_test,
-)
+from dc2lib.evaluation import generated
 from dc2lib.evaluation.statistics import Interval, proportion
 from dc2lib.models.gan import HistoneDiscriminator, counts_to_signals
 from dc2lib.models.networks import apply_in_batches, initial_weights
@@ -79,8 +73,8 @@ def quality_report(
 
     def measured(part: np.ndarray, for_copies: np.ndarray) -> dict[tuple[str, str], Interval]:
         found = _compared(known, part, features(known), features(part), seed)
-        found["memorised_share", "features"] = memorised(for_copies, train, held_out[half:])
-        return found
+        copied = generated.memorised(for_copies, train, held_out[half:])
+        return found | {("memorised_share", "features"): copied}
 
     yardstick = measured(real, held_out[:half])
     rows = []
@@ -116,10 +110,10 @@ def has_collapsed(report: pd.DataFrame, least: float = 0.25) -> bool:
 def _compared(
     train: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int
 ) -> dict[tuple[str, str], Interval]:
-    distances = split_distances(
-        frechet_distance, first, second, size=max(len(first) // 2, 2), repeats=5, seed=seed
-    )
-    shares = precision_recall_coverage(first, second)
+    distances = generated.split_distances(
+        generated.frechet_distance, first, second, size=max(len(first) // 2, 2), repeats=5,
+        seed=seed)
+    shares = generated.precision_recall_coverage(first, second)
     numbers = {
         "mark_correlation_gap": np.abs(mark_correlations(train) - mark_correlations(other)).max(),
         "mean_profile_gap": np.abs(train.mean(0) - other.mean(0)).max(),
@@ -128,7 +122,7 @@ def _compared(
         "frechet_distance": Interval(
             distances.mean(), distances.min(), distances.max(), len(distances)
         ),
-        "two_sample_accuracy": two_sample_test(first, second, seed=seed),
+        "two_sample_accuracy": generated.two_sample_test(first, second, seed=seed),
         **{name: proportion(round(share * len(first)), len(first))
            for name, share in shares.items()},
         **{name: Interval(float(value), np.nan, np.nan, len(first))
@@ -138,7 +132,7 @@ def _compared(
               "raw": boosted_trees(lambda signals: signals.reshape(len(signals), -1)),
               "convolutions": convolutions}
     return {(key, "features"): one for key, one in by_features.items()} | {
-        ("two_sample_accuracy", on): two_sample_test(train, other, seed=seed, fit=judge)
+        ("two_sample_accuracy", on): generated.two_sample_test(train, other, seed=seed, fit=judge)
         for on, judge in judges.items()
     }
 

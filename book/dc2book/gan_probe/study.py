@@ -22,7 +22,7 @@ from dc2lib.errors import DataError
 from dc2lib.evaluation.statistics import LEVEL, Interval
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import Network, apply_in_batches
-from dc2lib.probing import ProbeResult, Samples, top_samples
+from dc2lib.probing import Samples, top_samples
 from dc2lib.training.fit import TUNED
 from dc2lib.training.grid_fits import Fit
 
@@ -144,47 +144,6 @@ def mark_correlations(signals: np.ndarray) -> np.ndarray:
     return centred.T @ centred / np.outer(scale, scale)
 
 
-def mean_table(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
-    """Mean probability by label rule and kind of input: labels, input, estimate, low, high, n."""
-    return pd.DataFrame([
-        {"labels": rule, "input": name, **vars(mean_interval(values))}
-        for (rule, name), values in probabilities.items()
-    ])
-
-
-def beside_the_paper(means: pd.DataFrame) -> pd.DataFrame:
-    """The means with the paper's numbers beside them."""
-    paper = means["input"].map(PAPER_TABLE_1).fillna("")
-    return means[["input", "labels", "text"]].assign(paper=paper)[
-        ["input", "paper", "labels", "text"]]
-
-
-def distance_from_real(means: pd.DataFrame) -> pd.DataFrame:
-    """How far each input's mean is from that of real inputs, a table (labels, input)."""
-    wide = means.pivot(index="labels", columns="input", values="estimate")
-    return wide.sub(wide["real"], axis=0).abs()
-
-
-def largest_gaps(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
-    """Largest gap of the distribution of probabilities to that of real inputs (Kolmogorov-Smirnov).
-
-    Columns labels, input (generated or random), estimate.
-    """
-    return pd.DataFrame([
-        {"labels": rule, "input": name,
-         "estimate": stats.ks_2samp(probabilities[rule, "real"], values).statistic}
-        for (rule, name), values in probabilities.items() if name in ("generated", "random")
-    ])
-
-
-def least_probability(probes: Mapping[str, ProbeResult]) -> pd.DataFrame:
-    """Probability of the last of the kept signals, by label rule and class."""
-    return pd.DataFrame([
-        {"labels": rule, "class": class_, "estimate": probe.top[column].probability.min()}
-        for rule, probe in probes.items() for class_, column in CLASSES.items()
-    ])
-
-
 def activation(signals: np.ndarray) -> np.ndarray:
     """Share of each mark in the reads, averaged over samples and bins, ``(mark,)``; sums to 1."""
     means = np.expm1(signals.astype(np.float64)).mean((0, 2))
@@ -278,31 +237,3 @@ def combinations_by_rule(
         ]
     columns = ["labels", "pair", "effect", "low", "high", "effect, real genes"]
     return pd.concat(strongest)[columns], pd.DataFrame(explained)
-
-
-def profile_table(sets: Mapping[str, np.ndarray], marks: Sequence[str]) -> pd.DataFrame:
-    """Mean signal by input, mark and bin, of signals ``(sample, mark, bin)`` by input."""
-    return pd.DataFrame([
-        {"input": name, "mark": mark, "bin": number, "mean": value}
-        for name, part in sets.items()
-        for mark, means in zip(marks, part.mean(0), strict=True)
-        for number, value in enumerate(means)
-    ])
-
-
-def top_profile_table(
-    top: Mapping[str, Mapping[str, np.ndarray]], marks: Sequence[str]
-) -> pd.DataFrame:
-    """The same by class."""
-    return pd.concat([profile_table(sets, marks).assign(**{"class": class_})
-                      for class_, sets in top.items()])
-
-
-def curve_table(curves: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
-    """Quantiles of probabilities by label rule and input: labels, input, share, probability."""
-    shares = np.linspace(0, 1, 51)
-    return pd.concat([
-        pd.DataFrame({"labels": rule, "input": name, "share": shares,
-                      "probability": np.quantile(values, shares)})
-        for rule, sets in curves.items() for name, values in sets.items()
-    ])

@@ -6,21 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
+from dc2book import style
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import METHODS
-from dc2book.style import forest
+from dc2book.ground_truth.worlds import RULES
 
-RULE_NAMES = {
-    "one_mark": "one mark",
-    "two_marks": "two marks",
-    "position": "position",
-    "two_groups": "two groups",
-    "null": "null",
-}
-KILOBASES = "distance from the TSS (kb)"
+RULE_NAMES = {rule: rule.replace("_", " ") for rule in (*RULES, "null")}
 
 
 def attribution_grid(
@@ -38,18 +31,15 @@ def attribution_grid(
     for (row, column), axis in np.ndenumerate(axes):
         name, method = list(columns)[column], methods[row]
         values = drawn_map(columns[name][method])
-        half = values.shape[1] / 20  # kilobases: bins of 100 base pairs
-        image = axis.imshow(
-            values / max(np.abs(values).max(), 1e-12), aspect="auto", cmap="PuOr_r", vmin=-1,
-            vmax=1, interpolation="nearest", extent=(-half, half, len(values) - 0.5, -0.5))
-        axis.set_yticks(range(len(marks)), marks, fontsize=6.5)
-        axis.tick_params(axis="x", labelsize=7)
+        image = style.mark_map(axis, values / max(np.abs(values).max(), 1e-12), marks,
+                               cmap="PuOr_r", vmin=-1, vmax=1)
+        axis.tick_params(labelsize=6.5)
         if row == 0:
             axis.set_title(RULE_NAMES.get(name, name), fontsize=9)
         if column == 0:
             axis.set_ylabel(METHODS[method].replace(" ", "\n"), rotation=0, ha="right",
                             va="center", fontsize=8)
-    fig.supxlabel(KILOBASES, fontsize=9)
+    fig.supxlabel(style.FROM_TSS, fontsize=9)
     fig.colorbar(image, ax=axes, shrink=0.4, label="evidence for high expression / its largest")
     return fig
 
@@ -60,16 +50,3 @@ def drawn_map(attribution: Attribution, n_bins: int = 100) -> np.ndarray:
         return attribution.evidence
     sign = 1 if attribution.direction is None else np.sign(attribution.direction)
     return np.repeat((attribution.strength * sign)[:, None], n_bins, axis=1)
-
-
-def recovery_forest(table: pd.DataFrame) -> Figure:
-    """Score for marks of every method (row) by rule (panel), with its interval.
-
-    Hollow symbols are the same method on networks before training.  ``table`` is that of
-    `dc2book.ground_truth.tables.recovery_table`.
-    """
-    marks = table[table["aspect"] == "marks"]
-    return forest(
-        marks, "method", panels="rule", hollow="untrained", reference=0.5, xlim=(-0.05, 1.05),
-        wrap=4, names=METHODS | RULE_NAMES, order=tuple(METHODS), xlabel="score (0.5: chance)",
-    )

@@ -9,17 +9,11 @@ import numpy as np
 import pandas as pd
 
 from dc2book.gan_probe.study import classifier_fits
+from dc2book.ground_truth import replicates
 from dc2book.ground_truth.attributions import Attribution
 from dc2book.ground_truth.methods import attribute
 from dc2book.ground_truth.recovery import rank_correlation
-from dc2book.ground_truth.replicates import (
-    ATTENTIVE_BINS,
-    Plan,
-    attention_of,
-    generated_signals,
-    trained_attentive,
-    wider_bins,
-)
+from dc2book.ground_truth.replicates import Plan
 from dc2book.ground_truth.worlds import World
 from dc2lib.datasets import HistoneDataset
 from dc2lib.labels import label
@@ -45,7 +39,9 @@ def attributions_of_cell(
     everything = dataset.gene_oriented(), label(dataset), dataset.split
     counts, labels, split = (values[chosen] for values in everything)
     signals = counts_to_signals(counts[split == "test"])
-    wide = counts_to_signals(wider_bins(counts[split == "test"], ATTENTIVE_BINS))
+    wide = counts_to_signals(
+        replicates.wider_bins(counts[split == "test"], replicates.ATTENTIVE_BINS))
+    generated = replicates.generated_signals(plan)
     world = World(counts, labels, split, tuple(dataset.marks), None)
     fits = run_grid(classifier_fits(dataset.cell, plan.store, ("numeric",), seeds, epochs=epochs,
                                     n_train=n_train), progress=False)
@@ -55,11 +51,11 @@ def attributions_of_cell(
     by_network = {}
     for name, (classifier, seed) in networks.items():
         training = "none" if name == UNTRAINED else "labels"
-        attentive, _ = trained_attentive(world, replace(plan, seed=seed, training=training))
+        attentive, _ = replicates.trained_attentive(
+            world, replace(plan, seed=seed, training=training))
         by_network[name] = attribute(
-            classifier, signals, generated_signals(plan), dataset.marks, effort=plan.effort,
-            seed=seeds[0],
-        ) | {"attention": attention_of(attentive, wide, counts.shape[1])}
+            classifier, signals, generated, dataset.marks, effort=plan.effort, seed=seeds[0],
+        ) | {"attention": replicates.attention_of(attentive, wide, counts.shape[1])}
     return by_network
 
 

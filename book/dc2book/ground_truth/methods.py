@@ -13,15 +13,7 @@ from dc2book.gan_probe.study import classifier_log_odds
 from dc2book.ground_truth import attributions
 from dc2book.ground_truth.attributions import Attribution
 from dc2lib.probing import attribution as by_gene
-from dc2lib.probing import (
-    class_term,
-    discriminator_term,
-    distance_term,
-    norm_term,
-    optimise_input,
-    score_term,
-    uniform_start,
-)
+from dc2lib.probing import optimise
 
 METHODS = {
     "deepchrome_recipe": "DeepChrome's recipe",
@@ -120,15 +112,14 @@ def by_deepchrome_recipe(
     Start uniform in [0, 1], gradient descent, and no bounds; with fewer than 1,000 steps these are
     longer, so that the path stays as long.  Singh et al. 2016 (doi:10.1093/bioinformatics/btw427).
     """
-    start = uniform_start(effort.starts, shape, seed)
-    high, low = (
-        optimise_input(
-            start, [score_term(classifier, target), norm_term()], steps=effort.deepchrome_steps,
-            learning_rate=DEEPCHROME_PATH / effort.deepchrome_steps, optimizer="gradient_descent",
-        ).final
+    start = optimise.uniform_start(effort.starts, shape, seed)
+    steps = effort.deepchrome_steps
+    return attributions.of_optimised(*(
+        optimise.optimise_input(
+            start, [optimise.score_term(classifier, target), optimise.norm_term()], steps=steps,
+            learning_rate=DEEPCHROME_PATH / steps, optimizer="gradient_descent").final
         for target in (1, 0)
-    )
-    return attributions.of_optimised(high, low)
+    ))
 
 
 def by_losses(
@@ -148,10 +139,10 @@ def by_losses(
     weights = np.repeat(weights, 2 * effort.starts, axis=0)
     by_discriminator, by_distance = torch.from_numpy(weights.T.copy())
     target = np.tile(np.repeat([1, 0], effort.starts), n_losses)
-    terms = [class_term(classifier, target.tolist()),
-             discriminator_term(generated.discriminator, by_discriminator),
-             distance_term(by_distance)]
-    final = optimise_input(
+    terms = [optimise.class_term(classifier, target.tolist()),
+             optimise.discriminator_term(generated.discriminator, by_discriminator),
+             optimise.distance_term(by_distance)]
+    final = optimise.optimise_input(
         start, terms, steps=effort.steps, bounds=(0.0, float(largest)),
     ).final.reshape(n_losses, 2, effort.starts, *start.shape[1:])
     return {

@@ -58,13 +58,11 @@ def findings(groups: Mapping[str, Sequence[Replicate]], thresholds: Thresholds) 
     Columns rule (name of the group), method, statistic, estimate (share of networks), low, high,
     n; only the methods that have a threshold.
     """
-    rows = []
-    for rule, ones in groups.items():
-        for (method, statistic), threshold in thresholds.items():
-            share = share_interval(_statistics(ones, method, statistic) > threshold)
-            rows.append((rule, method, statistic, share.estimate, share.low, share.high, share.n))
-    columns = ["rule", "method", "statistic", "estimate", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame([
+        {"rule": rule, "method": method, "statistic": statistic}
+        | vars(share_interval(_statistics(ones, method, statistic) > threshold))
+        for rule, ones in groups.items() for (method, statistic), threshold in thresholds.items()
+    ])
 
 
 def _statistics(ones: Sequence[Replicate], method: str, statistic: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from dc2book.ground_truth.recovery import recovery, share_interval, similarity
 from dc2book.ground_truth.replicates import Replicate
-from dc2book.style import estimates, interval_text
+from dc2book.style import estimates, interval_texts
 from dc2lib.evaluation.scores import auroc
 from dc2lib.evaluation.statistics import LEVEL, Interval
 from dc2lib.training.fit import levelled_off
@@ -18,13 +18,13 @@ from dc2lib.training.fit import levelled_off
 
 def score_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Every score of every replicate: rule, seed, method, aspect, value."""
-    rows = [
-        (one.plan.rule, one.plan.seed, method, aspect, value)
+    return pd.DataFrame([
+        {"rule": one.plan.rule, "seed": one.plan.seed, "method": method, "aspect": aspect,
+         "value": value}
         for one in replicates for truth in [one.truth]
         for method, attribution in one.attributions.items()
         for aspect, value in recovery(attribution, truth).items()
-    ]
-    return pd.DataFrame(rows, columns=["rule", "seed", "method", "aspect", "value"])
+    ])
 
 
 def recovery_table(scores: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -67,17 +67,13 @@ def summary(ranks: pd.DataFrame, recovered: pd.DataFrame) -> pd.DataFrame:
 
     The tables are those of `ranking` and `recovery_table`.
     """
-    text = ranks.assign(text=[
-        f"{one.estimate:.2f}" if one.of == "score"
-        else interval_text(one.estimate, one.low, one.high, digits=2)
-        for one in ranks.itertuples()
-    ]).pivot(index="method", columns="of", values="text")
+    text = ranks.assign(text=interval_texts(ranks, digits=2)).pivot(
+        index="method", columns="of", values="text").loc[ranks["method"].unique()]
+    shown = pd.DataFrame({"marks": text["score"].str.split().str[0], "learned": text["learned"],
+                          "behind the best": text["behind"]})
     other = recovered[recovered["aspect"] != "marks"]
     other = other.groupby(["method", "aspect"])["estimate"].mean().unstack()
-    shown = text.loc[ranks["method"].unique(), ["score", "learned", "behind"]]
-    shown = shown.set_axis(["marks", "learned", "behind the best"], axis=1)
-    other = other.reindex(shown.index).map(lambda one: "" if np.isnan(one) else f"{one:.2f}")
-    return shown.join(other)
+    return shown.join(other.reindex(shown.index).map("{:.2f}".format).replace("nan", ""))
 
 
 def score_differences(scores: pd.DataFrame, methods: Sequence[str], against: str) -> pd.DataFrame:
@@ -129,12 +125,11 @@ def similarity_table(trained: Sequence[Replicate], untrained: Sequence[Replicate
 
 def model_table(replicates: Sequence[Replicate]) -> pd.DataFrame:
     """Test AUROC of every model in every replicate: rule, seed, model, auroc."""
-    rows = [
-        (one.plan.rule, one.plan.seed, model, auroc(one.labels, values))
-        for one in replicates
-        for model, values in one.scores.items()
-    ]
-    return pd.DataFrame(rows, columns=["rule", "seed", "model", "auroc"])
+    return pd.DataFrame([
+        {"rule": one.plan.rule, "seed": one.plan.seed, "model": model,
+         "auroc": auroc(one.labels, values)}
+        for one in replicates for model, values in one.scores.items()
+    ])
 
 
 def model_aurocs(models: pd.DataFrame) -> pd.DataFrame:

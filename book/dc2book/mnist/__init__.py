@@ -5,8 +5,8 @@ the steps of the chapter (the three losses, DeepChrome's recipe, bands of confid
 samples, `figures` draws images, ratings and acceptance.
 
 >>> from dc2book.mnist import study
->>> study.band_name(0.75, [0.75, 0.99])
-'0.75 to 0.99'
+>>> study.counterpart("sampled, > 0.99")
+'real, > 0.99'
 """
 
 RANK_MARGIN = 0.05  #: a difference in mean rank among real digits that does not matter

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dc2book.style import INPUT_COLOURS, OTHER_COLOURS, forest, intervals
+from dc2book import style
+from dc2book.style import INPUT_COLOURS, OTHER_COLOURS
 
 GAP = 2
 ACCENT = "#C1121F"
@@ -51,17 +52,11 @@ def image_grid(
     axis.set_xticks(np.arange(len(columns)) * side + side / 2, columns)
     axis.tick_params(length=0)
     axis.xaxis.tick_top()
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    if framed is None:
-        return
-    for row, column in np.argwhere(framed):
-        axis.add_patch(
-            Rectangle(
-                (column * side + GAP / 2 - 0.5, row * side + GAP / 2 - 0.5), side, side,
-                fill=False, edgecolor=ACCENT, linewidth=1.5,
-            )
-        )
+    axis.spines[:].set_visible(False)
+    for row, column in np.argwhere(framed) if framed is not None else ():
+        axis.add_patch(Rectangle(
+            (column * side + GAP / 2 - 0.5, row * side + GAP / 2 - 0.5), side, side, fill=False,
+            edgecolor=ACCENT, linewidth=1.5))
 
 
 def digit_rows(
@@ -80,11 +75,10 @@ def accepted_images(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figu
     ``panels``: by title: images ``(class, rank, 28, 28)``, blank ones NaN, and ``(class, rank)``
     whether an image is shown although it did not pass.
     """
-    fig, axes = plt.subplots(len(panels), 1, figsize=(5.0, 5.0 * len(panels)), squeeze=False)
-    for axis, (title, (images, failed)) in zip(axes[:, 0], panels.items(), strict=True):
+    fig, by_threshold = style.panels(panels, (5.0, 5.0), down=True, sharex=False,
+                                     ylabel="class of the classifier")
+    for axis, _, (images, failed) in by_threshold:
         image_grid(axis, images, rows=[str(c) for c in range(len(images))], framed=failed)
-        axis.set_ylabel("class of the classifier")
-        axis.set_title(title)
     return fig
 
 
@@ -121,7 +115,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     are shown.
     """
     table = means[means["judge"].isin(titles)].rename(columns={"probability": "estimate"})
-    fig = forest(
+    fig = style.forest(
         table, "method", panels="judge", colour="method", names=titles, wrap=2, sharex=False,
         colours={method: method_colour(method) for method in table["method"]},
         xlabel="mean rating",
@@ -146,24 +140,21 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     ``bands``: columns of `realism.dose_bands` with judge, source and band (the label of the band).
     """
     labels = list(dict.fromkeys(bands["band"]))
-    fig, axes = plt.subplots(
-        len(titles), 1, figsize=(5.6, 2.3 * len(titles)), sharex=True, squeeze=False
-    )
+    parts = {titles[judge]: part for judge, part in style.split_by(bands, "judge").items()
+             if judge in titles}
+    fig, panels = style.panels(parts, (5.6, 2.3), down=True, ylabel="mean rank",
+                               xlabel="highest class probability of the probed classifier")
     colours = {"generated": METHOD_COLOURS["sampled"], "real": REAL_COLOUR}
-    for axis, (judge, title) in zip(axes[:, 0], titles.items(), strict=True):
-        part = bands[bands["judge"] == judge]
+    for axis, _, part in panels:
         for number, (source, rows) in enumerate(part.groupby("source", sort=False)):
             x = np.array([labels.index(band) for band in rows["band"]]) + 0.08 * (2 * number - 1)
-            intervals(
+            style.intervals(
                 axis, rows.rename(columns={"response": "estimate"}), x, vertical=True,
                 fmt=("o-", "s--")[number % 2], color=colours[str(source)], label=source,
             )
-        axis.set(ylabel="mean rank")
-        axis.set_title(title, fontsize=9)
         axis.grid(axis="y", alpha=0.3)
-    axes[-1, 0].set_xticks(range(len(labels)), labels)
-    axes[-1, 0].set_xlabel("highest class probability of the probed classifier")
-    axes[0, 0].legend(title="digits")
+    axis.set_xticks(range(len(labels)), labels)
+    fig.axes[0].legend(title="digits")
     return fig
 
 
@@ -205,19 +196,9 @@ def signal_maps(
     maps: Mapping[str, np.ndarray], marks: Sequence[str], label: str = "log(1 + reads per bin)"
 ) -> Figure:
     """Signals ``(mark, bin)``, a panel each, on one diverging scale with white at zero."""
-    fig, axes = plt.subplots(
-        len(maps), 1, figsize=(7.0, 0.9 + 1.15 * len(maps)), sharex=True, squeeze=False
-    )
+    fig, panels = style.panels(maps, (7.0, 1.4), down=True, xlabel=style.FROM_TSS)
     top = max(float(np.abs(signal).max()) for signal in maps.values()) or 1.0
-    for axis, (title, signal) in zip(axes[:, 0], maps.items(), strict=True):
-        edge = signal.shape[1] / 20
-        image = axis.imshow(
-            signal, aspect="auto", cmap="PuOr_r", vmin=-top, vmax=top,
-            extent=(-edge, edge, len(marks), 0), interpolation="nearest",
-        )
-        axis.set_yticks(np.arange(len(marks)) + 0.5, marks)
-        axis.tick_params(length=0)
-        axis.set_title(title, fontsize=9)
-    axes[-1, 0].set_xlabel("position relative to the transcription start site (kb)")
-    fig.colorbar(image, ax=axes[:, 0].tolist(), shrink=0.6, pad=0.02, label=label)
+    for axis, _, signal in panels:
+        image = style.mark_map(axis, signal, marks, cmap="PuOr_r", vmin=-top, vmax=top)
+    fig.colorbar(image, ax=fig.axes, shrink=0.6, pad=0.02, label=label)
     return fig

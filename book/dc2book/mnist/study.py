@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,27 +13,16 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import nn
 
-from dc2book.gan_probe.study import classifier_fits
-from dc2book.mnist.judges import (
-    Judge,
-    classifier_judge,
-    difference_of_means,
-    dose_bands,
-    nearest_judge,
-    trend_test,
-)
+from dc2book.gan_probe.study import CLASSES
+from dc2book.mnist import judges as judging
+from dc2book.mnist.judges import Judge, classifier_judge, nearest_judge
 from dc2book.mnist.networks import as_pixels, build_digit_classifier
 from dc2book.mnist.training import DigitRecipe, attacked_accuracy, fit_digits
 from dc2lib.datasets import HistoneDataset
 from dc2lib.datasets.mnist import Digits
 from dc2lib.errors import DataError
-from dc2lib.evaluation.generated import (
-    frechet_distance,
-    precision_recall_coverage,
-    split_distances,
-    two_sample_test,
-)
-from dc2lib.evaluation.statistics import bootstrap_mean
+from dc2lib.evaluation import generated as quality
+from dc2lib.evaluation.generated import two_sample_test
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import (
     ProbeResult,
@@ -49,7 +38,6 @@ from dc2lib.probing import (
     uniform_start,
 )
 from dc2lib.signals import to_signal
-from dc2lib.training.grid import run_grid
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
@@ -63,18 +51,17 @@ JUDGES = {
 UNSEEN = list(JUDGES)[2:]
 NETWORKS = {"other_classifier": 1, "nearest_digit": 1, "real_or_not": 2}  # which they look through
 NOISE_SHARE = 0.5  # of its rating of real digits: what a judge may give noise at most
-GENE_CLASSES = {"high": 1, "low": 0}
 
 
 def quality_table(
     real_features: np.ndarray, made_features: np.ndarray, halves: Sequence[np.ndarray],
     real_bytes: Sequence[np.ndarray], made_bytes: np.ndarray,
-    looking: Callable[..., Callable[[np.ndarray], np.ndarray]], *, seed: int = 0,
+    fit_pixels: Callable[..., Callable[[np.ndarray], np.ndarray]], *, seed: int = 0,
 ) -> pd.DataFrame:
     """Quality of a generator of digits beside that of real digits against real digits.
 
     Features are ``(digit, feature)``; ``halves``: rows of two disjoint sets of real digits; images
-    are uint8, two sets of real ones and the generated ones; ``looking`` fits a classifier of
+    are uint8, two sets of real ones and the generated ones; ``fit_pixels`` fits a classifier of
     pixels, as `dc2lib.evaluation.generated.two_sample_test` calls it.
 
     Returns columns key, on (features, pixels or missing), against (generated or real), estimate,
@@ -86,14 +73,15 @@ def quality_table(
             "real": (second, real_features, tuple(real_bytes))}
     rows = []
     for name, (other, features, pixels) in sets.items():
-        far = split_distances(frechet_distance, real_features, features, size=size, seed=seed)
+        far = quality.split_distances(quality.frechet_distance, real_features, features, size=size,
+                                      seed=seed)
         rows.append({"key": "frechet_distance", "against": name, "estimate": far.mean(),
                      "low": far.min(), "high": far.max(), "n": size})
         for on, test in (("features", two_sample_test(first, other, seed=seed)),
-                         ("pixels", two_sample_test(*pixels, seed=seed, fit=looking))):
+                         ("pixels", two_sample_test(*pixels, seed=seed, fit=fit_pixels))):
             rows.append({"key": "two_sample_accuracy", "on": on, "against": name, **vars(test)})
         rows += [{"key": key, "against": name, "estimate": share, "n": size}
-                 for key, share in precision_recall_coverage(first, other).items()]
+                 for key, share in quality.precision_recall_coverage(first, other).items()]
     return pd.DataFrame(rows)
 
 
@@ -105,14 +93,6 @@ def quality_layout(table: pd.DataFrame) -> pd.DataFrame:
     wide = wide.loc[list(dict.fromkeys(measure))].rename(
         columns={"generated": "real and generated", "real": "real and real"})
     return wide.reset_index().rename_axis(columns=None)
-
-
-def target_probability(
-    classifier: Network, samples: np.ndarray, wanted: Sequence[int], seed: int = 0
-) -> pd.DataFrame:
-    """Mean probability of the wanted classes ``(sample,)``: one row of estimate, low, high, n."""
-    values = classifier_judge("", classifier).probability(samples, np.asarray(wanted))
-    return pd.DataFrame([vars(bootstrap_mean(values, seed=seed))])
 
 
 def probability_along(
@@ -252,7 +232,7 @@ def compare(
         first, second = (parts[name] for name in pair)
         for judge in judges:
             with suppress(DataError):
-                gap = difference_of_means(
+                gap = judging.difference_of_means(
                     first[judge].to_numpy(), second[judge].to_numpy(), seed=seed,
                     strata=(first["target"].to_numpy(), second["target"].to_numpy()))
                 rows.append({"method": pair[0], "against": pair[1], "judge": judge, **vars(gap)})
@@ -269,12 +249,12 @@ def counterpart(method: str) -> str:
     return method.replace("sampled", "real") if "sampled" in method else "real, any"
 
 
-def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
+def with_tags(table: pd.DataFrame, value: str) -> pd.DataFrame:
     """A table by method and judge as results are recorded.
 
     >>> rows = pd.DataFrame({"method": ["(a) optimised", "sampled, > 0.99", "sampled, any"],
     ...                      "judge": "x", "mean": 0.5, "low": 0.4, "high": 0.6})
-    >>> tagged(rows, "mean")[["method", "threshold"]].to_dict("list")
+    >>> with_tags(rows, "mean")[["method", "threshold"]].to_dict("list")
     {'method': ['a', 'sampled', 'sampled'], 'threshold': [nan, 0.99, nan]}
     """
     words = table["method"].str.extract(r"^\(?(\w+)\)?(?:.*> ([\d.]+))?")
@@ -283,20 +263,13 @@ def tagged(table: pd.DataFrame, value: str) -> pd.DataFrame:
     return table[["judge", *ends]].assign(**tags)
 
 
-def worst(compared: pd.DataFrame, method: str) -> pd.Series:
+def lowest_rated(compared: pd.DataFrame, method: str) -> pd.Series:
     """The row of `compare` whose judge rates a method lowest, by the lower end of its interval.
 
     All values are missing where the method was not compared.
     """
     rows = compared[compared["method"] == method]
     return rows.loc[rows["low"].idxmin()] if len(rows) else pd.Series(np.nan, compared.columns)
-
-
-def sweep_table(curve: pd.DataFrame) -> pd.DataFrame:
-    """Mean probability by judge and pair of weights, over ten starts, as results are recorded."""
-    named = curve.rename(columns={"lambda": "lambda_weight", "phi": "phi_weight"})
-    tidy = named.melt(["lambda_weight", "phi_weight"], list(JUDGES), "judge", "estimate")
-    return tidy.assign(n=10)
 
 
 def control_images(images: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
@@ -383,13 +356,7 @@ def attacked_accuracies(
     ])
 
 
-def gene_classifiers(cell: str, home: Path | str, *, epochs: int, seed: int) -> list[nn.Module]:
-    """Two fits of DeepChrome on genes that differ in their seed: one to probe and one to judge."""
-    fits = classifier_fits(cell, home, ("numeric",), (seed, seed + 1), epochs=epochs)
-    return [record.load_model() for record in run_grid(fits, progress=False)]
-
-
-def judged_genes(
+def gene_ratings(
     dataset: HistoneDataset, paths: Mapping[str, Trajectory], classifier: Network, judge: Network,
     *, seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -412,7 +379,7 @@ def judged_genes(
     ]
     logits = apply_in_batches(classifier, signals)
     rows, maps = [], {}
-    for name, wanted in GENE_CLASSES.items():
+    for name, wanted in CLASSES.items():
         surest = np.argsort(logits[:, 1 - wanted] - logits[:, wanted])[:100]
         final = paths[name].final
         maps[f"optimised for {name} expression, one start"] = final[0]
@@ -442,32 +409,23 @@ def dose_table(
     row per source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
     ``high``, ``n``, ``pvalue``.
     """
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(limits)]
+    names = dict(zip((0, *limits), (f"up to {limits[0]:g}", *between, f"above {limits[-1]:g}"),
+                     strict=True))
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
         for judge in judges:
             response = judge.probability(samples, predicted)
-            table = dose_bands(confidence, response, limits, seed=seed)
-            names = [band_name(above, limits) for above in table["above"]]
-            bands.append(table.assign(source=source, judge=judge.name, band=names))
+            table = judging.dose_bands(confidence, response, limits, seed=seed)
+            bands.append(table.assign(source=source, judge=judge.name,
+                                      band=table["above"].map(names)))
             with suppress(DataError):  # a judge that gives all samples of each class the same
-                trend, pvalue = trend_test(confidence, response, predicted,
+                trend, pvalue = judging.trend_test(confidence, response, predicted,
                                            n_resamples=n_resamples, seed=seed)
                 trends.append({"source": source, "judge": judge.name, **vars(trend),
                                "pvalue": pvalue})
     columns = ["source", "judge", "estimate", "low", "high", "n", "pvalue"]
     return pd.concat(bands, ignore_index=True), pd.DataFrame(trends, columns=columns)
-
-
-def band_name(above: float, limits: Sequence[float]) -> str:
-    """How a band of confidence is written.
-
-    >>> [band_name(above, [0.75, 0.99]) for above in (0, 0.75, 0.99)]
-    ['up to 0.75', '0.75 to 0.99', 'above 0.99']
-    """
-    higher = [limit for limit in limits if limit > above]
-    if not above:
-        return f"up to {limits[0]:g}"
-    return f"{above:g} to {higher[0]:g}" if higher else f"above {above:g}"
 
 
 def confidence(classifier: Network, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,17 +16,13 @@ VERSIONED = ("dc2lib", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib",
 
 
 def run_context() -> dict[str, Any]:
-    """Return what the build says about this run, or what the open notebook's parameters say."""
+    """What the build says about this run, or what the open notebook's parameters say."""
     path = results_path()
     if path is not None:
         return json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
-    shell = notebook_shell()
-    names = {} if shell is None else shell.user_ns
-    seeds = {
-        name: value
-        for name, value in names.items()
-        if name.startswith("seed") and isinstance(value, int | str | list)
-    }
+    names = getattr(notebook_shell(), "user_ns", {})
+    seeds = {name: value for name, value in names.items()
+             if name.startswith("seed") and isinstance(value, int | str | list)}
     context = {"profile": names.get("profile", "by hand"), "seeds": seeds}
     if isinstance(names.get("data"), str):
         from dc2lib.datasets import resolve_source
@@ -37,7 +33,7 @@ def run_context() -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
+    """The versions of Python and of the packages that results depend on."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in VERSIONED:
         with suppress(metadata.PackageNotFoundError):
@@ -46,37 +42,27 @@ def versions() -> dict[str, str]:
 
 
 def results_path() -> Path | None:
-    """Return the file that recorded rows are appended to; None outside the build."""
+    """The file that recorded rows are appended to; None outside the build."""
     named = os.environ.get("DC2LIB_RESULTS")
     return Path(named) if named else None
 
 
-def figures_folder() -> Path | None:
-    """Return the folder for files of figures and tables; None outside the build."""
-    path = results_path()
-    if path is None:
-        return None
-    folder = path.parent / "figures"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 def inputs_path() -> Path | None:
-    """Return the file with the results of other chapters; None where there is none."""
+    """The file with the results of other chapters; None where there is none."""
     path = results_path()
     if path is not None:
         return path.parent / "inputs.json"
-    return found_above(Path("_build") / "results.json")
+    return find_upwards(Path("_build") / "results.json")
 
 
-def found_above(path: Path) -> Path | None:
-    """Return the file of this relative path in this folder or the nearest above that holds it."""
+def find_upwards(path: Path) -> Path | None:
+    """The file of this relative path in this folder or the nearest above that holds it."""
     there = (one / path for one in (Path.cwd(), *Path.cwd().parents))
     return next((one for one in there if one.is_file()), None)
 
 
 def notebook_shell() -> Any:
-    """Return IPython's shell; None in plain Python."""
+    """IPython's shell; None in plain Python."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython

@@ -64,20 +64,14 @@ def record(
         Accept a NaN; it is stored as null.
     **tags
         What the value belongs to, such as ``cell="E012"`` or ``labels="numeric"``.  A tag with
-        fixed words (`VOCABULARY`) takes no other; a trailing underscore is dropped, so that
-        ``class_="high"`` records ``class``.
+        fixed words (`VOCABULARY`) takes no other; a trailing underscore is dropped (``class_``).
 
-    Raises
-    ------
-    DataError
-        If the value is not finite, the interval is reversed, or a tag is not one of its words.
+    Raises DataError if the value is not finite, the interval is reversed, or a tag is not one of
+    its words.
     """
     _check_word("key", key)
-    checked = {
-        tag: _checked_tag(tag, given)
-        for tag, given in ((name.removesuffix("_"), given) for name, given in tags.items())
-        if given is not None
-    }
+    given = {name.removesuffix("_"): one for name, one in tags.items() if one is not None}
+    checked = {tag: _checked_tag(tag, one) for tag, one in given.items()}
     plain = _scalar(value, key, allow_nan)
     if (low is None) != (high is None):
         raise DataError(f"record({key!r}): an interval needs both low= and high=")
@@ -113,17 +107,14 @@ def record_table(
         One row per value: column estimate; low, high and n where there are; every other column is
         a tag of the recorded row, where it is not missing.
     key
-        The quantity; None if the table's column ``key`` says it.  Prose takes a value by the key
-        and the row's values of ``by``, joined by ``_``: ``auroc_numeric_linear:.3f``.
+        The quantity; None if the table's column ``key`` says it.
     by
-        Columns that tell the rows of a key apart; by default all tags of the table.
+        Columns that tell the rows of a key apart, by default all tags of the table.  Prose takes a
+        value by the key and these, joined by ``_``: ``auroc_numeric_linear:.3f``.
     **tags
         Tags of all rows.
 
-    Raises
-    ------
-    DataError
-        If two rows are alike in ``by``, or a row cannot be recorded.
+    Raises DataError if two rows are alike in ``by``, or a row cannot be recorded.
     """
     if key is not None:
         table = table.assign(key=key)
@@ -156,18 +147,10 @@ def finding(name: str, holds: bool | None, says: str = "") -> None:
     sentence says whether this build agrees.  `make reference` fails where a finding does not
     hold, so that its author rewrites the sentence.
 
-    Parameters
-    ----------
-    name
-        Words joined by ``-``, unique in the chapter; prose shows the mark by the role
-        ``glue:text`` under this name.
-    holds
-        Whether the claim holds here; None where this build did not compute it.
-    says
-        This build's value, shown where the claim does not hold.
+    ``name``: words joined by ``-``, unique in the chapter; prose shows the mark by the role
+    ``glue:text`` under this name.  ``holds``: None where this build did not compute it.  ``says``:
+    this build's value, shown where the claim does not hold.
 
-    Examples
-    --------
     A sentence such as "The network leads {glue:text}`network-leads`." and, in the cell above it::
 
         finding("network-leads", lead.low > 0, says=f"{lead.estimate:+.3f}")
@@ -222,12 +205,16 @@ def provenance(cells: Iterable[str] | None = None) -> None:
     ``cells``: names of the cell types used; by default those of the recorded results.
     """
     about = context.run_context()
-    named = sorted(set(cells)) if cells is not None else _recorded_cells()
+    rows = _recorded_rows()
+    named = sorted({str(row["cell"]) for row in rows if "cell" in row} if cells is None
+                   else set(cells))
+    own = about.get("data_source")
+    others = {row["data_source"] for row in rows if row.get("data_source")} - {own}
     more = f" and {len(named) - MOST_CELLS} more" if len(named) > MOST_CELLS else ""
     started = about.get("started")
     facts = {
         "profile": about.get("profile"),
-        "data source": ", ".join(_recorded_sources(about.get("data_source"))),
+        "data source": ", ".join(one for one in (own, *sorted(others)) if one),
         "cell types": " ".join(named[:MOST_CELLS]) + more,
         "seeds": ", ".join(f"{k} = {v}" for k, v in (about.get("seeds") or {}).items()),
         "versions": ", ".join(f"{k} {v}" for k, v in context.versions().items()),
@@ -258,16 +245,12 @@ def _scalar(value: Any, key: str, allow_nan: bool = False) -> float | int | str 
     if isinstance(value, numbers.Integral):
         return int(value)
     if not isinstance(value, numbers.Real):
-        raise DataError(
-            f"record({key!r}): value is a {type(value).__name__}; "
-            "expected one number, word or truth value"
-        )
+        raise DataError(f"record({key!r}): value is a {type(value).__name__}; "
+                        "expected one number, word or truth value")
     number = float(value)
     if math.isinf(number) or (math.isnan(number) and not allow_nan):
-        raise DataError(
-            f"record({key!r}): value is {number}, not finite; "
-            "find out why, or pass allow_nan=True where NaN is an expected outcome"
-        )
+        raise DataError(f"record({key!r}): value is {number}, not finite; find out why, or pass "
+                        "allow_nan=True where NaN is an expected outcome")
     return number
 
 
@@ -285,16 +268,6 @@ def _checked_tag(tag: str, value: Any) -> float | int | str | bool:
     if tag in ("model", "experiment"):
         _check_word(f"tag {tag}", plain)
     return plain
-
-
-def _recorded_cells() -> list[str]:
-    return sorted({str(row["cell"]) for row in _recorded_rows() if "cell" in row})
-
-
-def _recorded_sources(own: str | None) -> list[str]:
-    """Sources of all rows of the chapter, its own first."""
-    found = {row["data_source"] for row in _recorded_rows() if row.get("data_source")}
-    return [one for one in (own, *sorted(found - {own})) if one]
 
 
 def _recorded_rows() -> list[dict[str, Any]]:

@@ -52,12 +52,10 @@ def show_figure(
 
     In the built book the figure is numbered, prose refers to it by the role ``numref`` and the
     label ``fig-<name>``, and its SVG and CSV files are linked below it.  Its caption ends with the
-    data source and profile.
+    data source and profile.  The figure is closed.
 
     Parameters
     ----------
-    fig
-        Matplotlib figure; it is closed afterwards.
     name
         Unique in the book: lower-case letters, digits, ``-`` and ``_``.
     alt
@@ -66,15 +64,11 @@ def show_figure(
         MyST Markdown; by default the alternative text.
     data
         The numbers behind the figure, one row a drawn item; by default `drawn_data`.
-    data_source
-        One of `VOCABULARY` ``["data_source"]``; by default that of the run.
-    profile
-        Of the run that the numbers come from; by default this one.
+    data_source, profile
+        Where the numbers come from, if not from this run: one of `VOCABULARY` ``["data_source"]``,
+        and a profile.
 
-    Raises
-    ------
-    DataError
-        If the name or alternative text is missing or malformed, or there is no data.
+    Raises DataError if name or alternative text is missing or malformed, or there is no data.
     """
     import matplotlib.pyplot as plt
 
@@ -85,11 +79,7 @@ def show_figure(
     table = drawn_data(fig) if data is None else pd.DataFrame(data)
     if table.empty:
         raise DataError(f"figure {name!r} has no data behind it; pass data= with at least one row")
-    description = {
-        "name": name,
-        "alt": alt,
-        "caption": f"{_sentence(caption or alt)} {_origin(data_source, profile)}",
-    }
+    caption = f"{_sentence(caption or alt)} {_origin(data_source, profile)}"
     png = _image(fig, "png")
     _write(f"{name}.png", png)
     _write(f"{name}.svg", _svg(fig))
@@ -98,12 +88,12 @@ def show_figure(
     context.display_bundle(
         {
             "image/png": base64.b64encode(png).decode(),
-            "text/plain": f"Figure {name}: {description['caption']}",
-            FIGURE_MIME: description,
+            "text/plain": f"Figure {name}: {caption}",
+            FIGURE_MIME: {"name": name, "alt": alt, "caption": caption},
         },
         {"image/png": {"alt": alt}},
     )
-    _caption_by_hand(description["caption"])
+    _caption_by_hand(caption)
 
 
 def show_table(
@@ -112,30 +102,11 @@ def show_table(
 ) -> None:
     """Show a small table with a numbered caption and a link to its CSV file.
 
-    Prose refers to it by the role ``numref`` and the label ``tab-<name>``.  The caption ends with
-    the data source and profile.
+    Prose refers to it by the role ``numref`` and the label ``tab-<name>``.  Columns are shown in
+    their order, the index only where it has a name, floats with so many ``digits``.  The CSV file
+    holds ``data``, by default what is shown, in full.  Everything else is as in `show_figure`.
 
-    Parameters
-    ----------
-    table
-        Columns in the order shown; the index is shown only where it has a name.
-    name
-        Unique in the book: lower-case letters, digits, ``-`` and ``_``.
-    caption
-        MyST Markdown.
-    digits
-        Decimals of the floats that are shown; the CSV file keeps them all.
-    data
-        What the CSV file holds; by default what is shown.
-    data_source
-        One of `VOCABULARY` ``["data_source"]``; by default that of the run.
-    profile
-        Of the run that the numbers come from; by default this one.
-
-    Raises
-    ------
-    DataError
-        If the name is malformed or the table has no rows.
+    Raises DataError if the name is malformed or the table has no rows.
     """
     _check_name("table", name)
     if table.empty:
@@ -175,7 +146,9 @@ def report(
     data_source: str | None = None,
     **tags: Any,
 ) -> None:
-    """Show a tidy table of estimates, record each of its rows, and glue each value for prose.
+    """Show a tidy table of estimates, record each of its rows, and glue each value for prose::
+
+        report(table, "scores", "Test AUROC", "auroc", wide="model", scoring="probability")
 
     Parameters
     ----------
@@ -190,12 +163,6 @@ def report(
     layout
         Makes the table that is shown from ``table`` with a further column, text (the estimate with
         its interval), where tags, text and ``wide`` are not enough.
-
-    Examples
-    --------
-    ::
-
-        report(table, "scores", "Test AUROC", "auroc", wide="model", scoring="probability")
     """
     record_table(table, key, by=by, **tags)
     full = table.assign(**{one: np.nan for one in ("low", "high") if one not in table})
@@ -216,16 +183,9 @@ def report(
 
 
 def not_computed(name: str, why: str) -> None:
-    """Say in place of a figure or table that this build has none, and why.
+    """Say in place of a figure or table that this build has none, and why, in a sentence.
 
     In the built book references of the page to it become the words "not computed here".
-
-    Parameters
-    ----------
-    name
-        Of the figure or table.
-    why
-        A sentence: what it needs, and what there is.
     """
     _check_name("figure", name)
     said = f"**Not computed here.** {_sentence(why)}"
@@ -233,12 +193,14 @@ def not_computed(name: str, why: str) -> None:
 
 
 def drawn_data(fig: Figure) -> pd.DataFrame:
-    """Return the lines, points and images of a figure as a table.
+    """The lines, points and images of a figure as a table.
 
-    Columns panel, kind ("line", "points" or "image"), series, x, y and, for images, value.
+    Columns panel (its title, or number), kind ("line", "points" or "image"), series, x, y and, for
+    images, value.
     """
     parts = []
-    for panel, axes in enumerate(fig.axes):
+    for number, axes in enumerate(fig.axes):
+        panel = axes.get_title() or axes.get_title("left") or number
         for line in axes.get_lines():
             x, y = line.get_data(orig=True)
             parts.append((panel, "line", line.get_label(), {"x": x, "y": y}))
@@ -301,9 +263,8 @@ def _image(fig: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     stamp = {"Date": None} if kind == "svg" else {"Software": None}
     with mpl.rc_context({"svg.hashsalt": "dc2lib", "svg.fonttype": "path"}):
-        fig.savefig(
-            buffer, format=kind, dpi=DPI, bbox_inches="tight", facecolor="white", metadata=stamp
-        )
+        fig.savefig(buffer, format=kind, dpi=DPI, bbox_inches="tight", facecolor="white",
+                    metadata=stamp)
     return buffer.getvalue()
 
 
@@ -327,10 +288,11 @@ def _lighter(found: re.Match[bytes]) -> bytes:
 
 def _write(name: str, content: bytes) -> None:
     """Write one file of a figure or table; nothing outside the build."""
-    folder = context.figures_folder()
-    if folder is None:
+    path = context.results_path()
+    if path is None:
         return
-    with atomic_write(folder / name) as unfinished:
+    (path.parent / "figures").mkdir(exist_ok=True)
+    with atomic_write(path.parent / "figures" / name) as unfinished:
         unfinished.write_bytes(content)
 
 

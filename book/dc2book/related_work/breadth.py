@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dc2book.cross_cell.elsewhere import (
-    QUARTER,
-    THREE_QUARTERS,
-    breadth,
-    enough,
-    other_cells,
-)
+from dc2book.cross_cell import other_cell_types
+from dc2book.cross_cell.other_cell_types import QUARTER, THREE_QUARTERS, enough_genes, other_cells
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.baselines.contract import genes_of
 from dc2lib.baselines.systems import ALL
@@ -23,6 +18,7 @@ from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc
 GROUPS = ("none", "few", "some", "many", "all")
 BROAD, NARROW = ("many", "all"), ("none", "few")
 SPLITS = ("train", "valid", "test")
+ENDS = ("estimate", "low", "high", "n")
 
 
 def breadth_group(count: np.ndarray, n_others: int) -> np.ndarray:
@@ -65,31 +61,30 @@ def group_names(table: pd.DataFrame, n_others: int) -> dict[str, str]:
 
 def by_breadth(
     records: Sequence[TrialRecord], expression: pd.DataFrame, systems: Sequence[str], **options: int
-) -> tuple[pd.DataFrame, dict[str, Interval]]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """AUROC by the number of other cell types that express a gene, numeric labels.
 
     Returns columns cell, system, group, positives (share), n, estimate, low, high, without groups
-    that have fewer than `FEWEST` genes of either class, empty without other cell types; and by cell
-    type the first system's AUROC among the genes of many cell types minus among those of few, where
-    both have enough genes.
+    that have fewer than `FEWEST` genes of either class, empty without other cell types; and the
+    first system's AUROC among the genes of many cell types minus among those of few, where both
+    have enough genes: columns cell, estimate, low, high, n.
     """
-    rows, differences = [], {}
+    rows, differences = [], []
     for cell in dict.fromkeys(one.trial.cell for one in records):
         n_others = other_cells(expression, cell).shape[1]
         for system in systems if n_others else ():
             fits = select(records, system, "numeric", cell)
             genes = fits[0].trial.dataset().take("test").gene_id
             truth, scores = fits[0].truth(), probabilities_of(fits)
-            group = breadth_group(breadth(expression, cell, genes), n_others)
+            group = breadth_group(other_cell_types.breadth(expression, cell, genes), n_others)
             tags = {"cell": cell, "system": system}
             rows += [tags | row for row in aurocs_of_groups(truth, scores, group, **options)]
             halves = [np.isin(group, names) for names in (BROAD, NARROW)]
-            if system == systems[0] and all(enough(truth[here]) for here in halves):
-                differences[cell] = _difference(*(
-                    bootstrap_auroc(truth[here], scores[:, here], **options) for here in halves
-                ))
-    columns = ["cell", "system", "group", "positives", "estimate", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns), differences
+            if system == systems[0] and all(enough_genes(truth[here]) for here in halves):
+                differences.append({"cell": cell} | vars(_difference(*(
+                    bootstrap_auroc(truth[here], scores[:, here], **options) for here in halves))))
+    return (pd.DataFrame(rows, columns=["cell", "system", "group", "positives", *ENDS]),
+            pd.DataFrame(differences, columns=["cell", *ENDS]))
 
 
 def aurocs_of_groups(
@@ -102,7 +97,7 @@ def aurocs_of_groups(
     rows = []
     for name in GROUPS:
         here = group == name
-        if enough(label[here]):
+        if enough_genes(label[here]):
             one = bootstrap_auroc(label[here], scores[:, here], **options)
             rows.append({"group": name, "positives": float(label[here].mean())} | vars(one))
     return rows
@@ -120,11 +115,11 @@ def trained_by_breadth(
     ``record``: a fit whose system, setting, cell type and seed are used; at most its number of
     genes.
 
-    Returns columns trained_on, tested_on, auroc (an `Interval`), own_kind_minus_this (AUROC of
-    training on the kind that is tested minus that of this training, paired; None for itself), genes
-    (for training), positives (their share); without the sets that lack genes of either class.
+    Returns columns key, trained_on, tested_on, estimate, low, high, n, without the sets that lack
+    genes of either class.  Keys: ``breadth_transfer_auroc``, and ``own_kind_minus_this_auroc``, the
+    AUROC of training on the kind that is tested minus that of this training, paired.
     """
-    columns = ["trained_on", "tested_on", "auroc", "own_kind_minus_this", "genes", "positives"]
+    columns = ["key", "trained_on", "tested_on", *ENDS]
     trial = record.trial
     if other_cells(expression, trial.cell).empty:
         return pd.DataFrame(columns=columns)
@@ -138,31 +133,31 @@ def trained_by_breadth(
     rng = np.random.default_rng(trial.seed)
     pools = {kind: np.flatnonzero(here) for kind, here in train_kinds.items()}
     pools["drawn"] = np.arange(len(genes["train"]))
-    positives, scores = {}, {}
+    scores = {}
     for kind, pool in pools.items():
         chosen = genes["train"].take(np.sort(rng.choice(pool, n, replace=False)))
-        if enough(chosen.label):
+        if enough_genes(chosen.label):
             fitted = ALL[trial.system].fit(chosen, genes["valid"], dict(trial.setting), trial.seed)
             scores[kind] = fitted.score(genes["test"].counts)
-            positives[kind] = float(chosen.label.mean())
     rows = []
     for kind, values in scores.items():
         for tested, here in test_kinds.items():
             truth = genes["test"].label[here]
-            if not enough(truth):
+            if not enough_genes(truth):
                 continue
-            gain = None
+            found = {"breadth_transfer_auroc": bootstrap_auroc(truth, values[here], **options)}
             if tested in scores and tested != kind:
-                gain = paired_auroc_difference(truth, scores[tested][here], values[here], **options)
-            one = bootstrap_auroc(truth, values[here], **options)
-            rows.append((kind, tested, one, gain, n, positives[kind]))
+                found["own_kind_minus_this_auroc"] = paired_auroc_difference(
+                    truth, scores[tested][here], values[here], **options)
+            rows += [{"key": key, "trained_on": kind, "tested_on": tested} | vars(one)
+                     for key, one in found.items()]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _kinds(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> dict[str, np.ndarray]:
     """Masks ``(gene,)`` of the broadly and the narrowly expressed genes."""
     n_others = other_cells(expression, cell).shape[1]
-    group = breadth_group(breadth(expression, cell, genes), n_others)
+    group = breadth_group(other_cell_types.breadth(expression, cell, genes), n_others)
     return {"broad": np.isin(group, BROAD), "narrow": np.isin(group, NARROW)}
 
 

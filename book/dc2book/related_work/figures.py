@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dc2book.style import CLASS_COLOURS, mark_colour
+from dc2book.style import CLASS_COLOURS, FROM_TSS, mark_colour
 
 
 def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
@@ -23,7 +23,7 @@ def attention(bins: pd.DataFrame, marks: pd.DataFrame) -> Figure:
                       linewidth=1.3, label=f"{class_} expression")
         axis.axvline(0, color="0.6", linewidth=0.8)
         axis.set_title(mark, color=mark_colour(mark))
-        axis.set(xlabel="kb from the TSS", ylim=(0, 1.15 * bins["attention"].max()))
+        axis.set(xlabel=FROM_TSS, ylim=(0, 1.15 * bins["attention"].max()))
     for axis in panels[len(names) : -1]:
         axis.set_visible(False)
     for axis in axes[:, 0]:

@@ -19,12 +19,6 @@ from dc2lib.evaluation.statistics import Interval
 from dc2lib.signals import training_genes
 
 N_SWAPPED = 500
-METHODS = {
-    "deepdiff": "after DeepDiff",
-    "boosting": "gradient boosting on differences",
-    "linear": "linear regression on differences",
-    "level": "level alone (boosting on sums)",
-}
 WAYS = ("profile", "others", "other_cell")
 ROUNDING = 1e-12
 
@@ -59,7 +53,10 @@ def change_of_expression(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Every method's prediction of the log fold change between two cell types.
 
-    Returns columns method, correlation (an `Interval`, Pearson over test genes, Fisher's z),
+    Methods are ``deepdiff`` and, for comparison, gradient boosting and linear regression on the
+    differences and boosting on the sums (``level``).
+
+    Returns columns method, estimate, low, high, n (Pearson over test genes, Fisher's interval),
     oddness (correlation with minus the answer to the exchanged cell types, over the first
     `N_SWAPPED` test genes), parameters, seconds; and by method the predicted log fold change of the
     test genes, and ``truth``.
@@ -83,8 +80,8 @@ def change_of_expression(
                         lambda fit=fit: _answered(fit, test), code=__name__)
         answers[method] = result["answer"]
         rows.append({
-            "method": METHODS[method],
-            "correlation": correlation_interval(result["answer"], test.change),
+            "method": method,
+            **vars(correlation_interval(result["answer"], test.change)),
             "oddness": correlation(result["answer"][:N_SWAPPED], -result["swapped"]),
             "parameters": int(result["parameters"]),
             "seconds": float(result["seconds"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,8 @@ import pandas as pd
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import scores as scoring
-from dc2lib.evaluation.statistics import (
-    MIN_CELLS,
-    Interval,
-    bootstrap_auroc,
-    compared,
-    percentile_interval,
-)
+from dc2lib.evaluation import statistics
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, percentile_interval
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -59,11 +55,6 @@ class SystemScores:
         estimate = self.estimate[system]["auroc"] - self.estimate[other]["auroc"]
         return percentile_interval(estimate, draws, self.n)
 
-    def table(self, metric: str) -> pd.DataFrame:
-        """A score of every system: columns system, estimate, low, high, n."""
-        return pd.DataFrame([{"system": name} | vars(self.interval(name, metric))
-                             for name in self.estimate])
-
     def best_first(self) -> list[str]:
         """Systems by their AUROC, highest first."""
         return sorted(self.estimate, key=lambda name: -self.estimate[name]["auroc"])
@@ -87,9 +78,9 @@ def scores_of_records(
 
 def metric_table(scores: Mapping[str, SystemScores]) -> pd.DataFrame:
     """All scores but AUROC by label rule: metric, labels, system, estimate, low, high, n."""
-    return pd.concat([
-        one.table(metric).assign(metric=metric, labels=labels)
-        for metric in METRICS[1:] for labels, one in scores.items()
+    return pd.DataFrame([
+        {"metric": metric, "labels": labels, "system": system} | vars(one.interval(system, metric))
+        for metric in METRICS[1:] for labels, one in scores.items() for system in one.estimate
     ])
 
 
@@ -117,17 +108,14 @@ def aurocs_by_cell(
 ) -> pd.DataFrame:
     """AUROC of every system and cell type: labels, system, cell, estimate, low, high, n."""
     rows = []
-    for labels in dict.fromkeys(one.trial.labels for one in records):
-        for system in systems:
-            for cell in dict.fromkeys(one.trial.cell for one in records):
-                fits = select(records, system, labels, cell)
-                if not fits:
-                    continue
-                one = bootstrap_auroc(
-                    fits[0].truth(), probabilities_of(fits), blocks=blocks_of(fits[0]),
-                    n_resamples=n_resamples,
-                )
-                rows.append({"labels": labels, "system": system, "cell": cell} | vars(one))
+    of = {name: dict.fromkeys(getattr(one.trial, name) for one in records)
+          for name in ("labels", "cell")}
+    for labels, system, cell in product(of["labels"], systems, of["cell"]):
+        if fits := select(records, system, labels, cell):
+            one = statistics.bootstrap_auroc(
+                fits[0].truth(), probabilities_of(fits), blocks=blocks_of(fits[0]),
+                n_resamples=n_resamples)
+            rows.append({"labels": labels, "system": system, "cell": cell} | vars(one))
     return pd.DataFrame(rows)
 
 
@@ -228,5 +216,5 @@ def check_published_orders(
     """
     table = pd.DataFrame(orders, columns=["better", "worse", "source"])
     table["difference"] = [scores.difference(better, worse) for better, worse, _ in orders]
-    verdicts = [VERDICTS.get(compared(one), "undecided") for one in table["difference"]]
+    verdicts = [VERDICTS.get(statistics.compared(one), "undecided") for one in table["difference"]]
     return table.assign(verdict=verdicts)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dc2book.related_work.trials import Trial, TrialRecord, fit_trial, select, trial_path
+from dc2book.style import estimates
 from dc2lib.baselines.contract import SPLITS
 from dc2lib.baselines.networks import log_odds_high
 from dc2lib.baselines.systems import ALL, SYSTEMS
@@ -182,10 +183,10 @@ def split_trials(records: Sequence[TrialRecord], systems: Sequence[str], draws: 
 
 
 def split_table(trials: Sequence[Trial]) -> pd.DataFrame:
-    """Test AUROC by system and split.
+    """Test AUROC by system and split: columns system, split, estimate, low, high, n.
 
-    Columns system, split, auroc (an `Interval`: over the drawn splits where there are three or
-    more, else over the test genes of the first), draws, positives (share among the test genes).
+    The interval is over the drawn splits where there are three or more, else over the test genes of
+    the first.
     """
     records = run_trials(trials)
     table = pd.DataFrame({
@@ -193,14 +194,8 @@ def split_table(trials: Sequence[Trial]) -> pd.DataFrame:
         "split": [one.trial.split for one in records],
         "record": records,
         "value": [auroc(one.truth(), one.test_score) for one in records],
-        "positives": [one.truth().mean() for one in records],
     })
-    groups = table.groupby(["system", "split"], sort=False)
-    return pd.DataFrame({
-        "auroc": groups[["record", "value"]].apply(_over_draws),
-        "draws": groups.size(),
-        "positives": groups["positives"].mean(),
-    }).reset_index()
+    return estimates(table, ["system", "split"], _over_draws)
 
 
 def _over_draws(group: pd.DataFrame) -> Interval:

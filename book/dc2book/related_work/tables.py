@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dc2book.related_work.correlations import Correlations
-from dc2book.related_work.pairs import WAYS
+from dc2book.related_work.correlations import INPUTS
 from dc2book.related_work.scores import SystemScores
 from dc2book.related_work.study import TITLES
 from dc2book.related_work.trials import TrialRecord, select
@@ -68,7 +67,7 @@ def summary_table(
         rows.append({
             "system": TITLES[system],
             "numeric labels": half_width(numeric.interval(system, "auroc")),
-            "minus DeepChrome": "" if system == "deepchrome" else signed_half_width(gap),
+            "minus DeepChrome": "" if system == "deepchrome" else half_width(gap, "+.3f"),
             "released labels": half_width(released.interval(system, "auroc")),
             "parameters": f"{round(np.mean([one.parameters for one in fits])):,}",
             "seconds (range)": _seconds(np.array([one.seconds for one in fits])),
@@ -89,33 +88,21 @@ def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         "reported by": first["source"],
     })
     for labels, found in orders.items():
-        table[f"{labels} labels"] = found["difference"].map(signed) + ", " + found["verdict"]
+        gaps = found["difference"].map("{:+.3f}".format)
+        table[f"{labels} labels"] = gaps + ", " + found["verdict"]
     return table
 
 
-def correlation_table(correlations: Correlations, other: str) -> pd.DataFrame:
+def correlation_table(correlations: pd.DataFrame, other: str) -> pd.DataFrame:
     """One row per mark: its correlations with half the width of their intervals.
 
-    ``other``: name of the second cell type.
+    ``correlations``: of `dc2book.related_work.correlations`. ``other``: the second cell type.
     """
-    headers = dict(zip(WAYS, ("mean profile", "four other marks", f"and {other}"), strict=True))
-    return pd.DataFrame([
-        {"mark": mark}
-        | {name: half_width(correlations.interval(mark, way)) for way, name in headers.items()}
-        for mark in correlations.marks
-    ])
-
-
-def interval_rows(table: pd.DataFrame, column: str, tags: Sequence[str]) -> pd.DataFrame:
-    """A column of intervals as estimate, low, high and n beside some of the other columns.
-
-    Rows without an interval are left out.
-    """
-    rows = table[table[column].notna()]
-    ends = pd.DataFrame(
-        [vars(one) for one in rows[column]], rows.index, ["estimate", "low", "high", "n"]
-    )
-    return rows[list(tags)].join(ends)
+    titles = ("mean profile", "four other marks", f"and {other}")
+    headers = dict(zip(INPUTS.values(), titles, strict=True))
+    text = [half_width(one) for one in correlations.itertuples()]
+    shown = correlations.assign(inputs=correlations["inputs"].map(headers), text=text)
+    return shown.pivot(index="mark", columns="inputs", values="text")[list(titles)].reset_index()
 
 
 def attention_tables(
@@ -126,49 +113,25 @@ def attention_tables(
 
     Attention is ``(gene, mark, bin)`` and ``(gene, mark)``, labels ``(gene,)``, kb ``(bin,)``.
     """
-    classes = {"high": label == 1, "low": label == 0}
-    bins = [
-        pd.DataFrame({"mark": mark, "class": name, "kb": kb,
-                      "attention": over_bins[here, number].mean(0)})
-        for number, mark in enumerate(marks) for name, here in classes.items()
-    ]
-    rows = [
-        {"mark": mark, "class": name, "attention": float(over_marks[here, number].mean())}
-        for name, here in classes.items() for number, mark in enumerate(marks)
-    ]
+    bins, rows = [], []
+    for name, here in (("high", label == 1), ("low", label == 0)):
+        for number, mark in enumerate(marks):
+            tags = {"mark": mark, "class": name}
+            attention = over_bins[here, number].mean(0)
+            bins.append(pd.DataFrame(tags | {"kb": kb, "attention": attention}))
+            rows.append(tags | {"attention": float(over_marks[here, number].mean())})
     return pd.concat(bins), pd.DataFrame(rows)
 
 
-def half_width(interval: Interval) -> str:
-    """An estimate with half the width of its interval, for a narrow table."""
-    return f"{interval.estimate:.3f}±{(interval.high - interval.low) / 2:.3f}"
+def half_width(one: Interval, form: str = ".3f") -> str:
+    """An estimate with half the width of its interval, for a narrow table.
 
-
-def signed(gap: Interval) -> str:
-    """A difference with its interval; what rounds to zero has no sign.
-
-    >>> signed(Interval(-0.0001, -0.012, 0.011, 9))
-    '0.000 [-0.012, +0.011]'
-    """
-    value, low, high = (
-        "0.000" if abs(one) < 0.0005 else f"{one:+.3f}" for one in (gap.estimate, gap.low, gap.high)
-    )
-    return f"{value} [{low}, {high}]"
-
-
-def signed_half_width(gap: Interval) -> str:
-    """A difference with half the width of its interval, for a narrow table.
-
-    >>> signed_half_width(Interval(-0.05, -0.08, -0.02, 9))
+    >>> half_width(Interval(-0.05, -0.08, -0.02, 9), "+.3f")
     '-0.050±0.030'
     """
-    return f"{signed(gap).split()[0]}±{(gap.high - gap.low) / 2:.3f}"
+    return f"{one.estimate:{form}}±{(one.high - one.low) / 2:.3f}"
 
 
 def _seconds(seconds: np.ndarray) -> str:
-    mean, fastest, slowest = (
-        f"{one:.1f}" for one in (seconds.mean(), seconds.min(), seconds.max())
-    )
-    if slowest == "0.0":
-        return "< 0.1"
+    mean, fastest, slowest = (f"{one(seconds):.1f}" for one in (np.mean, np.min, np.max))
     return mean if fastest == slowest else f"{mean} ({fastest}-{slowest})"

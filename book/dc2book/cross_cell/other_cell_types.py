@@ -71,7 +71,7 @@ def varying(expression: pd.DataFrame, cell: str, genes: np.ndarray) -> np.ndarra
     return (share > QUARTER) & (share < THREE_QUARTERS)
 
 
-def beside_elsewhere(
+def compare_predictors(
     genes: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray],
     scores: Mapping[str, Mapping[str, np.ndarray]], expression: pd.DataFrame, **options: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -94,7 +94,7 @@ def beside_elsewhere(
         for cell, ids in genes.items():
             known = pd.Index(ids).isin(expression.index)
             use = known if name == "all" else varying(expression, cell, ids)
-            if enough(truth[cell][use]):
+            if enough_genes(truth[cell][use]):
                 rows += [
                     {"genes": name, "predictor": who, "cell": cell}
                     | vars(bootstrap_auroc(truth[cell][use], values[cell][:, use],
@@ -113,6 +113,6 @@ def beside_elsewhere(
     return pd.concat([levels, pd.DataFrame(means)]), pd.DataFrame(differences)
 
 
-def enough(truth: np.ndarray) -> bool:
+def enough_genes(truth: np.ndarray) -> bool:
     """Whether there are enough genes of either class for an AUROC."""
     return bool(min((truth == 1).sum(), (truth == 0).sum()) >= FEWEST)
