@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import nn
 
-from dc2book.gan_probe.study import CLASSES
+from dc2book.gan_probe.study import CLASSES, classifier_fits
 from dc2book.mnist import judges as judging
 from dc2book.mnist.judges import Judge, classifier_judge, nearest_judge
 from dc2book.mnist.networks import as_pixels, build_digit_classifier
@@ -38,6 +39,7 @@ from dc2lib.probing import (
     uniform_start,
 )
 from dc2lib.signals import to_signal
+from dc2lib.training.grid import run_grid
 
 PIXELS = (0.0, 1.0)
 IMAGE = (1, 28, 28)
@@ -354,6 +356,12 @@ def attacked_accuracies(
         {"model": name, "estimate": attacked_accuracy(model, *digits, epsilon, seed=seed)}
         for name, model in classifiers.items()
     ])
+
+
+def gene_classifiers(cell: str, home: Path | str, *, epochs: int, seed: int) -> list[nn.Module]:
+    """Two fits of DeepChrome on genes that differ in their seed: one to probe and one to judge."""
+    fits = classifier_fits(cell, home, ("numeric",), (seed, seed + 1), epochs=epochs)
+    return [record.load_model() for record in run_grid(fits, progress=False)]
 
 
 def gene_ratings(
