@@ -311,8 +311,9 @@ def plot_restarts(table: pd.DataFrame) -> Figure:
     many = len(cells) > MANY_CELLS
     looks = {"positive_logit": ("released: positive logit", "#9C9C9C", "s", 0.15),
              "probability": ("probability", "#1F1F1F", "o", -0.15)}
+    parts = style.split_by(table, "labels")
     fig, panels = style.panels(
-        style.split_by(table, "labels"), (3.7, 3.4), LABEL_NAMES,
+        parts, (min(6.2, 7.4 / len(parts)), 3.4), LABEL_NAMES,
         xlabel=f"{len(cells)} cell types, sorted", ylabel="test AUROC")
     for axis, _, of_rule in panels:
         for scoring, part in of_rule.groupby("scoring", sort=False):
