@@ -54,8 +54,8 @@ def run_grid(
 
     Equal fits are trained once, and so are fits that differ in their test cell only: one training
     serves them, and each keeps the epoch that is the best for its test cell.  Records are kept in
-    the folder, by default ``fits`` in the data folder; it and the store must lie where all workers
-    of a cluster can write.  Executor and workers are as for `dc2lib.training.executors.outcomes`.
+    the folder, by default ``fits`` in the data folder; the workers of a cluster must share it, and
+    the store.  Executor and workers are as for `dc2lib.training.executors.outcomes`.
 
     Raises GridError if fits failed, after all others are done; the message lists them with their
     parameters.  Raises DataError if a fit's cell types differ in marks, bins or unit.
