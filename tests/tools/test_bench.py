@@ -41,8 +41,7 @@ def test_rows_are_medians_of_pairs_and_a_part_of_the_plain_work_is_scaled(monkey
 def tiny(dataset, tmp_path, monkeypatch):
     """What a stage is given, everything small."""
     sizes = {"MODELS": 2, "GRID_MODELS": 2, "GRID_EPOCHS": 1, "PROCESSES": 1, "SAMPLES": 512,
-             "PLAIN_SAMPLES": 512, "KEEP": 5, "PAIR_GENES": 300, "GAN_STEPS": 2,
-             "LINEAR_EPOCHS": 1}
+             "PLAIN_SAMPLES": 512, "KEEP": 5, "LINEAR_EPOCHS": 1}
     for name, size in sizes.items():
         monkeypatch.setattr(bench, name, size)
     monkeypatch.setattr(bench, "product_rate", lambda _: 1.0)
