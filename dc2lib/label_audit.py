@@ -332,7 +332,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     audit = commands.add_parser("audit", help="audit a folder of cell types, or the store")
     audit.add_argument("folder", nargs="?", help="holds <cell>/classification/"
-                       "{train,valid,test}.csv; default: the cell types in the store")
+                       "{train,valid,test}.csv; or the name of a stored cell type; default: all"
+                       " that are stored")
     audit.add_argument("--rpkm", metavar="FILE",
                        help="expression table (default: Roadmap's, if `make data` has fetched it)")
     audit.add_argument("--json", action="store_true", help="print the reports as JSON")
@@ -342,13 +343,15 @@ def _parser() -> argparse.ArgumentParser:
 def _openers(
     folder: str | None, table: RpkmTable | None, any_cell: bool
 ) -> list[tuple[Callable[[], HistoneDataset], RpkmTable | None]]:
-    """What opens each cell type of a folder, or of the store, and its table of expression.
+    """What opens each cell type of a folder, of the store, or the one that is named, and its table.
 
     Roadmap's table, which nobody asked for, is that of Roadmap's cell types only.
     """
     def own(cell: str) -> RpkmTable | None:
         return table if any_cell or (table is not None and cell in table.cells) else None
 
+    if folder is not None and not Path(folder).exists() and folder in list_cells():
+        return [(partial(open_cell, folder), own(folder))]
     if folder is not None:
         named = {path: own(path.resolve().name) for path in _cell_folders(Path(folder))}
         return [(partial(read_csv_folder, path, rpkm=one), one) for path, one in named.items()]
@@ -360,7 +363,10 @@ def _openers(
 def _cell_folders(folder: Path) -> list[Path]:
     """The cell types in a folder of the released layout, sorted by name."""
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give one that holds cell types")
+        raise DataError(
+            f"{folder} is no folder, and no cell type of the store {data_home()}; give a folder"
+            " that holds cell types, or nothing for all that are stored"
+        )
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     cells = [
         path for path in candidates if path.name != "classification"

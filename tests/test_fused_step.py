@@ -14,7 +14,7 @@ from dc2lib.signals import to_signal
 from dc2lib.training import fit as training
 from dc2lib.training.fit import PAPER
 
-NETWORKS = [name for name in models.MODELS if name != "linear"]
+NETWORKS = [name for name in models.MODELS if type(models.build(name)) is models.DeepChrome]
 
 
 def network(name="deepchrome_max", dropout=0.0, seed=0, bins=100, marks=5):

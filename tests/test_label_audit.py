@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import released_files
 
 from dc2lib import label_audit as rules
-from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets import HistoneDataset, published, write_cell
 from dc2lib.datasets.rpkm import read_rpkm
 from dc2lib.datasets.simulated import simulate
 from dc2lib.errors import DataError
@@ -140,7 +141,19 @@ def test_the_command_audits_folders(tmp_path, capsys):
     assert "test.csv is missing" in captured.err
     assert "S001: " in captured.out
     assert rules.main(["audit", str(tmp_path / "nothing")]) == 1
-    assert "is no folder" in capsys.readouterr().err
+    assert "is no folder, and no cell type of the store" in capsys.readouterr().err
+
+
+def test_the_command_audits_one_stored_cell_type(tmp_path, capsys, monkeypatch, flipping):
+    monkeypatch.setenv("DC2LIB_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for cell in ("one", "two"):
+        released = replace(flipping, cell=cell, released_label=label(flipping, "lexicographic"))
+        write_cell(released)
+    assert rules.main(["audit", "two"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("two: LEXICOGRAPHIC")
+    assert "1 cell type(s): 1 lexicographic." in said
 
 
 @pytest.mark.parametrize("has_roadmaps", [False, True])

@@ -58,7 +58,10 @@ def resolve_source(data: str = "auto") -> str:
     if data in SOURCES:
         return "simulated" if data == "simulated" else "roadmap"
     if data != "auto":
-        raise DataError(f"Unknown data source {data!r}: use auto, roadmap or simulated.")
+        raise DataError(
+            f"Unknown data source {data!r}: use auto, roadmap (the store, your own cell types too)"
+            " or simulated; a cell type is named in `cells`."
+        )
     return "roadmap" if list_cells() else "simulated"
 
 
@@ -95,8 +98,9 @@ def load_cells(
     They are those named (``"E003 E123"``, or a sequence); by default all that are simulated, as
     many and with as many genes as asked for, or those stored cell types that have all the `marks`
     and the `unit`, if one is given, the ones with counts of reads first; where there is none, every
-    stored one. Raises DataError if a name does not exist (the nearest is suggested), or the store
-    is empty or holds a simulated cell type.
+    stored one. ``data`` says where from: ``"roadmap"`` is the store, your own cell types too
+    (`resolve_source`). Raises DataError if a name does not exist (the nearest is suggested), or the
+    store is empty or holds a simulated cell type.
     """
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
     home = store_of(data, n_cells, n_genes, seed)

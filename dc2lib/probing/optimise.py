@@ -77,11 +77,16 @@ def optimise_input(
 ) -> Trajectory:
     """Move inputs ``(sample, ...)`` down the gradient of a sum of terms; every sample on its own.
 
-    Terms are `class_term`, `score_term`, `discriminator_term`, `distance_term` and `norm_term`, or
-    your own.  The optimizer is ``"adam"``, or ``"gradient_descent"``: the gradient times the
-    learning rate.  With ``bounds`` inputs are brought back between these two after each step.  The
-    trajectory has the inputs of every so many steps, with 0 those of the start and the end.  The
-    device, by default CUDA if present, else the CPU, may be another than the networks lie on.
+    Inputs are what the classifier reads: for a model of genes signals ``(gene, mark, bin)`` after
+    its recipe's transform (`dc2lib.signals.to_signal`), not counts.
+
+    Terms are a list, such as ``[class_term(model, 1), norm_term()]``, of `class_term`,
+    `score_term`, `discriminator_term`, `distance_term` and `norm_term`, or your own.
+
+    The optimizer is ``"adam"``, or ``"gradient_descent"``: the gradient times the learning rate.
+    With ``bounds`` inputs are brought back between these two after each step.  The trajectory has
+    the inputs of every so many steps, with 0 those of the start and the end.  The device, by
+    default CUDA if present, else the CPU, may be another than the networks lie on.
 
     Raises DataError if there is no term, the optimizer is unknown, or the start lies out of bounds;
     FloatingPointError if the loss is not finite.

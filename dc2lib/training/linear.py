@@ -38,7 +38,11 @@ BLOCK = 2048
 
 @dataclass(frozen=True)
 class LinearFits:
-    """Weights and scores of every restart on every data set."""
+    """Weights and scores of every restart on every data set.
+
+    Arrays, no torch module: for what takes a module, such as the probes, train ``build("linear")``
+    with `dc2lib.training.fit.fit`.
+    """
 
     weight: np.ndarray  #: float64 (dataset, restart, class, mark)
     bias: np.ndarray  #: float64 (dataset, restart, class)
@@ -78,6 +82,10 @@ def fit_linear(
     Training genes are fitted, validation genes choose the epoch.  Each seed is a restart: it
     decides the first weights and the order of the genes.  ``n_train`` genes a data set are drawn
     with the first seed; 0 means all.
+
+    ``datasets`` are a sequence, ``[cell]`` or ``list(load_cells(...).values())``; ``labels`` is a
+    rule of `dc2lib.labels`.  In few epochs of the tuned recipe this model needs a larger learning
+    rate than a network, ``replace(TUNED, learning_rate=0.1)``, which the book takes.
     """
     if not datasets or not seeds:
         raise DataError("no data set or no seed to train on: give at least one of each")

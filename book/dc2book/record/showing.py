@@ -78,7 +78,10 @@ def show_figure(
         raise DataError(f"figure {name!r}: alt={alt!r} is too short; say what is seen")
     table = drawn_data(fig) if data is None else pd.DataFrame(data)
     if table.empty:
-        raise DataError(f"figure {name!r} has no data behind it; pass data= with at least one row")
+        raise DataError(
+            f"figure {name!r} has no data behind it: only lines, points and images are read from"
+            " it; for bars and histograms pass data= with at least one row"
+        )
     caption = f"{_sentence(caption or alt)} {_origin(data_source, profile)}"
     png = _image(fig, "png")
     _write(f"{name}.png", png)
