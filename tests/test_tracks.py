@@ -133,6 +133,27 @@ def test_a_file_of_which_no_read_counts(tmp_path, bam):
     assert notes == ["9 of 9 reads around genes of H3K4me3"]
 
 
+@pytest.mark.parametrize("index", [None, b"BAI\1\0\0\0\0"])
+def test_a_file_without_a_read_around_any_gene(tmp_path, bam, index):
+    path = bam(tmp_path / "a.bam", READS if index else [])
+    if index:
+        (tmp_path / "a.bam.bai").write_bytes(index)
+    with pytest.raises(DataError, match=r"a\.bam holds no read around any gene.*samtools index"):
+        read_cell({"H3K4me3": path}, windows())
+
+
+def test_a_damaged_file_is_told_by_its_damage(tmp_path, bam):
+    random = np.random.default_rng(0)
+    starts = sorted(random.integers(10_000, 20_000, 9_000).tolist())
+    path = bam(tmp_path / "a.bam", [("chr1", start, 0, 60) for start in starts])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    (tmp_path / "a.bam.bai").touch()
+    with pytest.raises(DataError, match=r"a\.bam cannot be read \(truncated file\)"):
+        read_cell({"H3K4me3": path}, windows())
+
+
 @pytest.mark.parametrize(
     ("index", "message"),
     [

@@ -164,7 +164,12 @@ def _read_bam(
                         spans.append(_span(read, rule.way))
                 kept += len(spans)
                 bins[row] = _counted(np.array(spans, dtype=np.int64), first)
-    if near and not kept:
+    if not near:
+        raise DataError(
+            f"{path} holds no read around any gene. Is it empty, or its index that of another file?"
+            f" Make the index anew: `samtools index {path}`."
+        )
+    if not kept:
         raise DataError(
             f"{path}: none of {near:,} reads around genes counts: all are duplicates, secondary or"
             f" failed, or of a mapping quality below {rule.min_quality}. Take them with"
@@ -231,4 +236,7 @@ def _explained(path: str | Path) -> Iterator[None]:
         message = f"{path} needs the package {error.name}: pip install 'dc2lib[tracks]'."
         raise DataError(message) from None
     except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); is it whole, and of its kind?") from None
+        first = error.__context__ or error  # closing a damaged file fails too
+        raise DataError(
+            f"{path} cannot be read ({first}); is it whole, of its kind, and its index its own?"
+        ) from None

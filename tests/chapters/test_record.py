@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -194,6 +195,9 @@ def test_without_a_build_nothing_is_written(tmp_path, monkeypatch, figure):
     provenance()
     assert run_context()["profile"] == "by hand"
     assert list(tmp_path.iterdir()) == []
+    shell = SimpleNamespace(user_ns={"profile": "paper"})
+    monkeypatch.setattr("dc2book.record.context.notebook_shell", lambda: shell)
+    assert run_context()["profile"] == "paper, by hand"  # its sizes were not set
 
 
 def test_a_figure_is_shown_and_its_files_are_written(run, shown, figure):

@@ -23,7 +23,8 @@ def run_context() -> dict[str, Any]:
     names = getattr(notebook_shell(), "user_ns", {})
     seeds = {name: value for name, value in names.items()
              if name.startswith("seed") and isinstance(value, int | str | list)}
-    context = {"profile": names.get("profile", "by hand"), "seeds": seeds}
+    named = f"{names['profile']}, " if "profile" in names else ""  # only the build sets its sizes
+    context = {"profile": f"{named}by hand", "seeds": seeds}
     if isinstance(names.get("data"), str):
         from dc2lib.datasets import resolve_source
 
