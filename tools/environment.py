@@ -78,6 +78,7 @@ def make_environment(root: Path) -> None:
     stamp = [environment_hash(root), python_version(python), str(root)]
     partial = venv / f"{STAMP}.part"
     partial.write_text("\n".join([*stamp, ""]), encoding="utf-8")
+    os.utime(partial, ns=(_packages_time(venv), _packages_time(venv)))
     os.replace(partial, venv / STAMP)
 
 
@@ -108,9 +109,14 @@ def _fits_a_script(python: Path) -> bool:
 
 
 def _touched(venv: Path) -> bool:
-    """Whether packages came or went since the stamp was written."""
+    """Whether packages came or went since the stamp was written, which has their time."""
+    return _packages_time(venv) != (venv / STAMP).stat().st_mtime_ns
+
+
+def _packages_time(venv: Path) -> int:
+    """When a package last came or went, in ns, by a clock that may have been set back since."""
     sites = venv.glob("lib/python*/site-packages")
-    return any(site.stat().st_mtime >= (venv / STAMP).stat().st_mtime for site in sites)
+    return max((site.stat().st_mtime_ns for site in sites), default=0)
 
 
 def python_version(python: Path) -> str:

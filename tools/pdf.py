@@ -214,10 +214,14 @@ def main() -> None:
     html = options.html.resolve()
     if not (html / "index.html").exists():
         raise BuildError(f"{html} holds no built book: make book")
-    content = print_book(html, names, title_facts(ROOT, html), options.whole)
-    with atomic_write(options.output) as unfinished:
+    output = options.output.expanduser()  # not every shell does that behind PDF=
+    if output.is_dir():
+        raise BuildError(f"{output} is a folder; name the file: make pdf PDF={output}/book.pdf")
+    with atomic_write(output) as unfinished:
+        unfinished.touch()  # where nothing can be written, that is said before minutes of printing
+        content = print_book(html, names, title_facts(ROOT, html), options.whole)
         unfinished.write_bytes(content)
-    print(f"{options.output}: {len(content) / 1e6:.1f} MB")
+    print(f"{output}: {len(content) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -172,6 +172,18 @@ def test_a_broken_environment_repairs_itself(root):
         assert environment.problem(root / ".venv" / "bin" / "python", root) == "", broken
 
 
+def test_the_clock_was_set_back_before_a_package_was_removed(root):
+    environment.make_environment(root)
+    (site,) = root.glob(".venv/lib/python*/site-packages")
+    for place in (site, root / ".venv" / environment.STAMP):
+        os.utime(place, (4e9, 4e9))
+    environment.make_environment(root)
+    made = len(installations(root))
+    shutil.rmtree(site / "one-1.0.dist-info")
+    environment.make_environment(root)
+    assert len(installations(root)) > made
+
+
 def test_a_base_python_of_another_version_makes_the_environment_anew(root):
     places = [*os.environ["PATH"].split(":"), *Path.home().glob(".pyenv/versions/*/bin")]
     pythons = [one for place in places for one in Path(place).glob("python3.1[1-9]")]

@@ -125,3 +125,22 @@ def test_the_whole_has_solutions_and_long_code_breaks_over_pages(html):
 def test_a_page_that_is_not_built_is_named(html):
     with pytest.raises(BuildError, match=r"no page absent.*make book"):
         pdf.print_book(html, ["first", "absent"], FACTS)
+
+
+def test_where_nothing_can_be_written_nothing_is_printed(tmp_path, monkeypatch):
+    (tmp_path / "index.html").touch()
+    monkeypatch.setattr(pdf, "print_book", lambda *_: pytest.fail("printed"))
+    for output, error in ((tmp_path, BuildError), (tmp_path / "index.html" / "a.pdf", OSError)):
+        monkeypatch.setattr("sys.argv", ["pdf", str(tmp_path), "--output", str(output)])
+        with pytest.raises(error):
+            pdf.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_a_new_folder_below_the_home_is_made(tmp_path, monkeypatch):
+    (tmp_path / "index.html").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(pdf, "print_book", lambda *_: b"pages")
+    monkeypatch.setattr("sys.argv", ["pdf", str(tmp_path), "--output", "~/new/a.pdf"])
+    pdf.main()
+    assert (tmp_path / "new" / "a.pdf").read_bytes() == b"pages"
