@@ -55,7 +55,7 @@ def test_ratings_and_their_means():
     ratings = judges.rate_samples(methods, [judge])
     assert ratings["method"].tolist() == ["b", "b", "a"]
     means = judges.judge_means(ratings)
-    assert means["probability"].tolist() == pytest.approx([0.3, 0.9])
+    assert means["estimate"].tolist() == pytest.approx([0.3, 0.9])
     assert means.loc[0, ["low", "high"]].tolist() == pytest.approx([0.2, 0.4])
     assert means["n"].tolist() == [2, 1]
     with pytest.raises(DataError, match="a: 1 samples and 2 targets"):
@@ -72,7 +72,7 @@ def test_an_easy_class_that_passes_more_often_makes_no_difference():
     assert 0 in gap and gap.high - gap.low < 0.1
     means = judges.judge_means(pd.DataFrame(
         {"method": "a", "sample": range(200), "target": first[1], "judge": first[0]}))
-    assert means.loc[0, "probability"] == pytest.approx(0.6, abs=0.03)
+    assert means.loc[0, "estimate"] == pytest.approx(0.6, abs=0.03)
     few = np.array([0, 0, 2]), np.array([0, 0, 1])
     kept = judges.difference_of_means(np.array([1.0, 1, 9]), np.zeros(3), strata=few)
     assert (kept.estimate, kept.n) == (1, 2)
@@ -123,8 +123,8 @@ def test_ranks_make_the_trend_invariant():
 def test_bands_of_the_dose():
     dose, noise = np.repeat([0.1, 0.6, 0.95], 50), np.random.default_rng(0).normal(0, 0.01, 150)
     bands = judges.dose_bands(dose, np.repeat([0, 1, 0.5], 50) + noise, [0.5, 0.9])
-    assert bands["above"].tolist() == [0, 0.5, 0.9]
+    assert bands["band"].tolist() == ["up to 0.5", "0.5 to 0.9", "above 0.9"]
     assert bands["n"].tolist() == [50, 50, 50]
-    np.testing.assert_allclose(bands["response"], [0, 1, 0.5], atol=0.01)
+    np.testing.assert_allclose(bands["estimate"], [0, 1, 0.5], atol=0.01)
     assert (bands["high"] - bands["low"] < 0.01).all()
-    assert judges.dose_bands(dose, noise, [0.95, 0.99])["above"].tolist() == [0]
+    assert judges.dose_bands(dose, noise, [0.95, 0.99])["band"].tolist() == ["up to 0.95"]

@@ -124,7 +124,7 @@ def test_who_gives_noise_about_what_it_gives_real_digits_is_no_judge():
     sees = Judge("sees", lambda images, _: 1 - images.mean((1, 2, 3)) * 1.9)
     kinds = {"real": (digits, np.zeros(400, int)), "noise": (noise, np.zeros(400, int))}
     means = judge_means(rate_samples(kinds, [shrug, sees])).rename(
-        columns={"method": "of", "probability": "estimate"})
+        columns={"method": "of"})
     by_judge = means.pivot(index="judge", columns="of", values="estimate")
     assert by_judge.at["shrug", "noise"] == pytest.approx(0.41, abs=0.01)
     assert digit_study.judges_that_count(means) == ["sees"]

@@ -114,7 +114,7 @@ def mean_ratings(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     ``means``: of `dc2book.mnist.judges.judge_means`. ``titles``: names of the judges as they
     are shown.
     """
-    table = means[means["judge"].isin(titles)].rename(columns={"probability": "estimate"})
+    table = means[means["judge"].isin(titles)]
     fig = style.forest(
         table, "method", panels="judge", colour="method", names=titles, wrap=2, sharex=False,
         colours={method: method_colour(method) for method in table["method"]},
@@ -137,7 +137,7 @@ def method_colour(method: str) -> str:
 def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Mean of each judge by band of the classifier's confidence, generated and real images.
 
-    ``bands``: columns of `realism.dose_bands` with judge, source and band (the label of the band).
+    ``bands``: as of `dc2book.mnist.study.dose_table`.
     """
     labels = list(dict.fromkeys(bands["band"]))
     parts = {titles[judge]: part for judge, part in style.split_by(bands, "judge").items()
@@ -148,10 +148,8 @@ def dose_response(bands: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     for axis, _, part in panels:
         for number, (source, rows) in enumerate(part.groupby("source", sort=False)):
             x = np.array([labels.index(band) for band in rows["band"]]) + 0.08 * (2 * number - 1)
-            style.intervals(
-                axis, rows.rename(columns={"response": "estimate"}), x, vertical=True,
-                fmt=("o-", "s--")[number % 2], color=colours[str(source)], label=source,
-            )
+            style.intervals(axis, rows, x, vertical=True, fmt=("o-", "s--")[number % 2],
+                            color=colours[str(source)], label=source)
         axis.grid(axis="y", alpha=0.3)
     axis.set_xticks(range(len(labels)), labels)
     fig.axes[0].legend(title="digits")

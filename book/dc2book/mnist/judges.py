@@ -113,7 +113,7 @@ def rate_samples(
 def judge_means(ratings: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Mean of each judge for each method, every class with the same weight.
 
-    Columns ``method``, ``judge``, ``probability``, ``low``, ``high`` (bootstrap over the samples
+    Columns ``method``, ``judge``, ``estimate``, ``low``, ``high`` (bootstrap over the samples
     within classes), ``n``, in the order of the methods and judges.
     """
     judges = [c for c in ratings.columns if c not in ("method", "sample", "target")]
@@ -123,7 +123,7 @@ def judge_means(ratings: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             classes = [one.to_numpy() for _, one in part.groupby("target")[judge]]
             draws = _balanced(classes, np.random.default_rng(seed))
             low, high = np.quantile(draws[1:], [0.025, 0.975])
-            rows.append({"method": method, "judge": judge, "probability": draws[0],
+            rows.append({"method": method, "judge": judge, "estimate": draws[0],
                          "low": low, "high": high, "n": len(part)})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -196,18 +196,18 @@ def trend_test(
 def dose_bands(
     dose: np.ndarray, response: np.ndarray, limits: Sequence[float], *, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean response between limits of the dose.
+    """Mean response between limits of the dose: columns band (as text), estimate, low, high, n.
 
-    A row a band: ``above`` (its lower limit; 0 for the first), ``response``, ``low``, ``high``,
-    ``n``.  Bands with fewer than two samples are left out.
+    Bands with fewer than two samples are left out.
     """
-    rows: list[list[float]] = []
-    for low, high in pairwise([0.0, *limits, np.inf]):
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(limits)]
+    names = [f"up to {limits[0]:g}", *between, f"above {limits[-1]:g}"]
+    rows = []
+    for name, (low, high) in zip(names, pairwise([0.0, *limits, np.inf]), strict=True):
         inside = response[(dose > low) & (dose <= high)]
         if len(inside) >= 2:
-            mean = bootstrap_mean(inside, seed=seed)
-            rows.append([low, mean.estimate, mean.low, mean.high, mean.n])
-    return pd.DataFrame(rows, columns=["above", "response", "low", "high", "n"])
+            rows.append({"band": name} | vars(bootstrap_mean(inside, seed=seed)))
+    return pd.DataFrame(rows, columns=["band", "estimate", "low", "high", "n"])
 
 
 def _ranked_groups(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -251,18 +250,17 @@ def counterpart(method: str) -> str:
     return method.replace("sampled", "real") if "sampled" in method else "real, any"
 
 
-def with_tags(table: pd.DataFrame, value: str) -> pd.DataFrame:
+def with_tags(table: pd.DataFrame) -> pd.DataFrame:
     """A table by method and judge as results are recorded.
 
     >>> rows = pd.DataFrame({"method": ["(a) optimised", "sampled, > 0.99", "sampled, any"],
-    ...                      "judge": "x", "mean": 0.5, "low": 0.4, "high": 0.6})
-    >>> with_tags(rows, "mean")[["method", "threshold"]].to_dict("list")
+    ...                      "judge": "x", "estimate": 0.5, "low": 0.4, "high": 0.6})
+    >>> with_tags(rows)[["method", "threshold"]].to_dict("list")
     {'method': ['a', 'sampled', 'sampled'], 'threshold': [nan, 0.99, nan]}
     """
-    words = table["method"].str.extract(r"^\(?(\w+)\)?(?:.*> ([\d.]+))?")
-    ends = [one for one in ("low", "high", "n") if one in table]
-    tags = {"method": words[0], "threshold": words[1].astype(float), "estimate": table[value]}
-    return table[["judge", *ends]].assign(**tags)
+    tags = table["method"].str.extract(r"^\(?(\w+)\)?(?:.*> ([\d.]+))?")
+    columns = [one for one in ("judge", "estimate", "low", "high", "n") if one in table]
+    return table[columns].assign(method=tags[0], threshold=tags[1].astype(float))
 
 
 def lowest_rated(compared: pd.DataFrame, method: str) -> pd.Series:
@@ -413,20 +411,16 @@ def dose_table(
     ``sources``: by name, samples, predicted classes and the probabilities of those classes.
     ``limits``: ends of the bands of confidence.
 
-    Returns `dc2book.mnist.judges.dose_bands` with ``source``, ``judge`` and ``band``; and a
-    row per source and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
+    Returns `dc2book.mnist.judges.dose_bands` with ``source`` and ``judge``; and a row per source
+    and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
     ``high``, ``n``, ``pvalue``.
     """
-    between = [f"{low:g} to {high:g}" for low, high in pairwise(limits)]
-    names = dict(zip((0, *limits), (f"up to {limits[0]:g}", *between, f"above {limits[-1]:g}"),
-                     strict=True))
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
         for judge in judges:
             response = judge.probability(samples, predicted)
             table = judging.dose_bands(confidence, response, limits, seed=seed)
-            bands.append(table.assign(source=source, judge=judge.name,
-                                      band=table["above"].map(names)))
+            bands.append(table.assign(source=source, judge=judge.name))
             with suppress(DataError):  # a judge that gives all samples of each class the same
                 trend, pvalue = judging.trend_test(confidence, response, predicted,
                                            n_resamples=n_resamples, seed=seed)
