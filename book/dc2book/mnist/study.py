@@ -412,8 +412,7 @@ def dose_table(
     ``limits``: ends of the bands of confidence.
 
     Returns `dc2book.mnist.judges.dose_bands` with ``source`` and ``judge``; and a row per source
-    and judge, where it can be computed: ``estimate`` (the correlation), ``low``,
-    ``high``, ``n``, ``pvalue``.
+    and judge, where it can be computed: estimate (the correlation), low, high, n, pvalue.
     """
     bands, trends = [], []
     for source, (samples, predicted, confidence) in sources.items():
@@ -422,8 +421,8 @@ def dose_table(
             table = judging.dose_bands(confidence, response, limits, seed=seed)
             bands.append(table.assign(source=source, judge=judge.name))
             with suppress(DataError):  # a judge that gives all samples of each class the same
-                trend, pvalue = judging.trend_test(confidence, response, predicted,
-                                           n_resamples=n_resamples, seed=seed)
+                trend, pvalue = judging.trend_test(
+                    confidence, response, predicted, n_resamples=n_resamples, seed=seed)
                 trends.append({"source": source, "judge": judge.name, **vars(trend),
                                "pvalue": pvalue})
     columns = ["source", "judge", "estimate", "low", "high", "n", "pvalue"]
