@@ -179,8 +179,8 @@ def expression_heat_maps(
 
     Tables (cell, cell), NaN stays blank; thresholds are marked in the colour bar.
     """
-    fig, panels = style.panels(correlations, (2.8, 3.2), SPLIT_NAMES, sharey=False,
-                               xlabel="cell type", ylabel="cell type")
+    fig, panels = style.panels(correlations, (2.5 + 1.4 / len(correlations), 3.2), SPLIT_NAMES,
+                               sharey=False, xlabel="cell type", ylabel="cell type")
     for axis, _, matrix in panels:
         image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
         step = max(1, round(len(matrix) / 8))
