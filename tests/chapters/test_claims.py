@@ -283,7 +283,7 @@ def test_the_probe_is_judged_by_the_pairs_of_both_generators():
     ranges = {"histone_gan": (0.2, 0.4), "histone_likelihood": (-0.3, -0.1)}
     rows = pd.DataFrame([
         row("mark_activation", 0.1, *ends, chapter="gan_probe", mark="H3K4me1", labels=labels,
-            model=model, **{"class": "high"})
+            model=model, cell="E012", unit="reads", **{"class": "high"})
         for labels in ("lexicographic", "numeric")
         for model, ends in {**ranges, "both_generators": (-0.3, 0.4)}.items()
     ])
@@ -292,12 +292,26 @@ def test_the_probe_is_judged_by_the_pairs_of_both_generators():
     assert judged(of_one, "probe_enhancer")["verdict"] == "supported"
 
 
+@pytest.mark.parametrize(("ends", "expected", "n"), [
+    ((0.1, 0.3), "supported", 2), ((-0.1, 0.3), "supported", 1),
+    ((-0.3, -0.1), "depends on the cell types", 2)])
+def test_the_probe_of_peaks_is_evidence_beside_that_of_reads(ends, expected, n):
+    rows = pd.DataFrame([
+        row("mark_activation", sum(range_) / 2, *range_, chapter="gan_probe", mark="H3K4me3",
+            labels=labels, model="both_generators", cell=cell, unit=unit, **{"class": "high"})
+        for labels in ("lexicographic", "numeric")
+        for cell, unit, range_ in (("E012", "reads", (0.2, 0.4)), ("E003", "peak signal", ends))
+    ])
+    found = judged(rows, "probe_high")
+    assert (found["verdict"], found["cells"]) == (expected, n)
+
+
 @pytest.mark.parametrize(("random", "expected"), [(0.2, "supported"), (0.4, "supported"),
                                                   (0.31, "contradicted")])
 def test_random_inputs_may_differ_in_either_direction(random, expected):
     rows = pd.DataFrame([
         row("mean_positive_probability", value, value - 0.001, value + 0.001, chapter="gan_probe",
-            input=kind, labels=labels)
+            input=kind, labels=labels, cell="E012", unit="reads")
         for labels in ("lexicographic", "numeric")
         for kind, value in (("real", 0.3), ("random", random))
     ])

@@ -35,6 +35,9 @@ def test_a_collapsed_and_a_copying_generator_are_caught_and_fresh_data_are_not()
     assert collapsed[far] > 5 * good[far]
     for judge in ("features", "bins", "raw", "convolutions"):
         assert good["two_sample_accuracy", judge] < 0.62 < collapsed["two_sample_accuracy", judge]
+    told = [quality.told_by_trees(train, part, size=300).estimate
+            for part in (fresh, np.repeat(fresh[:1], 300, axis=0))]
+    assert told[0] < 0.62 < told[1]
     _, copied = report_on(train, valid, train, 300)
     assert good["memorised_share", "features"] < 0.15
     assert copied["memorised_share", "features"] == 1

@@ -17,8 +17,9 @@ from dc2book.style import LABEL_COLOURS, legend_below
 
 COLOURS = {"released": LABEL_COLOURS["lexicographic"], "numeric": LABEL_COLOURS["numeric"],
            "none": "#1F1F1F"}
-MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o",
-           "numeric_totals": "^"}  # by budget, or by a condition that has its own
+# by budget, or by a condition that has its own
+MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o", "numeric_totals": "^",
+           "released_peaks": "P", "numeric_peaks": "P"}
 VERDICT_COLOURS = {"supported": "#1B6B4A", "contradicted": "#8B1A2B"}
 AUTHORS_LOOK = {"color": "#1F1F1F", "fmt": "D", "markerfacecolor": "white"}
 WIDTH = 5.2  # inches: legible on a phone

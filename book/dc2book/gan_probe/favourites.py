@@ -44,6 +44,17 @@ def favourites_of_genes(
     return found
 
 
+def probe_sources(
+    generators: Mapping[tuple[str, int], Network], classifiers: Mapping[tuple[str, int], Network],
+    genes: np.ndarray, draws: Mapping[str, int], keep: int, **options: object,
+) -> dict[Key, ProbeResult]:
+    """Favourites among measured genes, and among so many signals of each generator."""
+    found = favourites_of_genes(genes, classifiers, keep)
+    for source, generator in generators.items():
+        found |= probe_all(source, generator, classifiers, draws[source[0]], keep, **options)
+    return found
+
+
 def activations(
     probes: Mapping[Key, ProbeResult], usual: Mapping[tuple[str, int], np.ndarray],
     marks: Sequence[str],

@@ -87,6 +87,19 @@ def quality_report(
     return pd.DataFrame(rows)
 
 
+def told_by_trees(
+    train: np.ndarray, signals: np.ndarray, *, size: int = 2000, seed: int = 0
+) -> Interval:
+    """Accuracy with which boosted trees on statistics of the bins tell signals from training ones.
+
+    ``size`` of each set are compared.
+    """
+    rng, size = np.random.default_rng(seed), min(size, len(train), len(signals))
+    first, second = (canonical(part[rng.permutation(len(part))[:size]])
+                     for part in (train, signals))
+    return generated.two_sample_test(first, second, seed=seed, fit=boosted_trees(_summaries))
+
+
 def quality_layout(report: pd.DataFrame) -> pd.DataFrame:
     """The report as it is shown: a row per measure, a column per generator, and measured genes."""
     names = report["model"].map(NAMES)

@@ -144,6 +144,20 @@ def mark_correlations(signals: np.ndarray) -> np.ndarray:
     return centred.T @ centred / np.outer(scale, scale)
 
 
+def mean_table(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Mean probability by label rule and kind of input: labels, input, estimate, low, high, n."""
+    return pd.DataFrame([
+        {"labels": rule, "input": name, **vars(mean_interval(values))}
+        for (rule, name), values in probabilities.items()
+    ])
+
+
+def distance_from_real(means: pd.DataFrame) -> pd.DataFrame:
+    """How far each input's mean is from that of real inputs, a table (labels, input)."""
+    wide = means.pivot(index="labels", columns="input", values="estimate")
+    return wide.sub(wide["real"], axis=0).abs()
+
+
 def activation(signals: np.ndarray) -> np.ndarray:
     """Share of each mark in the reads, averaged over samples and bins, ``(mark,)``; sums to 1."""
     means = np.expm1(signals.astype(np.float64)).mean((0, 2))
