@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import logging
 import os
 import platform
 import re
@@ -29,10 +30,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import count
+from itertools import count, product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -52,12 +54,14 @@ from dc2lib.datasets.released import write_released_csv
 from dc2lib.datasets.rpkm import write_rpkm_table
 from dc2lib.datasets.simulated import iter_cells, simulate
 from dc2lib.evaluation.scores import auroc, positive_score
+from dc2lib.evaluation.statistics import bootstrap_auroc
+from dc2lib.fast.fused_step import POOL_WIDTH, FusedStep
 from dc2lib.files import atomic_write
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import DeepChrome, build
 from dc2lib.models.gan import HistoneGenerator, counts_to_signals, histone_gan_for
 from dc2lib.probing import monte_carlo_probe
-from dc2lib.training.fit import PAPER, TUNED, Recipe, fit
+from dc2lib.training.fit import PAPER, TUNED, Recipe, fit, make_optimizer
 from dc2lib.training.grid import run_grid
 from dc2lib.training.grid_fits import Fit, FitRecord
 from dc2lib.training.linear import fit_linear
@@ -76,6 +80,9 @@ CELLS, RESTARTS, LINEAR_EPOCHS = 55, 5, 100
 MODELS, EVALUATED_CELLS, PLAIN_MODELS = 8, 4, 2
 KEEP, SAMPLES, PLAIN_SAMPLES = 100, 131_072, 16_384
 SHARES, REPEATS = (1 / 4, 1 / 2, 1), 3
+TURN_S = 2.0  # how long a process does one thing, alone or beside another
+# dask lets workers return memory at once, and each step of training then asks for it again.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 SIZES, PART = (7, 14, 28, 56), 14  # cell types of the full-size run; those of one piece of pairs
 MIB = 2**20
 
@@ -163,6 +170,16 @@ def csv_to_store(task: Task) -> dict[str, object]:
                   plain, work=len(task.dataset) * 100, unit="rows/s")
 
 
+def bootstrap(task: Task) -> dict[str, object]:
+    """200 bootstrap AUROCs, against scikit-learn on each resample."""
+    rng = np.random.default_rng(0)
+    labels = label(task.dataset)
+    scores = rng.normal(labels, 1.0)
+    return paired(task, "bootstrap", lambda: bootstrap_auroc(labels, scores, n_resamples=200),
+                  lambda: textbook.bootstrap(labels, scores, 200, rng), work=200,
+                  unit="resamples/s")
+
+
 def train_one(task: Task) -> dict[str, object]:
     """One epoch of the max-pooling network, against a textbook loop over a DataLoader."""
     train = task.dataset.take("train")
@@ -204,6 +221,33 @@ def train_grid(task: Task) -> dict[str, object]:
                       lambda: textbook.epochs(train, GRID_EPOCHS, *judges),
                       work=work * GRID_MODELS, plain_work=work, unit="genes/s",
                       limit=product_rate(TRAINING), plain_threads=threads)
+
+
+def grid_dask(task: Task) -> dict[str, object]:
+    """Fits on dask workers of one thread each, against this process alone."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    home = task.folder / "grid"
+    write_cell(task.dataset, home)
+    fits = [Fit("deepchrome_max", replace(TUNED, epochs=1), ("S001",), "S001", str(home), seed=seed)
+            for seed in range(GRID_MODELS)]
+    with (
+        patch.dict(os.environ, KEEP_MEMORY),  # and undo what the cluster sets here for its workers
+        dask.config.set({"distributed.worker.memory.terminate": False}),
+        LocalCluster(n_workers=task.threads, threads_per_worker=1, dashboard_address=":0",
+                     silence_logs=logging.ERROR) as cluster,
+        Client(cluster) as client,
+    ):
+
+        def trained(few: list[Fit], executor: object = None) -> None:
+            with tempfile.TemporaryDirectory(dir=task.folder) as folder:
+                run_grid(few, folder, executor=executor, workers=1, progress=False)
+
+        executor = client.get_executor()
+        return paired(task, "grid_dask", lambda: trained(fits, executor),
+                      lambda: trained(fits[:2]), plain_threads=1, work=len(fits),
+                      plain_work=2, unit="fits/s")
 
 
 def linear_all_cells(task: Task) -> dict[str, object]:
@@ -281,9 +325,89 @@ def growth(task: Task) -> list[dict[str, object]]:
     return rows
 
 
+def side_by_side(task: Task) -> list[dict[str, object]]:
+    """A training step and its parts in two processes at once, against one process alone.
+
+    Each process has one thread; a ratio of 2 says that neither slows the other.
+    """
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        rates = {part: [] for part in PARTS}
+        for _, part in product(range(task.pairs), PARTS):
+            alone = pool.submit(rate, part).result()
+            rates[part].append((sum(pool.map(rate, [part] * PROCESSES)), alone))
+    rows = []
+    for part, pairs in rates.items():
+        ratios = [together / alone for together, alone in pairs]
+        ours, plain = map(statistics.median, zip(*pairs, strict=True))
+        rows.append({
+            "name": f"side_by_side:{part}", "threads": PROCESSES, "unit": PARTS[part], "ours": ours,
+            "plain": plain, "ratio": statistics.median(ratios), "ratio_low": min(ratios),
+            "ratio_high": max(ratios),
+        })
+    return rows
+
+
+PARTS = {"product": "products/s", "step": "genes/s", "step_products": "genes/s", "copy": "MiB/s"}
+
+
+def rate(part: str) -> float:
+    """Units a second of one thread that does nothing but this part for some seconds."""
+    torch.set_num_threads(1)
+    run, units = {"product": large_product, "step": training_step, "copy": copying,
+                  "step_products": products_of_a_step}[part]()
+    run()
+    start, turns = time.perf_counter(), 0
+    while (taken := time.perf_counter() - start) < TURN_S:
+        run()
+        turns += 1
+    return turns * units / taken
+
+
+def large_product() -> tuple[Callable[[], object], float]:
+    """A matrix product that its operands' way from memory does not slow."""
+    a, out = torch.rand(512, 512), torch.empty(512, 512)
+    return lambda: torch.mm(a, a, out=out), 1
+
+
+def copying() -> tuple[Callable[[], object], float]:
+    """A copy of more than any cache holds, MiB read and written."""
+    a, b = torch.ones(2, 2**25)
+    return lambda: b.copy_(a), 2 * a.nbytes / MIB
+
+
+def training_step() -> tuple[Callable[[], object], float]:
+    """The whole step of the max-pooling network on a batch of the paper's."""
+    model = build("deepchrome_max")
+    step = FusedStep(model, make_optimizer(model, PAPER), "log1p")
+    rng, n = np.random.default_rng(0), PAPER.batch_size
+    counts = rng.integers(0, 50, (n, 100, 5)).astype(np.uint16)
+    return lambda: step(counts, np.arange(n) % 2, rng), n
+
+
+def products_of_a_step() -> tuple[Callable[[], object], float]:
+    """Only the matrix products of such a step: forwards, backwards, and into the weights."""
+    model, n = build("deepchrome_max"), PAPER.batch_size
+    windows = n * model.positions * POOL_WIDTH
+    layers = []
+    for layer in (model.convolution, model.hidden1, model.hidden2, model.output):
+        weight = layer.weight.detach().flatten(1)
+        rows = windows if layer is model.convolution else n
+        layers.append((weight, torch.rand(rows, weight.shape[1]), torch.rand(rows, len(weight))))
+
+    def run() -> None:
+        for weight, values, _ in layers:
+            values @ weight.T
+        for weight, values, error in reversed(layers):
+            if weight is not layers[0][0]:
+                error @ weight
+            weight.addmm_(error.T, values, alpha=-1e-9)
+
+    return run, n
+
+
 STAGES = {  # and the numbers of threads that they are measured with
-    csv_to_store: (1,), train_one: (1, 2), train_grid: (2,), linear_all_cells: (1,),
-    evaluate: (1, 2), probe: (1,),
+    csv_to_store: (1,), bootstrap: (1,), train_one: (1, 2), train_grid: (2,), grid_dask: (1, 2),
+    linear_all_cells: (1,), evaluate: (1, 2), probe: (1,),
 }
 
 
@@ -471,7 +595,7 @@ def measurements(genes: int, pairs: int) -> Iterator[dict[str, object]]:
             torch.set_num_threads(threads)
             task = Task(dataset, Path(folder), pairs, threads)
             yield from (measure(task) for measure, wanted in STAGES.items() if threads in wanted)
-            yield from growth(task) if threads == 1 else ()
+            yield from (*growth(task), *side_by_side(task)) if threads == 1 else ()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -48,6 +48,15 @@ def epochs(train: HistoneDataset, epochs: int, *judges: HistoneDataset) -> None:
         auroc(model, _genes(judge), PAPER.batch_size)
 
 
+def bootstrap(
+    labels: np.ndarray, scores: np.ndarray, n_resamples: int, rng: np.random.Generator
+) -> None:
+    """A call of scikit-learn a resample."""
+    for _ in range(n_resamples):
+        drawn = rng.integers(len(labels), size=len(labels))
+        roc_auc_score(labels[drawn], scores[drawn])
+
+
 def auroc(model: nn.Module, genes: TensorDataset, batch_size: int) -> float:
     """AUROC by one pass of a DataLoader and one call of scikit-learn."""
     model.eval()
