@@ -1,6 +1,8 @@
-"""With 56 cell types nothing overprints: labels of ticks, legends, sizes."""
+"""With 56 cell types nothing overprints: labels of ticks, legends, sizes; captions stay short."""
 
+import ast
 from itertools import pairwise
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,9 +15,11 @@ from dc2book.data import sources
 from dc2book.related_work import figures as related_work
 
 from dc2lib.crosscell import EXPERIMENTS
+from tools.chapters import find_chapters
 
 CELLS = [f"E{number:03d}" for number in range(1, 57)]
 RULES = ["numeric", "lexicographic"]
+MOST_CHARACTERS, OF_A_VALUE = 400, 12
 TALLEST, WIDEST = 10, 11  # inches
 
 
@@ -112,3 +116,27 @@ def test_a_table_of_many_cell_types_has_a_row_a_kind():
         ["reads", 50, "19,795", "6,600"], ["peaks", 6, "18,000 to 19,795", "6,600"]
     ]
     assert sources.summarised(table[:9]).equals(table[:9])
+
+
+def captions():
+    for name, chapter in find_chapters(Path(__file__).parents[2]).items():
+        for cell in chapter.code:
+            for call in ast.walk(ast.parse(cell)):
+                called = getattr(getattr(call, "func", None), "id", None)
+                if called in ("show_figure", "show_table", "report"):
+                    given = [one.value for one in call.keywords if one.arg == "caption"]
+                    given += call.args[2:3] if called != "show_figure" else []
+                    yield from ((f"{name}, {called}", one) for one in given)
+
+
+def test_captions_count_cell_types_instead_of_naming_them():
+    seen = 0
+    for where, caption in captions():
+        seen += 1
+        values = [one for one in ast.walk(caption) if isinstance(one, ast.FormattedValue)]
+        text = sum(len(one.value) for one in ast.walk(caption)
+                   if isinstance(one, ast.Constant) and isinstance(one.value, str))
+        assert text + OF_A_VALUE * len(values) <= MOST_CHARACTERS, where
+        joins = [one for one in ast.walk(caption) if getattr(one, "attr", "") == "join"]
+        assert not joins, f"{where}: a caption that joins names grows with the cell types"
+    assert seen > 60
