@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -44,8 +45,11 @@ def tiny(dataset, tmp_path, monkeypatch):
              "PLAIN_SAMPLES": 512, "KEEP": 5, "LINEAR_EPOCHS": 1}
     for name, size in sizes.items():
         monkeypatch.setattr(bench, name, size)
+    distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
     monkeypatch.setattr(bench, "product_rate", lambda _: 1.0)
     monkeypatch.setattr(bench, "ProcessPoolExecutor", lambda n, _: ThreadPoolExecutor(n))
+    inside = partial(distributed.LocalCluster, processes=False)
+    monkeypatch.setattr(distributed, "LocalCluster", inside)
     return Task(dataset, tmp_path, 1, 1)
 
 
