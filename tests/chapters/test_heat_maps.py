@@ -18,6 +18,8 @@ def test_likeness_of_heat_maps_has_an_interval_over_cell_types():
     np.testing.assert_allclose(table.loc["train", ends].astype(float), 1)
     middle, low, high = table.loc["test", ends].astype(float)
     assert low < middle < high
+    six = heat_maps.correlation_summary({"train": matrix.iloc[:6, :6], "test": other.iloc[:6, :6]})
+    assert np.isfinite(six[ends].astype(float)).all(axis=None)  # some resamples hold one pair only
     few = heat_maps.correlation_summary({"train": matrix.iloc[:4, :4]})
     assert few[ends[1:]].isna().all(axis=None)
     alone = heat_maps.correlation_summary({"train": matrix.iloc[:2, :2]})

@@ -43,6 +43,8 @@ def correlation_summary(
         matrix = table.to_numpy()
 
         def similarity(drawn: np.ndarray, matrix: np.ndarray = matrix) -> float:
+            if len(np.unique(drawn)) < FEWEST_CELLS:  # one pair, which correlates with nothing
+                return np.nan
             pairs = drawn[above[0]], drawn[above[1]]
             apart = pairs[0] != pairs[1]
             return np.corrcoef(first[pairs][apart], matrix[pairs][apart])[0, 1]
