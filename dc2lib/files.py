@@ -68,6 +68,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     is made where it is missing; the temporary name has the same suffix (NumPy would add one that
     it misses).  Raises FileNotFoundError if the block has written nothing.
 
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_write(Path(folder) / "genes.txt") as unfinished:

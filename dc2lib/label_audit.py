@@ -177,6 +177,8 @@ def best_threshold(labels: np.ndarray, values: np.ndarray) -> tuple[float, float
 
     Every threshold is tried, so no mean, median or quantile does better.
 
+    Examples
+    --------
     >>> best_threshold(np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 3.0, 4.0]))
     (1.0, 0.75)
     """

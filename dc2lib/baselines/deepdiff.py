@@ -70,8 +70,11 @@ def paired(first: Genes, second: Genes) -> Pair:
 def fit(train: Pair, valid: Pair, *, epochs: int, seed: int = 0) -> tuple[Predictor, int]:
     """Train `DeepDiff` on the squared error; keep the epoch of the best validation correlation.
 
-    Epochs are compared on at most `N_VALID` validation genes, evenly spaced in the list.  Returns
-    the predictor of log fold change, and its number of parameters.
+    Epochs are compared on at most `N_VALID` validation genes, evenly spaced in the list.
+
+    Returns
+    -------
+    The predictor of log fold change, and its number of parameters.
     """
     _, n_bins, n_marks = train.first.shape
     recipe = replace(TUNED, learning_rate=2e-3, epochs=epochs)

@@ -68,8 +68,12 @@ def levels_of(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
 def learn(levels: np.ndarray, label: np.ndarray, n_rules: int) -> Rules:
     """Rules by weighted covering, alternately for class 1 and class 0.
 
-    Levels are whole numbers from 0 ``(gene, feature)``; at most ``n_rules`` rules are learned, of
-    at most `LENGTH` conditions.
+    Parameters
+    ----------
+    levels
+        Whole numbers from 0 ``(gene, feature)``.
+    n_rules
+        At most so many rules, of at most `LENGTH` conditions.
     """
     candidates = possible_conditions(levels, LENGTH)
     covers = covered_by(candidates, levels).astype(np.float32)

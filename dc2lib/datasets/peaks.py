@@ -41,9 +41,19 @@ def read_peaks(
 ) -> pd.DataFrame:
     """The peaks of one file in its order: chromosome, start, end (bp from 0, excluded), value.
 
-    The value is ``"signal"`` (column 7, the enrichment), ``"score"`` (column 5) or ``"presence"``
-    (1).  No peak may pass ``lengths``, base pairs a chromosome.  Raises DataError that names the
-    line which is not as expected.
+    Parameters
+    ----------
+    path
+        Tab-separated lines, at least chromosome, start, end.
+    value
+        ``"signal"`` (column 7, the enrichment), ``"score"`` (column 5), or ``"presence"`` (1).
+    lengths
+        Base pairs a chromosome, which no peak may pass.
+
+    Raises
+    ------
+    DataError
+        If a line is not as expected; the message names it.
     """
     if value not in COLUMN_OF:
         raise DataError(f"Unknown value {value!r} of a peak: use one of {', '.join(COLUMN_OF)}.")
@@ -110,7 +120,10 @@ def read_cell(
 ) -> dict[str, np.ndarray]:
     """Bins (gene, bin) of each mark's file, along the genome; the number of peaks joins the notes.
 
-    Raises DataError if a file is no file of peaks, or of another genome.
+    Raises
+    ------
+    DataError
+        If a file is no file of peaks, or of another genome.
     """
     bins = {}
     for mark, path in files.items():

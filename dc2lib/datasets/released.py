@@ -51,12 +51,21 @@ def read_csv_folder(
 ) -> HistoneDataset:
     """A cell type of your own, from three CSV files in the released layout.
 
-    The folder holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``,
-    gzipped (``.csv.gz``) or not, and is called as the cell type, unless another name is given;
-    `marks` are the names of the count columns. Without an expression table that has a column of its
-    name there are no labels. With `partial` a split may be a first part of DeepChrome's beside
-    another that is whole. Raises DataError if a file is missing or wrong; the message names the
-    file, line and gene.
+    Raises DataError if a file is missing or wrong; the message names the file, line and gene.
+
+    Parameters
+    ----------
+    folder
+        Holds ``classification/{train,valid,test}.csv`` or ``{train,valid,test}.csv``, gzipped
+        (``.csv.gz``) or not.
+    cell
+        Name of the cell type; default the folder's name.
+    rpkm
+        Expression table, or its path, with a column named `cell`; without it there are no labels.
+    marks
+        Names of the count columns.
+    partial
+        Whether a split may be a first part of DeepChrome's beside another that is whole.
     """
     folder = Path(folder)
     if len(set(marks)) < len(marks):

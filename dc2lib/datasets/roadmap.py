@@ -105,16 +105,29 @@ def ingest_archive(
     say: Callable[[str], None] = lambda line: None,
     result: Ingestion | None = None,
 ) -> Ingestion:
-    """Store the cell types, all or those named, of an archive; those stored already are skipped.
+    """Store the cell types of an archive; those already stored are skipped.
 
-    It is a gzipped tar with members ``.../<cell>/classification/{train,valid,test}.csv``. A cell
-    type that is wrong, comes twice, has no column in the expression table, or has a split that
-    breaks off before another cell type's, is noted in `failed`, and the others are stored all the
-    same. The peak of memory does not depend on the number of cell types. `say` gets a line a cell
-    type; the result is filled as the work goes on, so that it is there after an error too.
+    A cell type that is wrong, comes twice, or has a split that breaks off before another cell
+    type's, is noted in `failed`, and the others are stored all the same. The peak of memory does
+    not depend on the number of cell types.
 
     Raises DataError if the archive itself cannot be read to its end, or something follows that end;
     what was complete before is stored.
+
+    Parameters
+    ----------
+    path
+        Gzipped tar with members ``.../<cell>/classification/{train,valid,test}.csv``.
+    rpkm
+        Expression to join; a cell type without a column there fails.
+    cells
+        Only these; default all in the archive.
+    again
+        Store also those that are stored already.
+    say
+        Gets one line a cell type.
+    result
+        Filled as the work goes on, so that it is there after an error too.
     """
     path = Path(path)
     _check_gzip(path)

@@ -137,17 +137,26 @@ class RpkmTable:
 
 
 def read_rpkm(path: str | Path, alignment: str = "aligned") -> RpkmTable:
-    """Read an expression table, Roadmap's (doi:10.1038/nature14248) or yours: RPKM, FPKM or TPM.
-
-    A header, then a row a gene, separated by tabs or commas, gzipped or not; lines before the
-    header that start with # are passed over. Genes stand in the column ``gene_id``, or else in the
-    first; versions of their ids are cut off. A header without a name for the genes, as R writes it
-    (names in quotes, or all of them Roadmap's), is understood; a table without a header, or with
-    another number of names than of columns, is refused. An empty field, NA and NaN mean that a gene
-    has no number. Columns that nobody asks for may hold anything. The alignment ``"released"``
-    pairs names and columns as the released code did, one column off; the last one comes out empty.
+    """Read an expression table, Roadmap's or your own, in RPKM, FPKM or TPM.
 
     Raises DataError if the file is no such table.
+
+    Parameters
+    ----------
+    path : path
+        A header, then a row a gene, separated by tabs or commas, gzipped or not; lines before the
+        header that start with # are passed over. Genes stand in the column ``gene_id``, or else in
+        the first; versions of their ids are cut off. A header without a name for the genes, as R
+        writes it (names in quotes, or all of them Roadmap's), is understood; a table without a
+        header, or with another number of names than of columns, is refused. An empty field, NA and
+        NaN mean that a gene has no number. Columns that nobody asks for may hold anything.
+    alignment : {"aligned", "released"}
+        ``"released"`` pairs names and columns as the released code did, one column off; the last
+        one comes out empty.
+
+    Notes
+    -----
+    Source of Roadmap's: Roadmap Epigenomics Consortium 2015, doi:10.1038/nature14248.
     """
     if alignment not in ALIGNMENTS:
         raise DataError(f"Unknown alignment {alignment!r}: use one of {', '.join(ALIGNMENTS)}.")

@@ -1,9 +1,9 @@
 """Coverage tracks (bigWig) and alignments (BAM) around genes; needs the extra ``tracks``.
 
 bigWig: a bin is the mean of the track over its 100 bases, bases without a value being 0; a stored
-NaN or infinity is an error. BAM: a
-bin counts reads; unmapped, secondary, supplementary and failed reads never count, mates of a pair
-count one by one, and duplicates (flag 1024) and reads of a low mapping quality as asked.
+NaN or infinity is an error. BAM: a bin counts reads; unmapped, secondary, supplementary and failed
+reads never count, mates of a pair count one by one, and duplicates (flag 1024) and reads of a low
+mapping quality as asked.
 """
 
 from __future__ import annotations
@@ -33,13 +33,20 @@ DUPLICATE = 0x400
 class ReadRule:
     """Which reads of a BAM file count, and where.
 
-    With the way ``"overlap"`` a read counts in every bin that its alignment touches, as in bedtools
-    multicov, with which DeepChrome counted; with ``"start"`` only in the bin of its 5' end.
+    Attributes
+    ----------
+    way : str
+        ``"overlap"``: a read counts in every bin that its alignment touches, as in bedtools
+        multicov, with which DeepChrome counted. ``"start"``: only in the bin of its 5' end.
+    min_quality : int
+        Reads of a lower mapping quality do not count.
+    duplicates : bool
+        Whether reads marked as duplicates count.
     """
 
     way: str = "overlap"
-    min_quality: int = 30  #: mapping quality; reads of a lower one do not count
-    duplicates: bool = False  #: whether reads marked as duplicates count
+    min_quality: int = 30
+    duplicates: bool = False
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
@@ -55,7 +62,10 @@ def cell_inputs(
 ) -> list[CellInput]:
     """The cell types of a folder or table of tracks; see `cell_files.mark_files`.
 
-    Raises DataError as that does, or if a cell type has BAM and bigWig files.
+    Raises
+    ------
+    DataError
+        As `mark_files`, or if a cell type has BAM and bigWig files.
     """
     rule = rule or ReadRule()
     inputs = []
@@ -85,7 +95,11 @@ def read_cell(
     """Bins (gene, bin) along the genome of each mark's file: uint16 reads or float32 coverage.
 
     A bin with more than 65,535 reads counts as so many. How many reads count joins the notes.
-    Raises DataError if a package or an index is missing, or a file is damaged or of another genome.
+
+    Raises
+    ------
+    DataError
+        If a package or an index is missing, or a file is damaged or of another genome.
     """
     bins = {}
     for mark, path in files.items():

@@ -26,6 +26,8 @@ COARSE = 4
 def counts_to_signals(counts: np.ndarray) -> np.ndarray:
     """Counts ``(gene, bin, mark)`` as signals, float32 ``(gene, mark, bin)``; see `to_signal`.
 
+    Examples
+    --------
     >>> counts_to_signals(np.array([[[0], [1]]])).round(3).tolist()
     [[[0.0, 0.6930000185966492]]]
     """

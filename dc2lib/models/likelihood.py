@@ -157,6 +157,8 @@ def count_classes(largest: int, n_classes: int = N_CLASSES) -> np.ndarray:
     Small counts have a class each, large ones share classes that grow by the same factor, the first
     of them one or two counts wide; where there are fewer counts than classes, the last are empty.
 
+    Examples
+    --------
     >>> count_classes(9, 6).tolist(), count_classes(2, 4).tolist()
     ([0, 1, 2, 3, 4, 6, 10], [0, 1, 2, 3, 3])
     """

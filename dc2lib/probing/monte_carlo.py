@@ -74,6 +74,8 @@ NO_SAMPLES = Samples(np.empty(0, np.int64), np.empty(0), np.empty((0,), np.float
 def top_samples(samples: np.ndarray, log_odds: np.ndarray, keep: int) -> Samples:
     """The ``keep`` samples ``(sample, ...)`` of the highest log odds ``(sample,)``, best first.
 
+    Examples
+    --------
     >>> top_samples(np.array([[5.0], [6.0], [7.0]]), np.array([0.5, 2.0, 1.0]), 2).index.tolist()
     [1, 2]
     """
@@ -226,20 +228,36 @@ def monte_carlo_probe(
 
     Section 3.1 of DeepChrome 2.0.
 
-    The generator turns noise ``(sample, generator.n_latent)``, independent standard normal float32,
-    into samples ``(sample, ...)``; the classifier turns these into logits ``(sample, class)``, and
-    a `Panel` asks several at once.  Modules are put into evaluation mode.  For each class the
-    ``keep`` most probable samples are kept, and the first ``keep_first`` above each threshold, a
-    probability between 0 and 1; all that pass are counted.
+    Parameters
+    ----------
+    generator
+        Turns noise ``(sample, generator.n_latent)``, independent standard normal float32, into
+        samples ``(sample, ...)``.  Modules are put into evaluation mode.
+    classifier
+        Turns samples into logits ``(sample, class)``; a `Panel` asks several at once.
+    n, keep
+        Samples to draw, and how many of the most probable are kept for each class.
+    thresholds
+        Probabilities between 0 and 1; for each class the first ``keep_first`` samples above each
+        of them are kept, and all that pass are counted.
+    batch_size
+        Samples through the networks at once; 128 to 256 is fastest on a CPU.
+    chunk_size
+        Samples between two checkpoints, and the work that is handed to a process at once.
+    workers
+        Processes, of one thread each.  More than one needs networks that can be pickled.
+    device
+        Default CUDA if present, else the CPU; with several workers always the CPU.
+    checkpoint
+        A file that is written after every chunk; if it exists the probe goes on from it.
 
-    Samples go through the networks a batch at once (128 to 256 is fastest on a CPU).  A chunk of
-    them lies between two checkpoints, and is handed to a process at once; with several workers,
-    processes of one thread each, networks must be such as can be pickled, and the device is the
-    CPU.  If the checkpoint, a file, exists, the probe goes on from it.
-
-    Raises DataError if a size is not positive, a threshold is no probability, the generator has no
-    ``n_latent``, or the checkpoint belongs to another probe; FloatingPointError if a logit is not a
-    number.
+    Raises
+    ------
+    DataError
+        If a size is not positive, a threshold is no probability, the generator has no ``n_latent``,
+        or the checkpoint belongs to another probe.
+    FloatingPointError
+        If a logit is not a number.
     """
     place = default_device("cpu" if workers > 1 else device)
     _check(generator, thresholds, n=n, keep=keep, batch_size=batch_size, chunk_size=chunk_size,

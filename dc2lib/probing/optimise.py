@@ -75,21 +75,32 @@ def optimise_input(
     record_every: int = 0,
     device: str | torch.device | None = None,
 ) -> Trajectory:
-    """Move inputs ``(sample, ...)`` down the gradient of a sum of terms; every sample on its own.
+    """Move inputs down the gradient of a sum of loss terms; every sample on its own.
 
-    Inputs are what the classifier reads: for a model of genes signals ``(gene, mark, bin)`` after
-    its recipe's transform (`dc2lib.signals.to_signal`), not counts.
+    Parameters
+    ----------
+    start
+        Inputs ``(sample, ...)`` as the classifier reads them: for a model of genes signals
+        ``(gene, mark, bin)`` after its recipe's transform (`dc2lib.signals.to_signal`), not counts.
+    terms
+        A list of what the loss is made of, such as ``[class_term(model, 1), norm_term()]``: see
+        `class_term`, `score_term`, `discriminator_term`, `distance_term` and `norm_term`.
+    optimizer
+        ``"gradient_descent"``: the gradient times the learning rate; ``"adam"``.
+    bounds
+        If given, inputs are brought back between these two after each step.
+    record_every
+        Keep the inputs every so many steps in the trajectory; 0 keeps the start and the end.
+    device
+        Where it is computed, wherever the networks and weights of the terms lie; default CUDA if
+        present, else the CPU.
 
-    Terms are a list, such as ``[class_term(model, 1), norm_term()]``, of `class_term`,
-    `score_term`, `discriminator_term`, `distance_term` and `norm_term`, or your own.
-
-    The optimizer is ``"adam"``, or ``"gradient_descent"``: the gradient times the learning rate.
-    With ``bounds`` inputs are brought back between these two after each step.  The trajectory has
-    the inputs of every so many steps, with 0 those of the start and the end.  The device, by
-    default CUDA if present, else the CPU, may be another than the networks lie on.
-
-    Raises DataError if there is no term, the optimizer is unknown, or the start lies out of bounds;
-    FloatingPointError if the loss is not finite.
+    Raises
+    ------
+    DataError
+        If there is no term, the optimizer is unknown, or the start lies out of bounds.
+    FloatingPointError
+        If the loss is not finite.
     """
     _check(start, terms, steps, optimizer, bounds)
     networks = [network for term in terms for network in term.networks]

@@ -50,11 +50,20 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """Call ``function(*job)`` for every job and yield each outcome as it comes.
 
-    Workers must be able to import the function.  A job whose worker died is tried again, `RETRIES`
-    times; one whose function raises is not.  The executor is any `concurrent.futures.Executor`,
-    such as ``client.get_executor()`` of dask.distributed, and stays open; by default there are as
-    many processes of one thread as ``workers``, or the variable ``DC2LIB_WORKERS``, says, and for
-    one worker this process.
+    A job whose worker died is tried again, `RETRIES` times; one whose function raises is not.
+
+    Parameters
+    ----------
+    function
+        Importable by the workers.
+    jobs
+        Arguments of each call.
+    executor
+        Any `concurrent.futures.Executor`, such as ``client.get_executor()`` of dask.distributed,
+        which stays open; default ``workers`` processes of one thread each, or this process if
+        ``workers`` is 1.
+    workers
+        Default: the environment variable ``DC2LIB_WORKERS``, else 1.
     """
     given = os.environ.get("DC2LIB_WORKERS", "1") if workers is None else str(workers)
     if not given.isdecimal() or int(given) < 1:

@@ -38,27 +38,36 @@ Quality = Callable[[nn.Module], Mapping[str, float]]
 class GanRecipe:
     """How a generator and a discriminator are trained, each by a step of Adam in turn.
 
-    The loss is ``"nonsaturating"`` (Goodfellow et al. 2014, arXiv 1406.2661), ``"hinge"`` (Miyato
-    et al. 2018, arXiv 1802.05957), ``"wasserstein"`` (Arjovsky et al. 2017, arXiv 1701.07875) or
-    ``"relativistic"`` (real and generated samples in pairs: Jolicoeur-Martineau 2018, arXiv
-    1807.00734).  The regulariser is ``"r1"``, strength / 2 times the squared gradient of the
-    discriminator at real samples (Mescheder et al. 2018, arXiv 1801.04406), ``"gradient_penalty"``,
-    strength times the squared distance of the gradient's norm from 1 between real and generated
-    samples (Gulrajani et al. 2017, arXiv 1704.00028), or ``"none"``.
-
-    Both learning rates fall to zero over the second half of the steps.
+    Attributes
+    ----------
+    loss
+        ``"nonsaturating"`` (Goodfellow et al. 2014, arXiv 1406.2661), ``"hinge"`` (Miyato et al.
+        2018, arXiv 1802.05957), ``"wasserstein"`` (Arjovsky et al. 2017, arXiv 1701.07875) or
+        ``"relativistic"`` (real and generated samples in pairs: Jolicoeur-Martineau 2018, arXiv
+        1807.00734).
+    regulariser, strength, regularise_every
+        ``"r1"``: strength / 2 times the squared gradient of the discriminator at real samples
+        (Mescheder et al. 2018, arXiv 1801.04406); ``"gradient_penalty"``: strength times the
+        squared distance of the gradient's norm from 1 between real and generated samples (Gulrajani
+        et al. 2017, arXiv 1704.00028); or ``"none"``.  Computed every so many steps, and then
+        multiplied by their number.
+    learning_rate, discriminator_learning_rate
+        Both fall to zero over the second half of the steps.
+    averaging
+        Decay of the moving average of the generator's weights, a step; 0 for none.  The averaged
+        generator is the result.
     """
 
     loss: str = "nonsaturating"
     regulariser: str = "r1"
     strength: float = 1.0
-    regularise_every: int = 1  #: steps; it is then multiplied by their number
+    regularise_every: int = 1
     steps: int = 2000
     batch_size: int = 64
     round_steps: int = 100  #: between two reports
     learning_rate: float = 1e-3
     discriminator_learning_rate: float = 1e-3
-    averaging: float = 0.99  #: decay, a step, of the mean of the generator's weights, the result
+    averaging: float = 0.99
 
     def __post_init__(self) -> None:
         for value, known in ((self.loss, LOSSES), (self.regulariser, REGULARISERS)):
@@ -86,6 +95,8 @@ class GanFit:
 def discriminator_loss(loss: str, real: Tensor, generated: Tensor) -> Tensor:
     """Mean loss of the discriminator for logits of real and generated samples.
 
+    Examples
+    --------
     >>> real, generated = torch.tensor([2.0]), torch.tensor([-0.5])
     >>> float(discriminator_loss("hinge", real, generated))
     0.5
@@ -144,16 +155,29 @@ def train_gan(
 ) -> GanFit:
     """Train a generative adversarial network, in place; no global random state changes.
 
-    The generator turns standard normal noise ``(sample, generator.n_latent)`` into samples of the
-    data's shape; the discriminator turns samples into logits ``(sample,)`` or ``(sample, 1)``,
-    positive for real ones.  Data are floats ``(sample, ...)``, or uint8, which is divided by 255 a
-    batch at a time.  The seed decides the order of the data, the noise and dropout; not the initial
-    weights.  The numbers that ``quality`` gives for the averaged generator after each round join
-    the history.  The checkpoint, a file, is written after every round; if it exists the training
-    goes on from it.
+    Parameters
+    ----------
+    generator
+        Turns standard normal noise ``(sample, generator.n_latent)`` into samples of the data's
+        shape.
+    discriminator
+        Turns samples into logits ``(sample,)`` or ``(sample, 1)``, positive for real ones.
+    data
+        Real samples ``(sample, ...)``, floats; or uint8, which is divided by 255 a batch at a time.
+    seed
+        Decides the order of the data, the noise and dropout; not the initial weights.
+    quality
+        Called with the averaged generator after each round; its numbers join the history.
+    checkpoint
+        A file that is written after every round; if it exists the training goes on from it.
 
-    Raises DataError if there are fewer samples than one batch, the generator makes another shape,
-    or the checkpoint belongs to other settings or data; FloatingPointError if a loss is not finite.
+    Raises
+    ------
+    DataError
+        If there are fewer samples than one batch, the generator makes another shape, or the
+        checkpoint belongs to other settings or data.
+    FloatingPointError
+        If a loss is not finite.
     """
     place = default_device(device)
     generator.to(place), discriminator.to(place)

@@ -52,13 +52,20 @@ def run_grid(
 ) -> list[FitRecord]:
     """Train the fits that are not on disk yet and return the records of all, in order.
 
-    Equal fits are trained once, and so are fits that differ in their test cell only: one training
-    serves them, and each keeps the epoch that is the best for its test cell.  Records are kept in
-    the folder, by default ``fits`` in the data folder; the workers of a cluster must share it, and
-    the store.  Executor and workers are as for `dc2lib.training.executors.outcomes`.
-
     Raises GridError if fits failed, after all others are done; the message lists them with their
     parameters.  Raises DataError if a fit's cell types differ in marks, bins or unit.
+
+    Parameters
+    ----------
+    fits
+        Equal fits are trained once, and so are fits that differ in their test cell only: one
+        training serves them, and each keeps the epoch that is the best for its test cell.
+    folder
+        Where the records are kept; default ``fits`` in the data folder. Workers of a cluster write
+        there, so it must lie on a file system that they share, as must the store.
+    executor, workers
+        As for `dc2lib.training.executors.outcomes`. A training whose worker was killed is tried
+        twice more.
     """
     opened = cache(open_cell)
     for cells, home in {((*one.train_cells, one.test_cell), one.home) for one in fits}:

@@ -56,9 +56,19 @@ def train_likelihood(
 ) -> LikelihoodFit:
     """Train a model in place on signals ``(gene, mark, bin)``; validation signals are only scored.
 
-    The seed decides the order of the genes; not the initial weights.  The checkpoint, a file, is
-    written after every epoch; if it exists the training goes on from it.  Raises DataError if it
-    belongs to other settings or data, FloatingPointError if the loss is not finite.
+    Parameters
+    ----------
+    seed
+        Decides the order of the genes; not the initial weights.
+    checkpoint
+        A file that is written after every epoch; if it exists the training goes on from it.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint belongs to other settings or data.
+    FloatingPointError
+        If the loss is not finite.
     """
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True

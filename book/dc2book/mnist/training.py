@@ -45,8 +45,14 @@ def fit_digits(
 
     The model takes float32 ``(image, 1, 28, 28)`` in [0, 1] and returns logits ``(image, class)``;
     images are uint8 ``(image, 28, 28)``, labels class numbers ``(image,)``.  The seed decides the
-    order of the images, dropout and the random starts of attacks.  Raises DataError if the numbers
-    of images and labels differ, FloatingPointError if the loss is not finite.
+    order of the images, dropout and the random starts of attacks.
+
+    Raises
+    ------
+    DataError
+        If the numbers of images and labels differ.
+    FloatingPointError
+        If the loss is not finite.
     """
     if len(images) != len(labels) or len(images) == 0:
         raise DataError(f"{len(images)} images and {len(labels)} labels: expected as many of both")

@@ -146,8 +146,11 @@ def rpkm_columns() -> pd.DataFrame:
 def rpkm_correlation(alignment: str = "aligned") -> pd.DataFrame:
     """Pearson correlation of RPKM between cell types over the table's first 6,601 rows.
 
-    ``"released"``: columns read one off, as in the released code; E128 is then all NaN.  ``"log"``:
-    read rightly, of log (1 + RPKM).
+    Parameters
+    ----------
+    alignment : {"aligned", "released", "log"}
+        ``"released"``: columns read one off, as in the released code; E128 is then all NaN.
+        ``"log"``: read rightly, of log (1 + RPKM).
     """
     return _table(f"rpkm_correlation_{alignment}.csv", "cell")
 

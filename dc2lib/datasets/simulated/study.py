@@ -30,24 +30,42 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Design:
-    """What a simulated study is asked to be; DataError if a parameter is out of its range.
+    """What a simulated study is asked to be.
 
-    Cell types take turns in three lineages: the first belongs to lineage 0, the second to lineage
-    1, and so on.  A cell type does not depend on how many are simulated beside it; for more than
-    memory holds there is :func:`iter_cells`.  Marks are the five released ones, and H3K27ac,
-    H3K9ac, H3K4me2, H3K79me2, for which a released mark of similar profile stands in.
+    Raises DataError if a parameter is out of its range.
+
+    Parameters
+    ----------
+    n_cells, n_genes : int
+        Cells beyond what memory holds: use :func:`iter_cells`. Cell types take turns in three
+        lineages: the first belongs to lineage 0, the second to lineage 1, and so on.
+    seed : int
+        Same seed, same study. A cell type does not depend on how many are simulated beside it.
+    marks : sequence of str
+        The five released ones; also H3K27ac, H3K9ac, H3K4me2, H3K79me2, for which a released mark
+        of similar profile stands in.
+    shared_rule : bool
+        False: each cell type has its own relation of marks and expression, alike within a lineage.
+    rule_divergence : float
+        How far these relations lie apart (0: not at all; 1: unrelated, even opposite).
+    signal : float
+        Correlation, 0 to 1, of what the marks follow with expression. 1 is the calibrated strength,
+        0 is no relation.
+    library_spread : float
+        Standard deviation of the log of a random factor on the reads of a cell type and mark.
+    blend : float, optional
+        0: every cell type like E012; 1: like E013. Default: drawn for each cell type and mark.
     """
 
     n_cells: int = 8
     n_genes: int = 4000
     seed: int = 0
     marks: Sequence[str] = MARKS
-    #: False: each cell type has its own relation of marks and expression, alike within a lineage
     shared_rule: bool = True
-    rule_divergence: float = 0.4  #: of these relations: 0 none; 1 unrelated, even opposite
-    signal: float = 1.0  #: correlation of what marks follow with expression; 1: as measured
-    library_spread: float = 0.35  #: standard deviation of log reads of a cell type and mark
-    blend: float | None = None  #: 0: like E012; 1: like E013; None: drawn for each cell and mark
+    rule_divergence: float = 0.4
+    signal: float = 1.0
+    library_spread: float = 0.35
+    blend: float | None = None
 
     def __post_init__(self) -> None:
         draws.mark_index(self.marks)
@@ -120,6 +138,8 @@ def simulate(*args: object, **parameters: object) -> SimulatedStudy:
     rule (text comparison).  The splits are thirds of the genes in order, along which expression
     falls as it does along Ensembl ids: classes are unevenly spread over them.
 
+    Examples
+    --------
     >>> study = simulate(n_cells=2, n_genes=60, seed=1)
     >>> study.datasets["S002"]
     HistoneDataset(S002, simulated: 60 genes x 100 bins x 5 marks)
