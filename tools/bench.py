@@ -113,19 +113,24 @@ def paired(
     """
     plain_work = plain_work or work
     ours()
-    times = []
+    rates = []
     for _ in range(task.pairs):
-        fast = seconds(ours) / work
+        fast = work / seconds(ours)
         torch.set_num_threads(plain_threads or task.threads)
-        times.append((fast, seconds(plain) / plain_work))
+        rates.append((fast, plain_work / seconds(plain)))
         torch.set_num_threads(task.threads)
-    rates = [statistics.median(1 / one[side] for one in times) for side in (0, 1)]
-    ratios = [slow / fast for fast, slow in times]
-    return {
-        "name": name, "threads": task.threads, "unit": unit, "ours": rates[0], "plain": rates[1],
-        "ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios),
-        "share_of_limit": None if limit is None else rates[0] / limit,
-    }
+    row = row_of_pairs(name, task.threads, unit, rates)
+    return row | {"share_of_limit": None if limit is None else row["ours"] / limit}
+
+
+def row_of_pairs(
+    name: str, threads: int, unit: str, rates: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    """The row of rates that were measured in pairs: medians, lowest and highest ratio of a pair."""
+    ratios = [fast / slow for fast, slow in rates]
+    ours, plain = map(statistics.median, zip(*rates, strict=True))
+    return {"name": name, "threads": threads, "unit": unit, "ours": ours, "plain": plain,
+            "ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -335,16 +340,8 @@ def side_by_side(task: Task) -> list[dict[str, object]]:
         for _, part in product(range(task.pairs), PARTS):
             alone = pool.submit(rate, part).result()
             rates[part].append((sum(pool.map(rate, [part] * PROCESSES)), alone))
-    rows = []
-    for part, pairs in rates.items():
-        ratios = [together / alone for together, alone in pairs]
-        ours, plain = map(statistics.median, zip(*pairs, strict=True))
-        rows.append({
-            "name": f"side_by_side:{part}", "threads": PROCESSES, "unit": PARTS[part], "ours": ours,
-            "plain": plain, "ratio": statistics.median(ratios), "ratio_low": min(ratios),
-            "ratio_high": max(ratios),
-        })
-    return rows
+    return [row_of_pairs(f"side_by_side:{part}", PROCESSES, PARTS[part], pairs)
+            for part, pairs in rates.items()]
 
 
 PARTS = {"product": "products/s", "step": "genes/s", "step_products": "genes/s", "copy": "MiB/s"}

@@ -78,7 +78,7 @@ def make_environment(root: Path) -> None:
     stamp = [environment_hash(root), python_version(python), str(root)]
     partial = venv / f"{STAMP}.part"
     partial.write_text("\n".join([*stamp, ""]), encoding="utf-8")
-    os.utime(partial, ns=(_packages_time(venv), _packages_time(venv)))
+    os.utime(partial, ns=(_packages_time(venv),) * 2)
     os.replace(partial, venv / STAMP)
 
 

@@ -53,12 +53,15 @@ def cell_inputs(
     path = Path(path).expanduser()
     if not os.path.isdir(path):
         return _npz_inputs(path, marks, windows.partial)
-    for _ in os.walk(path, onerror=_raise):  # a folder that cannot be read is no empty one
-        pass
+    below = {  # a folder that cannot be read is no empty one
+        Path(folder, name)
+        for folder, _, names in os.walk(path, onerror=_raise)
+        for name in names
+    }
     found = [
         (file.parent.name, file.name.removesuffix(RDATA), file)
-        for file in sorted({*path.rglob(f"*{RDATA}"), *path.glob(f"*/*{RDATA}")})
-        if not file.name.startswith(".")
+        for file in sorted({*below, *path.glob("*/*")})  # the latter through links too
+        if file.name.endswith(RDATA) and not file.name.startswith(".")
     ]
     if not found:
         raise DataError(f"{path} holds no <cell>/<mark>{RDATA}; expected such files.")

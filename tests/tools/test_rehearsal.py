@@ -1,6 +1,7 @@
 """The archive is taken for the released one; a killed make goes on; runs are compared."""
 
 import json
+import os
 import signal
 
 import numpy as np
@@ -52,6 +53,11 @@ def test_runs_that_recorded_other_results_are_refused(tmp_path):
         rows = [{"chapter": "data", "key": "auroc", "value": value},
                 {"chapter": "data", "key": "seconds", "value": 10 * ord(run)}]
         (folder / "results.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    before = tmp_path / "a" / "checkout" / "_build" / "executed" / "data" / "4567"
+    before.mkdir()
+    earlier = {"chapter": "data", "key": "auroc", "value": 0.4}  # of code that changed since
+    (before / "results.jsonl").write_text(json.dumps(earlier))
+    os.utime(before / "results.jsonl", (0, 0))
     rehearsal._agree(tmp_path / "a", tmp_path / "b")
     with pytest.raises(BuildError, match="1 of 2 results"):
         rehearsal._agree(tmp_path / "a", tmp_path / "c")
