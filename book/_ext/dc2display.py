@@ -158,12 +158,15 @@ def figure_markdown(docname: str, shown: Mapping[str, str]) -> str:
 
 
 def table_markdown(docname: str, shown: Mapping[str, Any]) -> str:
-    """Return the MyST directive of one table and the link to its file."""
+    """Return the MyST directive of one table and the link to its file.
+
+    Its fence is one of tildes, behind which a caption may hold `code`.
+    """
     path = f"figures/{docname}/{shown['name']}"
     table = pd.DataFrame(shown["rows"], columns=shown["header"])
     return (
-        f"```{{table}} {without_html(shown['caption'])}\n:name: tab-{shown['name']}\n\n"
-        f"{without_html(markdown_table(table, shown['numeric']))}\n```\n\n"
+        f"~~~{{table}} {without_html(shown['caption'])}\n:name: tab-{shown['name']}\n\n"
+        f"{without_html(markdown_table(table, shown['numeric']))}\n~~~\n\n"
         f"{{download}}`Table as CSV <{path}.csv>`"
     )
 

@@ -9,6 +9,7 @@ import pytest
 from dc2book.record.showing import FIGURE_MIME, MISSING_MIME
 from docutils import nodes
 from docutils.utils import new_document
+from markdown_it import MarkdownIt
 from PIL import Image
 
 PIXEL = base64.b64decode(
@@ -94,3 +95,11 @@ def test_what_is_not_computed_is_said_in_words():
     dc2display.replace_missing(cells, [*glued, {"data": {MISSING_MIME: "a-b"}}])
     said = ", ".join(["not computed here"] * 3)
     assert cells[0]["source"] == said + ", {numref}`tab-c`, {glue:text}`y`"
+
+
+def test_a_caption_with_code_stays_the_title_of_its_table():
+    shown = {"name": "a", "caption": "`make data`, killed", "header": ["x"], "rows": [["1"]],
+             "numeric": [True]}
+    directive, *_ = MarkdownIt().parse(dc2display.table_markdown("page", shown))
+    assert directive.type == "fence" and directive.info == "{table} `make data`, killed"
+    assert directive.content.startswith(":name: tab-a\n\n|")
