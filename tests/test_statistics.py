@@ -161,6 +161,23 @@ def test_cells_add_their_spread_once_there_are_enough():
     assert many.high - many.low > few.high - few.low
 
 
+def test_students_interval_exceeds_a_bootstrap_of_few_values_by_the_factor():
+    values = stats.norm.ppf((np.arange(8) + 0.5) / 8)
+    drawn = statistics.bootstrap_mean(values, n_resamples=20_000)
+    exact = statistics.student_interval(values)
+    assert (exact.high - exact.low) / (drawn.high - drawn.low) == pytest.approx(
+        statistics.few_units_factor(8), rel=0.03)
+
+
+def test_students_interval_is_scipys_stays_in_bounds_and_needs_two_values():
+    values = np.array([0.2, 0.9, 0.4, 0.7])
+    theirs = stats.ttest_1samp(values, 0).confidence_interval(statistics.LEVEL)
+    ours = statistics.student_interval(values)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert statistics.student_interval(values, lowest=0.3, highest=0.6).low == 0.3
+    assert np.isnan(statistics.student_interval(values[:1]).low)
+
+
 @pytest.mark.parametrize(
     ("bounds", "word"),
     [

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from dc2lib.evaluation.statistics import Interval, bootstrap_mean
+from dc2lib.evaluation.statistics import Interval, student_interval
 
 MARK_COLOURS = {
     "H3K9me3": "#2B1C6B",
@@ -328,7 +328,7 @@ def forest_by_cell(table: pd.DataFrame, rows: str, **options: Any) -> Figure:
     if len(cells) <= MANY_CELLS:
         return forest(table, rows, marker="cell", **options)
     by = dict.fromkeys([rows, *(options[one] for one in ("panels", "colour") if one in options)])
-    means = estimates(table, list(by), lambda part: bootstrap_mean(part["estimate"].to_numpy()))
+    means = estimates(table, list(by), lambda part: student_interval(part["estimate"].to_numpy()))
     xlabel = f"{options.get('xlabel', '')}\nmean of {len(cells)} cell types (dots)"
     return forest(pd.concat([means.assign(cell=MEAN), table]), rows,
                   **options | {"xlabel": xlabel, "legend_title": None})

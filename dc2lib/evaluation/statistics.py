@@ -106,7 +106,8 @@ def bootstrap_mean_auroc(
     """Mean AUROC over cell types, or the mean paired difference, on the same genes or stretches.
 
     Genes are resampled jointly for all cell types, fits within each; from `MIN_CELLS` cell types on
-    the cell types are resampled too.  With fewer, the interval speaks of these cell types only.
+    the cell types are resampled too, which is too narrow for few of them (`few_units_factor`).
+    With fewer, the interval speaks of these cell types only.
 
     Labels are one array ``(gene,)`` a cell type, scores one array ``(fit, gene)``.  Blocks, one
     array ``(gene,)`` a cell type, say which stretch of the genome each gene lies in, the same
@@ -183,6 +184,38 @@ def bootstrap_mean(
     values = np.asarray(values, dtype=np.float64)
     index = np.random.default_rng(seed).integers(len(values), size=(n_resamples, len(values)))
     return percentile_interval(values.mean(), values[index].mean(1), len(values))
+
+
+def student_interval(
+    values: np.ndarray, *, lowest: float = -np.inf, highest: float = np.inf
+) -> Interval:
+    """Mean with Student's interval over independent values ``(unit,)``: cell types, seeds, worlds.
+
+    The ends stay within ``lowest`` and ``highest``; those of a single value are NaN.
+
+    >>> print(student_interval(np.array([0.1, 0.2, 0.3])))
+    0.200 [-0.048, 0.448]
+    """
+    values = np.asarray(values, dtype=np.float64)
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return Interval(mean, np.nan, np.nan, n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
+    return Interval(mean, max(mean - half, lowest), min(mean + half, highest), n)
+
+
+def few_units_factor(n: int) -> float:
+    """By what Student's interval of a mean of n values exceeds the percentiles of its bootstrap.
+
+    The bootstrap of few values is too narrow: their spread is divided by n in place of n - 1, and
+    the percentiles are those of a normal distribution.  Source: Hesterberg 2015
+    (doi:10.1080/00031305.2015.1089789).
+
+    >>> [round(few_units_factor(n), 2) for n in (5, 7, 15, 56)]
+    [1.58, 1.35, 1.13, 1.03]
+    """
+    quantile = (1 + LEVEL) / 2
+    return float(stats.t.ppf(quantile, n - 1) / stats.norm.ppf(quantile) * np.sqrt(n / (n - 1)))
 
 
 def proportion(successes: int, n: int) -> Interval:

@@ -215,6 +215,21 @@ def test_what_a_verdict_depends_on_is_what_tells_the_conditions_apart(outcomes, 
     assert rule.verdict(outcomes) == f"depends on the {expected}"
 
 
+def test_wider_intervals_open_what_was_narrowly_decided():
+    def value(condition, n, low, high, outcome="holds"):
+        return {"claim": "linear_as_good", "condition": condition, "outcome": outcome, "n": n,
+                "estimate": 0.0, "low": low, "high": high, "region_low": -inf, "region_high": 0.01}
+
+    values = pd.DataFrame([
+        value("numeric", 7, -0.009, 0.009), value("released", 7, -0.005, 0.005),
+        value(AUTHORS, 55, -0.009, 0.00999), value("numeric_tuned", 3, -0.009, 0.0099),
+        value("released_tuned", 7, -0.009, 0.009, "not converged")])
+    wider = rule.with_wider_intervals(values)
+    assert wider["outcome"].tolist() == ["open", "holds", "holds", "holds", "not converged"]
+    assert wider["high"].round(4).tolist() == [0.0121, 0.0067, 0.01, 0.0099, 0.009]
+    assert rule.scorecard_of(values).set_index("claim").loc["linear_as_good", "cells"] == 55
+
+
 def test_the_released_score_alone_decides_nothing():
     assert rule.verdict({"released_score": "fails"}) == "undecided"
     assert rule.verdict({"released_score": "fails", "numeric": "holds"}) == "supported"

@@ -19,7 +19,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import CellTimeoutError
 
 from tools import build, parameters, validation
-from tools.build import Request, is_valid, plan_build, run_jobs
+from tools.build import Request, is_valid, longest_first, plan_build, run_jobs
 from tools.chapter import execute
 from tools.compare import recorded
 from tools.errors import BuildError
@@ -84,6 +84,13 @@ def test_a_command_line_that_makes_no_sense_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         build._request(arguments)
     assert "error" in capsys.readouterr().err
+
+
+def test_the_longest_chapters_of_the_reference_run_begin_first(tmp_path):
+    path = tmp_path / "provenance.json"
+    assert longest_first(["a", "new", "b"], path) == ["a", "new", "b"]
+    path.write_text('{"chapters": {"a": {"seconds": 3.5}, "b": {"seconds": 40}}}')
+    assert longest_first(["a", "new", "b"], path) == ["b", "a", "new"]
 
 
 def test_build_execute_cache_fail_and_go_on(book, capsys):

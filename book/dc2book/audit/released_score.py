@@ -13,13 +13,12 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from dc2book.style import estimates
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, student_interval
 from dc2lib.labels import label
 from dc2lib.models.deepchrome import build
 from dc2lib.signals import training_genes
@@ -108,12 +107,7 @@ def mean_gap(gaps: pd.DataFrame) -> Interval:
     ``gaps``: columns seed, gap.  ``n`` counts seeds; the ends stay within -1 and 1, which no
     difference of AUROCs leaves.
     """
-    of_seed = gaps.groupby("seed")["gap"].mean().to_numpy()
-    mean, n = float(of_seed.mean()), len(of_seed)
-    if n < 2:
-        return Interval(mean, np.nan, np.nan, n)
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(of_seed))
-    return Interval(mean, max(mean - half, -1.0), min(mean + half, 1.0), n)
+    return student_interval(gaps.groupby("seed")["gap"].mean(), lowest=-1.0, highest=1.0)
 
 
 def gap_table(gaps: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -16,7 +16,12 @@ from dc2book.claims.tables import (
     values_table,
     verdict_counts,
 )
-from dc2book.claims.verdicts import claim_values, scorecard
+from dc2book.claims.verdicts import (
+    claim_values,
+    scorecard,
+    scorecard_of,
+    with_wider_intervals,
+)
 
 __all__ = [
     "CLAIMS",
@@ -28,8 +33,10 @@ __all__ = [
     "plot_scorecard",
     "reference_sentence",
     "scorecard",
+    "scorecard_of",
     "scorecard_table",
     "summary_table",
     "values_table",
     "verdict_counts",
+    "with_wider_intervals",
 ]

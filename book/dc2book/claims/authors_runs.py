@@ -17,7 +17,7 @@ from dc2book.cross_cell.worlds import published_transfer
 from dc2book.linear_baseline import released_high_minus_low
 from dc2lib.datasets import published
 from dc2lib.evaluation import pair_statistics as pairs
-from dc2lib.evaluation.statistics import Interval, bootstrap_mean, proportion
+from dc2lib.evaluation.statistics import Interval, proportion, student_interval
 
 SOURCE = ("published",)
 GENES = published.SPLIT_SIZES[0]  # training genes of a cell type
@@ -82,7 +82,7 @@ def figure_7() -> Interval:
 
 
 def _mean(values: pd.Series) -> Interval:
-    return bootstrap_mean(values.dropna().to_numpy())
+    return student_interval(values.dropna().to_numpy())
 
 
 def _level(values: pd.Series) -> Interval:

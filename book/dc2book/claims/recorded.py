@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from dc2lib.evaluation.statistics import LEVEL, MIN_CELLS, proportion
+from dc2lib.evaluation.statistics import MIN_CELLS, proportion, student_interval
 
 COMBINATIONS = ("mean", "hull", "lowest", "highest", "positive_share")
 MEAN = "mean"  # what rows of a mean over cell types are tagged with as their cell
@@ -143,9 +142,8 @@ def over_cells(rows: pd.DataFrame) -> tuple[float, float, float]:
     if (cell == MEAN).any():
         rows = rows[cell == MEAN]
     elif cell.nunique() >= MIN_CELLS:
-        values = rows["value"].astype(float).groupby(cell).mean()
-        half = stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
-        return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+        mean = student_interval(rows["value"].astype(float).groupby(cell).mean())
+        return mean.estimate, mean.low, mean.high
     table = rows[["value", "low", "high"]].astype(float)
     table = table.apply(lambda column: column.fillna(table["value"]))
     return tuple(map(float, table.mean()))

@@ -18,7 +18,7 @@ from dc2book.style import estimates
 from dc2lib.datasets import published
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import MIN_CELLS, Interval, bootstrap_mean
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, student_interval
 from dc2lib.training.grid_fits import FitRecord
 
 Scores = Mapping[tuple[str, str], np.ndarray]
@@ -141,7 +141,7 @@ def label_cost(
 
 
 def over_cells(values: Sequence[float]) -> Interval:
-    """Mean over cell types with its bootstrap interval; none below five cell types."""
+    """Mean over cell types with Student's interval; none below five cell types."""
     if len(values) >= MIN_CELLS:
-        return bootstrap_mean(values)
+        return student_interval(values)
     return Interval(float(np.mean(values)), np.nan, np.nan, len(values))

@@ -11,17 +11,20 @@ from functools import reduce
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression
 
+from dc2book.cross_cell.mark_totals import totals_of
 from dc2lib.crosscell import expression_table, genes_by_split
 from dc2lib.datasets import SPLITS, HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.datasets.rpkm import RpkmTable
-from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean, proportion
-from dc2lib.labels import flipped, label
+from dc2lib.evaluation.statistics import (
+    Interval,
+    bootstrap_auroc,
+    proportion,
+    student_interval,
+)
+from dc2lib.labels import flipped
 
-WEAK_PENALTY = 1e6  # inverse strength, in scikit-learn's unit
 MOST_ROWS = 30  # of a table of cell types on a page
 FARTHEST = 40  # bins that a profile is moved to lie on another
 
@@ -74,7 +77,7 @@ def auroc_by_genes(
 ) -> pd.DataFrame:
     """Test AUROC of the mark totals on all test genes and on some of them.
 
-    One logistic regression per cell type, on the totals of its marks, ranked within the cell type;
+    One logistic regression per cell type (`dc2book.cross_cell.mark_totals`), on all its marks;
     numeric labels; intervals over 1-Mb stretches of the genome.
 
     ``genes`` (str array (gene,)): ids of the genes to keep. Returns columns cell, genes ("all" or
@@ -82,21 +85,19 @@ def auroc_by_genes(
     """
     rows = []
     for cell, dataset in datasets.items():
-        totals = rankdata(dataset.counts.sum(axis=1, dtype=np.float64), axis=0) / len(dataset)
-        high, train = label(dataset, "numeric"), dataset.split == "train"
-        model = LogisticRegression(C=WEAK_PENALTY, max_iter=2000).fit(totals[train], high[train])
-        score, test = model.decision_function(totals), dataset.split == "test"
-        for name, chosen in (("all", test), ("kept", test & np.isin(dataset.gene_id, genes))):
+        totals, tested = totals_of({cell: dataset}), dataset.take("test").gene_id
+        high, score = totals.truth(cell, "numeric"), totals.score([cell], cell, "numeric")
+        for name, chosen in (("all", slice(None)), ("kept", np.isin(tested, genes))):
             one = bootstrap_auroc(high[chosen], score[chosen], n_resamples=n_resamples,
-                                  blocks=genome_blocks(dataset.gene_id[chosen]))
+                                  blocks=genome_blocks(tested[chosen]))
             rows.append({"cell": cell, "genes": name, **vars(one)})
     return pd.DataFrame(rows)
 
 
 def gain_of_kept(aurocs: pd.DataFrame) -> Interval:
-    """Mean over cell types of the AUROC on the kept genes minus that on all, cell types drawn."""
+    """Mean over cell types of the AUROC on the kept genes minus that on all: Student's interval."""
     wide = aurocs.pivot(index="cell", columns="genes", values="estimate")
-    return bootstrap_mean((wide["kept"] - wide["all"]).to_numpy())
+    return student_interval((wide["kept"] - wide["all"]).to_numpy())
 
 
 def genes_with_same_start(

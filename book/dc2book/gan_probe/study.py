@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.spatial.distance import pdist
 
 from dc2lib.cache import cache_path
 from dc2lib.datasets import HistoneDataset, check_alike, list_cells, open_cell, write_cell
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import LEVEL, Interval
+from dc2lib.evaluation.statistics import student_interval
 from dc2lib.models.gan import counts_to_signals
 from dc2lib.models.networks import Network, apply_in_batches
 from dc2lib.probing import Samples, top_samples
@@ -96,13 +95,6 @@ def classifier_log_odds(classifier: Network, signals: np.ndarray) -> np.ndarray:
     return logits[:, 1] - logits[:, 0]
 
 
-def mean_interval(values: np.ndarray) -> Interval:
-    """Mean with its normal interval: for thousands of values."""
-    values = np.asarray(values, dtype=np.float64)
-    half = stats.norm.ppf((1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(len(values))
-    return Interval(values.mean(), values.mean() - half, values.mean() + half, len(values))
-
-
 def random_inputs(kind: str, n: int, signals: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Random signals, float32 ``(n, mark, bin)``, by five meanings of "random".
 
@@ -147,7 +139,7 @@ def mark_correlations(signals: np.ndarray) -> np.ndarray:
 def mean_table(probabilities: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     """Mean probability by label rule and kind of input: labels, input, estimate, low, high, n."""
     return pd.DataFrame([
-        {"labels": rule, "input": name, **vars(mean_interval(values))}
+        {"labels": rule, "input": name, **vars(student_interval(values))}
         for (rule, name), values in probabilities.items()
     ])
 

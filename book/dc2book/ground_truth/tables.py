@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from dc2book.ground_truth.recovery import recovery, share_interval, similarity
 from dc2book.ground_truth.replicates import Replicate
 from dc2book.style import estimates, interval_texts
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import LEVEL, Interval
+from dc2lib.evaluation.statistics import Interval, student_interval
 from dc2lib.training.fit import levelled_off
 
 
@@ -139,18 +137,8 @@ def model_aurocs(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_interval(values: Sequence[float], *, score: bool = False) -> Interval:
-    """Mean over worlds with Student's interval; a single world has none but itself.
-
-    The interval of a ``score`` (0 to 1) ends where scores end.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    n = len(values)
-    mean = float(values.mean())
-    if n < 2:
-        return Interval(mean, mean, mean, n)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
-    low, high = (0.0, 1.0) if score else (-np.inf, np.inf)
-    return Interval(mean, max(mean - half, low), min(mean + half, high), n)
+    """Mean over worlds with Student's interval; that of a ``score`` ends at 0 and 1."""
+    return student_interval(values, lowest=0.0, highest=1.0) if score else student_interval(values)
 
 
 def model_differences(models: pd.DataFrame, first: str, second: str) -> pd.DataFrame:

@@ -19,7 +19,12 @@ from dc2lib.baselines.networks import log_odds_high
 from dc2lib.baselines.systems import ALL, SYSTEMS
 from dc2lib.datasets import HistoneDataset, open_cell
 from dc2lib.evaluation.scores import auroc
-from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, bootstrap_mean, proportion
+from dc2lib.evaluation.statistics import (
+    Interval,
+    bootstrap_auroc,
+    proportion,
+    student_interval,
+)
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import flipped
 from dc2lib.training.executors import outcomes
@@ -201,7 +206,7 @@ def split_table(trials: Sequence[Trial]) -> pd.DataFrame:
 def _over_draws(group: pd.DataFrame) -> Interval:
     values = group["value"].to_numpy()
     if len(values) >= 3:
-        return bootstrap_mean(values)
+        return student_interval(values)
     first = group["record"].iloc[0]
     one = bootstrap_auroc(first.truth(), first.test_score, n_resamples=300)
     shift = float(values.mean() - one.estimate)
