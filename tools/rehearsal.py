@@ -131,15 +131,14 @@ def run_make(
     return time.perf_counter() - start, peak / MIB, process.returncode
 
 
-def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> list[dict]:
-    """Both runs; a row for each of their steps: piece, cells, genes, seconds, peak_mib, ...
+def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> Iterator[dict]:
+    """Both runs; a row when each of their steps ends: piece, cells, genes, seconds, peak_mib, ...
 
-    ``book`` are the words for make that build.
+    ``book`` are the words for make that build.  BuildError, after the last row, if the runs differ.
     """
     mirror = folder / "mirror"
     if not (mirror / "roadmap" / RPKM.name).exists():
         write_archive(mirror, n_cells, n_genes)
-    rows = []
     for run in RUNS:
         home = folder / run
         checkout, load = copy_checkout(home / "checkout"), machine()["load"]
@@ -158,15 +157,14 @@ def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> l
             for piece, words, halfway in steps:
                 tries = [run_make(words, home, halfway)] if run == "killed" else []
                 taken, peaks, ends = zip(*tries, run_make(words, home), strict=True)
-                rows.append({
+                print(f"{run} {piece}: {sum(taken):.0f} s, {max(peaks):,.0f} MiB", flush=True)
+                yield {
                     "piece": piece, "run": run, "cells": n_cells, "genes": n_genes, "part": 0,
                     "kills": sum(end != 0 for end in ends), "seconds": sum(taken),
                     "peak_mib": max(peaks), "load": load,
                     "disk_mib": _bytes(home / "data", "*") / MIB,
-                    "fits": len([*(home / "data").glob("fits/*.npz")]), "date": _now()})
-                print(f"{run} {piece}: {sum(taken):.0f} s, {max(peaks):,.0f} MiB", flush=True)
+                    "fits": len([*(home / "data").glob("fits/*.npz")]), "date": _now()}
     _agree(*(folder / run for run in RUNS))
-    return rows
 
 
 def _agree(one: Path, other: Path) -> None:
@@ -201,10 +199,13 @@ def main() -> None:
     options = parser.parse_args()
     what = ["chapter", f"NAME={options.chapter}"] if options.chapter else ["book"]
     folder = ROOT / "_build" / "rehearsal" / f"{options.cells}x{options.genes}"
-    rows = rehearse(folder, options.cells, options.genes, [*what, f"PROFILE={options.profile}"])
     kept = _read(SCALE, {"about": machine() | {"genes": options.genes, "date": _now()}, "rows": []})
-    others = [row for row in kept["rows"] if row["piece"] not in {one["piece"] for one in rows}]
-    _write(SCALE, kept | {"rows": others + rows})
+    rows: list[dict] = []
+    for row in rehearse(folder, options.cells, options.genes,
+                        [*what, f"PROFILE={options.profile}"]):
+        rows.append(row)  # kept at once: the next step takes an hour
+        others = [one for one in kept["rows"] if one["piece"] not in {row["piece"] for row in rows}]
+        _write(SCALE, kept | {"rows": others + rows})
     if not options.chapter:
         run_make(["check"], folder / RUNS[0])
 
