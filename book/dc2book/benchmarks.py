@@ -213,7 +213,7 @@ def rehearsal_table(rows: pd.DataFrame) -> pd.DataFrame:
     columns = ["command", "run", "n", "genes", "seconds", "peak_mib", "load", "date"]
     own = rows[rows["piece"].str.startswith("make ")]
     own = own.rename(columns={"piece": "command", "cells": "n"}).reindex(columns=columns)
-    return own.assign(date=own["date"].str[:10])
+    return own.assign(date=own["date"].astype(str).str[:10])
 
 
 def growth_powers(table: pd.DataFrame) -> pd.DataFrame:
