@@ -62,6 +62,10 @@ ROWS = (
               cells="n")),
     Row("gain_numeric_labels", GAIN, "the same ones, trained on numeric labels",
         Query("cross_cell", "relabelling_gain", {**_POOLED, "trained_on": "numeric"}, cells="n")),
+    Row("gain_epochs", GAIN, "the paper's recipe, as many epochs",
+        Query("cross_cell", "gain_by_length", {"length": "epochs"}, cells="n")),
+    Row("gain_steps", GAIN, "the paper's recipe, as many steps",
+        Query("cross_cell", "gain_by_length", {"length": "steps"}, cells="n")),
     Row("linear", DEPTH, "mark totals, 12 parameters",
         Query("architectures", "auroc", {**_TUNED, "model": "linear"})),
     Row("windows", DEPTH, "1-kb windows, 51 parameters",
@@ -144,6 +148,9 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
         "flips-alone-make-no-gain": where(
             "gain_text_labels gain_numeric_labels",
             lambda text, numeric: max(text, numeric) < MARGIN),
+        "length-makes-most-of-the-gain": where(
+            "gain_epochs gain_steps",
+            lambda epochs, steps: epochs > MARGIN and steps < epochs / 2),
         "position-not-depth": where(
             "linear windows network",
             lambda linear, windows, network: windows - linear > MOST * (network - linear)),
