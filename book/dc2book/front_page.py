@@ -153,7 +153,8 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
             lambda epochs, steps: epochs > MARGIN and steps < epochs / 2),
         "position-not-depth": where(
             "linear windows network",
-            lambda linear, windows, network: windows - linear > MOST * (network - linear)),
+            lambda linear, windows, network: network - windows < MARGIN
+            and windows - linear > MOST * (network - linear)),
         "elsewhere-as-good": where(
             "marks elsewhere", lambda marks, elsewhere: elsewhere > marks - MARGIN),
         "sampled-not-optimised": None if lead is None else lead.low > 0,

@@ -83,9 +83,10 @@ STYLE = {
 
 
 def style() -> None:
-    """Set the book's matplotlib style for the figures that follow, whatever was set before."""
+    """Set the book's style for the figures that follow, and how much of a long table is printed."""
     mpl.rcdefaults()
     mpl.rcParams.update(STYLE)
+    pd.set_option("display.max_rows", 24, "display.min_rows", 12)
 
 
 def mark_colour(mark: str) -> str:

@@ -185,8 +185,8 @@ def expression_heat_maps(
         image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="nearest")
         step = max(1, round(len(matrix) / 8))
         ticks = range(0, len(matrix), step)
-        axis.set_xticks(ticks, matrix.columns[::step], rotation=90, fontsize=7)
-        axis.set_yticks(ticks, matrix.index[::step], fontsize=7)
+        axis.set_xticks(ticks, matrix.columns[::step], rotation=90, fontsize=8)
+        axis.set_yticks(ticks, matrix.index[::step], fontsize=8)
         axis.spines[:].set_visible(False)
     bar = fig.colorbar(image, ax=fig.axes, label=label, shrink=0.85)
     for threshold in thresholds:

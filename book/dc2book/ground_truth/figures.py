@@ -33,7 +33,7 @@ def attribution_grid(
         values = drawn_map(columns[name][method])
         image = style.mark_map(axis, values / max(np.abs(values).max(), 1e-12), marks,
                                cmap="PuOr_r", vmin=-1, vmax=1)
-        axis.tick_params(labelsize=6.5)
+        axis.tick_params(labelsize=7)
         if row == 0:
             axis.set_title(RULE_NAMES.get(name, name), fontsize=9)
         if column == 0:
