@@ -34,13 +34,13 @@ from tools.children import kill_children, stop_when_told
 from tools.compare import read_json, recorded
 from tools.dependencies import chapter_hash
 from tools.errors import BuildError, exit_code
+from tools.parameters import REFERENCE
 from tools.publish import merged_results
 from tools.validation import is_whole, problems
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = (ROOT / "_build", ROOT / "book" / "reference" / "speed")
 MEASURED = ("bench.json", "scale.json")
-REFERENCE = ROOT / "book" / "reference" / "provenance.json"
 EXECUTIONS = 8  # of a chapter, with other parameters or code, that stay
 
 
@@ -112,13 +112,14 @@ def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     KeyboardInterrupt after the running chapters were stopped; finished chapters stay.
     """
     run = _Run({job.name: job for job in jobs})
+    ranks = {name: rank for rank, name in enumerate(longest_first(run.jobs))}
     order = TopologicalSorter({job.name: job.needs for job in jobs})
     order.prepare()
     with ThreadPoolExecutor(max_workers=side_by_side) as pool:
         try:
             running = {}
             while order.is_active():
-                ready = longest_first(order.get_ready())
+                ready = sorted(order.get_ready(), key=ranks.get)
                 running |= {pool.submit(run.settle, name): name for name in ready}
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     future.result()
@@ -129,7 +130,7 @@ def run_jobs(jobs: list[Job], side_by_side: int) -> list[str]:
     return run.failed
 
 
-def longest_first(names: Iterable[str], reference: Path = REFERENCE) -> list[str]:
+def longest_first(names: Iterable[str], reference: Path = ROOT / REFERENCE) -> list[str]:
     """Chapters in the order to begin them in: as long as they took in the reference run.
 
     The last chapter then leaves no core idle for long.

@@ -204,7 +204,8 @@ def main() -> None:
     for row in rehearse(folder, options.cells, options.genes,
                         [*what, f"PROFILE={options.profile}"]):
         rows.append(row)  # kept at once: the next step takes an hour
-        others = [one for one in kept["rows"] if one["piece"] not in {row["piece"] for row in rows}]
+        pieces = {one["piece"] for one in rows}
+        others = [one for one in kept["rows"] if one["piece"] not in pieces]
         _write(SCALE, kept | {"rows": others + rows})
     if not options.chapter:
         run_make(["check"], folder / RUNS[0])
