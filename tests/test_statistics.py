@@ -161,6 +161,18 @@ def test_cells_add_their_spread_once_there_are_enough():
     assert many.high - many.low > few.high - few.low
 
 
+def test_a_mean_over_few_cells_covers_what_students_interval_covers():
+    """Where cell types differ far more than genes make them, the interval is Student's."""
+    rng = np.random.default_rng(2)
+    labels = [np.tile([0, 1], 2_000)] * 7
+    scores = [rng.normal(size=4_000) + shift * labels[0] for shift in np.linspace(0.5, 2.5, 7)]
+    interval = statistics.bootstrap_mean_auroc(labels, scores, n_resamples=2_000)
+    exact = statistics.student_interval(
+        np.array([scoring.auroc(*one) for one in zip(labels, scores, strict=True)]))
+    assert interval.estimate == pytest.approx(exact.estimate)
+    assert interval.high - interval.low == pytest.approx(exact.high - exact.low, rel=0.08)
+
+
 def test_students_interval_exceeds_a_bootstrap_of_few_values_by_the_factor():
     values = stats.norm.ppf((np.arange(8) + 0.5) / 8)
     drawn = statistics.bootstrap_mean(values, n_resamples=20_000)

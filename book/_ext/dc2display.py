@@ -6,7 +6,9 @@ import importlib.util
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from sphinx.util.fileutil import copy_asset
 
 MATHJAX = "mathjax/tex-svg.js"
 ASKED_FIGURE = r"<!-- figure: ([a-z0-9_-]+) -->"
+REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "results.json"
+NO_TAGS = ("chapter", "data_source", "key", "value", "low", "high", "n")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
     outputs = [one for one in outputs if "data" in one]
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
-    replace_missing(notebook["cells"], outputs)
+    replace_missing(notebook["cells"], outputs, reference_values(docname))
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -107,17 +111,52 @@ def pull_figures(
 
 
 def replace_missing(
-    cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]
+    cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]],
+    values: Mapping[str, Any] | None = None,
 ) -> None:
-    """Say in words where prose asks for a figure or number that the chapter did not compute."""
-    roles = [rf"{{numref}}`(?:fig|tab)-{re.escape(one['data'][MISSING_MIME])}`"
-             for one in outputs if MISSING_MIME in one["data"]]
-    roles += [rf"{{glue:text}}`{re.escape(one['metadata']['scrapbook']['name'])}(?::[^`]*)?`"
-              for one in outputs if "nan" in one["data"].values()]
+    """Say what the reference run found where prose asks for a number that is not computed here.
+
+    ``values``: as `reference_values`; without one, and for a figure, the words "not computed here".
+    """
+    def instead(role: re.Match[str]) -> str:
+        value = (values or {}).get(role["name"])
+        if value is None:
+            return "not computed here"
+        return f"{value:{role['format'] or ''}} (reference run)"
+
+    missing = [one["data"][MISSING_MIME] for one in outputs if MISSING_MIME in one["data"]]
+    unknown = [one["metadata"]["scrapbook"]["name"] for one in outputs
+               if "nan" in one["data"].values()]
     for cell in cells:
-        if roles and cell["cell_type"] == "markdown":
+        if cell["cell_type"] == "markdown":
             text = "".join(cell["source"])
-            cell["source"] = re.sub("|".join(roles), "not computed here", text)
+            for name in missing:
+                text = re.sub(rf"{{numref}}`(?:fig|tab)-{re.escape(name)}`", "not computed here",
+                              text)
+            for name in unknown:
+                text = re.sub(rf"{{glue:text}}`(?P<name>{re.escape(name)})(?::(?P<format>[^`]*))?`",
+                              instead, text)
+            cell["source"] = text
+
+
+def reference_values(chapter: str) -> dict[str, Any]:
+    """What the reference run recorded in a chapter, by the names under which prose asks for it.
+
+    That is the key, and the key with the values of its tags where it is recorded more than once.
+    """
+    own = [row for row in _reference_rows()
+           if row["chapter"] == chapter and row["value"] is not None]
+    keys = Counter(row["key"] for row in own)
+    return {
+        row["key"] if keys[row["key"]] == 1 else "_".join(
+            [row["key"], *(str(row[tag]) for tag in row if tag not in NO_TAGS)]): row["value"]
+        for row in own
+    }
+
+
+@cache
+def _reference_rows() -> list[dict[str, Any]]:
+    return json.loads(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else []
 
 
 def link_chapters(text: str, chapters: Sequence[str]) -> str:

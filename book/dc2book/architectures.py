@@ -286,12 +286,12 @@ def blocks_of(dataset: HistoneDataset) -> np.ndarray:
 
 def mean_auroc(
     rows: pd.DataFrame, scoring: str = "probability", other: pd.DataFrame | None = None,
-    blocks: bool = True, **options: float,
+    **options: float,
 ) -> Interval:
     """Mean test AUROC over the cell types of ``rows``, or the mean paired difference to ``other``.
 
     Rows of both tables are matched by cell type.  Stretches of the genome are resampled with all
-    their genes (``blocks``), seeds, and from five cell types on the cell types too.  ``n``
+    their genes, seeds, and from five cell types on the cell types too.  ``n``
     counts cell types, or, if there is one only, its genes.
     """
     first = rows.set_index("cell")
@@ -300,7 +300,7 @@ def mean_auroc(
         [labels_of(row) for _, row in first.iterrows()],
         [scores_of(row, scoring) for _, row in first.iterrows()],
         None if second is None else [scores_of(row, scoring) for _, row in second.iterrows()],
-        blocks=[blocks_of(one) for one in first["dataset"]] if blocks else None,
+        blocks=[blocks_of(one) for one in first["dataset"]],
         **options,
     )
     return replace(interval, n=len(first)) if len(first) > 1 else interval

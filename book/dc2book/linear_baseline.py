@@ -22,13 +22,13 @@ from sklearn.linear_model import LogisticRegression
 from dc2book import style
 from dc2book.architectures import auroc_table, blocks_of, distinct_rules, labels_of, scores_of
 from dc2book.style import LABEL_NAMES, MANY_CELLS, MEAN, estimates
-from dc2lib.crosscell.experiments import spread
+from dc2lib.crosscell.experiments import evenly_spaced
 from dc2lib.datasets import HistoneDataset, published
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import statistics
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
-from dc2lib.evaluation.statistics import LEVEL, MIN_CELLS, Interval, compared
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, compared
 from dc2lib.labels import RULES as LABEL_RULES
 from dc2lib.labels import label
 from dc2lib.signals import oriented_counts, training_genes
@@ -120,7 +120,7 @@ def bootstrap_weights(
                 _logistic_optimum(features, truth, times[block], estimate)
                 for times in rng.multinomial(len(places), even, size=n_resamples)
             ])
-            low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+            low, high = np.quantile(draws, statistics.ENDS, axis=0)
             rows += [
                 {"cell": cell, "labels": one, "mark": mark, "estimate": estimate[i] / 2,
                  "low": low[i] / 2, "high": high[i] / 2, "n": len(truth)}
@@ -173,13 +173,13 @@ def sign_table(signs: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_over_cells(table: pd.DataFrame, value: str = "estimate") -> Interval:
-    """Mean of a column over cell types, which are resampled; ``n`` counts them.
+    """Mean of a column over cell types with Student's interval; ``n`` counts them.
 
     With fewer than `MIN_CELLS` the ends are the means of the ends within the cell types (columns
     low and high, or ``<value>_low`` and ``<value>_high``), as if all moved together.
     """
     if len(table) >= MIN_CELLS:
-        return statistics.bootstrap_mean(table[value].to_numpy())
+        return statistics.student_interval(table[value].to_numpy())
     low, high = (table[end if value == "estimate" else f"{value}_{end}"].mean()
                  for end in ("low", "high"))
     return Interval(float(table[value].mean()), float(low), float(high), len(table))
@@ -254,7 +254,7 @@ def boosting_gain(
     rules.  Columns labels, orientation, cell (and the mean over them), estimate, low, high, n and
     verdict.
     """
-    datasets = {cell: datasets[cell] for cell in spread(list(datasets), n_cells)}
+    datasets = {cell: datasets[cell] for cell in evenly_spaced(list(datasets), n_cells)}
     scores = {}
     for cell, dataset in datasets.items():
         for rule, stands_for in distinct_rules(dataset).items():

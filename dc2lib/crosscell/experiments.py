@@ -50,21 +50,21 @@ def planned_experiments(
         sets = training_sets(
             correlation, kind, inclusive=inclusive, n_random=n_random, groups=groups
         )
-        for cell in known if kind in ("own", "all") else spread(known, set_cells):
+        for cell in known if kind in ("own", "all") else evenly_spaced(known, set_cells):
             if cell in sets:
                 one = replace(base, train_cells=sets[cell], test_cell=cell)
                 if short and len(sets[cell]) > 1:
                     one = replace(one, recipe=short)
                 if {*sets[cell], cell} <= set(unflipped):
                     one = replace(one, labels="numeric")
-                fits[name, cell] = within(one, set_passes)
+                fits[name, cell] = limit_passes(one, set_passes)
     return fits
 
 
-def spread(cells: Sequence[str], number: int) -> list[str]:
+def evenly_spaced(cells: Sequence[str], number: int) -> list[str]:
     """So many of the cell types, evenly spread over their order; all where ``number`` is 0.
 
-    >>> spread(["E003", "E004", "E005", "E006", "E007"], 3)
+    >>> evenly_spaced(["E003", "E004", "E005", "E006", "E007"], 3)
     ['E003', 'E005', 'E007']
     """
     if not 0 < number < len(cells):
@@ -72,7 +72,7 @@ def spread(cells: Sequence[str], number: int) -> list[str]:
     return [cells[place] for place in np.linspace(0, len(cells) - 1, number).round().astype(int)]
 
 
-def within(one: Fit, passes: int) -> Fit:
+def limit_passes(one: Fit, passes: int) -> Fit:
     """The fit itself, or the same epochs on fewer genes of each cell type, if it makes more passes.
 
     A fit on one cell type stays as it is, and so does any where ``passes`` is 0.

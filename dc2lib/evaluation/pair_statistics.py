@@ -15,11 +15,10 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import ENDS, Interval, percentile_interval
 
 MIN_TRAIN_CELLS = 3
 SWEEPS = 12
-ENDS = (0.025, 0.975)
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -101,8 +100,7 @@ def two_way_interval(
     for _ in range(n_resamples):
         pairs = np.ix_(*rng.integers(len(x), size=(2, len(x))))
         draws.append(compute(x[pairs], y[pairs]))
-    low, high = np.nanquantile(draws, ENDS)
-    return Interval(compute(x, y), float(low), float(high), len(x))
+    return percentile_interval(compute(x, y), draws, len(x))
 
 
 def mantel(

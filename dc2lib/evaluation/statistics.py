@@ -23,6 +23,7 @@ from dc2lib.evaluation.scores import auroc
 from dc2lib.fast.fused_step import compiled
 
 LEVEL = 0.95  # of all intervals
+ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 MARGIN = 0.01
 MIN_CELLS = 5
 
@@ -106,8 +107,8 @@ def bootstrap_mean_auroc(
     """Mean AUROC over cell types, or the mean paired difference, on the same genes or stretches.
 
     Genes are resampled jointly for all cell types, fits within each; from `MIN_CELLS` cell types on
-    the cell types are resampled too, which is too narrow for few of them (`few_units_factor`).
-    With fewer, the interval speaks of these cell types only.
+    the cell types are resampled too, and what that adds is widened by `few_units_factor`.  With
+    fewer, the interval speaks of these cell types only.
 
     Labels are one array ``(gene,)`` a cell type, scores one array ``(fit, gene)``.  Blocks, one
     array ``(gene,)`` a cell type, say which stretch of the genome each gene lies in, the same
@@ -139,10 +140,22 @@ def bootstrap_mean_auroc(
         draws.append(draw)
         estimates.append(estimate)
     by_cell = np.stack(draws)
-    if len(labels) >= MIN_CELLS:
-        chosen = rng.integers(len(labels), size=by_cell.shape)
-        by_cell = np.take_along_axis(by_cell, chosen, axis=0)
-    return percentile_interval(float(np.mean(estimates)), by_cell.mean(0), n)
+    enough = len(labels) >= MIN_CELLS
+    chosen = rng.integers(len(labels), size=by_cell.shape) if enough else None
+    return percentile_interval(float(np.mean(estimates)), resampled_means(by_cell, chosen), n)
+
+
+def resampled_means(by_cell: np.ndarray, chosen: np.ndarray | None) -> np.ndarray:
+    """Mean over cell types in each resample, ``(resample,)``, of values ``(cell, resample)``.
+
+    ``chosen``, of the same shape, numbers the cell types drawn; how far the mean over them lies
+    from that over all is widened by `few_units_factor`.  None: no cell types are drawn.
+    """
+    means = by_cell.mean(0)
+    if chosen is None:
+        return means
+    drawn = np.take_along_axis(by_cell, chosen, axis=0).mean(0)
+    return means + few_units_factor(len(by_cell)) * (drawn - means)
 
 
 def paired_auroc_changes(
@@ -200,7 +213,7 @@ def student_interval(
     mean, n = float(values.mean()), len(values)
     if n < 2:
         return Interval(mean, np.nan, np.nan, n)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
+    half = float(stats.t.ppf(ENDS[1], n - 1) * stats.sem(values))
     return Interval(mean, max(mean - half, lowest), min(mean + half, highest), n)
 
 
@@ -214,8 +227,7 @@ def few_units_factor(n: int) -> float:
     >>> [round(few_units_factor(n), 2) for n in (5, 7, 15, 56)]
     [1.58, 1.35, 1.13, 1.03]
     """
-    quantile = (1 + LEVEL) / 2
-    return float(stats.t.ppf(quantile, n - 1) / stats.norm.ppf(quantile) * np.sqrt(n / (n - 1)))
+    return float(stats.t.ppf(ENDS[1], n - 1) / stats.norm.ppf(ENDS[1]) * np.sqrt(n / (n - 1)))
 
 
 def proportion(successes: int, n: int) -> Interval:
@@ -230,7 +242,7 @@ def equivalence_test(difference: Interval) -> float:
     Normal, with the standard error from the interval's width.  Source: Schuirmann 1987
     (doi:10.1007/BF01068419).
     """
-    error = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
+    error = (difference.high - difference.low) / (2 * stats.norm.ppf(ENDS[1]))
     if error == 0:
         return float(abs(difference.estimate) >= MARGIN)
     return float(max(
@@ -263,9 +275,9 @@ def holm(pvalues: np.ndarray) -> np.ndarray:
     return result
 
 
-def percentile_interval(estimate: float, draws: np.ndarray, n: int) -> Interval:
-    """An estimate with the percentiles of its resamples ``(resample,)`` as ends."""
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def percentile_interval(estimate: float, draws: Sequence[float], n: int) -> Interval:
+    """An estimate with the percentiles of its resamples ``(resample,)``, NaN left out, as ends."""
+    low, high = np.nanquantile(draws, ENDS)
     return Interval(float(estimate), float(low), float(high), int(n))
 
 

@@ -86,6 +86,16 @@ def test_a_column_can_say_the_quantity_and_a_missing_tag_is_left_out(run, shown)
         recording.record_table(table.assign(key="auroc", split="test"), None)
 
 
+def test_rows_of_a_cell_type_say_how_many_marks_of_which_unit_were_read(run, shown):
+    datasets = {"E003": SimpleNamespace(marks=("H3K4me3", "H3K27me3"), unit="peak signal")}
+    table = pd.DataFrame({"cell": ["E003", "mean"], "estimate": [0.9, 0.8]})
+    recording.record_table(table, "auroc", datasets=datasets)
+    recording.record_table(table, "gap", datasets=datasets, marks=1)
+    rows = [[row.get("marks"), row.get("unit")] for row in recorded(run)]
+    assert rows == [[2, "peak signal"], [None, None], [1, "peak signal"], [1, None]]
+    assert [about["scrapbook"]["name"] for _, about in shown][:2] == ["auroc_E003", "auroc_mean"]
+
+
 def test_a_row_has_its_value_tags_and_provenance(run):
     record("auroc", np.float64(0.9), low=0.8, high=0.95, n=5442, cell="E012", labels="numeric")
     (row,) = recorded(run)

@@ -22,7 +22,6 @@ from dc2lib.labels import above, sorts_after
 
 TEST_GENES = 6597
 SHIFT = 30
-CLOSE = 3
 TOY_CELL = "E003"
 UNFLIPPED = 0.001
 REACH = 0.5  # of a step: no other whole number; with 1 the control at 2.5 held the steps at 2 and 3
@@ -155,30 +154,6 @@ def coincidences(runs: pd.DataFrame, *, n_permutations: int = 9999, seed: int = 
             "pvalue": float((1 + (elsewhere >= exact).sum()) / (1 + n_permutations)),
         })
     return pd.DataFrame(rows).sort_values("exact", ascending=False, kind="stable")
-
-
-def majority_matches() -> pd.DataFrame:
-    """Predicted majority share beside released accuracies of runs that learned nothing else.
-
-    Test rows: for every cell type with a run within `CLOSE` genes of the predicted count, the
-    closest run, which illustrates; `coincidences` is the test.  Validation rows:
-    `dc2lib.datasets.published.released_first_epoch`.
-
-    Returns columns cell, split, predicted, numeric (share under the numeric rule), released, runs.
-    """
-    counts = published.label_rule_counts().set_index(["rule", "cell", "split"])
-    share = counts["positive"] / counts["genes"]
-    majority = np.maximum(share, 1 - share)
-    runs = run_counts().query(f"rule == 'lexicographic' and abs(distance) <= {CLOSE}")
-    runs = runs.sort_values("distance", key=abs, kind="stable")
-    test = runs.groupby("cell").agg(released=("correct", "first"), runs=("cell", "size"))
-    test = test.assign(released=test["released"] / TEST_GENES, split="test").reset_index()
-    first = published.released_first_epoch().rename(columns={"accuracy": "released"})
-    table = pd.concat([test, first.assign(runs=1)], ignore_index=True)
-    keys = list(zip(table["cell"], table["split"], strict=True))
-    for name, rule in (("predicted", "lexicographic"), ("numeric", "numeric")):
-        table[name] = [majority[rule, *key] for key in keys]
-    return table[["cell", "split", "predicted", "numeric", "released", "runs"]]
 
 
 def flips_and_scores() -> pd.DataFrame:

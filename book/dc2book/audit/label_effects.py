@@ -89,17 +89,6 @@ def with_means(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, means.assign(cell=MEAN)])
 
 
-def leads_over_linear(trained: pd.DataFrame, **resampling: int) -> pd.DataFrame:
-    """AUROC of network and boosting minus that of the linear model, scored on the rule learned.
-
-    Columns cell (and the mean over them), recipe, model, labels, estimate, low, high, n.
-    """
-    setups = of_setup(trained, "paper", "genome"), of_setup(trained, "tuned", "gene")
-    table = architectures.difference_table(
-        pd.concat(setups), ["recipe", "labels"], (BASE, BOOSTING), "linear", **resampling)
-    return table.drop(columns=["converged", "verdict", "equivalence_p"])
-
-
 def label_costs(trained: pd.DataFrame, **resampling: int) -> dict[str, Interval]:
     """What released labels cost in AUROC: means over models (tuned recipe) and cell types.
 

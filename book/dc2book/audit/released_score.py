@@ -16,6 +16,7 @@ import pandas as pd
 
 from dc2book.style import estimates
 from dc2lib.datasets import HistoneDataset, published
+from dc2lib.datasets.histone import COUNT_LIMIT
 from dc2lib.evaluation.scores import RULES as SCORE_RULES
 from dc2lib.evaluation.scores import auroc, positive_score
 from dc2lib.evaluation.statistics import Interval, student_interval
@@ -24,8 +25,6 @@ from dc2lib.models.deepchrome import build
 from dc2lib.signals import training_genes
 from dc2lib.training.fit import PAPER, Recipe, fit, predict_logits
 from dc2lib.training.linear import fit_linear
-
-MOST_COUNTS = 65_535
 
 
 def released_linear_runs() -> pd.DataFrame:
@@ -119,5 +118,5 @@ def rescaled(dataset: HistoneDataset, scale: float) -> HistoneDataset:
     """The dataset with its counts multiplied and rounded, at most 65,535."""
     if scale == 1:
         return dataset
-    counts = np.rint(dataset.counts * np.float64(scale)).clip(max=MOST_COUNTS)
+    counts = np.rint(dataset.counts * np.float64(scale)).clip(max=COUNT_LIMIT)
     return replace(dataset, counts=counts.astype(np.uint16))

@@ -19,8 +19,6 @@ from dc2book.claims.tables import (
 from dc2book.claims.verdicts import (
     claim_values,
     scorecard,
-    scorecard_of,
-    with_wider_intervals,
 )
 
 __all__ = [
@@ -33,10 +31,8 @@ __all__ = [
     "plot_scorecard",
     "reference_sentence",
     "scorecard",
-    "scorecard_of",
     "scorecard_table",
     "summary_table",
     "values_table",
     "verdict_counts",
-    "with_wider_intervals",
 ]

@@ -19,7 +19,8 @@ COLOURS = {"released": LABEL_COLOURS["lexicographic"], "numeric": LABEL_COLOURS[
            "none": "#1F1F1F"}
 # by budget, or by a condition that has its own
 MARKERS = {"paper's recipe": "o", "tuned recipe": "s", "none": "o", "numeric_totals": "^",
-           "released_peaks": "P", "numeric_peaks": "P"}
+           "released_peaks": "P", "numeric_peaks": "P", "released_strand": "v",
+           "numeric_strand": "v"}
 VERDICT_COLOURS = {"supported": "#1B6B4A", "contradicted": "#8B1A2B"}
 AUTHORS_LOOK = {"color": "#1F1F1F", "fmt": "D", "markerfacecolor": "white"}
 WIDTH = 5.2  # inches: legible on a phone

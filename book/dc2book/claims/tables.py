@@ -34,7 +34,7 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
     shown.insert(3, "which conditions", card["conditions"])
     shown["what would tell more"] = card["missing"].replace("", NONE)
     if build is not None:
-        shown.insert(2, "this build", build["verdict"])
+        shown.insert(3, "this build", build["verdict"])
     return shown
 
 

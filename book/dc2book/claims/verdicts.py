@@ -8,7 +8,7 @@ types for a mean over cell types, and where fits did not converge.  Of the condi
 - supported: the claim holds under at least one, and fails under none;
 - contradicted: it fails under at least one, and holds under none;
 - depends on ...: it holds under some and fails under others, which differ in the labels, the budget
-  of training or the cell types;
+  of training, the cell types or whether the strand is given;
 - undecided: it neither holds nor fails under any.
 
 Open conditions do not change a verdict.
@@ -25,14 +25,14 @@ from dc2book.architectures import CONVERGED, NOT_CONVERGED
 from dc2book.claims.authors_runs import authors_values
 from dc2book.claims.paper import AUTHORS, CLAIMS, CONDITIONS, Claim
 from dc2book.claims.recorded import Query, RecordedValue, matching_rows, recorded_value
-from dc2lib.evaluation.statistics import MIN_CELLS, few_units_factor
 
 SUPPORTED = "supported"
 CONTRADICTED = "contradicted"
 DEPENDS = "depends on the "
 UNDECIDED = "undecided"
 HOLDS, FAILS, OPEN = "holds", "fails", "open"
-ASPECTS = {"labels": "labels", "budget": "budget", "cell_types": "cell types"}
+ASPECTS = {"labels": "labels", "budget": "budget", "cell_types": "cell types",
+           "strand": "strand"}
 NOT_CHECKED = "convergence not recorded"
 REMEDIES = {
     NOT_CONVERGED: "longer training",
@@ -54,11 +54,7 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
     or that is open where none does, those in reads and those as peaks together), missing (what
     would judge the claim where the rest does not).
     """
-    return scorecard_of(claim_values(results))
-
-
-def scorecard_of(values: pd.DataFrame) -> pd.DataFrame:
-    """The same from the values of the claims, as `claim_values` gives them."""
+    values = claim_values(results)
     return pd.DataFrame([_row(claim, values[values["claim"] == claim.id]) for claim in CLAIMS])
 
 
@@ -82,25 +78,6 @@ def claim_values(results: pd.DataFrame) -> pd.DataFrame:
                 **_numbers(value), "region_low": claim.region[0], "region_high": claim.region[1],
             })
     return pd.DataFrame(rows)
-
-
-def with_wider_intervals(values: pd.DataFrame) -> pd.DataFrame:
-    """The values of the claims, with our intervals as wide as few cell types may need.
-
-    Each of ours over `MIN_CELLS` cell types or more, if it is evidence, is widened about its
-    estimate by `few_units_factor`, and judged again.  That is more than needed where genes are
-    drawn too, or where it is Student's interval already.
-    """
-    rows = values.copy()
-    ours = (rows["condition"] != AUTHORS) & (rows["n"] >= MIN_CELLS)
-    for place, row in rows[ours & rows["outcome"].isin((HOLDS, FAILS, OPEN))].iterrows():
-        factor = few_units_factor(int(row["n"]))
-        low, high = (row["estimate"] + factor * (row[end] - row["estimate"])
-                     for end in ("low", "high"))
-        one = RecordedValue(row["estimate"], low, high, int(row["n"]), ())
-        region = row["region_low"], row["region_high"]
-        rows.loc[place, ["low", "high", "outcome"]] = low, high, evidence(one, region)
-    return rows
 
 
 def evidence(

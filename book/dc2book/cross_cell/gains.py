@@ -26,10 +26,16 @@ YES_NO = {True: "yes", False: "no"}
 POOLED = ("inclusive_all", "exclusive_all")
 
 
-def scores_of(seeds: Sequence[Mapping[tuple[str, str], FitRecord]]) -> dict:
-    """Probabilities ``(seed, gene)`` of the test genes by (experiment, cell), from fits by seed."""
+def scores_of(
+    seeds: Sequence[Mapping[tuple[str, str], FitRecord]], scoring: str = "probability"
+) -> dict[tuple[str, str], np.ndarray]:
+    """Scores ``(seed, gene)`` of the test genes by (experiment, cell), from fits by seed.
+
+    ``scoring``: as in `dc2lib.evaluation.scores.positive_score`.
+    """
     return {
-        key: np.stack([positive_score(one[key].test_logits) for one in seeds if key in one])
+        key: np.stack([positive_score(one[key].test_logits, scoring)
+                       for one in seeds if key in one])
         for key in seeds[0]
     }
 

@@ -16,7 +16,7 @@ from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.errors import DataError
 from dc2lib.evaluation.pair_statistics import bootstrap, pearson
 from dc2lib.evaluation.scores import positive_score
-from dc2lib.evaluation.statistics import Interval
+from dc2lib.evaluation.statistics import Interval, percentile_interval
 from dc2lib.training.grid_fits import FitRecord
 
 RELEASED_NAMES = {"highly": "high", "somewhat": "somewhat"}
@@ -164,10 +164,11 @@ def prediction_shift(
     rows = []
     for number, genes in enumerate(np.array_split(np.argsort(test.rpkm, kind="stable"), n_bins)):
         values = shift[:, genes]
-        low, high = _ends(values, blocks[genes], n_resamples, np.random.default_rng(seed))
+        draws = _drawn_means(values, blocks[genes], n_resamples, np.random.default_rng(seed))
         lower, upper = np.quantile(values.mean(0), [0.25, 0.75])
-        rows.append({"position": (number + 0.5) / n_bins, "mean": values.mean(), "low": low,
-                     "high": high, "lower": lower, "upper": upper, "n": len(genes)})
+        one = percentile_interval(values.mean(), draws, len(genes))
+        rows.append({"position": (number + 0.5) / n_bins, "mean": one.estimate, "low": one.low,
+                     "high": one.high, "lower": lower, "upper": upper, "n": one.n})
     return pd.DataFrame(rows)
 
 
@@ -185,14 +186,13 @@ def fifths(shift: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)[["fifth", "cell", "estimate", "low", "high", "n"]]
 
 
-def _ends(
+def _drawn_means(
     values: np.ndarray, blocks: np.ndarray, n_resamples: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Ends of the interval of a mean ``(seed, gene)``: blocks and seeds are drawn again."""
+) -> np.ndarray:
+    """Means ``(resample,)`` of values ``(seed, gene)``: blocks and seeds are drawn again."""
     _, place, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
     sums = np.stack([np.bincount(place, weights=row) for row in values])
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=n_resamples)
     by_seed = (drawn @ sums.T) / (drawn @ sizes)[:, None]
     seeds = rng.integers(len(values), size=by_seed.shape)
-    means = np.take_along_axis(by_seed, seeds, axis=1).mean(1)
-    return tuple(map(float, np.quantile(means, [0.025, 0.975])))
+    return np.take_along_axis(by_seed, seeds, axis=1).mean(1)

@@ -144,7 +144,7 @@ def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def texts_of_missing(shares: pd.DataFrame | None, gain: Interval | None) -> pd.DataFrame:
     """What prose says of `missing_genes` and `gain_of_kept`, as text: columns name and estimate."""
-    texts = dict.fromkeys(("missing", "present", "number", "gain"), "not computed here")
+    texts: dict[str, str | float] = dict.fromkeys(("missing", "present", "number", "gain"), np.nan)
     if shares is not None:
         texts = dict(zip(shares["genes"], shares["estimate"].map("{:.2f}".format), strict=True))
         texts |= {"number": f"{shares['n'].iloc[0]:,}", "gain": f"{gain:+.3f}"}

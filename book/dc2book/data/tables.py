@@ -12,11 +12,10 @@ from dc2book.style import kilobases
 from dc2lib.datasets.histone import SPLITS, HistoneDataset
 from dc2lib.datasets.published import gene_annotation
 from dc2lib.errors import DataError
-from dc2lib.evaluation.statistics import LEVEL, proportion
+from dc2lib.evaluation.statistics import ENDS, proportion
 from dc2lib.labels import RULES, flipped, label
 from dc2lib.signals import ORIENTATIONS
 
-ENDS = (50 * (1 - LEVEL), 50 * (1 + LEVEL))  # percentiles
 ACTIVE = ("H3K4me3", "H3K4me1", "H3K36me3")
 CLASSES = {"high": 1, "low": 0}
 GENES_RELEASED = 19_795
@@ -48,7 +47,7 @@ def mean_profiles(
         if not n:
             raise DataError(f"{dataset.cell}: no gene has {name} expression by the numeric rule.")
         weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-        low, high = np.percentile(weights.astype(np.float32) @ flat / n, ENDS, axis=0)
+        low, high = np.quantile(weights.astype(np.float32) @ flat / n, ENDS, axis=0)
         bands = {"mean": flat.mean(axis=0, dtype=np.float64), "low": low, "high": high}
         parts.append(pd.DataFrame({
             "mark": np.repeat(dataset.marks, n_bins), "class": name,

@@ -37,7 +37,7 @@ OTHER_RANDOM = {
 }
 PAPER_TABLE_1 = {"real": "0.30", "generated": "0.31", "random": "0.19"}
 EXPECTED = {"H3K36me3": "high", "H3K4me1": "high", "H3K4me3": "high", "H3K27me3": "low",
-            "H3K9me3": "low"}  # section 4.1 of the paper: the class in which a mark is active
+            "H3K9me3": "low"}  # our reading of section 4.1: the class in which a mark is active
 
 
 def in_whole_steps(dataset: HistoneDataset, home: Path | str) -> tuple[HistoneDataset, Path]:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from dc2lib.datasets import HistoneDataset
+from dc2lib.datasets.histone import SPLITS
+from dc2lib.datasets.simulated.draws import normal_scores
 
-SPLITS = ("train", "valid", "test")
 SHARES = (0.5, 0.2, 0.3)
 CENTRE = (35, 65)  # bins within 1.5 kb of the TSS
 EVERYWHERE = (0, 100)
@@ -159,11 +159,6 @@ def strengths(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     design = np.column_stack([np.ones(len(total)), total, total**2])
     ratio -= design @ np.linalg.lstsq(design, ratio, rcond=None)[0]
     return normal_scores(total), normal_scores(ratio)
-
-
-def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Values by gene, along the first axis, as standard normal scores of their ranks."""
-    return stats.norm.ppf((stats.rankdata(values, axis=0) - 0.5) / len(values))
 
 
 def _drawn(seed: int, what: int) -> np.random.Generator:

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 
 from dc2lib.errors import DataError
 from dc2lib.evaluation.generated import nearest_distances
-from dc2lib.evaluation.statistics import Interval, bootstrap_mean
+from dc2lib.evaluation.statistics import Interval, bootstrap_mean, percentile_interval
 from dc2lib.models.networks import Network, apply_in_batches
 
 
@@ -122,9 +122,8 @@ def judge_means(ratings: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         for judge in judges:
             classes = [one.to_numpy() for _, one in part.groupby("target")[judge]]
             draws = _balanced(classes, np.random.default_rng(seed))
-            low, high = np.quantile(draws[1:], [0.025, 0.975])
-            rows.append({"method": method, "judge": judge, "estimate": draws[0],
-                         "low": low, "high": high, "n": len(part)})  # fmt: skip
+            rows.append({"method": method, "judge": judge}
+                        | vars(percentile_interval(draws[0], draws[1:], len(part))))
     return pd.DataFrame(rows)
 
 
@@ -152,9 +151,8 @@ def difference_of_means(
         raise DataError("no stratum has two samples on either side: draw more samples")
     rng = np.random.default_rng(seed)
     one, other = (_balanced(side, rng) for side in zip(*split, strict=True))
-    low, high = np.quantile((one - other)[1:], [0.025, 0.975])
     n = min(sum(map(len, side)) for side in zip(*split, strict=True))
-    return Interval(float(one[0] - other[0]), float(low), float(high), n)
+    return percentile_interval(one[0] - other[0], (one - other)[1:], n)
 
 
 def _balanced(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
@@ -187,10 +185,9 @@ def trend_test(
     rng = np.random.default_rng(seed)
     by_chance = [_pooled([(x, rng.permutation(y)) for x, y in groups]) for _ in range(n_resamples)]
     draws = [_resampled(groups, rng) for _ in range(n_resamples)]
-    low, high = np.quantile(draws, [0.025, 0.975])
     pvalue = (1 + sum(value >= estimate for value in by_chance)) / (1 + n_resamples)
     n = sum(len(x) for x, _ in groups)
-    return Interval(estimate, float(low), float(high), n), float(pvalue)
+    return percentile_interval(estimate, draws, n), float(pvalue)
 
 
 def dose_bands(

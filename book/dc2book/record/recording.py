@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dc2book.record import context
-from dc2lib.datasets.histone import SOURCES
+from dc2lib.datasets.histone import SOURCES, SPLITS, HistoneDataset
 from dc2lib.errors import DataError
 
 PROVENANCE_MIME = "application/vnd.dc2lib.provenance+json"
@@ -23,7 +23,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "scoring": ("probability", "positive_logit"),
     "recipe": ("paper", "tuned"),
     "class": ("high", "low", *"0123456789"),
-    "split": ("train", "valid", "test"),
+    "split": SPLITS,
     "data_source": (*SOURCES, "published", "mnist"),
 }
 CONTEXT_KEYS = ("chapter", "profile", "data_source", "fingerprint", "parameters", "seeds", "hash")
@@ -97,7 +97,8 @@ def record(
 
 
 def record_table(
-    table: pd.DataFrame, key: str | None, *, by: Sequence[str] = (), **tags: Any
+    table: pd.DataFrame, key: str | None, *, by: Sequence[str] = (),
+    datasets: Mapping[str, HistoneDataset] | None = None, **tags: Any,
 ) -> None:
     """Record each row of a tidy table of estimates and glue it for prose.
 
@@ -111,6 +112,9 @@ def record_table(
     by
         Columns that tell the rows of a key apart, by default all tags of the table.  Prose takes a
         value by the key and these, joined by ``_``: ``auroc_numeric_linear:.3f``.
+    datasets
+        The cell types that the models read, by name: a row whose column ``cell`` names one gets
+        the tags ``marks`` (how many) and ``unit`` (``"reads"``, ``"peak signal"``, ...).
     **tags
         Tags of all rows.
 
@@ -126,7 +130,9 @@ def record_table(
     for row in table.to_dict("records"):
         numbers_of = {one: row[one] for one in ESTIMATE[1:] if pd.notna(row.get(one))}
         given = {tag: row[tag] for tag in own if pd.notna(row[tag])}
-        record(row["key"], row["estimate"], **numbers_of, **given, **tags,
+        read = (datasets or {}).get(row.get("cell"))
+        inputs = {} if read is None else {"marks": len(read.marks), "unit": read.unit}
+        record(row["key"], row["estimate"], **numbers_of, **(inputs | given | tags),
                glue="_".join([row["key"], *(str(row[tag]) for tag in by if tag in given)]))
 
 

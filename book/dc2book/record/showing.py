@@ -158,7 +158,7 @@ def report(
     table, key, by, **tags
         As in `dc2book.record.record_table`; ``tags`` of all rows are not shown.
     name, caption, digits, data_source
-        As in `show_table`.
+        As in `show_table`; the rows that are recorded get the source too.
     wide
         Column whose values become columns of the table that is shown.
     names
@@ -167,7 +167,7 @@ def report(
         Makes the table that is shown from ``table`` with a further column, text (the estimate with
         its interval), where tags, text and ``wide`` are not enough.
     """
-    record_table(table, key, by=by, **tags)
+    record_table(table, key, by=by, **tags, **({"data_source": data_source} if data_source else {}))
     full = table.assign(**{one: np.nan for one in ("low", "high") if one not in table})
     full["text"] = interval_texts(full, digits)
     if layout is None:

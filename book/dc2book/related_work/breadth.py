@@ -13,11 +13,11 @@ from dc2book.cross_cell.other_cell_types import QUARTER, THREE_QUARTERS, enough_
 from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.baselines.contract import genes_of
 from dc2lib.baselines.systems import ALL
+from dc2lib.datasets.histone import SPLITS
 from dc2lib.evaluation.statistics import Interval, bootstrap_auroc, paired_auroc_difference
 
 GROUPS = ("none", "few", "some", "many", "all")
 BROAD, NARROW = ("many", "all"), ("none", "few")
-SPLITS = ("train", "valid", "test")
 ENDS = ("estimate", "low", "high", "n")
 
 

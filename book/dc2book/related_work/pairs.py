@@ -15,6 +15,7 @@ from dc2lib.baselines.contract import genes_of, log_counts
 from dc2lib.baselines.deepdiff import Pair, correlation, paired
 from dc2lib.cache import cached
 from dc2lib.datasets import HistoneDataset, check_alike
+from dc2lib.datasets.histone import SPLITS
 from dc2lib.evaluation.statistics import Interval
 from dc2lib.signals import training_genes
 
@@ -64,7 +65,7 @@ def change_of_expression(
     both = shared_genes(first, second)
     train, valid, test = (
         paired(*(genes_of(_part(one, split, n_train, seed), "numeric") for one in both))
-        for split in ("train", "valid", "test")
+        for split in SPLITS
     )
     fits: dict[str, Callable[[], tuple]] = {
         "deepdiff": lambda: deepdiff.fit(train, valid, epochs=epochs, seed=seed),

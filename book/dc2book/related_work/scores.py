@@ -17,7 +17,7 @@ from dc2book.related_work.trials import TrialRecord, probabilities_of, select
 from dc2lib.datasets.gene_windows import genome_blocks
 from dc2lib.evaluation import scores as scoring
 from dc2lib.evaluation import statistics
-from dc2lib.evaluation.statistics import MIN_CELLS, Interval, percentile_interval
+from dc2lib.evaluation.statistics import MIN_CELLS, Interval, percentile_interval, resampled_means
 
 METRICS = ("auroc", "average_precision", "log_loss", "calibration_error")
 BINS = 10
@@ -128,16 +128,16 @@ def metric_bootstrap(
     Labels are one array ``(gene,)`` a cell type, probabilities by system one array ``(fit, gene)``
     a cell type.  Blocks, one array ``(gene,)`` a cell type, say which stretch of the genome each
     gene lies in, the same number in all; drawn stretches are those of all cell types.  The fits of
-    a system are resampled too, and from `MIN_CELLS` cell types on the cell types.
+    a system are resampled too, and from `MIN_CELLS` cell types on the cell types
+    (`dc2lib.evaluation.statistics.resampled_means`).
     """
     rng = np.random.default_rng(seed)
     known = np.unique(np.concatenate(list(blocks)))
-    n, n_cells, column = len(known), len(labels), np.arange(n_resamples)
+    n, n_cells = len(known), len(labels)
     times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(np.float32)
     drawn = [times[np.searchsorted(known, one)] for one in blocks]  # (gene, resample) each
-    chosen = np.repeat(np.arange(n_cells)[:, None], n_resamples, axis=1)
-    if n_cells >= MIN_CELLS:
-        chosen = rng.integers(n_cells, size=chosen.shape)
+    enough = n_cells >= MIN_CELLS
+    chosen = rng.integers(n_cells, size=(n_cells, n_resamples)) if enough else None
     estimate, draws = {}, {}
     for system, by_cell in probabilities.items():
         cells = [
@@ -146,7 +146,7 @@ def metric_bootstrap(
         ]
         estimate[system] = {m: float(np.mean([one[m] for one, _ in cells])) for m in METRICS}
         draws[system] = {
-            m: np.stack([one[m] for _, one in cells])[chosen, column].mean(0) for m in METRICS
+            m: resampled_means(np.stack([one[m] for _, one in cells]), chosen) for m in METRICS
         }
     return SystemScores(estimate, draws, len(labels[0]))
 

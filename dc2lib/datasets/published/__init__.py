@@ -99,15 +99,6 @@ def released_training_sets() -> dict[str, dict[str, list[str]]]:
     return json.loads((FOLDER / "released_training_sets.json").read_text(encoding="utf-8"))
 
 
-def released_first_epoch() -> pd.DataFrame:
-    """Validation accuracy after the first epoch (cell, split, accuracy), three decimals.
-
-    Of three released runs in which the model still answers with the majority class; source as for
-    :func:`released_results`.
-    """
-    return _table("released_first_epoch.csv")
-
-
 def label_audit() -> pd.DataFrame:
     """Per cell type: median RPKM, positives under the text rule, and AUROC published for it.
 

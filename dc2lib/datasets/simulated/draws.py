@@ -134,8 +134,8 @@ def stream(seed: int, kind: int, index: int = 0) -> np.random.Generator:
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks of `values` (gene,) as quantiles of the standard normal distribution."""
-    return ndtri((rankdata(values) - 0.5) / len(values))
+    """Ranks of values along the first axis, ``(gene,)``, as quantiles of the standard normal."""
+    return ndtri((rankdata(values, axis=0) - 0.5) / len(values))
 
 
 def shared_part(rng: np.random.Generator, n_genes: int) -> np.ndarray:
