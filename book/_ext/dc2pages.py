@@ -59,7 +59,8 @@ def mark_sentences_in_tables(app: Sphinx, doctree: nodes.document) -> None:
 
 SMOKE = """:::{warning}
 This build used the profile *smoke*: enough to see that everything runs.
-Its numbers mean nothing, those in sentences and figures included.
+Numbers of models trained here mean nothing, in sentences and figures alike.
+Published numbers are the same in every build.
 The sentences were written for the reference run, and a mark says whether they hold here.
 :::"""
 

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 from dc2book import front_page
-from dc2book.claims import CLAIMS
+from dc2book.claims import CLAIMS, load_reference
+from dc2book.front_page import NOT_COMPUTED
 
 SCORES = {"labels": "numeric", "scoring": "probability", "recipe": "tuned", "orientation": "gene"}
 
@@ -26,6 +27,12 @@ def test_most_of_the_lead_is_position_and_strand(windows, holds):
     assert front_page.findings(ladder(windows))["position-not-depth"] is holds
     shown = front_page.texts(ladder(windows))
     assert shown["windows"] == f"{windows:.3f} [{windows - 0.01:.3f}, {windows + 0.01:.3f}]"
+
+
+def test_the_reference_run_bears_out_every_sentence_of_the_front_page():
+    reference = load_reference()
+    assert all(front_page.findings(reference.results).values())
+    assert NOT_COMPUTED not in front_page.texts(reference.results).values()
 
 
 def test_what_was_not_computed_is_said():

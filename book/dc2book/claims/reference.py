@@ -20,6 +20,7 @@ from dc2lib.errors import DataError
 FOLDER = Path("book") / "reference"
 RESULTS = "results.json"
 PROVENANCE = "provenance.json"
+MOST_NAMED = 3
 DECISIVE = ("dc2lib.training.grid_fits", "dc2lib.labels", "dc2lib.evaluation.scores")
 
 
@@ -67,10 +68,9 @@ class Reference:
         )
         if self.earlier:
             first = about["chapters"][self.earlier[0]]
-            text += (
-                f"; {', '.join(self.earlier)} of the earlier run of {first['date']}"
-                f" on {', '.join(first['cells'])}"
-            )
+            many = len(self.earlier) > MOST_NAMED
+            named = f"{len(self.earlier)} chapters" if many else ", ".join(self.earlier)
+            text += f"; {named} of the earlier run of {first['date']}"
         if self.stale:
             text += (
                 "; older than the library's last change to models, training, labels or scoring,"
