@@ -6,13 +6,13 @@ import importlib.util
 import json
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from dc2book.claims.reference import Reference, load_reference
 from dc2book.record.showing import FIGURE_MIME, MISSING_MIME, TABLE_MIME
 from dc2book.style import markdown_table
 from docutils import nodes
@@ -23,8 +23,7 @@ from sphinx.util.fileutil import copy_asset
 
 MATHJAX = "mathjax/tex-svg.js"
 ASKED_FIGURE = r"<!-- figure: ([a-z0-9_-]+) -->"
-REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "results.json"
-NO_TAGS = ("chapter", "data_source", "key", "value", "low", "high", "n")
+NO_TAGS = {"chapter", "data_source", "key", "value", "low", "high", "n"}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -75,7 +74,8 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     outputs = [one for cell in notebook["cells"] for one in cell.get("outputs", [])]
     outputs = [one for one in outputs if "data" in one]
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
-    replace_missing(notebook["cells"], outputs, reference_values(docname))
+    reference = _reference(Path(app.srcdir) / "reference")
+    replace_missing(notebook["cells"], outputs, reference_values(reference, docname))
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -124,39 +124,37 @@ def replace_missing(
             return "not computed here"
         return f"{value:{role['format'] or ''}} (reference run)"
 
-    missing = [one["data"][MISSING_MIME] for one in outputs if MISSING_MIME in one["data"]]
-    unknown = [one["metadata"]["scrapbook"]["name"] for one in outputs
-               if "nan" in one["data"].values()]
+    shown = [re.escape(one["data"][MISSING_MIME]) for one in outputs if MISSING_MIME in one["data"]]
+    glued = [re.escape(one["metadata"]["scrapbook"]["name"]) for one in outputs
+             if "nan" in one["data"].values()]
+    roles = [rf"{{numref}}`(?:fig|tab)-(?:{'|'.join(shown)})`"] if shown else []
+    roles.append(rf"{{glue:text}}`(?P<name>{'|'.join(glued)})(?::(?P<format>[^`]*))?`")
     for cell in cells:
-        if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"])
-            for name in missing:
-                text = re.sub(rf"{{numref}}`(?:fig|tab)-{re.escape(name)}`", "not computed here",
-                              text)
-            for name in unknown:
-                text = re.sub(rf"{{glue:text}}`(?P<name>{re.escape(name)})(?::(?P<format>[^`]*))?`",
-                              instead, text)
-            cell["source"] = text
+        if (shown or glued) and cell["cell_type"] == "markdown":
+            cell["source"] = re.sub("|".join(roles), instead, "".join(cell["source"]))
 
 
-def reference_values(chapter: str) -> dict[str, Any]:
+def reference_values(reference: Reference | None, chapter: str) -> dict[str, Any]:
     """What the reference run recorded in a chapter, by the names under which prose asks for it.
 
-    That is the key, and the key with the values of its tags where it is recorded more than once.
+    That is the key, or, where it is recorded more than once, the key with the values of its tags,
+    in the order of the tags' names.
     """
-    own = [row for row in _reference_rows()
-           if row["chapter"] == chapter and row["value"] is not None]
-    keys = Counter(row["key"] for row in own)
+    if reference is None:
+        return {}
+    own = reference.results[reference.results["chapter"] == chapter].dropna(subset=["value"])
+    tags = sorted(set(own) - NO_TAGS)
+    repeated = own["key"].duplicated(keep=False)
     return {
-        row["key"] if keys[row["key"]] == 1 else "_".join(
-            [row["key"], *(str(row[tag]) for tag in row if tag not in NO_TAGS)]): row["value"]
-        for row in own
+        "_".join([row["key"], *(str(row[tag]) for tag in tags if again and pd.notna(row[tag]))]):
+        row["value"]
+        for row, again in zip(own.to_dict("records"), repeated, strict=True)
     }
 
 
 @cache
-def _reference_rows() -> list[dict[str, Any]]:
-    return json.loads(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else []
+def _reference(folder: Path) -> Reference | None:
+    return load_reference(folder)
 
 
 def link_chapters(text: str, chapters: Sequence[str]) -> str:

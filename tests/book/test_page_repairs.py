@@ -1,12 +1,13 @@
 """What stands below a chapter's title, and the repairs of written pages."""
 
 import base64
-import json
 
 import dc2display
 import dc2pages
 import numpy as np
+import pandas as pd
 import pytest
+from dc2book.claims.reference import Reference
 from dc2book.record.showing import FIGURE_MIME, MISSING_MIME
 from docutils import nodes
 from docutils.utils import new_document
@@ -103,18 +104,16 @@ def test_what_is_not_computed_is_said_in_words():
         "{glue:text}`y`")
 
 
-def test_values_of_the_reference_run_go_by_the_names_of_prose(tmp_path, monkeypatch):
+def test_values_of_the_reference_run_go_by_the_names_of_prose():
     rows = [{"chapter": "data", "key": "gap", "value": 0.5, "n": 3, "data_source": "roadmap"},
             {"chapter": "data", "key": "auroc", "value": 0.8, "cell": "E012", "labels": "numeric"},
             {"chapter": "data", "key": "auroc", "value": 0.9, "cell": "E013", "labels": "numeric"},
-            {"chapter": "audit", "key": "gap", "value": 0.1}, {"chapter": "data", "key": "x",
-                                                               "value": None}]
-    (tmp_path / "results.json").write_text(json.dumps(rows))
-    monkeypatch.setattr(dc2display, "REFERENCE", tmp_path / "results.json")
-    dc2display._reference_rows.cache_clear()
-    assert dc2display.reference_values("data") == {
+            {"chapter": "audit", "key": "gap", "value": 0.1},
+            {"chapter": "data", "key": "x", "value": None}]
+    reference = Reference(pd.DataFrame(rows), {})
+    assert dc2display.reference_values(reference, "data") == {
         "gap": 0.5, "auroc_E012_numeric": 0.8, "auroc_E013_numeric": 0.9}
-    dc2display._reference_rows.cache_clear()
+    assert dc2display.reference_values(None, "data") == {}
 
 
 def test_a_caption_with_code_stays_the_title_of_its_table():

@@ -16,6 +16,8 @@ from dc2display import hide_solution
 from run_solutions import CHAPTERS, SETUP, run_solutions, solutions, tagged
 
 ROOT = Path(__file__).resolve().parents[2]
+# fewer than three where an exercise asks the same
+QUESTIONS = {"architectures": 2, "cross_cell": 2, "linear_baseline": 1, "related_work": 1}
 
 
 def names_of(code: str) -> tuple[set[str], set[str]]:
@@ -57,7 +59,7 @@ def test_each_solution_needs_the_setup_only(chapter):
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_each_main_chapter_ends_with_questions(chapter):
     text = (ROOT / "book" / f"{chapter}.md").read_text()
-    assert 1 <= text.count(":::{quiz}") <= 3
+    assert text.count(":::{quiz}") == QUESTIONS.get(chapter, 3)
 
 
 def test_the_teachers_page_lists_every_exercise():
