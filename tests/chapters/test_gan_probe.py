@@ -109,9 +109,11 @@ def test_a_mark_is_active_where_all_pairs_say_so_in_the_class_of_the_paper():
     }
     usual = {(model, 0): kept([2, 2]).samples for model, *_ in probes}
     found = favourites.over_seeds(favourites.activations(probes, usual, MARKS))
-    verdict = favourites.verdicts(found).set_index(["model", "mark"])["verdict"]
-    assert verdict[favourites.BOTH].to_dict() == {"H3K4me3": "not determined", "H3K27me3": "yes"}
-    assert verdict["measured_genes"].to_dict() == {"H3K4me3": "yes", "H3K27me3": "no"}
+    verdict = favourites.verdicts(found).set_index(["model", "mark", "class"])["verdict"]
+    assert verdict[favourites.BOTH].to_dict() == {
+        ("H3K4me3", "high"): "not determined", ("H3K27me3", "low"): "yes"}
+    assert verdict["measured_genes"].to_dict() == {
+        ("H3K4me3", "high"): "yes", ("H3K27me3", "low"): "no"}
     table = found.set_index(["key", "model", "class", "mark"])
     fold = table.loc[("mark_activation", favourites.BOTH, "high", "H3K4me3")]
     assert fold["low"] == pytest.approx(np.log2(1.01 / 2.01))

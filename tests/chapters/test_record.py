@@ -263,6 +263,15 @@ def test_a_table_is_shown_rounded_and_written_in_full(run, shown):
     assert (run / "figures" / "scores.csv").read_text().splitlines()[1] == "linear,-0.98765,644177"
 
 
+def test_a_table_shows_the_pages_word_for_a_rule_and_its_file_the_key(run, shown):
+    table = pd.DataFrame({"labels": ["lexicographic"], "lexicographic": ["yes"]})
+    show_table(table, "rules", "Rules")
+    description = shown[0][0][showing.TABLE_MIME]
+    assert description["header"] == ["labels", "released"]
+    assert description["rows"] == [["released", "yes"]]
+    assert pd.read_csv(run / "figures" / "rules.csv").equals(table)
+
+
 def test_a_caption_names_the_run_that_its_numbers_come_from(run, shown):
     table = pd.DataFrame({"AUROC": [0.5]})
     show_table(table, "kept", "Scores", data_source="roadmap", profile="reference")
@@ -301,7 +310,7 @@ def test_a_report_shows_records_and_glues_each_row(run, shown):
     table = shown[-1][0][showing.TABLE_MIME]
     assert table["header"] == ["labels", "model", "AUROC"]
     assert table["rows"][0] == ["numeric", "linear", "0.80 [0.70, 0.90]"]
-    assert table["rows"][2] == ["lexicographic", "linear", "0.60"]
+    assert table["rows"][2] == ["released", "linear", "0.60"]
     assert pd.read_csv(run / "figures" / "scores.csv").equals(SCORES)
 
 
@@ -309,7 +318,7 @@ def test_a_report_may_be_wide_or_laid_out(run, shown):
     report(SCORES, "wide", "Scores", "auroc", wide="model", names={"network": "DeepChrome"})
     table = shown[-1][0][showing.TABLE_MIME]
     assert table["header"] == ["labels", "linear", "DeepChrome"]
-    assert [row[0] for row in table["rows"]] == ["numeric", "lexicographic"]
+    assert [row[0] for row in table["rows"]] == ["numeric", "released"]
     report(SCORES, "laid", "Scores", "auroc", layout=lambda table: table[["model", "text"]].head(1))
     assert shown[-1][0][showing.TABLE_MIME]["rows"] == [["linear", "0.800 [0.700, 0.900]"]]
 

@@ -98,13 +98,13 @@ def verdicts(over_seeds: pd.DataFrame) -> pd.DataFrame:
     The criterion of the scorecard: more reads among the favourites than among all signals of the
     same source.
 
-    Returns columns labels, mark, model, verdict: ``"yes"`` (for every pair), ``"no"`` (for none) or
-    ``"not determined"``.
+    Returns columns labels, mark, class (the one that the paper names), model, verdict: ``"yes"``
+    (for every pair), ``"no"`` (for none) or ``"not determined"``.
     """
     part = over_seeds[(over_seeds["key"] == "mark_activation") & (
         over_seeds["class"] == over_seeds["mark"].map(EXPECTED))]
     verdict = np.select([part["low"] > 0, part["high"] < 0], ["yes", "no"], "not determined")
-    return part[["labels", "mark", "model"]].assign(verdict=verdict).reset_index(drop=True)
+    return part[["labels", "mark", "class", "model"]].assign(verdict=verdict).reset_index(drop=True)
 
 
 def compare_favourites(
