@@ -117,8 +117,11 @@ def replace_missing(
     """Say what the reference run found where prose asks for a number that is not computed here.
 
     ``values``: as `reference_values`; without one, and for a figure, the words "not computed here".
+    A bracket that holds nothing but a reference to what is not shown goes.
     """
     def instead(role: re.Match[str]) -> str:
+        if role[0].startswith(" ("):  # nothing but a reference stands in these brackets
+            return ""
         value = (values or {}).get(role["name"])
         if value is None:
             return "not computed here"
@@ -127,7 +130,8 @@ def replace_missing(
     shown = [re.escape(one["data"][MISSING_MIME]) for one in outputs if MISSING_MIME in one["data"]]
     glued = [re.escape(one["metadata"]["scrapbook"]["name"]) for one in outputs
              if "nan" in one["data"].values()]
-    roles = [rf"{{numref}}`(?:fig|tab)-(?:{'|'.join(shown)})`"] if shown else []
+    missing = rf"{{numref}}`(?:fig|tab)-(?:{'|'.join(shown)})`"
+    roles = [rf" \({missing}\)", missing] if shown else []
     roles.append(rf"{{glue:text}}`(?P<name>{'|'.join(glued)})(?::(?P<format>[^`]*))?`")
     for cell in cells:
         if (shown or glued) and cell["cell_type"] == "markdown":

@@ -61,7 +61,8 @@ SMOKE = """:::{warning}
 This build used the profile *smoke*: enough to see that everything runs.
 Numbers of models trained here mean nothing, in sentences and figures alike.
 Published numbers are the same in every build.
-The sentences were written for the reference run, and a mark says whether they hold here.
+The words of a sentence are those of the reference run, and a mark says whether they hold here.
+Its numbers are those of this build, unless the sentence says otherwise.
 :::"""
 
 

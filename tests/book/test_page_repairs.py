@@ -97,6 +97,9 @@ def test_what_is_not_computed_is_said_in_words():
     dc2display.replace_missing(cells, [*glued, {"data": {MISSING_MIME: "a-b"}}])
     said = ", ".join(["not computed here"] * 3)
     assert cells[0]["source"] == said + ", {numref}`tab-c`, {glue:text}`y`"
+    cells[0]["source"] = "no table ({numref}`fig-a-b`), two ({numref}`fig-a-b`, {numref}`tab-c`)."
+    dc2display.replace_missing(cells, [{"data": {MISSING_MIME: "a-b"}}])
+    assert cells[0]["source"] == "no table, two (not computed here, {numref}`tab-c`)."
     cells[0]["source"] = asked
     dc2display.replace_missing(cells, glued, {"x": 0.25, "y": 9})
     assert cells[0]["source"] == (

@@ -136,6 +136,10 @@ def test_the_share_of_cell_types_with_a_positive_value_has_wilsons_interval():
     assert (found.estimate, found.low, found.high) == pytest.approx(
         (6 / 7, 0.4868728, 0.9743212), abs=1e-6)
     assert found.cells == 7
+    other = pd.concat([rows, gains([0.1] * 2 + [-0.2] * 5, mark="H3K4me1")])
+    both = recorded_value(other, Query("architectures", "gain", {}, "positive_share", ("mark",)))
+    assert both == found  # of two marks that with the larger share, and not a mean of both
+
 
 
 def test_a_tag_decides_only_where_rows_have_it():

@@ -121,6 +121,15 @@ def test_a_mark_is_active_where_all_pairs_say_so_in_the_class_of_the_paper():
     assert fold["n"] == 2
 
 
+def test_a_mark_that_both_classes_favour_is_told_from_one_of_a_single_class():
+    probes = {("histone_gan", "numeric", 0, 0): probe_of(low=[8, 1], high=[8, 8]),
+              ("measured_genes", "numeric", 0, 0): probe_of(low=[1, 8], high=[8, 1])}
+    usual = {(model, 0): kept([2, 2]).samples for model, *_ in probes}
+    found = favourites.over_seeds(favourites.activations(probes, usual, MARKS))
+    first = favourites.active_in_both(found, MARKS[0])
+    assert first["histone_gan"] and not first["measured_genes"]
+
+
 def reads_of_the_second_mark(signals):
     """Log odds of high: mean signal of the second mark beyond 2."""
     odds = signals[:, 1].mean(1) - 2

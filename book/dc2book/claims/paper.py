@@ -266,8 +266,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "cell_type_independent", "Other cell types do as well as the own",
-        "Marks and expression have one relation in all cell types: others predict a cell type as "
-        "well as it does itself.",
+        "Models of other cell types predict a cell type as well as its own; from this the paper "
+        "concludes that marks and expression have one relation in all.",
         "abstract; sections 1, 4.4, Figures 6, 7", "",
         "AUROC of Exclusive All minus own, over all genes",
         _experiment("exclusive_all"), (-MARGIN, inf), "cross_cell",

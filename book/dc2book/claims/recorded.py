@@ -27,7 +27,7 @@ class Query:
     #: ``"hull"``: the value farthest from zero, with the lowest and the highest end of all;
     #: ``"lowest"``: the group with the lowest lower end; ``"highest"``: that with the highest upper
     #: end.  ``"positive_share"``: the share of cell types with a positive value, with Wilson's
-    #: interval
+    #: interval, of the group with the highest upper end
     combine: str = "mean"
     #: tags that tell the groups apart.  Within a group the unit is the cell type (`over_cells`)
     per: tuple[str, ...] = ()
@@ -189,8 +189,10 @@ def _combined(rows: pd.DataFrame, query: Query) -> RecordedValue:
     match query.combine:
         case "hull":
             ends = value[value.abs().idxmax()], low.min(), high.max()
-        case "lowest" | "highest":
-            ends = table.loc[low.idxmin() if query.combine == "lowest" else high.idxmax()]
+        case "lowest":
+            ends = table.loc[low.idxmin()]
+        case "highest" | "positive_share":
+            ends = table.loc[high.idxmax()]
         case _:
             ends = table.mean()
     return RecordedValue(

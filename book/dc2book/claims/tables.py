@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from dc2book.architectures import NOT_CONVERGED
@@ -39,17 +41,31 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
 
 
 def values_table(values: pd.DataFrame, card: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim: what was compared, and its value under each condition."""
+    """One row per claim: what was compared, where the claim holds, its value by condition."""
     flags = {name: f" ({name})" for name in ("simulated", NOT_CONVERGED)}
     known = values[values["text"].fillna("") != ""]
     known = known.sort_values("condition", key=lambda names: names.map(list(CONDITIONS).index))
     titles = known["condition"].map({name: one.title for name, one in CONDITIONS.items()})
     text = "*" + titles + "* " + known["text"] + known["outcome"].map(flags).fillna("")
     by_claim = text.groupby(known["claim"]).agg("; ".join)
+    regions = values.drop_duplicates("claim").set_index("claim")[["region_low", "region_high"]]
+    where = {claim: _region_text(*ends) for claim, ends in regions.T.items()}
     return pd.DataFrame({
         "quantity": card["quantity"] + " (`" + card["claim"] + "`)",
+        "holds": card["claim"].map(where),
         "value by condition": card["claim"].map(by_claim).fillna(NONE),
     })
+
+
+def _region_text(low: float, high: float) -> str:
+    """The region in which a claim holds, in words.
+
+    >>> _region_text(-0.2, 0.2), _region_text(0.5, math.inf), _region_text(-math.inf, 0)
+    ('from -0.2 to 0.2', 'above 0.5', 'below 0')
+    """
+    if math.isinf(high):
+        return f"above {low:g}"
+    return f"below {high:g}" if math.isinf(low) else f"from {low:g} to {high:g}"
 
 
 def count_verdicts(card: pd.DataFrame) -> pd.DataFrame:

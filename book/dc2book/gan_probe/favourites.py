@@ -107,6 +107,16 @@ def verdicts(over_seeds: pd.DataFrame) -> pd.DataFrame:
     return part[["labels", "mark", "class", "model"]].assign(verdict=verdict).reset_index(drop=True)
 
 
+def active_in_both(over_seeds: pd.DataFrame, mark: str, labels: str = "numeric") -> pd.Series:
+    """By source: whether the favourites of both classes have more of the mark than is usual.
+
+    As in `verdicts`, every pair of seeds must say so; the page's criterion asks for one class only.
+    """
+    part = over_seeds[(over_seeds["key"] == "mark_activation") & (over_seeds["mark"] == mark)
+                      & (over_seeds["labels"] == labels)]
+    return part.groupby("model")["low"].min() > 0
+
+
 def compare_favourites(
     top: Mapping[tuple[str, str], Mapping[str, Samples]],
     confirm: Mapping[str, Mapping[str, tuple[Network, np.ndarray]]], genes: np.ndarray,
