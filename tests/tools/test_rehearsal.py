@@ -50,14 +50,15 @@ def test_runs_that_recorded_other_results_are_refused(tmp_path):
         write_cell(cell, tmp_path / run / "data")
         folder = tmp_path / run / "checkout" / "_build" / "executed" / "data" / "0123"
         folder.mkdir(parents=True)
-        rows = [{"chapter": "data", "key": "auroc", "value": value},
-                {"chapter": "data", "key": "seconds", "value": 10 * ord(run)}]
+        rows = [{"chapter": "data", "key": "calibration_error", "value": value},
+                *({"chapter": "data", "key": key, "value": 10 * ord(run)}
+                  for key in ("seconds", "samples_per_second", "minutes_for_three_million"))]
         (folder / "results.jsonl").write_text("\n".join(map(json.dumps, rows)))
     before = tmp_path / "a" / "checkout" / "_build" / "executed" / "data" / "4567"
     before.mkdir()
-    earlier = {"chapter": "data", "key": "auroc", "value": 0.4}  # of code that changed since
+    earlier = {"chapter": "data", "key": "calibration_error", "value": 0.4}  # of code that changed since
     (before / "results.jsonl").write_text(json.dumps(earlier))
     os.utime(before / "results.jsonl", (0, 0))
     rehearsal._agree(tmp_path / "a", tmp_path / "b")
-    with pytest.raises(BuildError, match="1 of 2 results"):
+    with pytest.raises(BuildError, match="1 of 4 results"):
         rehearsal._agree(tmp_path / "a", tmp_path / "c")
