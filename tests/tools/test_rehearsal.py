@@ -56,7 +56,7 @@ def test_runs_that_recorded_other_results_are_refused(tmp_path):
         (folder / "results.jsonl").write_text("\n".join(map(json.dumps, rows)))
     before = tmp_path / "a" / "checkout" / "_build" / "executed" / "data" / "4567"
     before.mkdir()
-    earlier = {"chapter": "data", "key": "calibration_error", "value": 0.4}  # of code that changed since
+    earlier = {"chapter": "data", "key": "calibration_error", "value": 0.4}  # of older code
     (before / "results.jsonl").write_text(json.dumps(earlier))
     os.utime(before / "results.jsonl", (0, 0))
     rehearsal._agree(tmp_path / "a", tmp_path / "b")
