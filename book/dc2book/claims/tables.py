@@ -25,7 +25,7 @@ def summary_table(card: pd.DataFrame) -> pd.DataFrame:
 
 
 def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per claim: where the paper makes it, verdict, conditions, and what is missing.
+    """One row per claim: where the paper makes it, verdict, conditions and what would tell more.
 
     ``card``: as `dc2book.claims.scorecard`. ``build``: the same of another run, whose verdicts get
     a column of their own.
@@ -33,8 +33,8 @@ def scorecard_table(card: pd.DataFrame, build: pd.DataFrame | None = None) -> pd
     shown = summary_table(card).drop(columns="paper")
     shown["claim"] = [f"{row.words} *({row.where}{row.paper and f'; {row.paper}'})*"
                       for row in card.itertuples()]
-    shown.insert(3, "which conditions", card["conditions"])
-    shown["what would tell more"] = card["missing"].replace("", NONE)
+    more = [f"; would tell more: {one}" if one else "" for one in card["missing"]]
+    shown.insert(3, "which conditions", card["conditions"] + more)
     if build is not None:
         shown.insert(3, "this build", build["verdict"])
     return shown
