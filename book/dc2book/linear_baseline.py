@@ -34,7 +34,7 @@ from dc2lib.labels import label
 from dc2lib.signals import oriented_counts, training_genes
 from dc2lib.training.linear import mark_means
 
-EXPECTED_SIGNS = {"H3K4me3": 1, "H3K36me3": 1, "H3K27me3": -1}
+EXPECTED_SIGNS = {"H3K4me3": 1, "H3K36me3": 1, "H3K27me3": -1}  # of the mean over cell types
 BOOSTING = {"max_iter": 100, "max_leaf_nodes": 15, "max_features": 0.3}
 
 

@@ -141,7 +141,6 @@ def test_the_share_of_cell_types_with_a_positive_value_has_wilsons_interval():
     assert both == found  # of two marks that with the larger share, and not a mean of both
 
 
-
 def test_a_tag_decides_only_where_rows_have_it():
     query = Query("architectures", "gain", prefer={"study": "five_marks"})
     rows = pd.concat([gains([0.1], study="five_marks"), gains([0.5], study="fifteen")])

@@ -11,6 +11,7 @@ from dc2book.related_work.correlations import INPUTS
 from dc2book.related_work.scores import SystemScores
 from dc2book.related_work.study import TITLES
 from dc2book.related_work.trials import TrialRecord, select
+from dc2book.style import LABEL_NAMES
 from dc2lib.baselines.systems import SYSTEMS
 from dc2lib.evaluation.statistics import Interval
 
@@ -89,7 +90,7 @@ def orders_table(orders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     })
     for labels, found in orders.items():
         gaps = found["difference"].map("{:+.3f}".format)
-        table[f"{labels} labels"] = gaps + ", " + found["verdict"]
+        table[LABEL_NAMES[labels]] = gaps + ", " + found["verdict"]
     return table
 
 
