@@ -23,6 +23,8 @@ from sphinx.util.fileutil import copy_asset
 
 MATHJAX = "mathjax/tex-svg.js"
 ASKED_FIGURE = r"<!-- figure: ([a-z0-9_-]+) -->"
+ONE = re.compile(r"(?:.* of )?1(?:\.0)?")
+COUNTED = "cell types|epochs|fits|genes|models|pairs|runs|seeds|sets|steps|trainings|worlds"
 NO_TAGS = {"chapter", "data_source", "key", "value", "low", "high", "n"}
 
 
@@ -76,6 +78,7 @@ def write_figures_and_tables(app: Sphinx, docname: str, source: list[str]) -> No
     pull_figures(docname, notebook["cells"], [one["data"] for one in outputs])
     reference = _reference(Path(app.srcdir) / "reference")
     replace_missing(notebook["cells"], outputs, reference_values(reference, docname))
+    write_singulars(notebook["cells"], outputs)
     for output in outputs:
         data = output["data"]
         markdown = without_html("".join(data.get("text/markdown", ""))) or None
@@ -136,6 +139,19 @@ def replace_missing(
     for cell in cells:
         if (shown or glued) and cell["cell_type"] == "markdown":
             cell["source"] = re.sub("|".join(roles), instead, "".join(cell["source"]))
+
+
+def write_singulars(
+    cells: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]
+) -> None:
+    """Write "1 epoch" where a build has one of what the prose counts in the plural."""
+    ones = [re.escape(one["metadata"]["scrapbook"]["name"]) for one in outputs
+            if "scrapbook" in one.get("metadata", {})
+            and any(ONE.fullmatch(str(value).strip("'")) for value in one["data"].values())]
+    counted = re.compile(rf"({{glue:text}}`(?:{'|'.join(ones)})(?::[^`]*)?` (?:{COUNTED}))(?=\W)")
+    for cell in cells:
+        if ones and cell["cell_type"] == "markdown":
+            cell["source"] = counted.sub(lambda found: found[1][:-1], "".join(cell["source"]))
 
 
 def reference_values(reference: Reference | None, chapter: str) -> dict[str, Any]:

@@ -107,6 +107,19 @@ def test_what_is_not_computed_is_said_in_words():
         "{glue:text}`y`")
 
 
+def test_one_epoch_is_no_plural():
+    prose = ("{glue:text}`n` epochs, {glue:text}`n:.0f` worlds and {glue:text}`m` epochs, "
+             "in {glue:text}`in_words` cell types, {glue:text}`nn` epochs, {glue:text}`n` setsize")
+    cells = [{"cell_type": "markdown", "source": prose}, {"cell_type": "code", "source": prose}]
+    glued = [{"data": {"text": value}, "metadata": {"scrapbook": {"name": name}}}
+             for name, value in (("n", "1"), ("m", "21"), ("in_words", "'0 of 1'"), ("nn", "1.5"))]
+    dc2display.write_singulars(cells, glued)
+    assert cells[0]["source"] == (
+        "{glue:text}`n` epoch, {glue:text}`n:.0f` world and {glue:text}`m` epochs, "
+        "in {glue:text}`in_words` cell type, {glue:text}`nn` epochs, {glue:text}`n` setsize")
+    assert cells[1]["source"] == prose
+
+
 def test_values_of_the_reference_run_go_by_the_names_of_prose():
     rows = [{"chapter": "data", "key": "gap", "value": 0.5, "n": 3, "data_source": "roadmap"},
             {"chapter": "data", "key": "auroc", "value": 0.8, "cell": "E012", "labels": "numeric"},

@@ -84,8 +84,8 @@ def verdict_counts(card: pd.DataFrame) -> str:
     """How many claims got each kind of verdict, in words.
 
     >>> verdict_counts(pd.DataFrame({"verdict": ["supported", "depends on the labels"] * 2}))
-    '2 supported, 2 depends on the conditions'
+    '2 supported, 2 dependent on the conditions'
     """
     counts = count_verdicts(card).itertuples(index=False)
-    names = {"depends": f"{DEPENDS}conditions"}
+    names = {"depends": "dependent on the conditions"}
     return ", ".join(f"{n} {names.get(kind, kind)}" for kind, n in counts if n)
