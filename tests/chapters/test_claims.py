@@ -386,6 +386,10 @@ def test_chapters_of_an_earlier_run_stay_with_what_produced_them(tmp_path):
     assert found.earlier == ["mnist"]
     assert "E012, E013; 2026-02-02" in found.sentence()
     assert "mnist of the earlier run of 2026-01-01" in found.sentence()
+    about["chapters"]["audit"] = kept | {"date": "2026-01-15"}
+    tool.write_reference(rows, about, tmp_path)
+    assert "mnist, audit of earlier runs, 2026-01-01 to 2026-01-15" in (
+        load_reference(tmp_path).sentence().replace("audit, mnist", "mnist, audit"))
     with pytest.raises(BuildError, match="no earlier run of gan_probe"):
         tool.with_earlier(rows, after, ["gan_probe"], tmp_path)
 

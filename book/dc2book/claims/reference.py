@@ -67,10 +67,12 @@ class Reference:
             f"profile {about['profile']}"
         )
         if self.earlier:
-            first = about["chapters"][self.earlier[0]]
+            dates = sorted({about["chapters"][name]["date"] for name in self.earlier})
+            run = f"the earlier run of {dates[0]}" if len(dates) == 1 else (
+                f"earlier runs, {dates[0]} to {dates[-1]}")
             many = len(self.earlier) > MOST_NAMED
             named = f"{len(self.earlier)} chapters" if many else ", ".join(self.earlier)
-            text += f"; {named} of the earlier run of {first['date']}"
+            text += f"; {named} of {run}"
         if self.stale:
             text += (
                 "; older than the library's last change to models, training, labels or scoring,"
