@@ -141,7 +141,7 @@ def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> I
         write_archive(mirror, n_cells, n_genes)
     for run in RUNS:
         home = folder / run
-        checkout, load = copy_checkout(home / "checkout"), machine()["load"]
+        checkout, here = copy_checkout(home / "checkout"), machine()
 
         def half_stored(home: Path = home) -> bool:
             return len(list_cells(home / "data")) >= n_cells // 2
@@ -161,7 +161,7 @@ def rehearse(folder: Path, n_cells: int, n_genes: int, book: Sequence[str]) -> I
                 yield {
                     "piece": piece, "run": run, "cells": n_cells, "genes": n_genes, "part": 0,
                     "kills": sum(end != 0 for end in ends), "seconds": sum(taken),
-                    "peak_mib": max(peaks), "load": load,
+                    "peak_mib": max(peaks), "load": here["load"], "processor": here["processor"],
                     "disk_mib": _bytes(home / "data", "*") / MIB,
                     "fits": len([*(home / "data").glob("fits/*.npz")]), "date": _now()}
     _agree(*(folder / run for run in RUNS))

@@ -208,12 +208,14 @@ def rehearsal_table(rows: pd.DataFrame) -> pd.DataFrame:
     """What a reader's two commands took with simulated cell types (``make rehearsal``).
 
     Columns command, run (``"killed"`` and run again, or ``"undisturbed"``), n (cell types), genes,
-    seconds, peak_mib, load (by other work), date (its day); no row where none was measured.
+    seconds, peak_mib, load (by other work), processor, date (its day); no row where none was
+    measured.
     """
-    columns = ["command", "run", "n", "genes", "seconds", "peak_mib", "load", "date"]
+    columns = ["command", "run", "n", "genes", "seconds", "peak_mib", "load", "processor", "date"]
     own = rows[rows["piece"].str.startswith("make ")]
     own = own.rename(columns={"piece": "command", "cells": "n"}).reindex(columns=columns)
-    return own.assign(date=own["date"].astype(str).str[:10])
+    return own.assign(date=own["date"].astype(str).str[:10],
+                      processor=own["processor"].astype(object).fillna("not recorded"))
 
 
 def growth_powers(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -140,6 +141,7 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
     shown = picture_rows(results).set_index("name")
     at = shown["estimate"].to_dict()
     lead = recorded_value(results, LEAD)
+    not_worse = recorded_cell(results, "ground_truth", "finding", name="optimisation-not-worse")
 
     def where(names: str, holds: Callable[..., bool]) -> bool | None:
         known = [at.get(name) for name in names.split()]
@@ -161,7 +163,20 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
         "elsewhere-as-good": where(
             "marks elsewhere", lambda marks, elsewhere: elsewhere > marks - MARGIN),
         "sampled-not-optimised": None if lead is None else lead.low > 0,
+        "optimised-not-worse": None if not_worse is None else bool(not_worse),
     }
+
+
+def recorded_cell(results: pd.DataFrame, chapter: str, key: str, **tags: str) -> Any:
+    """The one value that a chapter recorded on measured cell types with these tags, or None."""
+    asked = {"chapter": chapter, "key": key} | tags
+    if not {"data_source", *asked} <= set(results):
+        return None
+    at = results[results["data_source"].isin(MEASURED)]
+    for tag, word in asked.items():
+        at = at[at[tag] == word]
+    value = at["value"].dropna()
+    return None if value.empty else value.iloc[0]
 
 
 def record_values(results: pd.DataFrame, build: pd.DataFrame) -> None:
@@ -173,6 +188,13 @@ def record_values(results: pd.DataFrame, build: pd.DataFrame) -> None:
         record("front_page_value", text, name=name, glue=name)
     for name, holds in findings(build).items():
         finding(name, holds)
+    for flipped, part in released_gains().query("experiment == 'inclusive_all'").groupby("flipped"):
+        record("released_cells", int(part["n"].iloc[0]), flipped=flipped, glue=f"cells_{flipped}",
+               data_source="published")
+    direction = recorded_cell(results, "architectures", "lead_explained", part="direction")
+    record("part_direction", NOT_COMPUTED if direction is None else f"{direction:.3f}")
+    lead = recorded_cell(results, "cross_cell", "marks_win_by")
+    record("marks_lead", NOT_COMPUTED if lead is None else lead)
     for study in ("five_marks", "three_marks"):
         value = recorded_value(results, Query("cross_cell", "cell_types", {"study": study}))
         record("cells", NOT_COMPUTED if value is None else int(value.estimate), study=study,

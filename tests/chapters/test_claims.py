@@ -364,7 +364,7 @@ def test_a_reference_run_is_written_small_and_read_back(tmp_path):
     found = load_reference(tmp_path / "reference")
     assert len(found.results) == 1
     assert not found.stale
-    assert found.sentence() == "E012; 2026-01-01; version 0.1.0; profile quick"
+    assert found.sentence() == "E012; run on 2026-01-01; version 0.1.0; profile quick"
     assert sorted(path.name for path in (tmp_path / "reference").iterdir()) == [
         "provenance.json", "results.json"
     ]
@@ -384,12 +384,11 @@ def test_chapters_of_an_earlier_run_stay_with_what_produced_them(tmp_path):
     tool.write_reference(rows, about, tmp_path)
     found = load_reference(tmp_path)
     assert found.earlier == ["mnist"]
-    assert "E012, E013; 2026-02-02" in found.sentence()
-    assert "mnist of the earlier run of 2026-01-01" in found.sentence()
+    assert "E012, E013; run on 2026-02-02 (mnist on 2026-01-01);" in found.sentence()
     about["chapters"]["audit"] = kept | {"date": "2026-01-15"}
     tool.write_reference(rows, about, tmp_path)
-    assert "mnist, audit of earlier runs, 2026-01-01 to 2026-01-15" in (
-        load_reference(tmp_path).sentence().replace("audit, mnist", "mnist, audit"))
+    assert "(audit, mnist on 2026-01-01 to 2026-01-15);" in (
+        load_reference(tmp_path).sentence().replace("mnist, audit", "audit, mnist"))
     with pytest.raises(BuildError, match="no earlier run of gan_probe"):
         tool.with_earlier(rows, after, ["gan_probe"], tmp_path)
 

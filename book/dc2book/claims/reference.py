@@ -62,17 +62,13 @@ class Reference:
     def sentence(self) -> str:
         """Which cell types, when, with which version; and whether it is out of date."""
         about = self.provenance
-        text = (
-            f"{self.cells_text}; {about['date']}; version {about['version']}; "
-            f"profile {about['profile']}"
-        )
+        text = f"{self.cells_text}; run on {about['date']}"
         if self.earlier:
             dates = sorted({about["chapters"][name]["date"] for name in self.earlier})
-            run = f"the earlier run of {dates[0]}" if len(dates) == 1 else (
-                f"earlier runs, {dates[0]} to {dates[-1]}")
             many = len(self.earlier) > MOST_NAMED
             named = f"{len(self.earlier)} chapters" if many else ", ".join(self.earlier)
-            text += f"; {named} of {run}"
+            text += f" ({named} on {' to '.join(dict.fromkeys((dates[0], dates[-1])))})"
+        text += f"; version {about['version']}; profile {about['profile']}"
         if self.stale:
             text += (
                 "; older than the library's last change to models, training, labels or scoring,"

@@ -37,7 +37,7 @@ OWN_RECIPE = "deepchrome_own"
 PATIENCE = 10
 LSTMS = [name for name, system in ALL.items() if system.epochs == "lstm"]
 TITLES = {name: system.title for name, system in ALL.items()}
-TITLES[OWN_RECIPE] = "DeepChrome, own recipe"
+TITLES[OWN_RECIPE] = "DeepChrome, released recipe"
 
 
 @dataclass(frozen=True)

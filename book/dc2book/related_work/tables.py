@@ -32,7 +32,7 @@ PUBLISHED_ORDERS = [
     ("costa", "karlic", "Costa 2011"),
     ("deepchrome", "cheng", "Singh 2016"),
     ("deepchrome", "dong_best_bin", "Singh 2016"),
-    ("attentive_chrome", "deepchrome_own", "Singh 2017, recipes as published"),
+    ("attentive_chrome", "deepchrome_own", "Singh 2017, DeepChrome by the released recipe"),
     ("attentive_chrome", "deepchrome", "Singh 2017, one recipe"),
     ("shallow_chrome", "deepchrome", "Frasca 2022"),
     ("shallow_chrome", "attentive_chrome", "Frasca 2022"),
