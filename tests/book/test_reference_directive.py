@@ -40,7 +40,7 @@ def test_the_page_names_both_runs():
                               ["stage"], {})
     assert "| stage | this build | reference run |" in text
     assert "This build: simulated cell types, profile quick." in text
-    assert "Reference run: E012; 2026-01-01; version 0.1.0; profile quick." in text
+    assert "Reference run: E012; run on 2026-01-01; version 0.1.0; profile quick." in text
     assert "older than" not in text
     old = Reference(REAL, ABOUT | {"code": "other"})
     assert "older than" in reference_markdown(None, old, "audit", "stage_auroc", ["stage"], {})
