@@ -76,3 +76,16 @@ def test_expression_elsewhere_against_the_own_marks(elsewhere, holds):
 
 def test_headlines_are_claims_of_the_list():
     assert set(front_page.HEADLINES) <= {claim.id for claim in CLAIMS}
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_finding_of_a_chapter_is_read_where_it_was_measured(holds):
+    rows = pd.DataFrame([
+        {"key": "finding", "chapter": "ground_truth", "name": name, "value": value,
+         "data_source": source}
+        for name, value, source in (("optimisation-not-worse", holds, "roadmap"),
+                                    ("methods-differ", not holds, "roadmap"),
+                                    ("optimisation-not-worse", not holds, "simulated"))])
+    assert front_page.findings(rows)["optimised-not-worse"] is holds
+    simulated = rows.assign(data_source="simulated")
+    assert front_page.findings(simulated)["optimised-not-worse"] is None
