@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dc2book.audit.evidence import toy_labels_under_rules
-from dc2book.claims.recorded import Query, recorded_value
+from dc2book.claims.recorded import Query, named_rows, recorded_value
 from dc2book.cross_cell.gains import released_gains
 from dc2book.record import finding, record
 from dc2book.style import interval_text, intervals
@@ -169,14 +169,9 @@ def findings(results: pd.DataFrame) -> dict[str, bool | None]:
 
 def recorded_cell(results: pd.DataFrame, chapter: str, key: str, **tags: str) -> Any:
     """The one value that a chapter recorded on measured cell types with these tags, or None."""
-    asked = {"chapter": chapter, "key": key} | tags
-    if not {"data_source", *asked} <= set(results):
-        return None
-    at = results[results["data_source"].isin(MEASURED)]
-    for tag, word in asked.items():
-        at = at[at[tag] == word]
-    value = at["value"].dropna()
-    return None if value.empty else value.iloc[0]
+    rows = named_rows(results, Query(chapter, key, {"data_source": MEASURED, **tags}))
+    known = [] if rows.empty else rows["value"].dropna().tolist()
+    return known[0] if known else None
 
 
 def record_values(results: pd.DataFrame, build: pd.DataFrame) -> None:

@@ -105,6 +105,15 @@ def recorded_value(results: pd.DataFrame, query: Query) -> RecordedValue | None:
 
 def matching_rows(results: pd.DataFrame, query: Query) -> pd.DataFrame:
     """The numeric rows that a query names."""
+    rows = named_rows(results, query)
+    return rows if rows.empty else rows[[
+        isinstance(value, int | float) and not isinstance(value, bool) and not pd.isna(value)
+        for value in rows["value"]
+    ]]
+
+
+def named_rows(results: pd.DataFrame, query: Query) -> pd.DataFrame:
+    """The rows that a query names, whatever their value is."""
     if results.empty:
         return results
     chapters = (query.chapter,) if isinstance(query.chapter, str) else query.chapter
@@ -116,11 +125,7 @@ def matching_rows(results: pd.DataFrame, query: Query) -> pd.DataFrame:
     for tag, wanted in query.prefer.items():
         if tag in rows and (rows[tag] == wanted).any():
             rows = rows[rows[tag] == wanted]
-    numeric = [
-        isinstance(value, int | float) and not isinstance(value, bool) and not pd.isna(value)
-        for value in rows["value"]
-    ]
-    return rows[numeric]
+    return rows
 
 
 def measured_first(rows: pd.DataFrame) -> pd.DataFrame:
